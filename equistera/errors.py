@@ -1,0 +1,36 @@
+"""The one exception that a user is meant to read.
+
+Tools catch it, print it without a traceback and exit non-zero. Anything else that escapes is a bug of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user can put right: a file, a name, an option.
+
+    Args:
+        summary: What was found and what was expected, one sentence.
+        problems: Every single finding, when there are several; all are shown together.
+        hint: The next step, such as a command to run.
+    """
+
+    def __init__(self, summary: str, problems: Iterable[str] = (), hint: str = ""):
+        self.summary = summary
+        self.problems = list(problems)
+        self.hint = hint
+        super().__init__(str(self))
+
+    #: How many findings are listed before the rest is only counted.
+    SHOWN = 20
+
+    def __str__(self) -> str:
+        lines = [self.summary]
+        lines += [f"  - {problem}" for problem in self.problems[: self.SHOWN]]
+        if len(self.problems) > self.SHOWN:
+            lines.append(f"  ... and {len(self.problems) - self.SHOWN} more")
+        if self.hint:
+            lines.append(f"  {self.hint}")
+        return "\n".join(lines)

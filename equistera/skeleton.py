@@ -1,0 +1,406 @@
+"""The skeleton schema: keypoint names, left-right swaps, links, sigmas, correspondences.
+
+Configs, data sets, metrics and plots read a skeleton from here and nowhere else. The built-in ones are the JSON
+files in ``equistera/skeletons``; a user's own is one more such file::
+
+    {"keypoints": [{"name": "l_eye", "swap": "r_eye", "half": "upper", "sigma": 0.025, "weight": 1.0}, ...],
+     "links": [["nose", "l_eye"], ...]}
+
+Example:
+    >>> from equistera import skeleton
+    >>> skeleton.load("horse26").names[:3]
+    ('nose', 'l_eye', 'r_eye')
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from equistera.errors import UserError
+
+BUILTIN_DIR = Path(__file__).parent / "skeletons"
+DEFAULT = "horse26"
+
+HALVES = ("upper", "lower")
+SIDES = ("left", "middle", "right")
+MATCHES = ("exact", "near")
+
+#: RGB by side of the body, from the colour-blind-safe palette of Okabe and Ito (2008).
+SIDE_COLORS = {"left": (230, 159, 0), "middle": (240, 228, 66), "right": (86, 180, 233)}
+
+_SKELETON_FIELDS = {"description", "note", "keypoints", "links", "correspondence"}
+_KEYPOINT_FIELDS = {"name", "description", "swap", "half", "side", "sigma", "weight", "color", "aliases"}
+
+
+class SkeletonError(UserError):
+    """A skeleton file that cannot be used; ``problems`` names everything that is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Keypoint:
+    """One point of the schema.
+
+    Attributes:
+        name: Unique name, such as ``l_knee``.
+        swap: Name of its mirror image, or ``""`` for a point on the middle line.
+        half: ``upper`` or ``lower``: the part a half-body crop keeps together.
+        side: ``left``, ``middle`` or ``right``.
+        sigma: OKS standard deviation, relative to the square root of the object's area
+            (https://cocodataset.org/#keypoints-eval; COCO's ``k`` is twice this value).
+        weight: Weight of the point in the training loss.
+        color: RGB, 0-255.
+        aliases: Other names under which annotation files carry the point.
+        description: What to click on.
+    """
+
+    name: str
+    swap: str
+    half: str
+    side: str
+    sigma: float
+    weight: float
+    color: tuple[int, int, int]
+    aliases: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """Which point of another skeleton stands for one of this skeleton's points.
+
+    Attributes:
+        target: Name in the skeleton that is asked about.
+        source: Name in the other skeleton.
+        exact: True for the same anatomical point. A point that is only near may initialise a head, but never
+            convert an annotation.
+    """
+
+    target: str
+    source: str
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A validated skeleton; make one with :func:`load` or :func:`parse`.
+
+    Attributes:
+        name: Built-in name, or the stem of the file it was read from.
+        keypoints: K keypoints; their order is the order of every array in the project.
+        links: Pairs of names to draw a limb between.
+        correspondences: By name of another skeleton.
+        description: One line for people.
+    """
+
+    name: str
+    keypoints: tuple[Keypoint, ...]
+    links: tuple[tuple[str, str], ...]
+    correspondences: Mapping[str, tuple[Correspondence, ...]] = field(default_factory=dict)
+    description: str = ""
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(k.name for k in self.keypoints)
+
+    @functools.cached_property
+    def index(self) -> Mapping[str, int]:
+        """Position of every name."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @functools.cached_property
+    def sigmas(self) -> np.ndarray:
+        """float64 [K], OKS sigmas."""
+        return np.array([k.sigma for k in self.keypoints])
+
+    @functools.cached_property
+    def weights(self) -> np.ndarray:
+        """float64 [K], loss weights."""
+        return np.array([k.weight for k in self.keypoints])
+
+    @functools.cached_property
+    def flip_indices(self) -> np.ndarray:
+        """int64 [K]: ``mirrored[k] = points[flip_indices[k]]``."""
+        return np.array([self.index[k.swap or k.name] for k in self.keypoints])
+
+    @functools.cached_property
+    def link_indices(self) -> np.ndarray:
+        """int64 [L, 2], links as positions."""
+        return np.array([[self.index[a], self.index[b]] for a, b in self.links]).reshape(-1, 2)
+
+    @functools.cached_property
+    def colors(self) -> np.ndarray:
+        """uint8 [K, 3], RGB."""
+        return np.array([k.color for k in self.keypoints], dtype=np.uint8)
+
+    @functools.cached_property
+    def link_colors(self) -> np.ndarray:
+        """uint8 [L, 3], RGB; a limb has the colour of its end that is off the middle line."""
+        ends = ((self.keypoints[self.index[a]], self.keypoints[self.index[b]]) for a, b in self.links)
+        return np.array([(a if a.side != "middle" else b).color for a, b in ends], dtype=np.uint8).reshape(-1, 3)
+
+    def columns_of(self, file_names: Sequence[str]) -> np.ndarray:
+        """Finds where an annotation file keeps each keypoint of the skeleton.
+
+        Names are compared without regard to case, spaces, dashes and underscores, and by alias.
+
+        Args:
+            file_names: Keypoint names of the file's category, in the file's order.
+
+        Returns:
+            int64 [K]: ``points = file_points[columns]``.
+
+        Raises:
+            SkeletonError: Names are missing, unknown or doubled; all are listed.
+        """
+        known = {_fold(alias): k.name for k in self.keypoints for alias in (k.name, *k.aliases)}
+        column, problems = {}, []
+        for i, file_name in enumerate(file_names):
+            name = known.get(_fold(file_name))
+            if name is None:
+                problems.append(f"unknown keypoint {file_name!r}{did_you_mean(file_name, self.names)}")
+            elif name in column:
+                problems.append(f"keypoint {name!r} stands twice ({file_names[column[name]]!r} and {file_name!r})")
+            else:
+                column[name] = i
+        problems += [f"missing keypoint {name!r}" for name in self.names if name not in column]
+        if problems:
+            raise SkeletonError(
+                f"the file's keypoints are not those of skeleton {self.name!r} "
+                f"({len(file_names)} in the file, {len(self)} in the skeleton):",
+                problems,
+                "Name the file's own skeleton with --skeleton, or convert it: tools/convert_dataset.py --help",
+            )
+        return np.array([column[name] for name in self.names])
+
+    def correspondence_from(self, source: Skeleton) -> tuple[Correspondence, ...]:
+        """Points of ``source`` that stand for points of this skeleton.
+
+        Args:
+            source: The skeleton to take points from.
+
+        Returns:
+            The table written in either skeleton's file (read backwards, only its exact matches hold: a near match
+            may stand for several points); where neither file has one, the points of the same name.
+        """
+        if self.name in source.correspondences:
+            return source.correspondences[self.name]
+        if source.name in self.correspondences:
+            return tuple(
+                Correspondence(target=c.source, source=c.target, exact=True)
+                for c in self.correspondences[source.name]
+                if c.exact
+            )
+        return tuple(Correspondence(name, name, True) for name in self.names if name in source.index)
+
+
+def builtin_names() -> list[str]:
+    """Names that :func:`load` accepts without a file."""
+    return sorted(path.stem for path in BUILTIN_DIR.glob("*.json"))
+
+
+def load(name_or_path: str | Path) -> Skeleton:
+    """Loads a built-in skeleton by name, or a user's own from a JSON file.
+
+    Args:
+        name_or_path: ``horse26``, ``ap10k``, ``animalpose``, ``horse10``, or a path that ends in ``.json``.
+
+    Returns:
+        The validated skeleton.
+
+    Raises:
+        SkeletonError: No such skeleton, not JSON, or not a valid skeleton (all problems at once).
+    """
+    text = str(name_or_path)
+    if not text.endswith(".json"):
+        if text not in builtin_names():
+            raise SkeletonError(
+                f"no skeleton named {text!r}{did_you_mean(text, builtin_names())}",
+                hint=f"Built-in: {', '.join(builtin_names())}. Your own: the path of a .json file.",
+            )
+        return _load_file(BUILTIN_DIR / f"{text}.json")
+    return _load_file(Path(text))
+
+
+def _load_file(path: Path) -> Skeleton:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SkeletonError(f"cannot read skeleton file {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SkeletonError(f"{path} is not JSON: {error}") from error
+    return parse(content, name=path.stem)
+
+
+def parse(content: object, name: str) -> Skeleton:
+    """Validates the content of a skeleton file.
+
+    Args:
+        content: What ``json.load`` returned.
+        name: Name to give the skeleton.
+
+    Returns:
+        The skeleton. A point without ``side`` takes it from its pair: the one listed first is the left one.
+        A ``weight`` that is left out is 1.
+
+    Raises:
+        SkeletonError: With every problem found.
+    """
+    problems = _problems_of(content)
+    if problems:
+        raise SkeletonError(f"skeleton {name!r} cannot be used:", problems)
+    entries = content["keypoints"]
+    position = {entry["name"]: i for i, entry in enumerate(entries)}
+
+    def side_of(entry: dict) -> str:
+        if not entry.get("swap") or entry["swap"] == entry["name"]:
+            return entry.get("side", "middle")
+        return entry.get("side", "left" if position[entry["name"]] < position[entry["swap"]] else "right")
+
+    keypoints = tuple(
+        Keypoint(
+            name=entry["name"],
+            swap="" if entry.get("swap") == entry["name"] else entry.get("swap", ""),
+            half=entry["half"],
+            side=side_of(entry),
+            sigma=float(entry["sigma"]),
+            weight=float(entry.get("weight", 1.0)),
+            color=tuple(entry.get("color", SIDE_COLORS[side_of(entry)])),
+            aliases=tuple(entry.get("aliases", ())),
+            description=entry.get("description", ""),
+        )
+        for entry in entries
+    )
+    correspondences = {
+        other: tuple(
+            Correspondence(target, match["source"], match["match"] == "exact") for target, match in table.items()
+        )
+        for other, table in content.get("correspondence", {}).items()
+    }
+    links = tuple((a, b) for a, b in content.get("links", ()))
+    return Skeleton(name, keypoints, links, correspondences, content.get("description", ""))
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """``", did you mean 'x'?"`` for a near miss among ``choices``, or ``""``."""
+    folded = {_fold(choice): choice for choice in choices}
+    close = difflib.get_close_matches(_fold(name), folded, n=1)
+    return f", did you mean {folded[close[0]]!r}?" if close else ""
+
+
+def _fold(name: str) -> str:
+    return "".join(c for c in str(name).casefold() if c not in " _-.")
+
+
+def _problems_of(content: object) -> list[str]:
+    if not isinstance(content, dict):
+        return [f"expected an object with 'keypoints' and 'links', found {type(content).__name__}"]
+    problems = [f"unknown field {key!r}{did_you_mean(key, _SKELETON_FIELDS)}" for key in content.keys() - _SKELETON_FIELDS]
+    entries = content.get("keypoints")
+    if not isinstance(entries, list) or not entries:
+        return [*problems, "'keypoints' must be a list with at least one entry"]
+    named = []
+    for i, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"].strip():
+            problems.append(f"keypoint {i} has no name")
+        else:
+            named.append(entry)
+            problems += _keypoint_problems(entry)
+    names = {entry["name"] for entry in named}
+    owned = [{_fold(name) for name in (entry["name"], *_strings(entry.get("aliases")))} for entry in named]
+    owners = Counter(name for names_of_one in owned for name in names_of_one)
+    for entry, names_of_one in zip(named, owned, strict=True):
+        if any(owners[name] > 1 for name in names_of_one):
+            problems.append(f"duplicate name {entry['name']!r} (case, spaces, dashes and underscores do not count)")
+    problems += _swap_problems(named)
+    problems += _link_problems(content.get("links", []), names)
+    problems += _correspondence_problems(content.get("correspondence", {}))
+    return list(dict.fromkeys(problems))
+
+
+def _strings(value: object) -> list[str]:
+    return [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _keypoint_problems(entry: dict) -> list[str]:
+    name = entry["name"]
+    problems = [
+        f"{name}: unknown field {key!r}{did_you_mean(key, _KEYPOINT_FIELDS)}" for key in entry.keys() - _KEYPOINT_FIELDS
+    ]
+    if "sigma" not in entry:
+        problems.append(f"{name}: sigma is missing")
+    elif not _is_number(entry["sigma"]) or entry["sigma"] <= 0:
+        problems.append(f"{name}: sigma must be a positive number, found {entry['sigma']!r}")
+    if not _is_number(entry.get("weight", 1.0)) or entry.get("weight", 1.0) < 0:
+        problems.append(f"{name}: weight must be a number of at least 0, found {entry['weight']!r}")
+    if entry.get("half") not in HALVES:
+        problems.append(f"{name}: half must be one of {HALVES}, found {entry.get('half')!r}")
+    if entry.get("side", "middle") not in SIDES:
+        problems.append(f"{name}: side must be one of {SIDES}, found {entry['side']!r}")
+    if not isinstance(entry.get("swap", ""), str):
+        problems.append(f"{name}: swap must be a name, found {entry['swap']!r}")
+    if not isinstance(entry.get("description", ""), str):
+        problems.append(f"{name}: description must be text, found {entry['description']!r}")
+    aliases = entry.get("aliases", [])
+    if not isinstance(aliases, list) or len(_strings(aliases)) != len(aliases):
+        problems.append(f"{name}: aliases must be a list of names, found {aliases!r}")
+    color = entry.get("color", [0, 0, 0])
+    if not isinstance(color, list) or len(color) != 3 or not all(type(c) is int and 0 <= c <= 255 for c in color):
+        problems.append(f"{name}: color must be [red, green, blue] from 0 to 255, found {color!r}")
+    return problems
+
+
+def _swap_problems(named: list[dict]) -> list[str]:
+    by_name = {entry["name"]: entry for entry in named}
+    problems = []
+    for entry in named:
+        name, swap = entry["name"], entry.get("swap", "")
+        if not isinstance(swap, str) or swap in ("", name):
+            continue
+        if swap not in by_name:
+            problems.append(f"{name}: swap {swap!r} is not a keypoint{did_you_mean(swap, by_name)}")
+        elif by_name[swap].get("swap", "") != name:
+            problems.append(f"{name}: swaps with {swap}, but {swap} swaps with {by_name[swap].get('swap', '')!r}")
+        elif {entry.get("side"), by_name[swap].get("side")} not in ({None}, {"left", "right"}):
+            problems.append(f"{name}: it and {swap} must be left and right, or leave 'side' out")
+    return problems
+
+
+def _link_problems(links: object, names: set[str]) -> list[str]:
+    if not isinstance(links, list):
+        return [f"'links' must be a list of pairs of names, found {type(links).__name__}"]
+    problems = []
+    for link in links:
+        if not isinstance(link, list) or len(link) != 2 or len(_strings(link)) != 2:
+            problems.append(f"link {link!r} is not a pair of names")
+            continue
+        problems += [f"link {link}: unknown keypoint {end!r}{did_you_mean(end, names)}" for end in link if end not in names]
+        if link[0] == link[1]:
+            problems.append(f"link {link} joins a keypoint with itself")
+    return problems
+
+
+def _correspondence_problems(tables: object) -> list[str]:
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        return ["'correspondence' must hold, by skeleton, an object of keypoint names"]
+    return [
+        f"correspondence {other}/{target}: expected {{'source': name, 'match': 'exact' or 'near'}}, found {match!r}"
+        for other, table in tables.items()
+        for target, match in table.items()
+        if not isinstance(match, dict) or not isinstance(match.get("source"), str) or match.get("match") not in MATCHES
+    ]
