@@ -306,7 +306,9 @@ def _fold(name: str) -> str:
 def _problems_of(content: object) -> list[str]:
     if not isinstance(content, dict):
         return [f"expected an object with 'keypoints' and 'links', found {type(content).__name__}"]
-    problems = [f"unknown field {key!r}{did_you_mean(key, _SKELETON_FIELDS)}" for key in content.keys() - _SKELETON_FIELDS]
+    problems = [
+        f"unknown field {key!r}{did_you_mean(key, _SKELETON_FIELDS)}" for key in content.keys() - _SKELETON_FIELDS
+    ]
     entries = content.get("keypoints")
     if not isinstance(entries, list) or not entries:
         return [*problems, "'keypoints' must be a list with at least one entry"]
@@ -389,7 +391,9 @@ def _link_problems(links: object, names: set[str]) -> list[str]:
         if not isinstance(link, list) or len(link) != 2 or len(_strings(link)) != 2:
             problems.append(f"link {link!r} is not a pair of names")
             continue
-        problems += [f"link {link}: unknown keypoint {end!r}{did_you_mean(end, names)}" for end in link if end not in names]
+        problems += [
+            f"link {link}: unknown keypoint {end!r}{did_you_mean(end, names)}" for end in link if end not in names
+        ]
         if link[0] == link[1]:
             problems.append(f"link {link} joins a keypoint with itself")
     return problems
