@@ -1,0 +1,152 @@
+"""Drawing poses on pictures: one look for contact sheets, predictions, reports and verification.
+
+Left, middle and right of the body have the schema's colours (see ``skeleton.SIDE_COLORS``); limbs carry a dark
+outline, so that they stand out on any coat and for any eye. Pictures are RGB, uint8 [H, W, 3].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from equistera.skeleton import Skeleton
+
+_OUTLINE = (20, 20, 20)
+#: OpenCV draws at 1/2**SHIFT of a pixel.
+_SHIFT = 4
+
+
+def draw_pose(
+    image: np.ndarray,
+    points: np.ndarray,
+    skeleton: Skeleton,
+    *,
+    scores: np.ndarray | None = None,
+    visible: np.ndarray | None = None,
+    threshold: float = 0.3,
+    scale: float | None = None,
+) -> None:
+    """Draws limbs and keypoints in place.
+
+    The limbs of the right side lie under those of the left one. Points that are uncertain (score below
+    ``threshold``) or labelled as hidden are small and dimmed, as are limbs that end in one.
+
+    Args:
+        image: RGB uint8 [H, W, 3]; changed.
+        points: float [K, 2], pixels; a point that is not finite is left out.
+        skeleton: Names, links and colours.
+        scores: float [K], confidence of a prediction.
+        visible: int [K], COCO flags of an annotation: 0 is not drawn, 1 is hidden, 2 is visible.
+        threshold: Confidence from which a point counts as found.
+        scale: Size of strokes; from the size of the pose by default.
+    """
+    import cv2
+
+    points = np.asarray(points, dtype=np.float64)
+    shown = np.isfinite(points).all(axis=1)
+    dim = np.zeros(len(points), dtype=bool)
+    if visible is not None:
+        shown &= np.asarray(visible) > 0
+        dim |= np.asarray(visible) == 1
+    if scores is not None:
+        dim |= np.asarray(scores) < threshold
+    if not shown.any():
+        return
+    # far-away predictions would overflow OpenCV's fixed-point coordinates
+    points = np.clip(np.where(shown[:, None], points, 0), -1e5, 1e5)
+    if scale is None:
+        extent = float(np.ptp(points[shown], axis=0).max()) if shown.sum() > 1 else 0.0
+        scale = stroke_scale(max(extent, 0.2 * max(image.shape[:2])))
+    overlay = image.copy() if (dim & shown).any() else image
+
+    def at(point: np.ndarray) -> tuple[int, int]:
+        return tuple(np.round(point * (1 << _SHIFT)).astype(int).tolist())
+
+    order = {"right": 0, "middle": 1, "left": 2}
+    limbs = [
+        (a, b, color)
+        for (a, b), color in zip(skeleton.link_indices, skeleton.link_colors.tolist(), strict=True)
+        if shown[a] and shown[b]
+    ]
+    sides = [keypoint.side for keypoint in skeleton.keypoints]
+    limbs.sort(key=lambda limb: min(order[sides[limb[0]]], order[sides[limb[1]]]))
+    for faint in (True, False):
+        canvas = overlay if faint else image
+        for a, b, color in limbs:
+            if bool(dim[a] or dim[b]) == faint:
+                width = max(1, round(scale * (1.0 if faint else 1.8)))
+                cv2.line(canvas, at(points[a]), at(points[b]), _OUTLINE, width + 2, cv2.LINE_AA, _SHIFT)
+                cv2.line(canvas, at(points[a]), at(points[b]), color, width, cv2.LINE_AA, _SHIFT)
+        if faint and overlay is not image:
+            cv2.addWeighted(overlay, 0.55, image, 0.45, 0, dst=image)
+    for k in np.flatnonzero(shown):
+        color = skeleton.keypoints[k].color
+        radius = round(max(1.5, scale * (1.6 if dim[k] else 2.4)) * (1 << _SHIFT))
+        cv2.circle(image, at(points[k]), radius + (1 << _SHIFT), _OUTLINE, -1, cv2.LINE_AA, _SHIFT)
+        if dim[k]:
+            cv2.circle(image, at(points[k]), radius, color, 1, cv2.LINE_AA, _SHIFT)
+        else:
+            cv2.circle(image, at(points[k]), radius, color, -1, cv2.LINE_AA, _SHIFT)
+
+
+def draw_box(
+    image: np.ndarray, bbox: Sequence[float], color: tuple[int, int, int] = (255, 255, 255), label: str = ""
+) -> None:
+    """Draws a box ``[x, y, width, height]`` with an optional label, in place."""
+    import cv2
+
+    x, y, w, h = (float(np.clip(v, -1e5, 1e5)) for v in bbox)
+    scale = stroke_scale(max(image.shape[:2]))
+    corners = (round(x), round(y)), (round(x + w), round(y + h))
+    cv2.rectangle(image, *corners, _OUTLINE, max(2, round(scale * 1.4) + 1))
+    cv2.rectangle(image, *corners, color, max(1, round(scale * 0.7)))
+    if label:
+        put_text(image, label, (x + 2 * scale, y + 11 * scale), color)
+
+
+def put_text(
+    image: np.ndarray, text: str, at: tuple[float, float], color: tuple[int, int, int] = (255, 255, 255)
+) -> None:
+    """Writes outlined text whose base line starts at ``at`` (pixels), in place."""
+    import cv2
+
+    scale = stroke_scale(max(image.shape[:2]))
+    where, size = (round(at[0]), round(at[1])), 0.32 * scale
+    for ink, width in ((_OUTLINE, max(2, round(scale * 1.5))), (color, max(1, round(scale * 0.5)))):
+        cv2.putText(image, text, where, cv2.FONT_HERSHEY_SIMPLEX, size, ink, width, cv2.LINE_AA)
+
+
+def stroke_scale(extent: float) -> float:
+    """Stroke unit for something ``extent`` pixels large: 1 at 300 pixels, growing more slowly than the size."""
+    return max(0.6, math.sqrt(extent / 300.0))
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray], columns: int, cell: tuple[int, int] = (320, 240), gap: int = 4
+) -> np.ndarray:
+    """Lays pictures out in rows on a white sheet, each scaled to fit its cell.
+
+    Args:
+        images: RGB pictures of any size.
+        columns: Pictures in a row.
+        cell: Width and height of a cell, pixels.
+        gap: Pixels between cells.
+
+    Returns:
+        RGB uint8 sheet.
+    """
+    import cv2
+
+    width, height = cell
+    rows = max(1, math.ceil(len(images) / columns))
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for i, image in enumerate(images):
+        factor = min(width / image.shape[1], height / image.shape[0])
+        size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+        y = (i // columns) * (height + gap) + (height - size[1]) // 2
+        x = (i % columns) * (width + gap) + (width - size[0]) // 2
+        sheet[y : y + size[1], x : x + size[0]] = small
+    return sheet
