@@ -1,0 +1,303 @@
+"""Pictures as untrusted input: sizes from headers, checks before decoding, decoding as a viewer shows them.
+
+A phone stores a portrait as a landscape plus an EXIF orientation. Browsers, labelling tools and OpenCV turn it before
+anybody sees it, so **width and height are those of the turned picture everywhere in the project**, and so are keypoint
+coordinates. A picture with transparency is shown over white, as labelling tools show it; 16-bit pictures keep their
+high byte.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+from PIL import Image
+
+from equistera.errors import UserError
+
+#: Larger pictures are refused before a pixel is decoded: today's largest phone photos have 200 million pixels.
+MAX_PIXELS = 200_000_000
+
+#: What Pillow may open. Formats that OpenCV cannot read for training, or that run an interpreter (EPS), are left out.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+
+#: File name endings of those formats, lower case.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+_ORIENTATION = 0x0112  # EXIF tag
+#: How to turn the stored picture upright, by EXIF orientation (EXIF 2.3, 4.6.4 A).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Pillow refuses what is twice this size and warns below; with the refusal where we want it, the warning says nothing.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class ImageError(UserError):
+    """A picture that cannot be used, or a picture name that must not be followed."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a picture's header says.
+
+    Attributes:
+        width: Pixels, as displayed (after the EXIF orientation).
+        height: Pixels, as displayed.
+        orientation: EXIF orientation, 1 to 8; 1 is upright and also stands for a missing or meaningless value.
+        format: One of :data:`FORMATS`.
+    """
+
+    width: int
+    height: int
+    orientation: int
+    format: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as displayed."""
+        return self.width, self.height
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(width, height) of the pixels in the file, before the EXIF orientation is applied."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
+
+def check_inside(root: str | Path, name: str, *, links: bool = False) -> Path:
+    """Joins a picture folder and a file name from an annotation file, which nobody vouches for.
+
+    Backslashes count as separators, as in files written on Windows. The picture need not exist.
+
+    Args:
+        root: The picture folder.
+        name: File name relative to it.
+        links: Allow the picture itself to be a symbolic link that leads elsewhere, as ``--images link`` makes them.
+            A link among its folders is refused all the same.
+
+    Returns:
+        ``root / name``.
+
+    Raises:
+        ImageError: The name is empty, absolute, or leads out of ``root`` by ``..`` or by a symbolic link.
+    """
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        raise ImageError(f"a picture's file name must be text, found {name!r}")
+    parts = PureWindowsPath(name).parts
+    if PureWindowsPath(name).drive or PurePosixPath(name).is_absolute() or parts[:1] == ("\\",) or ".." in parts:
+        raise ImageError(
+            f"file name {name!r} leads out of the picture folder",
+            hint=f"File names must be relative to {root}, without '..'; set the folder with --img-dir.",
+        )
+    path = Path(root, *parts)
+    try:
+        home = Path(root).resolve()
+        real = path.parent.resolve() if links else path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise ImageError(f"file name {name!r} cannot be followed: {error}") from error
+    if not real.is_relative_to(home):
+        raise ImageError(
+            f"file name {name!r} leads out of the picture folder: a symbolic link goes to {real}",
+            hint=f"Copy the pictures into {root} instead.",
+        )
+    return path
+
+
+def read_header(path: str | Path) -> ImageHeader:
+    """Reads size, orientation and format without decoding pixels.
+
+    Raises:
+        ImageError: Missing, unreadable, not one of :data:`FORMATS`, or larger than :data:`MAX_PIXELS`.
+    """
+    with _open(path) as image:
+        return _header(image)
+
+
+def read_rgb(path: str | Path) -> np.ndarray:
+    """Decodes a whole picture as it is displayed.
+
+    Args:
+        path: Any of :data:`FORMATS`; grey, palette, CMYK, alpha (shown over white) and 16 bits (high byte) included.
+
+    Returns:
+        uint8 [height, width, 3], RGB, turned by its EXIF orientation.
+
+    Raises:
+        ImageError: As :func:`read_header`; or the pixels are truncated, damaged or 32-bit floating point.
+    """
+    return _decode(path, max_side=None, mode="RGB")
+
+
+def read_reduced(path: str | Path, max_side: int, *, grey: bool = False) -> np.ndarray:
+    """Decodes a small version; a JPEG is decoded at an eighth of its size where that suffices.
+
+    Args:
+        path: The picture.
+        max_side: Longest side of the result, pixels; a smaller picture is not enlarged.
+        grey: Return luma only.
+
+    Returns:
+        uint8 [height, width, 3] RGB or, with ``grey``, uint8 [height, width]; as displayed.
+
+    Raises:
+        ImageError: As :func:`read_rgb`.
+    """
+    return _decode(path, max_side=max_side, mode="L" if grey else "RGB")
+
+
+def is_complete(path: str | Path) -> bool:
+    """Whether the file is all there, judged by its structure without decoding pixels (TIFF is decoded).
+
+    Finds a file cut short by a broken copy or download. Damage inside the pixel data only shows in :func:`read_rgb`.
+
+    Raises:
+        ImageError: As :func:`read_header`.
+    """
+    kind = read_header(path).format
+    if kind == "TIFF":
+        try:
+            read_reduced(path, 64)
+        except ImageError:
+            return False
+        return True
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(8)
+            length = file.seek(0, os.SEEK_END)
+            if kind == "WEBP":
+                return length >= 8 + int.from_bytes(start[4:8], "little")
+            if kind == "BMP":
+                return length >= int.from_bytes(start[2:6], "little")
+            file.seek(-min(length, len(_PNG_END)), os.SEEK_END)
+            if file.read().endswith(_JPEG_END if kind == "JPEG" else _PNG_END):
+                return True
+            # something may stand behind the end of the picture, as phones and editors leave it
+            file.seek(0)
+            return _jpeg_ends(file.read()) if kind == "JPEG" else _png_ends(file.read())
+    except OSError as error:
+        raise ImageError(f"cannot read picture {path}: {error.strerror}") from error
+
+
+def _open(path: str | Path) -> Image.Image:
+    path = Path(path)
+    try:
+        return Image.open(path, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"picture {path} claims more than {MAX_PIXELS // 10**6} million pixels; it is not opened",
+            hint="Scale it down, or remove it if it should not be that large.",
+        ) from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{path} is not a picture that can be read: {_what_it_is(path)}") from error
+    except FileNotFoundError as error:
+        raise ImageError(f"no such picture: {path}") from error
+    except OSError as error:
+        raise ImageError(f"cannot read picture {path}: {error.strerror or error}") from error
+    # Pillow's parsers raise nearly every built-in exception on damaged headers; all of them mean the same to the user
+    except Exception as error:
+        raise ImageError(f"picture {path} has a damaged header: {error}") from error
+
+
+def _what_it_is(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(16)
+    if not start:
+        return "the file is empty"
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"heim", b"heis", b"avif"):
+        return "HEIC and AVIF photos must be converted to JPEG first (on an iPhone: Settings, Camera, Most Compatible)"
+    return f"expected {', '.join(FORMATS)}, found bytes {start[:8]!r}"
+
+
+def _header(image: Image.Image) -> ImageHeader:
+    orientation = _orientation(image)
+    width, height = image.size
+    if orientation >= 5:
+        width, height = height, width
+    # photos with a second, smaller picture inside open as MPO; the first one is a JPEG like any other
+    return ImageHeader(width, height, orientation, "JPEG" if image.format == "MPO" else image.format)
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "TIFF":
+        return 1  # Pillow turns TIFF by itself, and its size is that of the turned picture
+    try:
+        # PngImageFile.getexif would decode the whole picture to look for EXIF behind the pixels
+        value = Image.Image.getexif(image).get(_ORIENTATION, 1)
+    except Exception:  # as in _open; viewers show a picture with damaged EXIF data as it is stored
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _decode(path: str | Path, max_side: int | None, mode: str) -> np.ndarray:
+    with _open(path) as image:
+        orientation = _orientation(image)
+        try:
+            if max_side is not None:
+                image.draft(mode, (max_side, max_side))
+            flat = _flatten(image, mode)
+            if max_side is not None:
+                flat.thumbnail((max_side, max_side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+            if orientation in _UPRIGHT:
+                flat = flat.transpose(_UPRIGHT[orientation])
+            return np.array(flat)
+        except ImageError:
+            raise
+        # as in _open: damaged pixel data makes the decoders raise nearly anything
+        except Exception as error:
+            raise ImageError(f"picture {path} is damaged or truncated: {error}") from error
+
+
+def _flatten(image: Image.Image, mode: str) -> Image.Image:
+    """Any mode to 8-bit ``mode`` without alpha."""
+    if image.mode == "F":
+        raise ImageError(
+            f"picture {image.filename} has floating-point pixels", hint="Save it with 8 bits a channel, as PNG or JPEG."
+        )
+    if image.mode.startswith("I"):
+        high_byte = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
+        return Image.fromarray(high_byte).convert(mode)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        picture = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert(mode)
+    return image.convert(mode)
+
+
+_JPEG_END = b"\xff\xd9"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+#: In JPEG pixel data 0xFF is followed by 0 (a literal 0xFF), a restart marker or padding; else a marker begins
+#: (ITU-T T.81, B.1.1.2).
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+def _jpeg_ends(data: bytes) -> bool:
+    """Walks the segments, whose payload may hold a whole thumbnail, to the picture's own end marker."""
+    position = 2
+    while marker := _JPEG_MARKER.search(data, position):
+        if marker[0] == _JPEG_END:
+            return True
+        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return False
+
+
+def _png_ends(data: bytes) -> bool:
+    """Walks the chunks (PNG specification, 5.3) to IEND."""
+    position = 8
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind == b"IEND":
+            return True
+        position += 12 + length
+    return False
