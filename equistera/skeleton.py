@@ -150,13 +150,22 @@ class Skeleton:
         ends = ((self.keypoints[self.index[a]], self.keypoints[self.index[b]]) for a, b in self.links)
         return np.array([(a if a.side != "middle" else b).color for a, b in ends], dtype=np.uint8).reshape(-1, 3)
 
+    @functools.cached_property
+    def _names_by_fold(self) -> Mapping[str, str]:
+        return {_fold(alias): k.name for k in self.keypoints for alias in (k.name, *k.aliases)}
+
+    def find(self, file_name: str) -> str | None:
+        """The keypoint that an annotation file calls ``file_name``, or None.
+
+        Names are compared without regard to case, spaces, dashes and underscores, and by alias.
+        """
+        return self._names_by_fold.get(_fold(file_name))
+
     def columns_of(self, file_names: Sequence[str]) -> np.ndarray:
         """Finds where an annotation file keeps each keypoint of the skeleton.
 
-        Names are compared without regard to case, spaces, dashes and underscores, and by alias.
-
         Args:
-            file_names: Keypoint names of the file's category, in the file's order.
+            file_names: Keypoint names of the file's category, in the file's order; matched as by :meth:`find`.
 
         Returns:
             int64 [K]: ``points = file_points[columns]``.
@@ -164,10 +173,9 @@ class Skeleton:
         Raises:
             SkeletonError: Names are missing, unknown or doubled; all are listed.
         """
-        known = {_fold(alias): k.name for k in self.keypoints for alias in (k.name, *k.aliases)}
         column, problems = {}, []
         for i, file_name in enumerate(file_names):
-            name = known.get(_fold(file_name))
+            name = self.find(file_name)
             if name is None:
                 problems.append(f"unknown keypoint {file_name!r}{did_you_mean(file_name, self.names)}")
             elif name in column:
