@@ -1,0 +1,98 @@
+"""The guess that needs no model: the training set's mean pose, placed in the animal's box."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from equistera.evaluation.ground_truth import is_scored, prepare
+from equistera.skeleton import Skeleton
+
+
+def mean_pose(coco: dict, skeleton: Skeleton) -> np.ndarray:
+    """Mean position of every keypoint in its box.
+
+    Args:
+        coco: Content of the training set's COCO file.
+        skeleton: The K keypoints.
+
+    Returns:
+        float64 [K, 2] in box units, (0, 0) the top left corner, (1, 1) the bottom right; over labelled points, hidden
+        ones included. A keypoint that is never labelled stands in the middle.
+
+    Raises:
+        UserError: The annotations cannot be scored.
+    """
+    annotations = [ann for ann in prepare(coco, skeleton)["annotations"] if is_scored(ann)]
+    points = np.array([ann["keypoints"] for ann in annotations]).reshape(len(annotations), -1, 3)
+    boxes = np.array([ann["bbox"] for ann in annotations], dtype=float)
+    relative = (points[..., :2] - boxes[:, None, :2]) / boxes[:, None, 2:]
+    labelled = points[..., 2:] > 0
+    count = labelled.sum(axis=0)
+    total = np.where(labelled, relative, 0).sum(axis=0)
+    return np.divide(total, count, out=np.full(total.shape, 0.5), where=count > 0)
+
+
+def constant_results(gt_coco: dict, pose: np.ndarray, skeleton: Skeleton) -> list[dict]:
+    """The constant guess for every annotated animal, as COCO keypoint results with confidence 1.
+
+    Args:
+        gt_coco: Content of the COCO file to score on.
+        pose: float64 [K, 2] in box units, from :func:`mean_pose`.
+        skeleton: The K keypoints.
+
+    Returns:
+        One result an animal that counts, with its ``ann_id``.
+
+    Raises:
+        UserError: The annotations cannot be scored.
+    """
+    results = []
+    for ann in prepare(gt_coco, skeleton)["annotations"]:
+        if is_scored(ann):
+            box = np.asarray(ann["bbox"], dtype=float)
+            points = np.column_stack([box[:2] + pose * box[2:], np.ones(len(pose))])
+            results.append(
+                {
+                    "image_id": ann["image_id"],
+                    "category_id": ann["category_id"],
+                    "ann_id": ann["id"],
+                    "keypoints": points.reshape(-1).tolist(),
+                    "score": 1.0,
+                    "bbox": box.tolist(),
+                }
+            )
+    return results
+
+
+def verdict(model: dict, guess: dict) -> str:
+    """One sentence on whether the model beats the constant guess.
+
+    Args:
+        model: Metrics of the model (``AP``, ``PCK@0.1``, ``median_px``).
+        guess: The same of the constant guess, on the same pictures.
+
+    Returns:
+        The model is called better when its PCK@0.1 is higher and its median error lower.
+    """
+    figures = (
+        f"PCK@0.1 {_show(model['PCK@0.1'])} against {_show(guess['PCK@0.1'])}, "
+        f"median error {_show(model['median_px'], 1)} px against {_show(guess['median_px'], 1)} px, "
+        f"AP {_show(model['AP'])} against {_show(guess['AP'])}"
+    )
+    if is_better(model, guess):
+        return f"Better than a constant guess (the mean pose of the training set in the box): {figures}."
+    return (
+        f"NOT better than a constant guess (the mean pose of the training set in the box): {figures}. "
+        "Do not use this model: train longer, lower the learning rate, or check the annotations."
+    )
+
+
+def is_better(model: dict, guess: dict) -> bool:
+    """Whether PCK@0.1 is higher and the median error lower than the constant guess's."""
+    if model["median_px"] is None or guess["median_px"] is None:
+        return False
+    return model["PCK@0.1"] > guess["PCK@0.1"] and model["median_px"] < guess["median_px"]
+
+
+def _show(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

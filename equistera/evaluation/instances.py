@@ -1,0 +1,151 @@
+"""Annotated animals and the predictions made for them, as arrays."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from equistera.evaluation.ground_truth import check_results, is_scored, prepare
+from equistera.evaluation.oks import instance_oks
+from equistera.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """N annotated animals with their predictions; make one with :func:`pair`.
+
+    Coordinates are pixels of the picture. An animal that nothing was predicted for has NaN predictions and score 0.
+
+    Attributes:
+        skeleton: The K keypoints.
+        image_ids: [N] picture of every animal.
+        ann_ids: [N] annotation of every animal.
+        keypoints: float64 [N, K, 2] annotated points.
+        visibility: int64 [N, K]: 0 not labelled, 1 labelled but hidden, 2 visible.
+        bbox_xywh: float64 [N, 4].
+        area: float64 [N] square pixels.
+        predictions: float64 [N, K, 2].
+        scores: float64 [N, K] confidences.
+        all_image_ids: Every picture of the file, animals or not.
+        extra: Predictions that belong to no annotated animal.
+    """
+
+    skeleton: Skeleton
+    image_ids: np.ndarray
+    ann_ids: np.ndarray
+    keypoints: np.ndarray
+    visibility: np.ndarray
+    bbox_xywh: np.ndarray
+    area: np.ndarray
+    predictions: np.ndarray
+    scores: np.ndarray
+    all_image_ids: tuple
+    extra: int
+
+    def __len__(self) -> int:
+        return len(self.ann_ids)
+
+    @functools.cached_property
+    def labelled(self) -> np.ndarray:
+        """bool [N, K]: points that count, visible or hidden."""
+        return self.visibility > 0
+
+    @functools.cached_property
+    def missed(self) -> np.ndarray:
+        """bool [N]: animals that nothing was predicted for."""
+        return np.isnan(self.predictions[:, 0, 0])
+
+    @functools.cached_property
+    def offset_px(self) -> np.ndarray:
+        """float64 [N, K, 2]: prediction minus annotation; NaN where not labelled or nothing was predicted."""
+        return np.where(self.labelled[..., None], self.predictions - self.keypoints, np.nan)
+
+    @functools.cached_property
+    def error_px(self) -> np.ndarray:
+        """float64 [N, K]: distance; NaN where not labelled, infinite where nothing was predicted."""
+        distance = np.linalg.norm(self.offset_px, axis=-1)
+        return np.where(self.labelled & self.missed[:, None], np.inf, distance)
+
+    @functools.cached_property
+    def oks(self) -> np.ndarray:
+        """float64 [N]: OKS of every animal."""
+        return instance_oks(self.error_px, self.labelled, self.area, self.skeleton.sigmas)
+
+
+def pair(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> EvaluationSet:
+    """Finds for every annotated animal the prediction that was made for it.
+
+    A result with an ``ann_id`` belongs to that annotation. The others are given, within their picture and category,
+    to the remaining animals in the order of their OKS, best pair first, each prediction and each animal once (where
+    OKS is 0 the nearer pair goes first). So among several predictions for one animal the best one counts here; that
+    a model predicts too many is what AP is for. Crowds and animals without a labelled keypoint are left out.
+
+    Args:
+        gt_coco: Content of a COCO keypoint file.
+        results: COCO keypoint results in the skeleton's order (see :func:`~.ground_truth.check_results`).
+        skeleton: The K keypoints.
+
+    Returns:
+        The animals in the file's order.
+
+    Raises:
+        UserError: Annotations or predictions cannot be scored.
+    """
+    ground_truth = prepare(gt_coco, skeleton)
+    check_results(results, ground_truth, skeleton)
+    annotations = [ann for ann in ground_truth["annotations"] if is_scored(ann)]
+    count = len(skeleton)
+    truth = np.array([ann["keypoints"] for ann in annotations]).reshape(-1, count, 3)
+    predicted = np.array([result["keypoints"] for result in results], dtype=float).reshape(-1, count, 3)
+    area = np.array([ann["area"] for ann in annotations])
+    chosen = _assign(annotations, truth, area, results, predicted, skeleton)
+    found = chosen >= 0
+    matched = np.concatenate(
+        [np.full((len(annotations), count, 2), np.nan), np.zeros((len(annotations), count, 1))], -1
+    )
+    matched[found] = predicted[chosen[found]]
+    return EvaluationSet(
+        skeleton=skeleton,
+        image_ids=np.array([ann["image_id"] for ann in annotations]),
+        ann_ids=np.array([ann["id"] for ann in annotations]),
+        keypoints=truth[..., :2],
+        visibility=truth[..., 2].astype(int),
+        bbox_xywh=np.array([ann["bbox"] for ann in annotations], dtype=float),
+        area=area,
+        predictions=matched[..., :2],
+        scores=matched[..., 2],
+        all_image_ids=tuple(image["id"] for image in ground_truth["images"]),
+        extra=len(results) - int(found.sum()),
+    )
+
+
+def _assign(annotations, truth, area, results, predicted, skeleton) -> np.ndarray:
+    """int64 [N]: for every animal the row of its prediction, or -1."""
+    chosen = np.full(len(annotations), -1)
+    row_of = {ann["id"]: row for row, ann in enumerate(annotations)}
+    animals, free = defaultdict(list), defaultdict(list)
+    for i, result in enumerate(results):
+        if result.get("ann_id") is None:
+            free[result["image_id"], result["category_id"]].append(i)
+        elif result["ann_id"] in row_of:
+            chosen[row_of[result["ann_id"]]] = i
+    for row, ann in enumerate(annotations):
+        if chosen[row] < 0:
+            animals[ann["image_id"], ann["category_id"]].append(row)
+    for key, rows in animals.items():
+        if not free[key]:
+            continue
+        rows, candidates = np.array(rows), np.array(free[key])
+        labelled = truth[rows, None, :, 2] > 0
+        error = np.linalg.norm(truth[rows, None, :, :2] - predicted[None, candidates, :, :2], axis=-1)
+        oks = instance_oks(error, np.broadcast_to(labelled, error.shape), area[rows, None], skeleton.sigmas)
+        distance = np.where(labelled, error, 0).sum(axis=-1) / np.sqrt(area[rows, None])
+        for flat in np.lexsort((distance.ravel(), -oks.ravel())):
+            row, candidate = np.unravel_index(flat, oks.shape)
+            if rows[row] >= 0 and candidates[candidate] >= 0:
+                chosen[rows[row]] = candidates[candidate]
+                rows[row] = candidates[candidate] = -1
+    return chosen
