@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -79,3 +81,122 @@ def category_of(skeleton: Skeleton, name: str = "horse", category_id: int = 1) -
         "keypoints": list(skeleton.names),
         "skeleton": (skeleton.link_indices + 1).tolist(),
     }
+
+
+def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
+    """Reads a COCO keypoint file and puts it into the skeleton's order.
+
+    The file's categories name their keypoints; another order than the skeleton's is put right. Annotations without
+    a labelled keypoint, and crowds, are left out. A missing ``area`` becomes that of the box: with 0, COCO's
+    evaluation would call every prediction wrong without a word.
+
+    Args:
+        path: The annotation file. The pictures are not looked at.
+        skeleton: The points wanted.
+
+    Returns:
+        A COCO dictionary with ``images`` and ``annotations`` as in the file (other fields kept) and one category,
+        ``category_of(skeleton)``. Every annotation has finite ``keypoints`` (K * 3 floats), ``bbox``, ``area`` and
+        ``num_keypoints``.
+
+    Raises:
+        UserError: The file cannot be read, or holds something that cannot be trained on; all findings are listed.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
+    ):
+        raise UserError(f"{path} is not a COCO keypoint file: it needs the lists 'images', 'annotations', 'categories'")
+    columns = _columns_by_category(content["categories"], skeleton, path)
+    problems: list[str] = []
+    images = {}
+    for image in content["images"]:
+        if not isinstance(image, dict) or not isinstance(image.get("file_name"), str) or "id" not in image:
+            problems.append(f"an image needs 'id' and 'file_name', found {str(image)[:80]}")
+        elif not isinstance(image["id"], (int, str)):
+            problems.append(f"image id {image['id']!r} is neither a number nor a text")
+        elif image["id"] in images:
+            problems.append(f"image id {image['id']!r} stands twice ({image['file_name']!r})")
+        else:
+            images[image["id"]] = image
+    annotations = []
+    for annotation in content["annotations"]:
+        try:
+            kept = _normalised(annotation, columns, images)
+        except ValueError as error:
+            label = annotation.get("id") if isinstance(annotation, dict) else str(annotation)[:40]
+            problems.append(f"annotation {label!r}: {error}")
+        else:
+            if kept is not None:
+                annotations.append(kept)
+    if problems:
+        raise UserError(
+            f"{path} cannot be used:",
+            problems,
+            f"Everything that is wrong with it: tools/verify_dataset.py --ann-file {path}",
+        )
+    return {"images": list(images.values()), "annotations": annotations, "categories": [category_of(skeleton)]}
+
+
+def _columns_by_category(categories: list, skeleton: Skeleton, path: str | Path) -> dict[object, np.ndarray]:
+    columns, problem = {}, None
+    for category in categories:
+        names = category.get("keypoints") if isinstance(category, dict) else None
+        if not isinstance(names, list) or not names:
+            continue
+        try:
+            columns[category.get("id")] = skeleton.columns_of([str(name) for name in names])
+        except UserError as error:
+            problem = error
+    if columns:
+        return columns
+    if problem is not None:
+        raise UserError(f"{path}: {problem.summary}", problem.problems, problem.hint) from problem
+    raise UserError(
+        f"{path} names no keypoints: no category has a 'keypoints' list",
+        hint=f"Expected the {len(skeleton)} names of skeleton {skeleton.name!r}, as in {list(skeleton.names[:3])} ...",
+    )
+
+
+def _normalised(annotation: object, columns: dict[object, np.ndarray], images: dict) -> dict | None:
+    if not isinstance(annotation, dict):
+        raise ValueError("is not an object")
+    if annotation.get("image_id") not in images:
+        raise ValueError(f"image_id {annotation.get('image_id')!r} is no image of the file")
+    if annotation.get("category_id") not in columns:
+        raise ValueError(f"category_id {annotation.get('category_id')!r} is no category with these keypoints")
+    points, box = annotation.get("keypoints"), annotation.get("bbox")
+    order = columns[annotation["category_id"]]
+    if annotation.get("iscrowd") or points is None:
+        return None
+    points = _numbers(points, "keypoints")
+    if points.size % 3 or points.size // 3 <= order.max():
+        raise ValueError(f"{points.size} numbers in 'keypoints', expected 3 for each keypoint of its category")
+    points = points.reshape(-1, 3)[order]
+    if not (points[:, 2] > 0).any():
+        return None
+    box = _numbers(box if box is not None else [], "bbox")
+    if box.size != 4 or box[2] <= 0 or box[3] <= 0:
+        raise ValueError(f"bbox must be [x, y, width, height] with a positive size, found {annotation.get('bbox')}")
+    area = annotation.get("area")
+    if not isinstance(area, (int, float)) or not np.isfinite(area) or area <= 0:
+        area = float(box[2] * box[3])
+    return {
+        **annotation,
+        "category_id": 1,
+        "keypoints": points.ravel().tolist(),
+        "num_keypoints": int((points[:, 2] > 0).sum()),
+        "bbox": box.tolist(),
+        "area": float(area),
+        "iscrowd": 0,
+    }
+
+
+def _numbers(values: object, what: str) -> np.ndarray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} holds something that is not a number") from error
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise ValueError(f"{what} must be a flat list of finite numbers")
+    return array

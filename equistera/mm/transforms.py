@@ -1,0 +1,166 @@
+"""The sample path: picture and box in, augmented crop and training targets out.
+
+Geometry is drawn first and carried out once: flip, shift, scale and rotation become one affine warp straight from
+the photo to the network's input, for picture and keypoints alike. Photometric changes then touch the small crop
+only. Every draw comes from the sample's own ``rng``.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmpose.registry import KEYPOINT_CODECS, TRANSFORMS
+from mmpose.structures.bbox import get_warp_matrix
+
+from equistera.augmentation import Augmentation
+from equistera.errors import UserError
+from equistera.mm import photometric
+
+#: Share of the box that the crop shows around it on each axis: MMPose's default, which the public weights saw.
+BOX_PADDING = 1.25
+#: A half-body crop needs this many labelled keypoints in all, and this many in the half that is kept.
+HALF_BODY_TOTAL, HALF_BODY_KEPT = 9, 3
+#: Padding around the kept half (MMPose's default).
+HALF_BODY_PADDING = 1.5
+
+
+@TRANSFORMS.register_module()
+class LoadPicture(BaseTransform):
+    """Decodes ``img_path`` to BGR uint8 [H, W, 3] as ``img``; EXIF orientation is applied.
+
+    Raises:
+        UserError: The picture cannot be decoded.
+    """
+
+    def transform(self, results: dict) -> dict:
+        picture = cv2.imread(str(results["img_path"]), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise UserError(
+                f"cannot decode {results['img_path']}",
+                hint="tools/verify_dataset.py names every unreadable picture of a data set",
+            )
+        results["img"] = picture
+        results["ori_shape"] = results["img_shape"] = picture.shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class DrawGeometry(BaseTransform):
+    """Decides where the crop lies: ``bbox_center`` [1, 2], ``bbox_scale`` [1, 2], ``bbox_rotation`` [1], ``flip``.
+
+    Draws from the sample's ``augmentation`` with its ``rng``; a sample without them gives the padded box itself.
+    """
+
+    def transform(self, results: dict) -> dict:
+        drawn: Augmentation | None = results.get("augmentation")
+        x1, y1, x2, y2 = results["bbox"][0]
+        center = np.array([x1 + x2, y1 + y2], dtype=np.float32) / 2
+        scale = np.array([x2 - x1, y2 - y1], dtype=np.float32) * BOX_PADDING
+        if drawn is not None:
+            rng = results["rng"]
+            # every draw is made whatever comes of it, so that changing one probability leaves the others alone
+            half, flip = rng.random(2) < (drawn.half_body, drawn.flip)
+            upper = rng.random() < 0.5
+            shift, factor = rng.uniform(-drawn.shift, drawn.shift, 2), rng.uniform(*drawn.scale)
+            rotation = rng.uniform(-drawn.rotation, drawn.rotation)
+            if half:
+                center, scale = self._half_body(results, bool(upper), center, scale)
+            center = (center + scale / BOX_PADDING * shift).astype(np.float32)
+            scale = (scale * factor).astype(np.float32)
+        else:
+            flip, rotation = False, 0.0
+        results["bbox_center"], results["bbox_scale"] = center[None], scale[None]
+        results["bbox_rotation"] = np.array([rotation], dtype=np.float32)
+        results["flip"], results["flip_direction"] = bool(flip), "horizontal" if flip else None
+        return results
+
+    @staticmethod
+    def _half_body(results: dict, upper: bool, center: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        labelled = results["keypoints_visible"][0] > 0
+        if labelled.sum() < HALF_BODY_TOTAL:
+            return center, scale
+        ids = np.array(results["upper_body_ids" if upper else "lower_body_ids"], dtype=int)
+        points = results["keypoints"][0][ids[labelled[ids]]] if len(ids) else np.empty((0, 2))
+        if len(points) < HALF_BODY_KEPT:
+            return center, scale
+        low, high = points.min(axis=0), points.max(axis=0)
+        # three points in a row would make a crop of no height
+        size = np.maximum(high - low, 0.2 * scale / BOX_PADDING)
+        return ((low + high) / 2).astype(np.float32), (size * HALF_BODY_PADDING).astype(np.float32)
+
+
+@TRANSFORMS.register_module()
+class CropToInput(BaseTransform):
+    """Warps the drawn region to the network's input and takes the keypoints along.
+
+    Sets ``img`` uint8 [h, w, 3], ``transformed_keypoints`` [1, K, 2] in input pixels, ``input_size``,
+    ``input_center`` and ``input_scale``. A flip mirrors the crop and exchanges left and right keypoints.
+
+    Args:
+        codec: The codec's config; ``input_size`` (w, h) is read from it.
+    """
+
+    def __init__(self, codec: dict):
+        self.input_size = tuple(int(side) for side in codec["input_size"])
+
+    def transform(self, results: dict) -> dict:
+        width, height = self.input_size
+        center = results["bbox_center"][0]
+        scale = _with_aspect_ratio(results["bbox_scale"][0], width / height)
+        warp = get_warp_matrix(center, scale, float(results["bbox_rotation"][0]), self.input_size)
+        if results["flip"]:
+            warp = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]]) @ np.vstack([warp, (0, 0, 1)])
+        results["img"] = cv2.warpAffine(results["img"], warp, (width, height), flags=cv2.INTER_LINEAR)
+        if "keypoints" in results:
+            points = results["keypoints"] @ warp[:, :2].T.astype(np.float32) + warp[:, 2].astype(np.float32)
+            if results["flip"]:
+                swap = results["flip_indices"]
+                points = points[:, swap]
+                results["keypoints_visible"] = results["keypoints_visible"][:, swap]
+            results["transformed_keypoints"] = points
+        results["bbox_scale"] = scale[None]
+        results["input_size"], results["input_center"], results["input_scale"] = self.input_size, center, scale
+        return results
+
+
+def _with_aspect_ratio(scale: np.ndarray, ratio: float) -> np.ndarray:
+    """The smallest box around ``scale`` (w, h) with w / h = ratio."""
+    width, height = scale
+    if width > height * ratio:
+        return np.array([width, width / ratio], dtype=np.float32)
+    return np.array([height * ratio, height], dtype=np.float32)
+
+
+@TRANSFORMS.register_module()
+class Photometric(BaseTransform):
+    """Colour, blur, noise, dropout and occlusion on the crop, as the sample's ``augmentation`` asks; keypoints stay."""
+
+    def transform(self, results: dict) -> dict:
+        results["img"] = photometric.apply(results["img"], results["augmentation"], results["rng"])
+        return results
+
+
+@TRANSFORMS.register_module()
+class EncodeTargets(BaseTransform):
+    """Training targets of ``transformed_keypoints`` as the codec makes them, weighted by keypoint.
+
+    Args:
+        codec: The codec's config.
+    """
+
+    def __init__(self, codec: dict):
+        self.codec = KEYPOINT_CODECS.build(codec)
+
+    def transform(self, results: dict) -> dict:
+        encoded = self.codec.encode(
+            keypoints=results["transformed_keypoints"], keypoints_visible=results["keypoints_visible"]
+        )
+        weights = encoded["keypoint_weights"] * results["dataset_keypoint_weights"][None]
+        encoded["keypoint_weights"] = weights.astype(np.float32)
+        results.update(encoded)
+        # where PackPoseInputs looks for the labels of this codec; an empty table would hide its defaults
+        for name in ("label_mapping_table", "field_mapping_table", "instance_mapping_table"):
+            if getattr(self.codec, name):
+                results[name] = getattr(self.codec, name)
+        return results

@@ -1,0 +1,1 @@
+"""What a training run does and when: stages, phases, schedules. Pure functions; ``equistera.mm`` applies them."""

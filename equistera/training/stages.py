@@ -1,0 +1,116 @@
+"""Which part of a network a parameter belongs to.
+
+A stage is what freezes, opens and has a learning rate of its own. Every parameter belongs to exactly one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from equistera.errors import UserError
+
+TIERS = ("early", "middle", "head")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named part of the network.
+
+    Attributes:
+        name: Such as ``stage3``.
+        tier: ``early``, ``middle`` or ``head``: decides the learning rate.
+        prefixes: Module names; a parameter belongs here if its name is one of them or lies below one.
+    """
+
+    name: str
+    tier: str
+    prefixes: tuple[str, ...]
+
+    def owns(self, parameter: str) -> bool:
+        return any(parameter == prefix or parameter.startswith(prefix + ".") for prefix in self.prefixes)
+
+
+def _backbone(**prefixes: Sequence[str]) -> tuple[Stage, ...]:
+    early = ("stem", "stage1")
+    stages = tuple(
+        Stage(name, "early" if name in early else "middle", tuple(f"backbone.{module}" for module in modules))
+        for name, modules in prefixes.items()
+    )
+    return (*stages, Stage("head", "head", ("head",)))
+
+
+#: By backbone class of MMPose and MMDetection.
+LAYOUTS: dict[str, tuple[Stage, ...]] = {
+    "CSPNeXt": _backbone(stem=["stem"], stage1=["stage1"], stage2=["stage2"], stage3=["stage3"], stage4=["stage4"]),
+    # a transition feeds the stage after it; layer1 is what the paper calls stage 1 (Sun et al. 2019)
+    "HRNet": _backbone(
+        stem=["conv1", "bn1", "conv2", "bn2"],
+        stage1=["layer1"],
+        stage2=["transition1", "stage2"],
+        stage3=["transition2", "stage3"],
+        stage4=["transition3", "stage4"],
+    ),
+}
+
+
+def layout_for(backbone: str, custom: Iterable[dict] | None = None) -> tuple[Stage, ...]:
+    """The stages of a network.
+
+    Args:
+        backbone: Class name of the backbone.
+        custom: From the config, for another backbone: ``dict(name=, tier=, prefixes=[...])`` for each stage.
+
+    Returns:
+        Stages from input to output.
+
+    Raises:
+        UserError: The backbone is unknown and no stages are given, or they are malformed.
+    """
+    if custom is None:
+        if backbone not in LAYOUTS:
+            raise UserError(
+                f"no stages are known for backbone {backbone!r} (known: {', '.join(LAYOUTS)})",
+                hint="Name them in the config: model.stages=[dict(name='stem', tier='early', prefixes=['backbone.stem']), "
+                "...]; the last is dict(name='head', tier='head', prefixes=['head'])",
+            )
+        return LAYOUTS[backbone]
+    stages, problems = [], []
+    for entry in custom:
+        keys = set(entry)
+        if keys != {"name", "tier", "prefixes"} or entry["tier"] not in TIERS or isinstance(entry["prefixes"], str):
+            problems.append(f"expected dict(name=, tier= one of {TIERS}, prefixes=[...]), found {dict(entry)}")
+        else:
+            stages.append(Stage(entry["name"], entry["tier"], tuple(entry["prefixes"])))
+    names = [stage.name for stage in stages]
+    problems += [f"stage {name!r} is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    if problems:
+        raise UserError("model.stages cannot be used:", problems)
+    return tuple(stages)
+
+
+def assign(parameters: Iterable[str], stages: Sequence[Stage]) -> dict[str, Stage]:
+    """Finds the stage of every parameter.
+
+    Args:
+        parameters: Names as ``named_parameters`` gives them.
+        stages: The network's stages.
+
+    Returns:
+        Stage by parameter name.
+
+    Raises:
+        UserError: A parameter is in no stage or in several, or a stage is empty; all are named.
+    """
+    found, problems = {}, []
+    for parameter in parameters:
+        owners = [stage for stage in stages if stage.owns(parameter)]
+        if len(owners) == 1:
+            found[parameter] = owners[0]
+        else:
+            problems.append(f"{parameter}: in {[stage.name for stage in owners] if owners else 'no stage'}")
+    used = {stage.name for stage in found.values()}
+    problems += [f"stage {stage.name!r} has no parameter" for stage in stages if stage.name not in used]
+    if problems:
+        raise UserError("every parameter must belong to exactly one stage:", problems)
+    return found
