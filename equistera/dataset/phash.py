@@ -8,7 +8,7 @@ compression and small changes of light, but not mirroring or cropping.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image
 
 from equistera.dataset import images
+from equistera.errors import UserError
+from equistera.progress import track
 
 #: Bits of 64 in which two pictures of nearly the same scene may differ.
 DISTANCE = 6
@@ -79,6 +81,24 @@ def perceptual_hashes(
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         yield from pool.map(one, paths)
+
+
+def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list[Hashable]]:
+    """Groups of near-duplicate pictures; decodes every picture at reduced size, on all cores, with progress.
+
+    Raises:
+        UserError: Pictures that cannot be read, all of them listed.
+    """
+    hashed = list(track(perceptual_hashes(paths.values()), "comparing pictures", total=len(paths)))
+    broken = [str(result) for _, result in hashed if isinstance(result, images.ImageError)]
+    if broken:
+        raise UserError(
+            f"{len(broken)} of {len(paths)} pictures cannot be compared:",
+            broken,
+            "Set the picture folder with --img-dir; remove broken pictures with tools/verify_dataset.py --fix.",
+        )
+    ids = list(paths)
+    return [[ids[i] for i in group] for group in near_duplicates([result for _, result in hashed], distance)]
 
 
 def near_duplicates(hashes: Sequence[int], distance: int = DISTANCE) -> list[list[int]]:

@@ -1,0 +1,79 @@
+"""Splitting an annotation file from start to end, for ``tools/split_dataset.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from equistera.dataset.images import check_inside
+from equistera.dataset.phash import duplicate_groups
+from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
+from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_coco, read_split, write_splits
+from equistera.dataset.split_report import concerns, table
+from equistera.errors import UserError
+
+
+def split_dataset(
+    ann_file: str | Path,
+    img_dir: str | Path | None,
+    out_dir: str | Path,
+    spec: SplitSpec,
+    *,
+    overwrite: bool = False,
+    redraw: bool = False,
+) -> str:
+    """Splits one annotation file; the pictures are only read.
+
+    Args:
+        ann_file: COCO keypoint file.
+        img_dir: Folder that its file names are relative to; None to do without the search for near-duplicates.
+        out_dir: Folder for the files of :func:`write_splits`.
+        spec: How to split.
+        overwrite: Replace the files of an existing split; its pictures stay where they are.
+        redraw: With ``overwrite``: do not keep them.
+
+    Returns:
+        A report for the terminal.
+
+    Raises:
+        UserError: Whatever keeps the split from being made; nothing is written then.
+    """
+    ann_file, out_dir = Path(ann_file), Path(out_dir)
+    if ann_file.resolve() in {(out_dir / f"{name}.json").resolve() for name in (*SPLITS, "split")}:
+        raise UserError(
+            f"{ann_file} would be overwritten by its own split", hint="Rename it, or choose another --output."
+        )
+    coco = read_coco(ann_file)
+    names = {image["id"]: image["file_name"] for image in coco["images"]}
+    kept = {} if redraw else read_split(out_dir)
+    planned_files(out_dir, spec.names, overwrite=overwrite)
+    groups = picture_groups(names, spec.group_by)
+    duplicates: list[list[ImageId]] = []
+    if img_dir is not None:
+        paths = {image_id: check_inside(img_dir, name, links=True) for image_id, name in names.items()}
+        duplicates = duplicate_groups(paths, spec.duplicate_distance)
+    joined = merge_groups(groups, duplicates)
+    assignment = assign(coco, joined, spec.fractions, spec.seed, kept)
+    files = write_splits(coco, assignment, out_dir, spec, overwrite=overwrite)
+
+    known = sum(name in kept for name in names.values())
+    lines = [f"{_count(len(names), 'picture')} in {_count(len(set(groups.values())), 'group')} (by {spec.group_by})"]
+    if img_dir is None:
+        lines.append("near-duplicates not looked for: give --img-dir to keep them out of different splits")
+    elif duplicates:
+        left = _count(len(set(joined.values())), "group")
+        lines.append(f"{sum(map(len, duplicates))} of them are near-duplicates, kept together: {left}")
+    else:
+        lines.append("no near-duplicates")
+    if known:
+        lines.append(
+            f"{known} kept where {out_dir / SPLIT_FILE} has them, {len(names) - known} new ones placed "
+            "(--redraw draws all of them anew)"
+        )
+    lines += ["", table(coco, assignment), ""]
+    lines += [f"warning: {concern}" for concern in concerns(coco, joined, assignment, spec.fractions)]
+    lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
+    return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

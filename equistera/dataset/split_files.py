@@ -1,0 +1,236 @@
+"""A split on disk: one annotation file a split and ``split.json``, which remembers where every picture is.
+
+``split.json`` keeps the data set from being drawn anew when pictures are added, and its SHA-256 sums let a training run
+tell that its annotation file is no longer the one that was split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from equistera.dataset.coco import read_json, write_json
+from equistera.dataset.split import SPLITS, ImageId, SplitSpec, parts_of
+from equistera.errors import UserError
+
+SPLIT_FILE = "split.json"
+_VERSION = 1
+
+
+def content_hash(coco: Mapping) -> str:
+    """SHA-256, hexadecimal, of the images, annotations and categories.
+
+    The same for any order of the entries and fields and any way to write the JSON (``1`` or ``1.0``, indentation).
+    The pixels of the pictures do not count, nor do ``info`` and ``licenses``.
+    """
+    digest = hashlib.sha256()
+    for key in ("images", "annotations", "categories"):
+        entries = sorted(json.dumps(_plain(entry), sort_keys=True) for entry in coco.get(key, ()))
+        digest.update(json.dumps([key, entries]).encode())
+    return digest.hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def dataset_hash(ann_file: str | Path) -> str:
+    """:func:`content_hash` of a COCO annotation file.
+
+    Raises:
+        UserError: The file cannot be read or is not a COCO file.
+    """
+    return content_hash(read_coco(ann_file))
+
+
+def changed_since_split(ann_file: str | Path) -> str:
+    """A sentence if an annotation file is no longer the one that its ``split.json`` was written with, else ``""``.
+
+    Args:
+        ann_file: Such as ``data/annotations/train.json``; without a ``split.json`` beside it there is nothing to say.
+
+    Raises:
+        UserError: Either file cannot be read.
+    """
+    ann_file = Path(ann_file)
+    record = ann_file.parent / SPLIT_FILE
+    if not record.exists():
+        return ""
+    for entry in _read_record(record)["files"].values():
+        if entry["file"] == ann_file.name and entry["sha256"] != dataset_hash(ann_file):
+            return f"{ann_file} has changed since it was split: it is not the file that {record} describes"
+    return ""
+
+
+def write_splits(
+    coco: Mapping,
+    assignment: Mapping[ImageId, str],
+    out_dir: str | Path,
+    spec: SplitSpec,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Path]:
+    """Writes ``train.json``, ``val.json``, ``test.json`` (where used) and, last, ``split.json``.
+
+    Pictures of an existing ``split.json`` that are not in ``coco`` now stay remembered, in case they come back.
+
+    Args:
+        coco: COCO content; fields other than ``images`` and ``annotations`` go into every file.
+        assignment: From :func:`equistera.dataset.split.assign`.
+        out_dir: Folder, made if need be.
+        spec: What the split was drawn with, for the record.
+        overwrite: Replace files that exist.
+
+    Returns:
+        The file of each split.
+
+    Raises:
+        UserError: A file exists and ``overwrite`` is not set, or a file of the existing split would be left behind
+            that this one does not have. Nothing is written then.
+    """
+    parts = parts_of(coco, assignment)
+    files = planned_files(out_dir, tuple(parts), overwrite=overwrite)
+    record = Path(out_dir) / SPLIT_FILE
+    remembered = {
+        **read_split(out_dir),
+        **{image["file_name"]: assignment[image["id"]] for image in coco["images"]},
+    }
+    for name, part in parts.items():
+        write_json(files[name], part)
+    write_json(
+        record,
+        {
+            "about": "Where every picture is. Keep it: pictures stay in their split when the data set grows.",
+            "version": _VERSION,
+            "fractions": dict(zip(SPLITS, spec.fractions, strict=False)),
+            "seed": spec.seed,
+            "group_by": spec.group_by,
+            "duplicate_distance": spec.duplicate_distance,
+            "input_sha256": content_hash(coco),
+            "files": {
+                name: {"file": files[name].name, "sha256": content_hash(part), "pictures": len(part["images"])}
+                for name, part in parts.items()
+            },
+            "pictures": dict(sorted(remembered.items())),
+        },
+        indent=1,
+    )
+    return files
+
+
+def planned_files(out_dir: str | Path, splits: Sequence[str], *, overwrite: bool = False) -> dict[str, Path]:
+    """The file of each split, once it is sure that it may be written; for callers with long work before that.
+
+    Raises:
+        UserError: As :func:`write_splits`.
+    """
+    out_dir = Path(out_dir)
+    files = {name: out_dir / f"{name}.json" for name in splits}
+    existing = [path for path in (*files.values(), out_dir / SPLIT_FILE) if path.exists()]
+    if existing and not overwrite:
+        raise UserError(
+            "files exist already and are not overwritten:",
+            map(str, existing),
+            "Add --overwrite to replace them (pictures of the existing split stay where they are), "
+            "or choose another --output.",
+        )
+    others = set(read_split(out_dir).values()) - set(splits)
+    left = [str(out_dir / f"{name}.json") for name in sorted(others) if (out_dir / f"{name}.json").exists()]
+    if left:
+        raise UserError(
+            f"the existing split has files beside {', '.join(splits)}, which would stay with pictures in both:",
+            left,
+            "Move them away first.",
+        )
+    return files
+
+
+def read_split(folder: str | Path) -> dict[str, str]:
+    """Split of every picture, by file name, from the ``split.json`` of a folder; empty where there is none.
+
+    Raises:
+        UserError: The file is not one that :func:`write_splits` wrote.
+    """
+    record = Path(folder) / SPLIT_FILE
+    return _read_record(record)["pictures"] if record.exists() else {}
+
+
+def _read_record(path: Path) -> dict:
+    content = read_json(path)
+    if not (
+        isinstance(content, dict)
+        and content.get("version") == _VERSION
+        and isinstance(content.get("pictures"), dict)
+        and all(name in SPLITS for name in content["pictures"].values())
+        and isinstance(content.get("files"), dict)
+        and all(isinstance(entry, dict) and {"file", "sha256"} <= entry.keys() for entry in content["files"].values())
+    ):
+        raise UserError(
+            f"{path} is not a split file of version {_VERSION}",
+            hint="Put the original back, or move it away to draw the split anew.",
+        )
+    return content
+
+
+def read_coco(path: str | Path) -> dict:
+    """Reads a COCO file and checks what splitting relies on; finding the rest is ``verify_dataset``'s job.
+
+    Returns:
+        The content as it is: the lists ``images`` (unique ``id`` and ``file_name``), ``annotations`` (whose
+        ``image_id`` exists) and ``categories``.
+
+    Raises:
+        UserError: All problems together.
+    """
+    content = read_json(path)
+    lists = ("images", "annotations", "categories")
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in lists):
+        raise UserError(f"{path} is not a COCO annotation file: expected an object with the lists {', '.join(lists)}")
+    problems = [
+        f"{key}[{i}] is not an object with an id: {str(entry)[:60]}"
+        for key in lists
+        for i, entry in enumerate(content[key])
+        if not isinstance(entry, dict) or type(entry.get("id", "")) not in (int, str)
+    ]
+    if not problems:
+        problems = [*_image_problems(content), *_annotation_problems(content)]
+    if problems:
+        raise UserError(f"{path} cannot be split:", problems, f"Look closer: tools/verify_dataset.py --ann-file {path}")
+    return content
+
+
+def _image_problems(content: dict) -> Iterator[str]:
+    ids = Counter(image.get("id") for image in content["images"])
+    names = Counter(str(image.get("file_name")) for image in content["images"])
+    yield from (f"image id {image_id!r} stands {times} times" for image_id, times in ids.items() if times > 1)
+    yield from (f"picture {name!r} stands {times} times" for name, times in names.items() if times > 1)
+    for image in content["images"]:
+        if "id" not in image or not isinstance(image.get("file_name"), str) or not image["file_name"]:
+            yield f"an image needs 'id' and 'file_name', found {str(image)[:60]}"
+    if not ids:
+        yield "it has no images"
+
+
+def _annotation_problems(content: dict) -> Iterator[str]:
+    images = {image.get("id") for image in content["images"]}
+    for category in content["categories"]:
+        points = category.get("keypoints", [])
+        if not isinstance(points, list) or not all(isinstance(point, str) for point in points):
+            yield f"category {category.get('id')!r}: 'keypoints' must be a list of names, found {str(points)[:60]}"
+    for i, annotation in enumerate(content["annotations"]):
+        label, image_id = annotation.get("id", f"number {i}"), annotation.get("image_id")
+        if type(image_id) not in (int, str) or image_id not in images:
+            yield f"annotation {label}: image_id {image_id!r} is no image of the file"
+        if type(annotation.get("category_id", 0)) not in (int, str):
+            yield f"annotation {label}: category_id must be a number, found {str(annotation['category_id'])[:60]}"
+        if not isinstance(annotation.get("keypoints", []), list):
+            yield f"annotation {label}: 'keypoints' must be a list, found {str(annotation['keypoints'])[:60]}"

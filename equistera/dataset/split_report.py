@@ -1,0 +1,87 @@
+"""What a split came to: a table of counts and visibility, and what to know before training on it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from equistera.dataset.split import SPLITS, ImageId, parts_of
+
+#: A split this far from its fraction is worth a warning.
+_TOLERANCE = 0.02
+
+
+def concerns(
+    coco: Mapping, groups: Mapping[ImageId, str], assignment: Mapping[ImageId, str], fractions: Sequence[float]
+) -> list[str]:
+    """What the user should know about a split before training on it.
+
+    Returns:
+        Sentences about groups that stand in several splits (an earlier draw did not know them as groups), fractions
+        that the groups do not allow, splits without annotations, and keypoints that a split never shows.
+    """
+    found = []
+    torn = defaultdict(set)
+    for image_id, group in groups.items():
+        torn[group].add(assignment[image_id])
+    leaks = sorted(group for group, splits in torn.items() if len(splits) > 1)
+    if leaks:
+        found.append(
+            f"{len(leaks)} groups stand in more than one split, because the existing split has them so "
+            f"({', '.join(leaks[:3])}{', ...' * (len(leaks) > 3)}): scores will be too good; draw anew with --redraw"
+        )
+    total, sizes, counts = len(assignment), Counter(groups.values()), Counter(assignment.values())
+    for name, fraction in zip(SPLITS, fractions, strict=False):
+        reached, wanted = counts[name] / total, fraction / sum(fractions)
+        if abs(reached - wanted) > _TOLERANCE and abs(counts[name] - wanted * total) >= 1:
+            largest = ", ".join(f"{group!r} with {size}" for group, size in sizes.most_common(2))
+            found.append(
+                f"{name} has {reached:.1%} of the pictures instead of {wanted:.1%}: the groups allow no better draw "
+                f"(largest: {largest} of {total}); finer groups or more pictures would"
+            )
+    for name, part in parts_of(coco, assignment).items():
+        shown = _visibility(part)
+        if not part["annotations"]:
+            found.append(f"{name} has no annotations")
+        elif missing := [point for point, (seen, hidden, _) in shown.items() if not seen + hidden]:
+            found.append(f"{name} has no label of {', '.join(missing)}: nothing can be learned or measured there")
+    return found
+
+
+def _visibility(part: Mapping) -> dict[str, tuple[int, int, int]]:
+    """By keypoint: annotations that show it, that have it hidden, and all."""
+    names = {category["id"]: category.get("keypoints") or [] for category in part["categories"]}
+    counts = {name: [0, 0, 0] for keypoints in names.values() for name in keypoints}
+    for annotation in part["annotations"]:
+        flags = (annotation.get("keypoints") or [])[2::3]
+        for name, flag in zip(names.get(annotation.get("category_id"), ()), flags, strict=False):
+            counts[name][0] += flag == 2
+            counts[name][1] += flag == 1
+            counts[name][2] += 1
+    return {name: tuple(row) for name, row in counts.items()}
+
+
+def table(coco: Mapping, assignment: Mapping[ImageId, str]) -> str:
+    """Pictures, annotations and the visibility of each keypoint by split, as text for a terminal."""
+    parts = parts_of(coco, assignment)
+    shown = {name: _visibility(part) for name, part in parts.items()}
+    total = len(assignment)
+    rows = [
+        ["", *parts],
+        ["pictures", *(f"{len(part['images'])} ({len(part['images']) / total:.1%})" for part in parts.values())],
+        ["annotations", *(str(len(part["annotations"])) for part in parts.values())],
+        ["visible + hidden, of all annotations:", *("" for _ in parts)],
+    ]
+    for point in next(iter(shown.values()), {}):
+        cells = []
+        for counts in shown.values():
+            seen, hidden, every = counts[point]
+            cells.append(f"{seen / every:.0%} + {hidden / every:.0%}" if every else "-")
+        rows.append([f"  {point}", *cells])
+    widths = [max(len(row[column]) for row in rows if row[-1] or column) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+        ).rstrip()
+        for row in rows
+    )
