@@ -1,0 +1,130 @@
+"""Checkpoint files: written so that a kill leaves the old one whole, read without running what they contain.
+
+Our checkpoints hold plain values and tensors only::
+
+    state_dict   the network
+    optimizer    state of the optimiser (not in best.pth)
+    meta         epoch, iter, config (text), skeleton, seed, scores, version
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from equistera.dataset.coco import atomic_write
+from equistera.errors import UserError
+
+
+def save(path: str | Path, content: dict) -> None:
+    """Writes a checkpoint atomically.
+
+    Raises:
+        UserError: The disk is full or the folder cannot be written; the earlier file is whole.
+    """
+    try:
+        with atomic_write(path, "wb") as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:
+        # torch reports a full disk as a RuntimeError of its zip writer
+        raise UserError(f"cannot write checkpoint {path}: {error}", hint="Earlier checkpoints are whole.") from error
+
+
+def load(path: str | Path) -> dict:
+    """Reads a checkpoint onto the CPU without executing code from it.
+
+    Args:
+        path: One of ours or of OpenMMLab's.
+
+    Returns:
+        The checkpoint; it has a ``state_dict``.
+
+    Raises:
+        UserError: The file is missing, broken, holds code, or is no checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no such checkpoint: {path}")
+    try:
+        with torch.serialization.safe_globals(_harmless()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = str(error)
+        if "Unsupported global" in found or "Unsupported operand" in found or "GLOBAL" in found:
+            named = next((word for word in found.split() if word.count(".") and "weights_only" not in word), "")
+            raise UserError(
+                f"{path} holds more than weights ({named or 'code'}): loading it could run code, so it is refused",
+                hint="Ask its maker for a file with weights only, or convert it where you trust it.",
+            ) from error
+        raise UserError(f"{path} is broken or no checkpoint: {found.splitlines()[0]}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{path} is broken or no checkpoint ({path.stat().st_size} bytes): {first}",
+            hint="A download that stopped early looks like this; fetch it again.",
+        ) from error
+    if isinstance(content, dict) and content and all(isinstance(v, torch.Tensor) for v in content.values()):
+        content = {"state_dict": content}
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+        raise UserError(f"{path} is no checkpoint: it has no 'state_dict'")
+    return content
+
+
+def _harmless() -> list:
+    """What OpenMMLab's checkpoints carry beside tensors: NumPy values and MMEngine's log buffers."""
+    from mmengine.logging.history_buffer import HistoryBuffer
+
+    reconstruct = [
+        (np.core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
+        (np.core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+    ]
+    dtypes = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")]
+    return [*reconstruct, np.ndarray, np.dtype, *dtypes, HistoryBuffer]
+
+
+def upgrade_keys(state_dict: dict) -> dict:
+    """Gives the weights of MMPose 0.x their names in MMPose 1.x (``keypoint_head.`` became ``head.``).
+
+    MMPose's own heads know how their inner names changed and do the rest while loading.
+    """
+    return {name.replace("keypoint_head.", "head.", 1): value for name, value in state_dict.items()}
+
+
+def load_fitting(network: torch.nn.Module, state_dict: dict) -> tuple[int, list[str]]:
+    """Loads every weight whose name and shape fit.
+
+    Args:
+        network: The model; changed.
+        state_dict: Weights by name.
+
+    Returns:
+        How many were loaded, and a line for each that was left out (either side).
+
+    Raises:
+        UserError: Nothing of the backbone fits: it is a checkpoint of another network.
+    """
+    own = network.state_dict()
+    fitting, left_out = {}, []
+    for name, value in upgrade_keys(state_dict).items():
+        if name not in own:
+            left_out.append(f"{name} {tuple(value.shape)}: not in this model")
+        elif own[name].shape != value.shape:
+            left_out.append(f"{name}: {tuple(value.shape)} in the file, {tuple(own[name].shape)} in this model")
+        else:
+            fitting[name] = value
+    if not any(name.startswith("backbone.") for name in fitting):
+        raise UserError(
+            "the checkpoint is of another network: nothing of its backbone fits",
+            left_out[:5],
+            "Choose a checkpoint of the same backbone and size, or --from-scratch",
+        )
+    network.load_state_dict(fitting, strict=False)
+    left_out += [
+        f"{name}: not in the file, keeps its random start"
+        for name in own
+        if name not in fitting and not any(line.startswith(f"{name}:") for line in left_out)
+    ]
+    return len(fitting), left_out

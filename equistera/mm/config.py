@@ -1,0 +1,141 @@
+"""Reading a config: overrides that must exist, entries that are shared, paths that are relative to the project.
+
+``skeleton``, ``data_root`` and ``codec`` stand once, at the config's top level. Wherever a part of the config has an
+entry of that name, it takes the top level's value, so one override reaches data set, model and metrics alike.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict, DictAction
+
+import equistera
+from equistera.errors import UserError
+from equistera.skeleton import did_you_mean
+
+#: The folder that holds configs/, tools/ and data/; paths in configs are relative to it.
+PROJECT = Path(equistera.__file__).resolve().parents[1]
+
+SHARED = ("skeleton", "data_root", "codec")
+
+
+def load(path: str | Path, overrides: Sequence[str] = (), **shared: object) -> Config:
+    """Reads a config and resolves it.
+
+    Args:
+        path: Config file, relative to the current folder or to the project.
+        overrides: ``key=value`` as ``--cfg-options`` takes them.
+        shared: Values for top-level entries; None leaves the config's own.
+
+    Returns:
+        The config with every shared entry filled in.
+
+    Raises:
+        UserError: No such file, not a config, or an override that nothing would read.
+    """
+    config = _read(find(path))
+    for key, value in shared.items():
+        if value is not None:
+            config[key] = value
+    _override(config, overrides)
+    missing = [key for key in SHARED if key not in config]
+    if missing:
+        raise UserError(f"{path} is not a config of this project: it has no {', '.join(map(repr, missing))}")
+    config.data_root = str(resolve_path(config.data_root))
+    if str(config.skeleton).endswith(".json"):
+        config.skeleton = str(resolve_path(config.skeleton))
+    _share(config._cfg_dict, {key: config[key] for key in SHARED}, top=True)
+    return config
+
+
+def find(path: str | Path) -> Path:
+    """A config's path, tried from the current folder and from the project."""
+    for candidate in (Path(path), PROJECT / path):
+        if candidate.is_file():
+            return candidate.resolve()
+    there = sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "configs").glob("*.py"))
+    raise UserError(f"no such config: {path}{did_you_mean(str(path), there)}", hint=f"There are: {', '.join(there)}")
+
+
+def resolve_path(path: str | Path) -> Path:
+    """A path of a config: absolute, or relative to the project."""
+    return Path(path) if Path(path).is_absolute() else PROJECT / path
+
+
+def _read(path: Path) -> Config:
+    try:
+        return Config.fromfile(path, lazy_import=False)
+    except Exception as error:
+        # a config is Python: whatever goes wrong in it is the writer's to put right
+        raise UserError(f"cannot read config {path}: {type(error).__name__}: {error}") from error
+
+
+def _override(config: Config, overrides: Sequence[str]) -> None:
+    values, problems = {}, []
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            problems.append(f"{override!r}: expected key=value")
+            continue
+        values[key] = DictAction._parse_iterable(text)
+        problems += _unknown_key(config, key)
+    if problems:
+        raise UserError(
+            "--cfg-options cannot be applied:", problems, "Keys are those of the config and its _base_ files"
+        )
+    config.merge_from_dict(values)
+
+
+def _unknown_key(config: Config, key: str) -> list[str]:
+    """A finding if nothing would read ``key``: no entry of the config and no argument of the class it configures."""
+    here: object = config._cfg_dict
+    parts = key.split(".")
+    for i, part in enumerate(parts):
+        if isinstance(here, (list, tuple)) and part.isdigit() and int(part) < len(here):
+            here = here[int(part)]
+        elif isinstance(here, Mapping) and part in here:
+            here = here[part]
+        elif i == len(parts) - 1 and isinstance(here, Mapping) and part in _arguments(here.get("type")):
+            return []
+        else:
+            choices = list(here) if isinstance(here, Mapping) else []
+            choices += sorted(_arguments(here.get("type"))) if isinstance(here, Mapping) else []
+            where = ".".join(parts[:i]) or "the config"
+            return [f"{key}: no {part!r} in {where}{did_you_mean(part, choices)}"]
+    return []
+
+
+def _arguments(type_name: object) -> set[str]:
+    """Names of the arguments of a registered class, its parents' included where it hands them on."""
+    if not isinstance(type_name, str):
+        return set()
+    import torch.optim
+    from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS, VISBACKENDS
+
+    registries = (MODELS, DATASETS, TRANSFORMS, METRICS, HOOKS, VISBACKENDS)
+    found = next(filter(None, (registry.get(type_name) for registry in registries)), None)
+    found = found or getattr(torch.optim, type_name, None)
+    if found is None:
+        return set()
+    names: set[str] = set()
+    for cls in inspect.getmro(found):
+        parameters = inspect.signature(cls.__init__).parameters.values() if "__init__" in vars(cls) else ()
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
+        if parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return names
+
+
+def _share(node: object, values: dict, top: bool = False) -> None:
+    if isinstance(node, (ConfigDict, dict)):
+        for key in list(node.keys()):
+            if key in values and not top:
+                node[key] = values[key]
+            else:
+                _share(node[key], values)
+    elif isinstance(node, (list, tuple)):
+        for item in node:
+            _share(item, values)

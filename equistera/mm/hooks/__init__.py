@@ -1,0 +1,7 @@
+"""Hooks that apply the pure functions of ``equistera.training`` to a run."""
+
+from equistera.mm.hooks.checkpoints import SaveCheckpoints
+from equistera.mm.hooks.console import Console
+from equistera.mm.hooks.schedule import ApplySchedule
+
+__all__ = ["ApplySchedule", "Console", "SaveCheckpoints"]

@@ -1,0 +1,62 @@
+"""Our metrics as MMEngine evaluates them during training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmpose.registry import METRICS
+
+from equistera import skeleton as skeletons
+from equistera.dataset.coco import load_annotations
+from equistera.evaluation.average_precision import instance_score
+from equistera.evaluation.metrics import evaluate
+
+
+def to_result(data_sample: dict) -> dict:
+    """One COCO keypoint result from a data sample that the model has predicted on."""
+    predicted = data_sample["pred_instances"]
+    points = np.asarray(predicted["keypoints"], dtype=np.float64)[0, :, :2]
+    scores = np.asarray(predicted["keypoint_scores"], dtype=np.float64)[0]
+    box_score = float(np.asarray(predicted["bbox_scores"]).reshape(-1)[0])
+    return {
+        "image_id": data_sample["img_id"],
+        "ann_id": data_sample["id"],
+        "category_id": 1,
+        "keypoints": np.column_stack([points, scores]).ravel().tolist(),
+        "score": instance_score(scores, box_score),
+    }
+
+
+@METRICS.register_module()
+class KeypointMetric(BaseMetric):
+    """OKS AP with the skeleton's sigmas, PCK and pixel errors; see ``equistera.evaluation``.
+
+    Args:
+        skeleton: Name or path.
+        ann_file: Annotation file, relative to ``data_root``.
+        data_root: Folder of the data set.
+        per_keypoint: Whether PCK@0.1 of every keypoint is logged as well.
+        prefix: What the names of the metrics start with.
+    """
+
+    def __init__(self, skeleton: str, ann_file: str, data_root: str, per_keypoint: bool = True, prefix: str = "val"):
+        super().__init__(collect_device="cpu", prefix=prefix)
+        self.skeleton = skeletons.load(skeleton)
+        self.ground_truth = load_annotations(Path(data_root) / ann_file, self.skeleton)
+        self.per_keypoint = per_keypoint
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        self.results += [to_result(sample) for sample in data_samples]
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        # with several processes the loader may hand out a sample twice to make their shares equal
+        unique = list({result["ann_id"]: result for result in results}.values())
+        metrics = evaluate(self.ground_truth, unique, self.skeleton)
+        logged = {name: metrics[name] for name in ("AP", "AP50", "AP75", "AR", "PCK@0.1", "median_px")}
+        if self.per_keypoint:
+            logged |= {f"PCK@0.1/{name}": row["PCK@0.1"] for name, row in metrics["per_keypoint"].items()}
+        # a keypoint that is not labelled in these pictures has no score
+        return {name: float(value) for name, value in logged.items() if value is not None}

@@ -1,0 +1,90 @@
+"""The pose model: MMPose's top-down estimator that knows its skeleton and its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.registry import MODELS
+
+from equistera import skeleton as skeletons
+from equistera.mm.metainfo import metainfo_of
+from equistera.training.stages import Stage, assign, layout_for
+
+
+@MODELS.register_module()
+class SkeletonPoseEstimator(TopdownPoseEstimator):
+    """A top-down model whose head follows from a skeleton and a codec, and whose stages can be frozen.
+
+    Args:
+        skeleton: Name or path; gives the head's number of outputs.
+        codec: The codec's config; gives the head's decoder and, for SimCC heads, its sizes.
+        backbone: MMPose or MMDetection backbone.
+        head: Head without what follows from skeleton and codec.
+        stages: Stages of a backbone that ``equistera.training.stages`` does not know.
+        kwargs: As :class:`TopdownPoseEstimator` takes them.
+
+    Raises:
+        UserError: The skeleton is not valid, or a parameter belongs to no stage or to several.
+    """
+
+    def __init__(
+        self,
+        skeleton: str,
+        codec: dict,
+        backbone: dict,
+        head: dict,
+        stages: Iterable[dict] | None = None,
+        **kwargs,
+    ):
+        self_skeleton = skeletons.load(skeleton)
+        head = {**head, "out_channels": len(self_skeleton), "decoder": codec}
+        if codec["type"] == "SimCCLabel":
+            head["input_size"] = codec["input_size"]
+            head["in_featuremap_size"] = tuple(side // 32 for side in codec["input_size"])
+            head["simcc_split_ratio"] = codec["simcc_split_ratio"]
+        super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)
+        self.skeleton = self_skeleton
+        self.input_size = tuple(codec["input_size"])
+        self.stages: tuple[Stage, ...] = layout_for(backbone["type"].rsplit(".", 1)[-1], stages)
+        owners = assign((name for name, _ in self.named_parameters()), self.stages)
+        self._stage_parameters = {stage.name: [] for stage in self.stages}
+        for name, parameter in self.named_parameters():
+            self._stage_parameters[owners[name].name].append((name, parameter))
+        self._stage_modules = {
+            stage.name: [module for name, module in self.named_modules() if stage.owns(name)] for stage in self.stages
+        }
+        self._frozen: frozenset[str] = frozenset()
+
+    def stage_parameters(self, stage: str) -> list:
+        """``(name, parameter)`` of every parameter of a stage."""
+        return self._stage_parameters[stage]
+
+    @property
+    def frozen_stages(self) -> frozenset[str]:
+        return self._frozen
+
+    def freeze(self, stages: Collection[str]) -> None:
+        """Freezes exactly these stages and opens all others.
+
+        Frozen parameters have no gradient, so that no graph is built below the first open stage, and frozen
+        normalisation layers use and keep their statistics.
+
+        Args:
+            stages: Names of stages.
+        """
+        self._frozen = frozenset(stages)
+        for stage, parameters in self._stage_parameters.items():
+            for _, parameter in parameters:
+                parameter.requires_grad_(stage not in self._frozen)
+                if stage in self._frozen:
+                    parameter.grad = None
+        self.train(self.training)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        # nn.Module.__init__ of a parent may call train() before the stages are known
+        for stage in getattr(self, "_frozen", ()):
+            for module in self._stage_modules[stage]:
+                module.training = False
+        return self

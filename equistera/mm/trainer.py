@@ -1,0 +1,161 @@
+"""MMEngine's Runner, made quiet, portable to CPUs and restartable."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import time
+from pathlib import Path
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+import equistera
+from equistera.errors import UserError
+from equistera.mm import checkpoint
+from equistera.mm.model import SkeletonPoseEstimator
+from equistera.training.schedule import Schedule, make_schedule
+
+
+class Trainer(Runner):
+    """A run of one config.
+
+    Differences from the Runner: the console shows what a person needs and the log file the rest; several processes
+    work without a GPU; learning rates and frozen stages follow from a :class:`Schedule`; checkpoints hold plain
+    values and are read without executing code.
+
+    Attributes:
+        best_score: Best score so far of the metric that is watched, or None.
+        best_epoch: Epoch (from 1) of ``best_score``, or None.
+    """
+
+    best_score: float | None = None
+    best_epoch: int | None = None
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.ERROR)
+        return logger
+
+    def setup_env(self, env_cfg: dict) -> None:
+        if self.distributed and not torch.cuda.is_available() and not torch.distributed.is_initialized():
+            # MMEngine's own start with gloo asks for a CUDA device; a group that is there already it leaves alone
+            torch.distributed.init_process_group("gloo")
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        if not self.distributed or is_model_wrapper(model) or torch.cuda.is_available():
+            return super().wrap_model(model_wrapper_cfg, model)
+        return MMDistributedDataParallel(module=model, device_ids=None, broadcast_buffers=False)
+
+    @property
+    def network(self) -> SkeletonPoseEstimator:
+        """The model without a wrapper."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    @functools.cached_property
+    def schedule(self) -> Schedule:
+        """What holds at each step; needs the train loader's length, so it is worked out when first asked for."""
+        strategy = self.cfg.strategy
+        return make_schedule(
+            strategy,
+            self.network.stages,
+            max_epochs=self.max_epochs,
+            steps_per_epoch=len(self.train_dataloader),
+            lr_scale=self.cfg.optim_wrapper.optimizer.lr / strategy.reference_lr,
+            from_scratch=self.cfg.from_scratch,
+        )
+
+    def evaluates_after(self, epoch: int) -> bool:
+        """Whether the train loop evaluates when ``epoch`` (from 1) is complete."""
+        loop = self.train_loop
+        return self._val_loop is not None and (epoch % loop.val_interval == 0 or epoch == self.max_epochs)
+
+    def snapshot(self, epoch: int, with_optimizer: bool) -> dict:
+        """All that a checkpoint holds after ``epoch`` complete epochs."""
+        meta = {
+            "epoch": epoch,
+            "iter": epoch * len(self.train_dataloader),
+            "seed": self.seed,
+            "config": self.cfg.pretty_text,
+            "config_name": Path(self.cfg.filename or "config.py").stem,
+            "skeleton": {"name": self.network.skeleton.name, "keypoints": list(self.network.skeleton.names)},
+            "best_score": self.best_score,
+            "best_epoch": self.best_epoch,
+            "saved": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "equistera_version": equistera.__version__,
+        }
+        content = {"meta": meta, "state_dict": self.network.state_dict()}
+        if with_optimizer:
+            content["optimizer"] = self.optim_wrapper.state_dict()
+        return content
+
+    def load_or_resume(self) -> None:
+        if self._has_loaded:
+            return
+        self._has_loaded = True
+        if self._resume:
+            self._resume_from(Path(self.work_dir) / "latest.pth")
+        elif self._load_from:
+            content = checkpoint.load(self._load_from)
+            loaded, left_out = checkpoint.load_fitting(self.network, content["state_dict"])
+            self.loaded_weights = loaded, left_out
+            self.logger.info(f"loaded {loaded} weights from {self._load_from}; left out:\n" + "\n".join(left_out))
+
+    def _resume_from(self, path: Path) -> None:
+        content = checkpoint.load(path)
+        meta = content["meta"]
+        names = list(self.network.skeleton.names)
+        if meta["skeleton"]["keypoints"] != names:
+            raise UserError(
+                f"cannot resume {path}: it was trained for skeleton {meta['skeleton']['name']!r} "
+                f"({len(meta['skeleton']['keypoints'])} keypoints), this run is for {self.network.skeleton.name!r} "
+                f"({len(names)})",
+                hint="Choose another --work-dir, or start from its weights with --init",
+            )
+        self.network.load_state_dict(content["state_dict"])
+        self.optim_wrapper.load_state_dict(content["optimizer"])
+        self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
+        self.best_score, self.best_epoch = meta["best_score"], meta["best_epoch"]
+        self.logger.info(f"resumed {path} after epoch {meta['epoch']}")
+
+
+def device_name() -> str:
+    """What the run computes on, for people."""
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        return torch.cuda.get_device_name(0) + (f" (one of {count})" if count > 1 else "")
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def choose_device(name: str | None) -> None:
+    """Makes MMEngine, which takes the first GPU it sees, see only the device asked for.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:N``, or None for the best there is. Must be called before CUDA is used.
+
+    Raises:
+        UserError: No such device.
+    """
+    if name is None or name == "cuda":
+        if name and not torch.cuda.is_available():
+            raise UserError(
+                "--device cuda: torch finds no GPU", hint="nvidia-smi should list it; see ./setup.sh --help"
+            )
+        return
+    kind, _, index = name.partition(":")
+    if kind == "cpu" and not index:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif kind == "cuda" and index.isdigit():
+        if int(index) >= torch.cuda.device_count():
+            raise UserError(f"--device {name}: there are {torch.cuda.device_count()} GPUs, counted from 0")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(index)] if visible else index
+    else:
+        raise UserError(f"--device {name}: expected cpu, cuda or cuda:N")
