@@ -1,8 +1,20 @@
 """How good is a pose model: COCO AP, per-keypoint accuracy, intervals, calibration, reports. NumPy and pycocotools."""
 
 from equistera.evaluation.average_precision import coco_ap, instance_score
+from equistera.evaluation.comparison import compare
 from equistera.evaluation.constant_guess import constant_results, mean_pose
+from equistera.evaluation.findings import weak_spots
 from equistera.evaluation.metrics import evaluate
-from equistera.evaluation.table import format_table
+from equistera.evaluation.table import format_comparison, format_table
 
-__all__ = ["coco_ap", "constant_results", "evaluate", "format_table", "instance_score", "mean_pose"]
+__all__ = [
+    "coco_ap",
+    "compare",
+    "constant_results",
+    "evaluate",
+    "format_comparison",
+    "format_table",
+    "instance_score",
+    "mean_pose",
+    "weak_spots",
+]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from equistera.evaluation.ground_truth import is_scored, prepare
+from equistera.evaluation.keypoint_metrics import CORRECT, pck_name
 from equistera.skeleton import Skeleton
+
+PCK = pck_name(CORRECT)
 
 
 def mean_pose(coco: dict, skeleton: Skeleton) -> np.ndarray:
@@ -64,34 +67,39 @@ def constant_results(gt_coco: dict, pose: np.ndarray, skeleton: Skeleton) -> lis
     return results
 
 
-def verdict(model: dict, guess: dict) -> str:
-    """One sentence on whether the model beats the constant guess.
+def outcome(model: dict, guess: dict, difference: list[float] | None = None) -> str:
+    """Whether the model beats the constant guess.
 
     Args:
-        model: Metrics of the model (``AP``, ``PCK@0.1``, ``median_px``).
+        model: Metrics of the model.
         guess: The same of the constant guess, on the same pictures.
+        difference: 95 % interval of the model's PCK@0.1 minus the guess's, from the same bootstrap draws.
 
     Returns:
-        The model is called better when its PCK@0.1 is higher and its median error lower.
+        ``better`` when PCK@0.1 is higher and the median error lower; ``unclear`` when that holds, but the interval
+        reaches 0; else ``not better``.
     """
+    if model["median_px"] is None or guess["median_px"] is None or model[PCK] is None:
+        return "not better"
+    if model[PCK] <= guess[PCK] or model["median_px"] >= guess["median_px"]:
+        return "not better"
+    return "unclear" if difference is not None and difference[0] <= 0 else "better"
+
+
+def verdict(model: dict, guess: dict, difference: list[float] | None = None) -> str:
+    """The outcome as a sentence with its figures; arguments as for :func:`outcome`."""
     figures = (
-        f"PCK@0.1 {_show(model['PCK@0.1'])} against {_show(guess['PCK@0.1'])}, "
+        f"{PCK} {_show(model[PCK])} against {_show(guess[PCK])}, "
         f"median error {_show(model['median_px'], 1)} px against {_show(guess['median_px'], 1)} px, "
         f"AP {_show(model['AP'])} against {_show(guess['AP'])}"
     )
-    if is_better(model, guess):
-        return f"Better than a constant guess (the mean pose of the training set in the box): {figures}."
-    return (
-        f"NOT better than a constant guess (the mean pose of the training set in the box): {figures}. "
-        "Do not use this model: train longer, lower the learning rate, or check the annotations."
-    )
-
-
-def is_better(model: dict, guess: dict) -> bool:
-    """Whether PCK@0.1 is higher and the median error lower than the constant guess's."""
-    if model["median_px"] is None or guess["median_px"] is None:
-        return False
-    return model["PCK@0.1"] > guess["PCK@0.1"] and model["median_px"] < guess["median_px"]
+    guessing = "a constant guess (the mean pose of the training set in the box)"
+    return {
+        "better": f"Better than {guessing}: {figures}.",
+        "unclear": f"Not clearly better than {guessing}: {figures}. Too few pictures, or hardly trained.",
+        "not better": f"NOT better than {guessing}: {figures}. "
+        "Do not use this model: train longer, lower the learning rate, or check the annotations.",
+    }[outcome(model, guess, difference)]
 
 
 def _show(value: float | None, digits: int = 3) -> str:

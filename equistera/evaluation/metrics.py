@@ -7,59 +7,140 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
-from equistera.evaluation import keypoint_metrics
-from equistera.evaluation.average_precision import coco_ap
-from equistera.evaluation.constant_guess import constant_results, verdict
-from equistera.evaluation.instances import pair
+from equistera.evaluation import bootstrap, keypoint_metrics, picture_scores
+from equistera.evaluation.average_precision import run_cocoeval, summary_of
+from equistera.evaluation.calibration import Calibration, confidence_and_correctness, summarise_calibration
+from equistera.evaluation.constant_guess import constant_results, outcome, verdict
+from equistera.evaluation.findings import weak_spots
+from equistera.evaluation.instances import EvaluationSet, pair
 from equistera.skeleton import Skeleton
 
 
-def evaluate(
-    gt_coco: dict,
-    results: list[dict],
-    skeleton: Skeleton,
-    *,
-    body_length: tuple[str, str] | None = None,
-    mean_pose: np.ndarray | None = None,
-) -> dict:
+@dataclass(frozen=True)
+class Options:
+    """How to score.
+
+    Attributes:
+        body_length: Two keypoints whose distance PCK is measured in, instead of the box's longer side.
+        mean_pose: float64 [K, 2], the training set's (:func:`~.constant_guess.mean_pose`), to score a constant guess
+            beside the model.
+        draws: Bootstrap draws for the intervals; 0 for none.
+        groups: The group of every picture (horse, video) by image id, where groups are to be drawn, not pictures.
+        seed: Seed of the draws.
+        calibration: Fitted on the validation set.
+    """
+
+    body_length: tuple[str, str] | None = None
+    mean_pose: np.ndarray | None = None
+    draws: int = 0
+    groups: Mapping[Hashable, Hashable] | None = None
+    seed: int = 0
+    calibration: Calibration | None = None
+
+
+def evaluate(gt_coco: dict, results: list[dict], skeleton: Skeleton, **options) -> dict:
     """Scores predictions.
 
     Args:
         gt_coco: Content of a COCO keypoint file; keypoints matched by name.
         results: COCO keypoint results in the skeleton's order (see :func:`~.ground_truth.check_results`).
         skeleton: The K keypoints and their sigmas.
-        body_length: Two keypoints whose distance PCK is measured in, instead of the box's longer side.
-        mean_pose: float64 [K, 2], the training set's (:func:`~.constant_guess.mean_pose`), to score a constant guess
-            beside the model.
+        **options: Fields of :class:`Options`.
 
     Returns:
         JSON-ready: AP and AR (:func:`~.average_precision.coco_ap`) and the figures over all keypoints
-        (:mod:`~.keypoint_metrics`) at the top level; ``per_keypoint``, ``visible``, ``hidden`` below; with a mean pose
-        ``constant_guess``. A figure that nothing was labelled for is None.
+        (:mod:`~.keypoint_metrics`) at the top level; ``per_keypoint``, ``visible``, ``hidden``, ``calibration`` and
+        ``weak_spots`` below; with a mean pose ``constant_guess``; with draws ``intervals`` (95 %, by metric, and
+        ``per_keypoint``) and ``bootstrap`` (how they were made). A figure that nothing was labelled for is None.
 
     Raises:
         UserError: Annotations or predictions cannot be scored.
     """
-    animals = pair(gt_coco, results, skeleton)
-    size = keypoint_metrics.animal_size(animals, body_length)
-    table = keypoint_metrics.per_keypoint(animals, size)
-    metrics = {
-        **coco_ap(gt_coco, results, skeleton),
-        **keypoint_metrics.overall(animals, size, table),
-        "skeleton": skeleton.name,
-        "pictures": len(animals.all_image_ids),
-        "animals": len(animals),
-        "missed_animals": int(animals.missed.sum()),
-        "extra_predictions": animals.extra,
-        "size": "longer side of the box" if body_length is None else f"{body_length[0]} to {body_length[1]}",
-        "per_keypoint": table,
-    }
-    if mean_pose is not None:
-        guess = evaluate(gt_coco, constant_results(gt_coco, mean_pose, skeleton), skeleton, body_length=body_length)
-        metrics["constant_guess"] = {
-            **{name: guess[name] for name in ("AP", "AP50", "AP75", "AR", "PCK@0.1", "median_px")},
-            "verdict": verdict(metrics, guess),
+    return Scored.of(gt_coco, results, skeleton, Options(**options)).metrics
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model's metrics together with what a comparison with another one needs.
+
+    Attributes:
+        metrics: What :func:`evaluate` returns.
+        animals: Annotations and predictions side by side.
+        size: float64 [N] pixels, what PCK is measured in.
+        resampled: Metrics of every bootstrap draw, float64 [B] by name; empty without draws.
+    """
+
+    metrics: dict
+    animals: EvaluationSet
+    size: np.ndarray
+    resampled: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, gt_coco: dict, results: list[dict], skeleton: Skeleton, options: Options) -> Scored:
+        """See :func:`evaluate`."""
+        animals = pair(gt_coco, results, skeleton)
+        size = keypoint_metrics.animal_size(animals, options.body_length)
+        cocoeval = run_cocoeval(gt_coco, results, skeleton)
+        table = keypoint_metrics.per_keypoint(animals, size)
+        metrics = {
+            **summary_of(cocoeval),
+            **keypoint_metrics.overall(animals, size, table),
+            "skeleton": skeleton.name,
+            "pictures": len(animals.all_image_ids),
+            "animals": len(animals),
+            "missed_animals": int(animals.missed.sum()),
+            "extra_predictions": animals.extra,
+            "size": "longer side of the box" if options.body_length is None else " to ".join(options.body_length),
+            "calibration": summarise_calibration(*confidence_and_correctness(animals, size), options.calibration),
+            "per_keypoint": table,
         }
-    return metrics
+        resampled = {}
+        if options.draws:
+            ids = picture_scores.picture_order(animals)
+            weights = bootstrap.draw_weights(ids, options.groups, options.draws, options.seed)
+            scores = picture_scores.picture_scores(animals, size, cocoeval)
+            resampled = scores.resampled(weights)
+            metrics["intervals"] = _intervals(resampled, scores.resampled_pck(weights), skeleton)
+            metrics["bootstrap"] = _how(options, bootstrap.unit_count(ids, options.groups))
+        if options.mean_pose is not None:
+            metrics["constant_guess"] = _beside_constant_guess(metrics, resampled, gt_coco, skeleton, options)
+        metrics["weak_spots"] = weak_spots(metrics)
+        return cls(metrics, animals, size, resampled)
+
+
+def _intervals(resampled: dict[str, np.ndarray], pck: np.ndarray, skeleton: Skeleton) -> dict:
+    return {
+        **{name: bootstrap.interval(values) for name, values in resampled.items()},
+        "per_keypoint": {
+            name: {picture_scores.PCK: bootstrap.interval(pck[:, k])} for k, name in enumerate(skeleton.names)
+        },
+    }
+
+
+def _how(options: Options, units: int) -> dict:
+    unit = "pictures" if options.groups is None else "groups"
+    how = {"draws": options.draws, "seed": options.seed, "level": bootstrap.LEVEL, "drawn": unit, "count": units}
+    if units < bootstrap.FEW:
+        how["note"] = f"only {units} {unit}: the true intervals are wider than these"
+    return how
+
+
+def _beside_constant_guess(
+    metrics: dict, resampled: dict[str, np.ndarray], gt_coco: dict, skeleton: Skeleton, options: Options
+) -> dict:
+    results = constant_results(gt_coco, options.mean_pose, skeleton)
+    alike = Options(body_length=options.body_length, draws=options.draws, groups=options.groups, seed=options.seed)
+    guess = Scored.of(gt_coco, results, skeleton, alike)
+    difference = None
+    if options.draws:
+        difference = bootstrap.interval(resampled[picture_scores.PCK] - guess.resampled[picture_scores.PCK])
+    return {
+        **{name: guess.metrics[name] for name in picture_scores.METRICS},
+        "outcome": outcome(metrics, guess.metrics, difference),
+        "verdict": verdict(metrics, guess.metrics, difference),
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from equistera.evaluation.comparison import in_words, side_by_side, with_interval
+
 COLUMNS = (
     ("points", "points", "d"),
     ("PCK@.05", "PCK@0.05", ".3f"),
@@ -15,6 +17,10 @@ COLUMNS = (
 )
 
 
+#: What stands above the table, with intervals where they were made.
+HEADLINE = ("AP", "AP50", "AP75", "AR", "PCK@0.1", "median_px")
+
+
 def format_table(metrics: dict) -> str:
     """The table for the eye.
 
@@ -22,32 +28,75 @@ def format_table(metrics: dict) -> str:
         metrics: What :func:`~.metrics.evaluate` returned.
 
     Returns:
-        AP and AR, a row per keypoint, the figures over all of them, and what was counted.
+        AP and AR with their intervals, a row per keypoint, the figures over all of them, what was counted, and the
+        weak spots.
     """
-    rows = [(name, row) for name, row in metrics["per_keypoint"].items()]
-    summary = [("all", metrics), ("visible", metrics["visible"]), ("hidden", metrics["hidden"])]
-    header = ["keypoint", *(title for title, _, _ in COLUMNS)]
-    cells = [[name, *(show(row.get(key), form) for _, key, form in COLUMNS)] for name, row in rows + summary]
-    widths = [max(len(line[i]) for line in [header, *cells]) for i in range(len(header))]
-
-    def line(values: list[str]) -> str:
-        return "  ".join(
-            v.ljust(w) if i == 0 else v.rjust(w) for i, (v, w) in enumerate(zip(values, widths, strict=True))
-        )
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    names = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR")
-    lines = ["   ".join(f"{name} {show(metrics[name], '.3f')}" for name in names), ""]
-    lines += [line(header), rule, *map(line, cells[: len(rows)]), rule, *map(line, cells[len(rows) :]), ""]
-    lines.append(
-        f"{metrics['animals']} animals in {metrics['pictures']} pictures; {metrics['missed_animals']} without a "
-        f"prediction, {metrics['extra_predictions']} predictions without an animal; size: {metrics['size']}"
-    )
-    if "constant_guess" in metrics:
-        lines.append(metrics["constant_guess"]["verdict"])
+    lines = [f"{name:<10} {with_interval(metrics, name)}" for name in HEADLINE]
+    rows = [[name, *keypoint_cells(row)] for name, row in metrics["per_keypoint"].items()]
+    summary = [["all", *keypoint_cells(metrics)]]
+    summary += [[part, *keypoint_cells(metrics[part])] for part in ("visible", "hidden")]
+    lines += ["", *aligned(["keypoint", *(title for title, _, _ in COLUMNS)], rows, summary), "", counted(metrics)]
+    if "bootstrap" in metrics:
+        lines.append(how_intervals_were_made(metrics["bootstrap"]))
+    guess = metrics.get("constant_guess")
+    if guess and guess["outcome"] == "better":
+        lines.append(guess["verdict"])
+    if metrics["weak_spots"]:
+        lines += ["", "Weak spots:", *(f"  - {sentence}" for sentence in metrics["weak_spots"])]
     return "\n".join(lines)
 
 
-def show(value: float | None, form: str) -> str:
-    """A figure as text, ``-`` where there is none."""
-    return "-" if value is None else format(value, form)
+def format_comparison(comparison: dict) -> str:
+    """Several models side by side with intervals, and the paired tests in words.
+
+    Args:
+        comparison: What :func:`~.comparison.compare` returned.
+
+    Returns:
+        Text for a terminal.
+    """
+    headers, rows = side_by_side(comparison["models"])
+    how = next(iter(comparison["models"].values()))["bootstrap"]
+    return "\n".join(
+        [
+            *aligned(headers, rows, []),
+            "",
+            how_intervals_were_made(how),
+            *(in_words(pair) for pair in comparison["pairs"]),
+        ]
+    )
+
+
+def counted(metrics: dict) -> str:
+    """One line on what the figures were computed from."""
+    return (
+        f"{metrics['animals']} animals in {metrics['pictures']} pictures; {metrics['missed_animals']} without a "
+        f"prediction, {metrics['extra_predictions']} predictions without an animal; PCK in shares of the animal's "
+        f"size: {metrics['size']}"
+    )
+
+
+def how_intervals_were_made(bootstrap: dict) -> str:
+    """One line on the intervals."""
+    note = f"; {bootstrap['note']}" if "note" in bootstrap else ""
+    return (
+        f"{bootstrap['level']:.0%} intervals by {bootstrap['draws']} bootstrap draws of {bootstrap['count']} "
+        f"{bootstrap['drawn']}{note}"
+    )
+
+
+def keypoint_cells(row: dict) -> list[str]:
+    """The figures of :data:`COLUMNS` as text, ``-`` where there is none."""
+    return ["-" if row.get(key) is None else format(row[key], form) for _, key, form in COLUMNS]
+
+
+def aligned(header: list[str], rows: list[list[str]], summary: list[list[str]]) -> list[str]:
+    """Lines of a table: the first column to the left, the others to the right, the summary under a rule."""
+    widths = [max(len(line[i]) for line in [header, *rows, *summary]) for i in range(len(header))]
+
+    def line(values: list[str]) -> str:
+        first, *others = (f"{value:>{width}}" for value, width in zip(values, widths, strict=True))
+        return "  ".join([f"{first.strip():<{widths[0]}}", *others])
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return [line(header), rule, *map(line, rows), *([rule, *map(line, summary)] if summary else [])]

@@ -26,8 +26,15 @@ def animal():
 class Maker:
     """Makes COCO files and predictions from the pose of five points."""
 
+    #: float64 [5, 2]: see POSE.
+    pose = POSE
+
     def __init__(self, skeleton):
         self.skeleton = skeleton
+
+    def moved(self, x: float, y: float) -> np.ndarray:
+        """The pose, shifted by pixels."""
+        return POSE + np.array([x, y])
 
     def truth(self, pictures: int, visibility=(2, 2, 2, 2, 2), shift=(0.0, 0.0), first_id: int = 1) -> dict:
         flat = np.column_stack([POSE + shift, visibility]).reshape(-1).tolist()
@@ -44,7 +51,7 @@ class Maker:
                     "area": 10000.0,
                     "iscrowd": 0,
                     "num_keypoints": int(np.count_nonzero(visibility)),
-                    "keypoints": flat,
+                    "keypoints": list(flat),
                 }
                 for i in ids
             ],
@@ -53,7 +60,7 @@ class Maker:
     def result(self, image_id: int, points=POSE, scores=0.9, score=0.9, **extra) -> dict:
         points = np.asarray(points, dtype=float)
         flat = np.column_stack([points, np.broadcast_to(scores, len(points))]).reshape(-1).tolist()
-        return {"image_id": image_id, "category_id": 1, "keypoints": flat, "score": score, **extra}
+        return {"image_id": image_id, "category_id": 1, "keypoints": list(flat), "score": score, **extra}
 
     def noisy(self, truth: dict, noise_px: float, seed: int = 0) -> list[dict]:
         """A prediction for every annotation: normal noise, scores that fall with the error."""
