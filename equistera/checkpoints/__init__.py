@@ -1,0 +1,129 @@
+"""Pretrained weights that the configs start from: which there are, where they lie, how to get them.
+
+The table is ``manifest.json``. Nothing here downloads; ``equistera.checkpoints.download`` does.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from equistera.errors import UserError
+from equistera.skeleton import did_you_mean
+
+#: What the three configs of the training guide need.
+DEFAULT_NAMES = ("rtmpose_m_ap10k", "hrnet_w32_ap10k", "hrnet_w32_animalpose")
+
+_PROJECT = Path(__file__).resolve().parents[2]
+
+#: ``...-7a041aa1_20230206.pth`` (MMPose) or ``..._20220719_112220-229f527c.pth`` (MMDetection)
+_HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})(?:_\d{8})?\.pth$")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One pretrained model.
+
+    Attributes:
+        name: What users and configs call it.
+        url: Where it is published.
+        what: One line for people.
+        skeleton: Name of the keypoints it was trained on; empty for a detector.
+        input: (width, height) in pixels it was trained with; empty for a detector.
+        ap: AP published for its own data set, if any.
+    """
+
+    name: str
+    url: str
+    what: str
+    skeleton: str = ""
+    input: tuple[int, ...] = ()
+    ap: float | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name it is saved under: that of the URL, because it carries the hash."""
+        return unquote(urlsplit(self.url).path.rsplit("/", 1)[-1])
+
+    @property
+    def hash_prefix(self) -> str:
+        """The first 8 hexadecimal digits of the file's SHA-256.
+
+        They show a damaged or mistaken file. They are too few to keep out a forged one: that is the job of HTTPS and
+        of loading with ``weights_only``.
+        """
+        return _HASH_IN_NAME.search(self.file_name)[1]
+
+
+@functools.cache
+def manifest() -> dict[str, Checkpoint]:
+    """All checkpoints, by name."""
+    content = json.loads((Path(__file__).parent / "manifest.json").read_text(encoding="utf-8"))
+    return {
+        name: Checkpoint(name, **{**entry, "input": tuple(entry.get("input", ()))})
+        for name, entry in content.items()
+        if not name.startswith("_")
+    }
+
+
+def find(names: Iterable[str]) -> list[Checkpoint]:
+    """The checkpoints of these names, each once.
+
+    Raises:
+        UserError: Unknown names, all of them listed.
+    """
+    known = manifest()
+    names = list(dict.fromkeys(names))
+    unknown = [f"{name!r}{did_you_mean(name, known)}" for name in names if name not in known]
+    if unknown:
+        raise UserError("no checkpoint of this name:", unknown, f"There are: {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def default_dir() -> Path:
+    """``checkpoints/`` in the project's folder, wherever the tool is started from."""
+    return (_PROJECT if (_PROJECT / "pyproject.toml").exists() else Path.cwd()) / "checkpoints"
+
+
+def path_of(name: str, folder: str | Path | None = None) -> Path:
+    """Where a checkpoint lies, or is to be put.
+
+    Args:
+        name: A name of the manifest.
+        folder: :func:`default_dir` by default.
+
+    Raises:
+        UserError: Unknown name.
+    """
+    return Path(folder or default_dir()) / find([name])[0].file_name
+
+
+def command_for(name: str, folder: str | Path | None = None) -> str:
+    """The command that downloads a checkpoint, for the message of whoever misses it.
+
+    Raises:
+        UserError: Unknown name.
+    """
+    (checkpoint,) = find([name])
+    where = "" if folder is None or Path(folder).resolve() == default_dir() else f" --dir {folder}"
+    return f"python tools/download_checkpoints.py {checkpoint.name}{where}"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def is_whole(path: Path, checkpoint: Checkpoint) -> bool:
+    """Whether there is a file at ``path`` that is the checkpoint."""
+    return path.is_file() and file_hash(path).startswith(checkpoint.hash_prefix)

@@ -1,0 +1,161 @@
+"""Downloading checkpoints so that it can be interrupted at any moment and never leaves a broken file in place.
+
+A download grows in ``FILE.part``, is checked against the hash in its name and only then takes its name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from equistera.checkpoints import Checkpoint, file_hash, is_whole
+from equistera.checkpoints.transfer import (
+    DownloadError,
+    NotThereError,
+    Patience,
+    UnreachableError,
+    check_address,
+    fetch_into,
+)
+from equistera.errors import UserError
+
+
+def download(
+    checkpoints: Sequence[Checkpoint],
+    folder: str | Path,
+    *,
+    mirror: str | None = None,
+    patience: Patience | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Makes sure that checkpoints are in a folder.
+
+    A file that is there already, by an earlier download or put there by hand, is checked and left alone.
+
+    Args:
+        checkpoints: What to get.
+        folder: Where to put it; made if need be.
+        mirror: Base URL of a server to ask instead of the public one: it has the files under the same paths, or all
+            directly under that address.
+        patience: Limits; the usual ones by default.
+        say: Takes each line of the report.
+
+    Raises:
+        UserError: For the checkpoints that could not be had, with where to put each by hand. The others are there.
+    """
+    folder = Path(folder).absolute()
+    if mirror:
+        check_address(mirror)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}") from error
+    problems: list[str] = []
+    unreachable: UnreachableError | None = None
+    for checkpoint in checkpoints:
+        path, urls = folder / checkpoint.file_name, _addresses(checkpoint, mirror)
+        try:
+            if path.exists():
+                _check_existing(path, checkpoint)
+                say(f"{checkpoint.name}: there already, {path}")
+            elif unreachable is not None and not is_whole(_part(path), checkpoint):
+                raise unreachable
+            else:
+                _fetch(checkpoint, urls, path, patience or Patience(), say)
+                say(f"{checkpoint.name}: saved as {path}")
+        except DownloadError as error:
+            problems.append(
+                f"{checkpoint.name}: {error.summary}\n    by hand: save {checkpoint.url}\n          as {path}"
+            )
+            unreachable = error if isinstance(error, UnreachableError) else unreachable
+        except OSError as error:
+            problems.append(f"{checkpoint.name}: {error}")
+    if problems:
+        raise UserError(
+            f"{len(problems)} of {len(checkpoints)} checkpoints are missing:",
+            problems,
+            "Run the same command again: it goes on where it stopped and checks files put there by hand.\n"
+            "  Behind a proxy set HTTPS_PROXY; for another server use --mirror URL.",
+        )
+
+
+def listing(checkpoints: Sequence[Checkpoint], folder: str | Path) -> str:
+    """A table of checkpoints and whether they are in a folder; files that are there are checked."""
+    rows = [
+        (
+            checkpoint.name,
+            _state(checkpoint, Path(folder)),
+            f"{checkpoint.ap:.3f}" if checkpoint.ap else "-",
+            checkpoint,
+        )
+        for checkpoint in checkpoints
+    ]
+    width = max(len(name) for name, *_ in rows)
+    lines = [f"{'name':{width}}  {'state':7}  {'AP':5}  what (AP is the one published for its own data)"]
+    lines += [f"{name:{width}}  {state:7}  {ap:5}  {checkpoint.what}" for name, state, ap, checkpoint in rows]
+    return "\n".join([*lines, f"in {Path(folder).absolute()}"])
+
+
+def _state(checkpoint: Checkpoint, folder: Path) -> str:
+    path = folder / checkpoint.file_name
+    if path.exists():
+        return "there" if is_whole(path, checkpoint) else "damaged"
+    return "partly" if _part(path).exists() else "missing"
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _addresses(checkpoint: Checkpoint, mirror: str | None) -> list[str]:
+    """Where to look, in turn."""
+    if not mirror:
+        return [checkpoint.url]
+    base, path = mirror.rstrip("/"), urlsplit(checkpoint.url).path
+    return [f"{base}{path}", f"{base}/{path.rsplit('/', 1)[-1]}"]
+
+
+def _check_existing(path: Path, checkpoint: Checkpoint) -> None:
+    found = file_hash(path)
+    if not found.startswith(checkpoint.hash_prefix):
+        raise DownloadError(
+            f"the file that is there is damaged or another one (its SHA-256 begins with {found[:8]}, expected "
+            f"{checkpoint.hash_prefix}); it was left as it is: move it away first"
+        )
+
+
+def _fetch(
+    checkpoint: Checkpoint, urls: Sequence[str], path: Path, patience: Patience, say: Callable[[str], None]
+) -> None:
+    part = _part(path)
+    if not is_whole(part, checkpoint):
+        resumed = part.exists()
+        content_type = _fetch_from_first(urls, part, checkpoint.name, patience, say)
+        if resumed and not is_whole(part, checkpoint):
+            say(f"{checkpoint.name}: the part that was there before is damaged, starting afresh")
+            part.unlink()
+            content_type = _fetch_from_first(urls, part, checkpoint.name, patience, say)
+        found = file_hash(part)
+        if not found.startswith(checkpoint.hash_prefix):
+            size = part.stat().st_size
+            part.unlink()
+            raise DownloadError(
+                f"the server sent another file: {size} bytes of {content_type}, whose SHA-256 begins with "
+                f"{found[:8]}, expected {checkpoint.hash_prefix}"
+            )
+    os.replace(part, path)
+
+
+def _fetch_from_first(
+    urls: Sequence[str], part: Path, name: str, patience: Patience, say: Callable[[str], None]
+) -> str:
+    """:func:`fetch_into` from the first address that has the file."""
+    *others, last = urls
+    for url in others:
+        try:
+            return fetch_into(part, url, name, patience, say)
+        except NotThereError:
+            continue  # the last address decides
+    return fetch_into(part, last, name, patience, say)

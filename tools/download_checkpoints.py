@@ -1,0 +1,45 @@
+"""Downloads the pretrained weights that training starts from.
+
+    python tools/download_checkpoints.py                        what the three standard configs need
+    python tools/download_checkpoints.py --list                 all there are, and which are here
+    python tools/download_checkpoints.py hrnet_w48_ap10k        one by name
+    python tools/download_checkpoints.py --mirror https://files.example.org/openmmlab
+
+An interrupted download goes on where it stopped. Every file is checked against the hash in its name. Proxies are taken
+from HTTPS_PROXY. Without a network, put the files where the error message says and run the command again to check them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from equistera import checkpoints, cli
+from equistera.checkpoints.download import download, listing
+
+
+def parse_args(argv: Sequence[str]):
+    parser = cli.parser(__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="checkpoints to get (see --list)")
+    parser.add_argument("--all", action="store_true", help="get all of them")
+    parser.add_argument("--list", action="store_true", help="show all of them and download nothing")
+    parser.add_argument("--dir", help="folder to put them in (default: checkpoints/ of the project)")
+    parser.add_argument("--mirror", metavar="URL", help="ask this server instead of the public one")
+    args = parser.parse_args(argv)
+    if args.all and args.names:
+        parser.error("give names or --all, not both")
+    return args
+
+
+def main(argv: Sequence[str]) -> None:
+    args = parse_args(argv)
+    folder = args.dir or checkpoints.default_dir()
+    names = checkpoints.manifest() if args.all or (args.list and not args.names) else args.names
+    chosen = checkpoints.find(names or checkpoints.DEFAULT_NAMES)
+    if args.list:
+        print(listing(chosen, folder))
+    else:
+        download(chosen, folder, mirror=args.mirror)
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.run(main))
