@@ -30,9 +30,9 @@ class KeypointDataset(BaseCocoStyleDataset):
         data_root: Folder of the data set.
         data_prefix: ``dict(img=...)``, folder of the pictures, relative to ``data_root``.
         pipeline: MMPose transforms.
-        augmentation: ``[(first epoch, preset), ...]`` with ascending epochs, the first 0; a preset is a name or
-            ``dict(preset=name, field=value, ...)``, see :func:`equistera.augmentation.augmentation`. None for
-            evaluation.
+        augmentation: A preset for the whole run, or ``[(first epoch, preset), ...]`` with ascending epochs, the first
+            0; a preset is a name or ``dict(preset=name, field=value, ...)``, see
+            :func:`equistera.augmentation.augmentation`. None for evaluation.
         seed: Seed of the augmentation.
         test_mode: Whether this is an evaluation data set.
         kwargs: As ``mmengine.dataset.BaseDataset`` takes them.
@@ -45,12 +45,14 @@ class KeypointDataset(BaseCocoStyleDataset):
         self,
         skeleton: str,
         ann_file: str,
-        augmentation: Sequence[tuple[int, str | dict]] | None = None,
+        augmentation: str | dict | Sequence[tuple[int, str | dict]] | None = None,
         seed: int = 0,
         **kwargs,
     ):
         self.skeleton = skeletons.load(skeleton)
         self.seed = seed
+        if isinstance(augmentation, (str, dict)):
+            augmentation = [(0, augmentation)]
         self.augmentation = [
             (start, augment(**preset) if isinstance(preset, dict) else augment(preset))
             for start, preset in augmentation or ()

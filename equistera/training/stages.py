@@ -71,8 +71,8 @@ def layout_for(backbone: str, custom: Iterable[dict] | None = None) -> tuple[Sta
         if backbone not in LAYOUTS:
             raise UserError(
                 f"no stages are known for backbone {backbone!r} (known: {', '.join(LAYOUTS)})",
-                hint="Name them in the config: model.stages=[dict(name='stem', tier='early', prefixes=['backbone.stem']), "
-                "...]; the last is dict(name='head', tier='head', prefixes=['head'])",
+                hint="Name them in the config: model.stages=[dict(name='stem', tier='early', prefixes=['backbone.stem']),"
+                " ...]; the last is dict(name='head', tier='head', prefixes=['head'])",
             )
         return LAYOUTS[backbone]
     stages, problems = [], []

@@ -1,0 +1,30 @@
+"""The training strategy: what trains when, at what learning rate, with which augmentation.
+
+All times are shares of ``train_cfg.max_epochs``, so changing that alone rescales everything.
+"""
+
+train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
+val_cfg = dict()
+
+strategy = dict(
+    # optim_wrapper.optimizer.lr that stands for the tiers below; another value scales them all
+    reference_lr=0.004,
+    tier_lr=dict(head=1e-3, middle=1e-4),
+    # share of the run at which a stage opens; a stage that is not named stays frozen for good
+    opens_at=dict(head=0, stage4=0, stage3=1 / 3, stage2=1 / 2),
+    ramp_share=0.02,  # of all steps: how long a stage that opens takes to come up to its LR
+    warmup=dict(share=0.03, at_least=10, at_most=1000),  # steps; never more than a fifth of the run
+    final_ratio=0.05,  # the cosine ends at this share of the LR
+    phases=[
+        dict(name="head adaptation", start=0, lr_factor=1.0, augmentation="aggressive"),
+        dict(name="fine-tuning", start=1 / 3, lr_factor=1.0, augmentation="balanced"),
+        dict(name="full training", start=2 / 3, lr_factor=0.5, augmentation="light"),
+    ],
+)
+
+optim_wrapper = dict(
+    constructor="StagedOptimWrapperConstructor",
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=0.004, weight_decay=0.05),
+    clip_grad=dict(max_norm=5.0),
+)

@@ -1,0 +1,210 @@
+"""COCO keypoint files of any origin in and out: any categories, any order of keypoints.
+
+The public AP-10K, AnimalPose and Horse-10 files are COCO files; which of their animals are horses and which of their
+points stand for the skeleton's is decided later, by the names that this reader passes on. ``dataset/coco.py`` is for
+the project's own files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from equistera.dataset.formats.records import (
+    Animal,
+    Export,
+    Picture,
+    Skip,
+    Unusable,
+    flag,
+    number,
+    numbers,
+    positive_size,
+    shown,
+    text,
+)
+from equistera.errors import UserError
+
+TITLE = "COCO keypoints"
+
+
+def accepts(content: object) -> bool:
+    """Whether parsed JSON is a COCO file with annotations."""
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("images"), list)
+        and isinstance(content.get("annotations"), list)
+    )
+
+
+def read(content: dict, path: Path) -> Export:
+    """Reads a COCO keypoint file.
+
+    Args:
+        content: Parsed JSON that :func:`accepts` knows.
+        path: Where it came from.
+
+    Raises:
+        UserError: No category names its keypoints.
+    """
+    export = Export(path, TITLE)
+    categories = categories_with_keypoints(content.get("categories"), path)
+    animals: dict[object, list[Animal]] = defaultdict(list)
+    images = _images_by_id(content["images"], export)
+    for position, annotation in enumerate(content["annotations"]):
+        where = f"{path.name}, annotation {shown(annotation.get('id') if isinstance(annotation, dict) else position)}"
+        try:
+            image_id, animal = _animal(annotation, categories)
+            if image_id not in images:
+                raise Unusable("its image_id is no picture of the file", f"image_id {shown(image_id)}")
+            animals[image_id].append(animal)
+        except Unusable as error:
+            export.skip("horse", where, error)
+    # declared even if no annotation uses them: that is how a public data set is known
+    for name, keypoints in categories.values():
+        export.keypoints.setdefault(name, list(keypoints))
+    for image_id, image in images.items():
+        where = f"{path.name}, picture {image['file_name']}"
+        if not animals[image_id]:
+            export.skips.append(Skip("picture", where, "no annotation that can be used"))
+            continue
+        size = positive_size(image.get("width"), image.get("height"))
+        export.add(Picture((image["file_name"],), where, tuple(animals[image_id]), size))
+    return export
+
+
+def write(pictures: Sequence[Picture], names: Sequence[str], links: Sequence[Sequence[int]]) -> dict:
+    """Makes a COCO keypoint file.
+
+    Args:
+        pictures: Pictures with known size and pixel coordinates; every animal has a box.
+        names: Keypoint names, in the order to write.
+        links: Pairs of positions in ``names``, from 0.
+    """
+    categories = sorted({animal.category for picture in pictures for animal in picture.animals})
+    category_ids = {category: i for i, category in enumerate(categories, 1)}
+    skeleton = [[a + 1, b + 1] for a, b in links]
+    images, annotations = [], []
+    for image_id, picture in enumerate(pictures, 1):
+        width, height = picture.size
+        images.append({"id": image_id, "file_name": picture.names[0], "width": width, "height": height})
+        for animal in picture.animals:
+            points = [animal.points.get(name, (0.0, 0.0, 0)) for name in names]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": category_ids[animal.category],
+                    "keypoints": [value for point in points for value in point],
+                    "num_keypoints": sum(v > 0 for _, _, v in points),
+                    "bbox": list(animal.box),
+                    "area": animal.area or animal.box[2] * animal.box[3],
+                    "iscrowd": 0,
+                }
+            )
+    return {
+        "images": images,
+        "annotations": annotations,
+        "categories": [
+            {"id": i, "name": name, "supercategory": "animal", "keypoints": list(names), "skeleton": skeleton}
+            for name, i in category_ids.items()
+        ],
+    }
+
+
+def categories_with_keypoints(categories: object, path: Path) -> dict[object, tuple[str, list[str]]]:
+    """Name and keypoint names of every category that has any, by id.
+
+    Raises:
+        UserError: There is none.
+    """
+    found = {}
+    for category in categories if isinstance(categories, list) else ():
+        if not isinstance(category, dict) or not isinstance(category.get("id"), (int, str)):
+            continue
+        keypoints = category.get("keypoints")
+        if isinstance(keypoints, list) and keypoints and all(isinstance(name, str) for name in keypoints):
+            found[category["id"]] = (str(category.get("name", "")), keypoints)
+    if not found:
+        raise UserError(
+            f"{path} names no keypoints: no category has a 'keypoints' list",
+            hint="Expected COCO keypoints: https://cocodataset.org/#format-data. Detection files without points "
+            "cannot train a pose model.",
+        )
+    for name, keypoints in found.values():
+        if doubled := [keypoint for keypoint, count in Counter(keypoints).items() if count > 1]:
+            raise UserError(f"{path}: category {name!r} has keypoint {doubled[0]!r} more than once")
+    return found
+
+
+def _images_by_id(images: list, export: Export) -> dict[object, dict]:
+    """Pictures by id; ids that stand twice are left out, for nobody knows whose annotations are whose."""
+    by_id: dict[object, dict] = {}
+    doubled = set()
+    for position, image in enumerate(images):
+        where = f"{export.path.name}, images[{position}]"
+        try:
+            if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
+                raise Unusable("a picture without an id", f"found {shown(image)}")
+            text(image.get("file_name"), "the picture's file_name")
+            if image["id"] in by_id:
+                doubled.add(image["id"])
+                raise Unusable("a picture id stands twice", f"id {shown(image['id'])}")
+        except Unusable as error:
+            export.skip("picture", where, error)
+        else:
+            by_id[image["id"]] = image
+    for image_id in doubled:
+        where = f"{export.path.name}, picture {by_id.pop(image_id)['file_name']}"
+        export.skips.append(Skip("picture", where, "a picture id stands twice", f"id {shown(image_id)}"))
+    return by_id
+
+
+def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]]) -> tuple[object, Animal]:
+    """An annotation's image id and animal."""
+    if not isinstance(annotation, dict):
+        raise Unusable("an annotation is not an object", f"found {shown(annotation)}")
+    image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
+    if not isinstance(image_id, (int, str)):
+        raise Unusable("its image_id is no picture of the file", f"image_id {shown(image_id)}")
+    if not isinstance(category_id, (int, str)) or category_id not in categories:
+        raise Unusable("its category has no keypoints", f"category_id {shown(category_id)}")
+    if annotation.get("iscrowd"):
+        raise Unusable("marked as a crowd")
+    category, names = categories[category_id]
+    if annotation.get("keypoints") in (None, []):
+        raise Unusable("no keypoints in the annotation")
+    values = numbers(annotation["keypoints"], "'keypoints'")
+    if len(values) != 3 * len(names):
+        raise Unusable(
+            "the number of keypoints is not that of its category",
+            f"{len(values)} numbers, expected {3 * len(names)} for {len(names)} keypoints",
+        )
+    points = {
+        name: (values[3 * i], values[3 * i + 1], flag(values[3 * i + 2], name)) for i, name in enumerate(names)
+    }
+    return image_id, Animal(points, box_of(annotation.get("bbox")), category, _area(annotation.get("area")))
+
+
+def box_of(value: object) -> tuple[float, float, float, float] | None:
+    """``x, y, width, height``, or None where the file gives no box with a size.
+
+    Raises:
+        Unusable: Not four numbers.
+    """
+    if value in (None, []):
+        return None
+    box = numbers(value, "'bbox'")
+    if len(box) != 4:
+        raise Unusable("a box is not four numbers", f"'bbox' has {len(box)}")
+    return tuple(box) if box[2] > 0 and box[3] > 0 else None
+
+
+def _area(value: object) -> float | None:
+    # some exporters write 0, which makes every prediction wrong in COCO's evaluation
+    try:
+        area = number(value, "'area'")
+    except Unusable:
+        return None
+    return area if area > 0 else None

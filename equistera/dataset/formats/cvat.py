@@ -1,0 +1,198 @@
+"""CVAT for images 1.1: one XML file with points, skeletons and boxes (https://docs.cvat.ai/docs/manual/advanced/xml_format).
+
+Positions are pixels of the displayed picture. ``outside`` means not in the picture (COCO's flag 0), ``occluded`` hidden
+(flag 1). A box belongs to the skeleton or points with the same ``group_id``, else to what lies in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+from xml.etree.ElementTree import Element, ParseError
+from xml.sax.saxutils import escape, quoteattr
+
+from equistera.dataset.formats.grouping import LooseBox, LoosePoint, assemble, box_around
+from equistera.dataset.formats.records import (
+    ABSENT,
+    HIDDEN,
+    VISIBLE,
+    Animal,
+    Export,
+    Picture,
+    Unusable,
+    number,
+    positive_size,
+    shown,
+    text,
+)
+from equistera.errors import UserError
+
+TITLE = "CVAT for images 1.1"
+
+
+def accepts(path: Path) -> bool:
+    """Whether the XML file's root element is CVAT's.
+
+    Raises:
+        UserError: Not XML, or XML that declares entities.
+    """
+    return next(_elements(path))[1].tag == "annotations"
+
+
+def read(path: Path) -> Export:
+    """Reads an export, one picture at a time.
+
+    Raises:
+        UserError: Not XML, a document type declaration, or an export for video.
+    """
+    export = Export(path, TITLE)
+    for event, element in _elements(path):
+        if event == "start" and element.tag == "track":
+            raise UserError(
+                f"{path} is 'CVAT for video', which has tracks instead of pictures",
+                hint="Export the same task as 'CVAT for images 1.1'.",
+            )
+        if event == "end" and element.tag == "image":
+            where = f"{path.name}, picture {element.get('name', '?')}"
+            try:
+                export.add(_picture(element, where))
+            except Unusable as error:
+                export.skip("picture", where, error)
+            # 5,000 pictures with 26 elements each would otherwise stay in memory
+            element.clear()
+    return export
+
+
+def write(file: IO[str], pictures: Sequence[Picture], names: Sequence[str]) -> None:
+    """Writes an XML file that CVAT imports into a task with the labels that it declares.
+
+    Args:
+        file: Open for text.
+        pictures: Pictures with known size and pixel coordinates; every animal has a box.
+        names: Keypoint names in the order to write.
+    """
+    categories = sorted({animal.category for picture in pictures for animal in picture.animals})
+    file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
+    file.write("  <meta>\n    <task>\n      <labels>\n")
+    for category in categories:
+        file.write(_label(category, "skeleton") + _label(_box_label(category), "rectangle"))
+        for name in names:
+            file.write(_label(name, "points", parent=category))
+    file.write("      </labels>\n    </task>\n  </meta>\n")
+    for image_id, picture in enumerate(pictures):
+        width, height = picture.size
+        file.write(
+            f'  <image id="{image_id}" name={quoteattr(picture.names[0])} width="{width}" height="{height}">\n'
+        )
+        for group, animal in enumerate(picture.animals, 1):
+            _write_animal(file, animal, names, group)
+        file.write("  </image>\n")
+    file.write("</annotations>\n")
+
+
+def _label(name: str, kind: str, parent: str = "") -> str:
+    inside = f"<parent>{escape(parent)}</parent>" if parent else ""
+    return f"        <label><name>{escape(name)}</name><type>{kind}</type>{inside}</label>\n"
+
+
+def _box_label(category: str) -> str:
+    # CVAT wants a name of its own for the label of a rectangle
+    return f"{category}_box"
+
+
+def _write_animal(file: IO[str], animal: Animal, names: Sequence[str], group: int) -> None:
+    file.write(f'    <skeleton label={quoteattr(animal.category)} source="manual" z_order="0" group_id="{group}">\n')
+    for name in names:
+        x, y, visibility = animal.points.get(name, (0.0, 0.0, ABSENT))
+        file.write(
+            f'      <points label={quoteattr(name)} source="manual" outside="{int(visibility == ABSENT)}" '
+            f'occluded="{int(visibility == HIDDEN)}" points="{x:.4f},{y:.4f}"/>\n'
+        )
+    file.write("    </skeleton>\n")
+    x, y, w, h = animal.box
+    file.write(
+        f'    <box label={quoteattr(_box_label(animal.category))} source="manual" occluded="0" xtl="{x:.4f}" '
+        f'ytl="{y:.4f}" xbr="{x + w:.4f}" ybr="{y + h:.4f}" z_order="0" group_id="{group}"/>\n'
+    )
+
+
+def _elements(path: Path) -> Iterator[tuple[str, Element]]:
+    """Start and end of every element, with entities and document types refused."""
+    try:
+        from defusedxml.common import DefusedXmlException
+        from defusedxml.ElementTree import iterparse
+    except ImportError as error:
+        raise UserError("reading CVAT XML needs defusedxml", hint="pip install defusedxml") from error
+    try:
+        yield from iterparse(str(path), events=("start", "end"), forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise UserError(
+            f"{path} declares a document type or entities, which can blow up memory or read other files; "
+            "no labelling tool writes that",
+            hint="Export it again, and be wary of where this file came from.",
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    # unknown encodings come as LookupError, wrong bytes and names as ValueError
+    except (ParseError, LookupError, ValueError) as error:
+        raise UserError(f"{path} is not XML that can be read: {error}") from error
+
+
+def _picture(element: Element, where: str) -> Picture:
+    name = text(element.get("name"), "the picture's name")
+    skeletons = [_skeleton(child, i) for i, child in enumerate(element.findall("skeleton"))]
+    points = [_loose_point(child) for child in element.findall("points")]
+    boxes = [_box(child) for child in element.findall("box")]
+    if not points and not any(skeletons):
+        raise Unusable("no points or skeletons in the picture")
+    animals = []
+    for category, group, own in filter(None, skeletons):
+        box = box_around(own, [b for b in boxes if b.group == group] if group else boxes)
+        if box is not None:
+            boxes.remove(box)
+        named = assemble(own, [])[0].points
+        animals.append(Animal(named, box.box if box is not None else None, category))
+    if points:
+        animals += assemble(points, boxes)
+    return Picture((name,), where, tuple(animals), positive_size(element.get("width"), element.get("height")))
+
+
+def _group(element: Element) -> str | None:
+    group = element.get("group_id", "0")
+    return None if group in ("", "0") else group
+
+
+def _skeleton(element: Element, position: int) -> tuple[str, str | None, list[LoosePoint]] | None:
+    """Category, group and points of a skeleton, or None where all its points are outside."""
+    label = text(element.get("label"), "a skeleton's label")
+    # one key for all points of the skeleton
+    points = [_point(child, f"skeleton {position}") for child in element.findall("points")]
+    return (label, _group(element), points) if any(p.visibility != ABSENT for p in points) else None
+
+
+def _loose_point(element: Element) -> LoosePoint:
+    return _point(element, _group(element))
+
+
+def _point(element: Element, group: str | None) -> LoosePoint:
+    name = text(element.get("label"), "a point's label")
+    positions = element.get("points", "").split(";")
+    if len(positions) != 1:
+        raise Unusable(
+            "points without names: one shape holds several; give every keypoint a label of its own in CVAT",
+            f"shape {name!r} with {len(positions)} points",
+        )
+    if positions[0].count(",") != 1:
+        raise Unusable("a point is not x,y", f"{name} is {shown(positions[0])}")
+    x, y = (number(part, name) for part in positions[0].split(","))
+    if element.get("outside", "0") == "1":
+        return LoosePoint(name, x, y, ABSENT, group)
+    return LoosePoint(name, x, y, HIDDEN if element.get("occluded", "0") == "1" else VISIBLE, group)
+
+
+def _box(element: Element) -> LooseBox:
+    left, top, right, bottom = (number(element.get(key), f"a box's {key}") for key in ("xtl", "ytl", "xbr", "ybr"))
+    label = element.get("label", "")
+    # the other way round of _box_label
+    return LooseBox((left, top, right - left, bottom - top), label.removesuffix("_box"), _group(element))

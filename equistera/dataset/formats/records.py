@@ -1,0 +1,200 @@
+"""What every reader returns: pictures with animals, points by the file's own names, and what was left out and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from equistera.errors import UserError
+
+#: Annotation files above this size are refused: 5,000 pictures with 26 points take some 20 MB in the wordiest format.
+MAX_FILE_BYTES = 512 * 1024**2
+
+#: COCO's visibility flags.
+ABSENT, HIDDEN, VISIBLE = 0, 1, 2
+
+
+class Unusable(Exception):
+    """One picture or animal of a file that cannot be converted; the rest of the file still can.
+
+    Args:
+        reason: What is wrong, in words that are the same for all items of the kind: they are counted together.
+        detail: What was found in this one.
+    """
+
+    def __init__(self, reason: str, detail: str = ""):
+        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Something that was read and not converted.
+
+    Attributes:
+        what: ``picture``, ``horse`` or ``point``.
+        where: File, task or picture.
+        reason: Why; equal for all items of a kind.
+        detail: What was found in this one.
+    """
+
+    what: str
+    where: str
+    reason: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class Animal:
+    """One labelled animal.
+
+    Attributes:
+        points: ``x, y, visibility`` (COCO's flag) by the file's keypoint name; points that are not there may be left
+            out or stand with flag 0.
+        box: ``x, y, width, height``, or None where the file has none.
+        category: The file's word for the animal, ``""`` where it has none.
+        area: Pixels of the animal's outline, where the file gives it.
+    """
+
+    points: Mapping[str, tuple[float, float, int]]
+    box: tuple[float, float, float, float] | None = None
+    category: str = ""
+    area: float | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture and its animals.
+
+    Attributes:
+        names: Under which names to look for the file, the likeliest first; relative, ``/`` between folders.
+        where: The place in the export, for messages.
+        animals: The labelled animals.
+        size: ``width, height`` in pixels that the labelling tool wrote down, or None.
+        relative: Coordinates are fractions of the displayed picture's width and height instead of pixels.
+    """
+
+    names: tuple[str, ...]
+    where: str
+    animals: tuple[Animal, ...]
+    size: tuple[int, int] | None = None
+    relative: bool = False
+
+
+@dataclass
+class Export:
+    """The content of one annotation file.
+
+    Attributes:
+        path: The file.
+        title: Name of the format for people.
+        keypoints: By category, keypoint names in the order in which the file declares or first uses them.
+        pictures: What can be converted.
+        skips: What cannot.
+        notes: What the user should know although nothing is lost.
+    """
+
+    path: Path
+    title: str
+    keypoints: dict[str, list[str]] = field(default_factory=dict)
+    pictures: list[Picture] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def skip(self, what: str, where: str, error: Unusable) -> None:
+        """Notes down an item that is left out."""
+        self.skips.append(Skip(what, where, error.reason, error.detail))
+
+    def add(self, picture: Picture) -> None:
+        """Takes in a picture, and the keypoint names that it uses and the file did not declare."""
+        self.pictures.append(picture)
+        for animal in picture.animals:
+            names = self.keypoints.setdefault(animal.category, [])
+            names += [name for name in animal.points if name not in names]
+
+
+def shown(value: object, length: int = 60) -> str:
+    """A value from a file for a message, cut short."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    text = repr(value[: length + 1]) if isinstance(value, str) else repr(value)
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def number(value: object, what: str) -> float:
+    """A finite number from a file.
+
+    Raises:
+        Unusable: Text that is no number, NaN, infinity, true, null ...
+    """
+    try:
+        result = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        result = math.nan
+    if not math.isfinite(result):
+        raise Unusable("a coordinate is not a number", f"{what} is {shown(value)}")
+    return result
+
+
+def numbers(values: object, what: str) -> list[float]:
+    """A list of finite numbers.
+
+    Raises:
+        Unusable: Not a list, or something in it is no number.
+    """
+    if not isinstance(values, (list, tuple)):
+        raise Unusable("a list of numbers is missing", f"{what} is {shown(values)}")
+    return [number(value, what) for value in values]
+
+
+def flag(value: object, what: str) -> int:
+    """A COCO visibility flag.
+
+    Raises:
+        Unusable: Not 0, 1 or 2.
+    """
+    result = number(value, what)
+    if result not in (ABSENT, HIDDEN, VISIBLE):
+        raise Unusable("a visibility flag is not 0, 1 or 2", f"{what} is {shown(value)}")
+    return int(result)
+
+
+def positive_size(width: object, height: object) -> tuple[int, int] | None:
+    """``width, height`` as whole pixels, or None where the file gives no usable size."""
+    try:
+        size = round(number(width, "width")), round(number(height, "height"))
+    except Unusable:
+        return None
+    return size if min(size) > 0 else None
+
+
+def text(value: object, what: str) -> str:
+    """Text from a file.
+
+    Raises:
+        Unusable: Not text, or nothing but spaces.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise Unusable(f"{what} is missing", "" if value is None else f"found {shown(value)}")
+    return value.strip()
+
+
+def check_file(path: Path) -> None:
+    """Refuses what should not even be opened.
+
+    Raises:
+        UserError: Missing, not a file, or larger than :data:`MAX_FILE_BYTES`.
+    """
+    if not path.is_file():
+        raise UserError(f"no such file: {path}" if not path.exists() else f"{path} is not a file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise UserError(
+            f"{path} has {path.stat().st_size / 1024**2:.0f} MB; annotation files above {MAX_FILE_BYTES // 1024**2} MB "
+            "are not opened",
+            hint="Split the export into smaller ones; several files in one folder are converted together.",
+        )

@@ -1,0 +1,71 @@
+"""Is a data set there and whole? The check before a run, seconds where training would fail after hours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from equistera.dataset.coco import load_annotations
+from equistera.dataset.images import ImageError, check_inside, is_complete
+from equistera.errors import UserError
+from equistera.skeleton import Skeleton
+
+
+def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
+    """Reads an annotation file and makes sure that every picture it labels is there and whole.
+
+    Args:
+        ann_file: COCO keypoint file.
+        image_dir: Folder of its pictures.
+        skeleton: The points wanted.
+
+    Returns:
+        The content as :func:`equistera.dataset.coco.load_annotations` gives it.
+
+    Raises:
+        UserError: The file cannot be used, or pictures are missing, truncated or outside the folder: all are named.
+    """
+    coco = load_annotations(ann_file, skeleton)
+    labelled = {annotation["image_id"] for annotation in coco["annotations"]}
+    names = [image["file_name"] for image in coco["images"] if image["id"] in labelled]
+    if not names:
+        raise UserError(
+            f"{ann_file} has no animal with a labelled keypoint ({len(coco['images'])} pictures)",
+            hint="tools/verify_dataset.py says what is in it",
+        )
+    with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
+        problems = [problem for problem in pool.map(lambda name: _problem(image_dir, name), names) if problem]
+    if problems:
+        raise UserError(
+            f"{len(problems)} of {len(names)} pictures of {ann_file} cannot be used:",
+            problems,
+            f"Pictures are looked for in {image_dir}. tools/verify_dataset.py --ann-file {ann_file} says more.",
+        )
+    return coco
+
+
+def _problem(image_dir: Path, name: str) -> str:
+    try:
+        if not is_complete(check_inside(image_dir, name, links=True)):
+            return f"{name}: truncated"
+    except ImageError as error:
+        return f"{name}: {error.summary}"
+    return ""
+
+
+def missing_files(data_root: Path, ann_files: Sequence[str]) -> None:
+    """Stops where a data root lacks annotation files.
+
+    Raises:
+        UserError: Names the files and what makes them.
+    """
+    missing = [name for name in ann_files if not (data_root / name).is_file()]
+    if missing:
+        there = "exists" if data_root.is_dir() else "does not exist"
+        raise UserError(
+            f"no annotations: {', '.join(missing)} not found below {data_root} (which {there})",
+            hint="Make them with tools/convert_dataset.py, or synthetic ones with tools/make_demo_data.py; "
+            "--data-root names another folder. data/README.md shows the layout.",
+        )

@@ -1,0 +1,112 @@
+"""From options to a resolved config: data, model and machine put together, and checked, before anything runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from equistera import skeleton as skeletons
+from equistera.checkpoints import command_for, path_of
+from equistera.dataset.ready import check_split, missing_files
+from equistera.errors import UserError
+from equistera.mm.config import resolve_path
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What a run trains and evaluates on."""
+
+    train_pictures: int
+    train_animals: int
+    val_pictures: int
+    val_animals: int
+
+
+def check_data(config: Config) -> DataSummary:
+    """Checks both splits of a run, pictures included.
+
+    Raises:
+        UserError: Something is missing or broken; everything found in the first split that fails is listed.
+    """
+    skeleton, root = skeletons.load(config.skeleton), Path(config.data_root)
+    sets = [config.train_dataloader.dataset, config.val_dataloader.dataset]
+    missing_files(root, [dataset.ann_file for dataset in sets])
+    counts = []
+    for dataset in sets:
+        coco = check_split(root / dataset.ann_file, root / dataset.data_prefix.img, skeleton)
+        counts += [len({a["image_id"] for a in coco["annotations"]}), len(coco["annotations"])]
+    summary = DataSummary(*counts)
+    batch = config.train_dataloader.batch_size
+    if summary.train_animals < batch * world_size():
+        raise UserError(
+            f"{summary.train_animals} labelled animals do not fill one batch of {batch}"
+            + (f" on each of {world_size()} processes" if world_size() > 1 else ""),
+            hint=f"--cfg-options train_dataloader.batch_size={max(1, summary.train_animals // world_size())}",
+        )
+    return summary
+
+
+def finish(config: Config, seed: int | None) -> None:
+    """Fills in what follows from the machine and the strategy: loader workers, seeds, augmentation by epoch."""
+    if seed is not None:
+        config.randomness.seed = seed
+    if config.randomness.get("seed") is None:
+        config.randomness.seed = 0
+    for loader in (config.train_dataloader, config.val_dataloader):
+        if loader.num_workers is None:
+            loader.num_workers = default_workers()
+        loader.persistent_workers = loader.num_workers > 0
+        loader.pin_memory = torch.cuda.is_available()
+    dataset, epochs = config.train_dataloader.dataset, config.train_cfg.max_epochs
+    dataset.seed = config.randomness.seed
+    if dataset.get("augmentation") is None:
+        dataset.augmentation = [(round(p.start * epochs), p.augmentation) for p in config.strategy.phases]
+
+
+def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Path | None:
+    """The checkpoint that a run starts from, or None for random weights.
+
+    Args:
+        config: Its ``pretrained`` and ``from_scratch``; the latter is set to what is decided.
+        init: ``--init``, a file that replaces the config's.
+        from_scratch: ``--from-scratch``.
+
+    Raises:
+        UserError: The file is missing; the message names the command that fetches it.
+    """
+    config.from_scratch = init is None and (from_scratch or config.from_scratch or config.pretrained is None)
+    if config.from_scratch:
+        return None
+    if init is not None:
+        path, hint = Path(init), "--init takes the path of a checkpoint"
+    elif str(config.pretrained).endswith(".pth"):
+        path, hint = resolve_path(config.pretrained), "The config's 'pretrained' names it"
+    else:
+        path, hint = path_of(config.pretrained), f"Fetch it: {command_for(config.pretrained)}"
+    if not path.is_file():
+        raise UserError(
+            f"the pretrained weights are missing: {path}",
+            hint=f"{hint}\n  Or train without: --from-scratch. Or start from another checkpoint: --init FILE",
+        )
+    return path
+
+
+def world_size() -> int:
+    """Number of processes that a launcher started."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def cores_per_process() -> int:
+    """CPU cores that each process of this machine may use."""
+    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", world_size())))
+
+
+def default_workers() -> int:
+    """Loader workers: on a GPU all cores up to 8, on a CPU few, because the model needs the cores itself."""
+    if torch.cuda.is_available():
+        return min(8, cores_per_process())
+    return 1 if cores_per_process() <= 4 else 2

@@ -1,0 +1,161 @@
+"""A training run from the options of ``tools/train.py`` to its last checkpoint."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+import equistera
+from equistera import skeleton as skeletons
+from equistera.dataset.coco import write_json
+from equistera.errors import UserError
+from equistera.mm import config as configs
+from equistera.mm import register  # noqa: F401
+from equistera.mm.setup import DataSummary, check_data, choose_weights, cores_per_process, finish
+from equistera.mm.trainer import Trainer, choose_device, device_name
+from equistera.monitor.plots import plot_run
+from equistera.progress import duration
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the user asked for; see ``tools/train.py --help``."""
+
+    config: str
+    work_dir: str | None = None
+    data_root: str | None = None
+    skeleton: str | None = None
+    amp: bool = False
+    resume: bool = False
+    from_scratch: bool = False
+    init: str | None = None
+    device: str | None = None
+    seed: int | None = None
+    cfg_options: list[str] = field(default_factory=list)
+    launcher: str = "none"
+
+
+def train(options: TrainOptions) -> Path:
+    """Trains.
+
+    Args:
+        options: What the user asked for.
+
+    Returns:
+        The work dir, which holds ``best.pth`` and ``latest.pth``.
+
+    Raises:
+        UserError: Anything the user can put right, found before the first step wherever possible.
+    """
+    choose_device(options.device)
+    config = configs.load(
+        options.config,
+        options.cfg_options,
+        data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
+        skeleton=_skeleton_argument(options.skeleton),
+    )
+    work_dir = Path(options.work_dir or configs.PROJECT / "work_dirs" / Path(options.config).stem).resolve()
+    skeletons.load(config.skeleton)
+    data = check_data(config)
+    finish(config, options.seed)
+    weights = choose_weights(config, options.init, options.from_scratch)
+    _prepare_work_dir(work_dir, options.resume)
+    config.work_dir, config.launcher, config.resume = str(work_dir), options.launcher, options.resume
+    config.load_from = str(weights) if weights else None
+    if options.amp:
+        config.optim_wrapper.type = "AmpOptimWrapper"
+    if not torch.cuda.is_available():
+        torch.set_num_threads(cores_per_process())
+
+    trainer = Trainer.from_cfg(config)
+    if trainer.rank == 0:
+        print(banner(trainer, config, data, weights), flush=True)
+        _write_run_file(trainer, config)
+    start = time.monotonic()
+    trainer.train()
+    if trainer.rank == 0:
+        curves = plot_run(work_dir, work_dir / "training_curves.png")
+        print(f"trained in {duration(time.monotonic() - start)}; best {_best(trainer)}")
+        print(f"  weights  {work_dir / 'best.pth'}\n  curves   {curves}\n  logs     tensorboard --logdir {work_dir}")
+    return work_dir
+
+
+def _skeleton_argument(name: str | None) -> str | None:
+    # a path given on the command line is relative to where the user stands
+    return str(Path(name).resolve()) if name and name.endswith(".json") else name
+
+
+def _best(trainer: Trainer) -> str:
+    if trainer.best_score is None:
+        return "unknown: nothing was evaluated"
+    return f"val AP {trainer.best_score:.3f} after epoch {trainer.best_epoch}"
+
+
+def _prepare_work_dir(work_dir: Path, resume: bool) -> None:
+    """Makes sure that the run can write, and that it buries no earlier one."""
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=work_dir):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write to work dir {work_dir}: {error.strerror}", hint="--work-dir names another"
+        ) from error
+    if resume:
+        if not (work_dir / "latest.pth").is_file():
+            raise UserError(
+                f"nothing to resume: {work_dir / 'latest.pth'} does not exist", hint="Start the run without --resume"
+            )
+    elif (work_dir / "run.json").exists() and int(os.environ.get("RANK", 0)) == 0:
+        aside = work_dir / time.strftime("earlier_%Y%m%d_%H%M%S")
+        aside.mkdir()
+        for entry in work_dir.iterdir():
+            if not entry.name.startswith("earlier_"):
+                shutil.move(entry, aside / entry.name)
+        print(f"{work_dir} held a run already; it was moved to {aside} (--resume would have continued it)")
+
+
+def banner(trainer: Trainer, config: Config, data: DataSummary, weights: Path | None) -> str:
+    """The few lines that a person reads before the first step."""
+    network = trainer.network
+    parameters = sum(p.numel() for p in network.parameters()) / 1e6
+    width, height = network.input_size
+    batch = config.train_dataloader.batch_size
+    total = f"{batch} x {trainer.world_size} processes" if trainer.world_size > 1 else str(batch)
+    precision = "mixed" if config.optim_wrapper.type == "AmpOptimWrapper" else "float32"
+    rows = {
+        "config": f"{Path(config.filename).stem}: {type(network.backbone).__name__} + {type(network.head).__name__}, "
+        f"{parameters:.1f} M parameters, input {width}x{height}",
+        "data": f"{config.data_root}: {data.train_animals} animals on {data.train_pictures} pictures to train, "
+        f"{data.val_animals} on {data.val_pictures} to validate",
+        "skeleton": f"{network.skeleton.name}, {len(network.skeleton)} keypoints",
+        "weights": str(weights) if weights else "random (from scratch: nothing is frozen)",
+        "device": f"{device_name()}, {precision}",
+        "run": f"{config.train_cfg.max_epochs} epochs, batch {total}" + (", resumed" if config.resume else ""),
+        "output": str(trainer.work_dir),
+    }
+    return "\n".join([f"Equistera Trainer {equistera.__version__}", *(f"  {k:<9}{v}" for k, v in rows.items())])
+
+
+def _write_run_file(trainer: Trainer, config: Config) -> None:
+    """What ``tools/monitor_training.py`` needs to know beside the scalars."""
+    schedule = trainer.schedule
+    write_json(
+        Path(trainer.work_dir) / "run.json",
+        {
+            "config": Path(config.filename).stem,
+            "max_epochs": schedule.max_epochs,
+            "steps_per_epoch": schedule.steps_per_epoch,
+            "phases": [{"name": p.name, "start": p.start, "end": p.end} for p in schedule.phases],
+            "skeleton": trainer.network.skeleton.name,
+            "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        },
+        indent=1,
+    )

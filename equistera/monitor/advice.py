@@ -1,0 +1,248 @@
+"""What is wrong with a run, in words, and what the training guide advises.
+
+The thresholds are ours: they are wide enough for the scatter of a validation split of about 80 pictures, whose AP
+moves by a few hundredths from one evaluation to the next without any reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from equistera.monitor.curves import gap_curve, main_metric, smooth
+from equistera.monitor.log import Run
+from equistera.monitor.summary import FINISHED, RUNNING, SILENT, Summary
+from equistera.progress import duration
+
+#: Evaluations that are averaged before two moments of a run are compared.
+SMOOTHED = 3
+#: A change of AP or PCK that counts.
+CHANGE = 0.02
+#: Training subset minus validation that counts as overfitting when validation no longer improves.
+WIDE_GAP = 0.10
+#: Part of the run without improvement that counts as a plateau, and the fewest evaluations in it.
+PLATEAU_PART, PLATEAU_EVALUATIONS = 0.2, 5
+#: Final learning rate, as a part of the highest one, below which a plateau is what the schedule wants.
+ANNEALED = 0.1
+#: A loss of this many times its lowest level has left the path; levels are medians over so many logged steps or more.
+DIVERGED, DIVERGENCE_STEPS = 2.0, 10
+#: AP or PCK below which nothing has been learned, once this part of the run is over.
+NOTHING_LEARNED, LEARNING_PART = 0.05, 0.1
+#: Part of each step that may go into waiting for pictures.
+DATA_PART = 0.4
+
+_CALM = "weaker augmentation and a longer warm-up help too. Check the labels: tools/verify_dataset.py"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know about a run.
+
+    Attributes:
+        kind: ``diverged``, ``overfitting``, ``plateau``, ``not learning``, ``nothing evaluated``, ``weak keypoints``,
+            ``slow data``, ``still improving`` or ``stopped``.
+        message: What was seen.
+        advice: What to do about it.
+    """
+
+    kind: str
+    message: str
+    advice: str
+
+
+def advise(run: Run, summary: Summary) -> list[Finding]:
+    """Judges a run.
+
+    Args:
+        run: The run.
+        summary: Its summary.
+
+    Returns:
+        Findings, the gravest first; none when all is well. After a divergence no other finding is worth reading.
+    """
+    diverged = _divergence(run)
+    if diverged:
+        return [diverged]
+    rules: tuple[Callable[[Run, Summary], Finding | None], ...] = (
+        _stopped,
+        _nothing_evaluated,
+        _not_learning,
+        lambda run, summary: _overfitting(run) or _plateau(run, summary),
+        _still_improving,
+        _weak_keypoints,
+        _slow_data,
+    )
+    return [finding for rule in rules if (finding := rule(run, summary))]
+
+
+def _tenth_of_lr(run: Run) -> str:
+    value = f"{run.plan.base_lr / 10:g}" if run.plan.base_lr else "..."
+    return f"a tenth of the learning rate (--cfg-options optim_wrapper.optimizer.lr={value})"
+
+
+def _divergence(run: Run) -> Finding | None:
+    positions, losses = run.training_curve("loss")
+    advice = f"Stop it and start again with {_tenth_of_lr(run)}; {_CALM}"
+    finite = np.isfinite(losses)
+    if not finite[-1]:
+        since = positions[np.flatnonzero(finite)[-1] + 1] if finite.any() else positions[0]
+        message = f"the loss is {losses[-1]} since epoch {since:.1f}"
+        return Finding("diverged", message, f"{advice}. If it runs with --amp, try without")
+    level = smooth(losses, max(DIVERGENCE_STEPS, len(losses) // 50))[DIVERGENCE_STEPS:]
+    if not len(level):
+        return None
+    lowest = int(np.argmin(level))
+    if not 0 < DIVERGED * level[lowest] < level[-1]:
+        return None
+    epoch = positions[DIVERGENCE_STEPS + lowest]
+    message = f"the loss rose from {level[lowest]:.4g} at epoch {epoch:.1f} to {level[-1]:.4g}"
+    return Finding("diverged", message, advice)
+
+
+def _stopped(run: Run, summary: Summary) -> Finding | None:
+    if summary.state != SILENT:
+        return None
+    return Finding(
+        "stopped",
+        f"nothing was logged for {duration(summary.silent_seconds)}, at epoch {summary.position:.1f}"
+        + (f" of {summary.max_epochs}" if summary.max_epochs else ""),
+        "If it was killed, go on from the last checkpoint: the same command with --resume",
+    )
+
+
+def _nothing_evaluated(run: Run, summary: Summary) -> Finding | None:
+    values = [point.values["val/AP"] for point in run.evaluations if "val/AP" in point.values]
+    # an untrained head scores 0 for some epochs; -1 is COCO's "no object to evaluate" and never right
+    if not values or max(values) > 0 or (-1.0 not in values and len(values) < PLATEAU_EVALUATIONS):
+        return None
+    return Finding(
+        "nothing evaluated",
+        f"AP is {values[-1]:g} in every one of {len(values)} evaluations",
+        "That is what mistakes in the annotations give (area 0, mixed-up ids, keypoints in another order): "
+        "tools/verify_dataset.py",
+    )
+
+
+def _not_learning(run: Run, summary: Summary) -> Finding | None:
+    if not summary.best or summary.best >= NOTHING_LEARNED or not summary.max_epochs:
+        return None
+    if summary.position < LEARNING_PART * summary.max_epochs:
+        return None
+    return Finding(
+        "not learning",
+        f"after {summary.position:.0f} of {summary.max_epochs} epochs the best {summary.metric} is {summary.best:.3f}",
+        f"Not converging: {_tenth_of_lr(run)}; {_CALM}",
+    )
+
+
+def _overfitting(run: Run) -> Finding | None:
+    """Validation falls while the training subset (or, where that is not logged, the loss) goes on improving."""
+    metric = main_metric(run)
+    epochs, values = run.evaluation_curve(f"val/{metric}")
+    if len(values) < 2 * SMOOTHED:
+        return None
+    level = smooth(values, SMOOTHED)
+    # smooth() looks back: its first values are single evaluations
+    best = SMOOTHED - 1 + int(np.argmax(level[SMOOTHED - 1 :]))
+    fallen = level[best] - level[-1]
+    advice = "Stronger augmentation, dropout, more weight decay or more data; keep the checkpoint of the best epoch"
+    gap_epochs, gaps = gap_curve(run, metric)
+    if len(gaps) < SMOOTHED:
+        # the training subset is not evaluated: only the loss tells that the training goes on
+        if fallen > CHANGE and _loss_fell_since(run, epochs[best]):
+            since = f"since epoch {epochs[best]:.0f}"
+            message = f"validation {metric} fell by {fallen:.3f} {since} while the loss went on falling"
+            return Finding("overfitting", message, advice)
+        return None
+    gap, gap_then = smooth(gaps, SMOOTHED)[-1], smooth(gaps, SMOOTHED)[gap_epochs <= epochs[best]][-1:]
+    stalled = epochs[-1] - epochs[best] >= PLATEAU_PART * epochs[-1]
+    if gap <= WIDE_GAP or not len(gap_then) or gap - gap_then[0] <= CHANGE or not (stalled or fallen > CHANGE):
+        return None
+    no_better = f"fell by {fallen:.3f}" if fallen > CHANGE else "has not improved"
+    message = (
+        f"{metric} on the training subset is {gap:.3f} above validation, {gap - gap_then[0]:.3f} more than at "
+        f"epoch {epochs[best]:.0f}; validation {no_better} since"
+    )
+    return Finding("overfitting", message, advice)
+
+
+def _loss_fell_since(run: Run, epoch: float) -> bool:
+    positions, losses = run.training_curve("loss")
+    finite = np.isfinite(losses)
+    before, after = losses[finite & (positions <= epoch)], losses[finite & (positions > epoch)]
+    if not len(before) or not len(after):
+        return False
+    # medians over equal stretches, long enough for the scatter of single batches
+    stretch = max(SMOOTHED, len(losses) // 20)
+    return bool(np.median(after[-stretch:]) < np.median(before[-stretch:]))
+
+
+def _plateau(run: Run, summary: Summary) -> Finding | None:
+    epochs, values = run.evaluation_curve(f"val/{summary.metric}")
+    if not len(epochs) or not summary.max_epochs or summary.state == FINISHED or _is_annealed(run):
+        return None
+    recent = epochs > epochs[-1] - PLATEAU_PART * summary.max_epochs
+    if recent.sum() < PLATEAU_EVALUATIONS or recent.all() or values.max() < NOTHING_LEARNED:
+        return None
+    level = smooth(values, SMOOTHED)
+    if level[recent].max() - level[~recent].max() > CHANGE / 4:
+        return None
+    upcoming = next((phase for phase in run.plan.phases if phase.start > run.position), None)
+    wait = f". Phase {upcoming.name!r} begins at epoch {upcoming.start:g} and may change that" if upcoming else ""
+    return Finding(
+        "plateau",
+        f"validation {summary.metric} has not improved since epoch {epochs[~recent][-1]:.0f} (best {values.max():.3f})",
+        f"A lower learning rate or more data; training longer alone will not help{wait}",
+    )
+
+
+def _is_annealed(run: Run) -> bool:
+    rates = run.training_curve("lr")[1]
+    return bool(len(rates) and rates[-1] < ANNEALED * rates.max())
+
+
+def _still_improving(run: Run, summary: Summary) -> Finding | None:
+    epochs, values = run.evaluation_curve(f"val/{summary.metric}")
+    if summary.state != FINISHED or len(values) < 2 * PLATEAU_EVALUATIONS:
+        return None
+    level = smooth(values, SMOOTHED)
+    earlier = level[epochs <= epochs[-1] * (1 - PLATEAU_PART)]
+    if not len(earlier) or level[-1] - earlier.max() < CHANGE:
+        return None
+    return Finding(
+        "still improving",
+        f"validation {summary.metric} rose by {level[-1] - earlier.max():.3f} in the last fifth of the run",
+        "Train longer: --cfg-options train_cfg.max_epochs=...",
+    )
+
+
+def _weak_keypoints(run: Run, summary: Summary) -> Finding | None:
+    if summary.best is None or summary.best < NOTHING_LEARNED or len(summary.keypoints) < 2 * SMOOTHED:
+        return None
+    middle = float(np.median(list(summary.keypoints.values())))
+    weak = sorted((value, name) for name, value in summary.keypoints.items() if value < 0.6 * middle)
+    if not weak:
+        return None
+    listed = ", ".join(f"{name} {value:.2f}" for value, name in weak[:6])
+    more = f" and {len(weak) - 6} more" if len(weak) > 6 else ""
+    return Finding(
+        "weak keypoints",
+        f"{summary.keypoint_metric} far below the middle keypoint's {middle:.2f}: {listed}{more}",
+        "Look at their labels and at what the model draws there: tools/test.py ... --report",
+    )
+
+
+def _slow_data(run: Run, summary: Summary) -> Finding | None:
+    step, waiting = run.training_curve("time")[1], run.training_curve("data_time")[1]
+    if summary.state != RUNNING or not len(step) or not len(waiting):
+        return None
+    step, waiting = float(np.median(step[-20:])), float(np.median(waiting[-20:]))
+    if not step > 0 or waiting <= DATA_PART * step:
+        return None
+    return Finding(
+        "slow data",
+        f"{waiting / step:.0%} of each step is spent waiting for pictures",
+        "More workers (--cfg-options train_dataloader.num_workers=...), or smaller picture files",
+    )

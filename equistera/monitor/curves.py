@@ -1,0 +1,33 @@
+"""Curves derived from a run's log, which the summary, the advice and the plots share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from equistera.monitor.log import Run
+
+#: Metrics a run can be judged by, best first; higher is better in all of them.
+MAIN_METRICS = ("AP", "PCK@0.1", "PCK@0.2", "PCK@0.05", "PCK", "AUC")
+
+
+def main_metric(run: Run) -> str:
+    """The first of ``MAIN_METRICS`` that was evaluated on the validation split, or ``""``."""
+    return next((name for name in MAIN_METRICS if len(run.evaluation_curve(f"val/{name}")[0])), "")
+
+
+def gap_curve(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Training subset minus validation, at the epochs that have both: positions and differences, float64 [N] each."""
+    val = dict(zip(*run.evaluation_curve(f"val/{metric}"), strict=True))
+    train = dict(zip(*run.evaluation_curve(f"train_subset/{metric}"), strict=True))
+    epochs = [epoch for epoch in train if epoch in val]
+    return np.array(epochs, dtype=float), np.array([train[epoch] - val[epoch] for epoch in epochs], dtype=float)
+
+
+def smooth(values: np.ndarray, width: int) -> np.ndarray:
+    """Median of every value and the ``width - 1`` before it (fewer at the beginning), float64 [N].
+
+    NaN and infinities are left out; a window of nothing else gives NaN.
+    """
+    windows = (values[max(0, i - width + 1) : i + 1] for i in range(len(values)))
+    finite = (window[np.isfinite(window)] for window in windows)
+    return np.array([np.median(window) if len(window) else np.nan for window in finite], dtype=float)

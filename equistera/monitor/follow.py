@@ -1,0 +1,113 @@
+"""Shows training runs on the terminal and as a picture, once or for as long as they go on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from equistera.errors import UserError
+from equistera.monitor.advice import Finding, advise
+from equistera.monitor.log import NotStartedError, Run, read_run
+from equistera.monitor.plots import COMPARISON_NAME, CURVES_NAME, check_out, plot_runs
+from equistera.monitor.summary import FINISHED, Summary, summarize
+from equistera.monitor.table import labels, report, status_line
+
+_CLEAR_SCREEN = "\x1b[H\x1b[2J"
+
+_Seen = tuple[Run, Summary, list[Finding]]
+
+
+def monitor(
+    work_dirs: Sequence[str | Path],
+    out: str | Path | None = None,
+    watch: float | None = None,
+    stream: TextIO | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Prints summaries and findings and plots the curves.
+
+    Args:
+        work_dirs: One run, or several to compare.
+        out: PNG file; by default ``training_curves.png`` (of several: ``training_comparison.png``) in the first
+            folder.
+        watch: Seconds between two looks at live runs, until all have finished or Ctrl-C; None for one look.
+        stream: Where to print; stdout by default.
+        sleep: Waits between two looks.
+
+    Raises:
+        UserError: A folder without the log of a run, the same run twice, or an ``out`` that cannot be written to.
+            With ``watch``, a run that has not logged its first step is waited for.
+    """
+    paths = [Path(work_dir) for work_dir in work_dirs]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError(f"the same run is named twice: {', '.join(map(str, paths))}")
+    stream = stream or sys.stdout
+    by_label = dict(zip(labels(paths), paths, strict=True))
+    out = Path(out) if out else paths[0] / (CURVES_NAME if len(paths) == 1 else COMPARISON_NAME)
+    check_out(out)
+    if watch is not None:
+        try:
+            _follow(by_label, out, watch, stream, sleep)
+        except KeyboardInterrupt:
+            # the usual way to end a watch, not a failure
+            print(file=stream)
+        return
+    seen, errors = {}, []
+    for label, path in by_label.items():
+        try:
+            seen[label] = _look(path)
+        except UserError as error:
+            errors.append(error)
+    if errors:
+        if len(errors) == 1:
+            raise errors[0]
+        raise UserError("these folders cannot be compared:", map(str, errors))
+    print(report(seen), file=stream)
+    _plot(seen, out, stream)
+
+
+def _look(work_dir: Path) -> _Seen:
+    run = read_run(work_dir)
+    summary = summarize(run)
+    return run, summary, advise(run, summary)
+
+
+def _plot(seen: Mapping[str, _Seen], out: Path, stream: TextIO) -> None:
+    plot_runs({label: run for label, (run, _, _) in seen.items()}, out)
+    print(f"\ncurves: {out}", file=stream)
+
+
+def _follow(
+    by_label: Mapping[str, Path], out: Path, seconds: float, stream: TextIO, sleep: Callable[[float], None]
+) -> None:
+    """Looks again and again; the picture is drawn anew after every evaluation."""
+    redraw = stream.isatty()
+    printed: dict[str, str] = {}
+    plotted = None
+    while True:
+        seen, waiting = {}, {}
+        for label, path in by_label.items():
+            try:
+                seen[label] = _look(path)
+            except NotStartedError:
+                waiting[label] = f"{label}: waiting for the first step"
+        finished = not waiting and all(summary.state == FINISHED for _, summary, _ in seen.values())
+        evaluated = {label: len(run.evaluations) for label, (run, _, _) in seen.items()}
+        if redraw:
+            print(_CLEAR_SCREEN + "\n".join([report(seen) if seen else "", *waiting.values()]), file=stream)
+        else:
+            lines = {label: status_line(label, summary) for label, (_, summary, _) in seen.items()} | waiting
+            print(*(line for label, line in lines.items() if printed.get(label) != line), sep="\n", file=stream)
+            printed = lines
+            if finished:
+                print("", report(seen), sep="\n", file=stream)
+        if seen and not waiting and (evaluated != plotted):
+            _plot(seen, out, stream)
+            plotted = evaluated
+        if finished:
+            return
+        print(f"\nnext look in {seconds:g} s, Ctrl-C ends", file=stream, flush=True) if redraw else stream.flush()
+        sleep(seconds)

@@ -1,0 +1,322 @@
+"""Reads the logs of a training run as one curve, however often the run was killed and resumed.
+
+MMEngine writes ``<work_dir>/<timestamp>/vis_data/scalars.json``, one JSON object a line, and a new time-stamped
+folder at every start: lines of training with ``epoch`` and ``iter`` (both from 1), lines of validation with ``step``
+(epochs done). Both the names our runs log (``val/AP``) and MMPose's own (``coco/AP``, ``AP .5``, ``PCK``) are read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from equistera.errors import UserError
+from equistera.monitor.plan import RUN_FILE, Plan, read_plan
+from equistera.skeleton import did_you_mean
+
+TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
+_TIMESTAMP = re.compile(r"20\d{6}_\d{6}")
+_SCALARS = Path("vis_data", "scalars.json")
+_CONFIG_DUMP = "config.py"
+
+#: A log of 500 epochs with 5,000 pictures has about 10 MB; what is far beyond is no such log.
+MAX_LOG_BYTES = 500_000_000
+
+#: Names under which metrics are known here, by the name that MMPose's CocoMetric gives them.
+_METRIC_ALIASES = {"AP .5": "AP50", "AP .75": "AP75"}
+_METRICS = {"AP", "AP50", "AP75", "AR", "PCK", "AUC", "EPE", "NME", "median_px"}
+
+
+class RunLogError(UserError):
+    """A folder without a readable log of a training run."""
+
+
+class NotStartedError(RunLogError):
+    """A run that has not logged its first step yet."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Values logged at one moment of the run.
+
+    Attributes:
+        position: Epochs since the start of training, with fraction: 1.5 is the middle of the second epoch.
+        values: By name; may hold NaN and infinities.
+    """
+
+    position: float
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Start:
+    """One launch of the training: the first one, or a resumption.
+
+    Attributes:
+        position: Epochs that were done when it began.
+        began: Local time from the folder's name; None where the name holds no valid time.
+    """
+
+    position: float
+    began: datetime | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run, put together from all its starts.
+
+    Attributes:
+        work_dir: The folder it was read from.
+        plan: What it is meant to do; ``steps_per_epoch`` is estimated from the log where nothing says.
+        training: Points of the training, in order of position.
+        evaluations: Points of the validation, one an epoch at most; names as in ``val/AP``, ``val/PCK@0.1/nose``,
+            ``train_subset/AP``.
+        starts: In order of time; those that crashed before they logged a step are left out.
+        unreadable_lines: How many lines were no JSON objects, half-written last ones aside.
+        last_write: Modification time of the newest log, seconds since the epoch.
+    """
+
+    work_dir: Path
+    plan: Plan
+    training: tuple[Point, ...]
+    evaluations: tuple[Point, ...]
+    starts: tuple[Start, ...]
+    unreadable_lines: int
+    last_write: float
+
+    @property
+    def position(self) -> float:
+        """Epochs done, with fraction."""
+        return max(self.training[-1].position, self.evaluations[-1].position if self.evaluations else 0.0)
+
+    def training_curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and values of a training quantity, float64 [N] each."""
+        return _curve(self.training, name)
+
+    def evaluation_curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Positions (epochs) and finite values of an evaluation metric, float64 [N] each.
+
+        COCO's -1, which stands for "nothing to evaluate", is left out, as is NaN.
+        """
+        positions, values = _curve(self.evaluations, name)
+        valid = np.isfinite(values) & (values >= 0)
+        return positions[valid], values[valid]
+
+    def stages(self) -> list[str]:
+        """Names of the stages whose learning rate is logged (``lr/<stage>``), in the order of the log."""
+        logged = dict.fromkeys(name for point in self.training for name in point.values)
+        return [name.removeprefix("lr/") for name in logged if name.startswith("lr/")]
+
+    def keypoint_metric(self) -> tuple[str, list[str]]:
+        """The PCK that is logged for single keypoints, and their names in the order of the log.
+
+        Returns:
+            Such as ``("PCK@0.1", ["nose", "l_eye", ...])``; ``("", [])`` where there is none. PCK@0.1 goes first.
+        """
+        by_metric: dict[str, dict[str, None]] = {}
+        for point in self.evaluations:
+            for name in point.values:
+                match = re.fullmatch(r"val/(PCK(?:@[\d.]+)?)/(.+)", name)
+                if match:
+                    by_metric.setdefault(match[1], {})[match[2]] = None
+        if not by_metric:
+            return "", []
+        metric = "PCK@0.1" if "PCK@0.1" in by_metric else next(iter(by_metric))
+        return metric, list(by_metric[metric])
+
+
+def _curve(points: Iterable[Point], name: str) -> tuple[np.ndarray, np.ndarray]:
+    pairs = [(point.position, point.values[name]) for point in points if name in point.values]
+    positions, values = np.array(pairs, dtype=float).reshape(-1, 2).T
+    return positions, values
+
+
+def read_run(work_dir: str | Path) -> Run:
+    """Reads a run from its work folder (or from one of its time-stamped folders).
+
+    Args:
+        work_dir: What ``--work-dir`` of the training was.
+
+    Returns:
+        The run. Where a resumed start repeats epochs, its records replace those of the starts before it.
+
+    Raises:
+        NotStartedError: The run has been started but has not logged a step.
+        RunLogError: Missing, empty, broken or foreign folder.
+        UserError: ``run.json`` is broken.
+    """
+    work_dir = Path(work_dir)
+    files = _scalar_files(work_dir)
+    steps: dict[tuple[int, int], dict[str, float]] = {}
+    evaluations: dict[int, dict[str, float]] = {}
+    starts: list[Start] = []
+    lines = unreadable = 0
+    for file in files:
+        entries, broken, total = _read_entries(file)
+        lines, unreadable = lines + total, unreadable + broken
+        _merge(file, entries, steps, evaluations, starts)
+    if not steps:
+        if not lines:
+            raise NotStartedError(f"{work_dir}: the run has not logged a training step yet")
+        raise RunLogError(
+            f"{work_dir}: no training step among the {lines} lines of the log ({unreadable} are not JSON); "
+            "expected lines with 'epoch', 'iter' and 'loss', as MMEngine's epoch-based training writes them",
+        )
+    plan = read_plan(work_dir, files[-1].parent / _CONFIG_DUMP)
+    per_epoch = plan.steps_per_epoch or _steps_per_epoch(steps)
+    return Run(
+        work_dir=work_dir,
+        plan=Plan(plan.config, plan.max_epochs, per_epoch, plan.phases, plan.base_lr),
+        training=tuple(Point(_position(*step, per_epoch), values) for step, values in sorted(steps.items())),
+        evaluations=tuple(Point(float(epoch), values) for epoch, values in sorted(evaluations.items())),
+        starts=tuple(starts),
+        unreadable_lines=unreadable,
+        last_write=max(file.stat().st_mtime for file in files),
+    )
+
+
+def _scalar_files(work_dir: Path) -> list[Path]:
+    """The log of every start, oldest first."""
+    if not work_dir.exists():
+        siblings = [path.name for path in work_dir.parent.glob("*/")] if work_dir.parent.is_dir() else []
+        raise RunLogError(f"no such folder: {work_dir}{did_you_mean(work_dir.name, siblings)}")
+    if not work_dir.is_dir():
+        raise RunLogError(f"{work_dir} is a file; expected the --work-dir of a training run")
+    if (work_dir / _SCALARS).is_file():
+        return [work_dir / _SCALARS]
+    try:
+        children = sorted(path for path in work_dir.iterdir() if path.is_dir())
+        starts = [path for path in children if _TIMESTAMP.fullmatch(path.name)]
+        files = [path / _SCALARS for path in starts if (path / _SCALARS).is_file()]
+        if files:
+            return files
+        runs = [path.name for path in children if _has_starts(path)]
+        empty = not any(work_dir.iterdir())
+    except OSError as error:
+        raise RunLogError(f"cannot read {work_dir}: {error.strerror}") from error
+    if starts or (work_dir / RUN_FILE).is_file():
+        raise NotStartedError(f"{work_dir}: the run has not logged a training step yet")
+    if runs:
+        raise RunLogError(f"{work_dir} holds several runs; name one of them: {', '.join(runs)}")
+    raise RunLogError(
+        f"{work_dir} is empty" if empty else f"no run log in {work_dir}",
+        hint=f"Expected {work_dir}/<timestamp>/{_SCALARS.as_posix()}, which tools/train.py --work-dir writes.",
+    )
+
+
+def _has_starts(folder: Path) -> bool:
+    return any(_TIMESTAMP.fullmatch(path.name) and (path / _SCALARS).is_file() for path in folder.iterdir())
+
+
+def _read_entries(file: Path) -> tuple[list[dict[str, float]], int, int]:
+    """Numbers of every line; the count of unreadable lines and of all lines that are not blank."""
+    try:
+        if file.stat().st_size > MAX_LOG_BYTES:
+            raise RunLogError(f"{file} has {file.stat().st_size / 1e6:.0f} MB: too large for a training log")
+        *complete, last = file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RunLogError(f"cannot read {file}: {error.strerror}") from error
+    complete = [line for line in complete if line.strip()]
+    parsed = [_parse(line) for line in complete]
+    entries = [entry for entry in parsed if entry is not None]
+    # the last line has no newline yet while it is being written, or for ever after a kill
+    unfinished = _parse(last) if last.strip() else None
+    return entries + ([unfinished] if unfinished else []), parsed.count(None), len(complete)
+
+
+def _parse(line: bytes) -> dict[str, float] | None:
+    try:
+        content = json.loads(line.decode("utf-8", errors="replace").lstrip("\ufeff"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict):
+        return None
+    # 1e308 bounds what float() takes from an int; larger ones are nothing that a training logs
+    return {
+        name: float(value)
+        for name, value in content.items()
+        if isinstance(value, float) or (type(value) is int and abs(value) < 1e308)
+    }
+
+
+def _merge(
+    file: Path,
+    entries: list[dict[str, float]],
+    steps: dict[tuple[int, int], dict[str, float]],
+    evaluations: dict[int, dict[str, float]],
+    starts: list[Start],
+) -> None:
+    """Adds one log to ``steps`` (by epoch and iteration), ``evaluations`` (by epoch) and ``starts``.
+
+    MMEngine resumes at the beginning of an epoch: once a start logs its first step of epoch e, all that earlier
+    starts logged of e and later is void.
+    """
+    if not any(_step_of(entry) for entry in entries):
+        return  # a bare evaluation, or a start that crashed at once: says nothing about the training
+    previous = None
+    for entry in entries:
+        step = _step_of(entry)
+        if step:
+            epoch, iteration = step
+            if previous is None or iteration < previous:
+                for void in [key for key in steps if key[0] >= epoch]:
+                    del steps[void]
+                for void in [key for key in evaluations if key >= epoch]:
+                    del evaluations[void]
+                starts.append(Start(epoch - 1, _began(file)))
+            previous = iteration
+            steps.setdefault(step, {}).update((name.removeprefix("train/"), v) for name, v in entry.items())
+        elif "step" in entry and entry["step"].is_integer() and 0 <= entry["step"] < 1e9:
+            metrics = evaluations.setdefault(int(entry["step"]), {})
+            metrics.update((canonical_name(name), value) for name, value in entry.items() if name != "step")
+
+
+def _step_of(entry: Mapping[str, float]) -> tuple[int, int] | None:
+    """Epoch and iteration of a line of training, both from 1."""
+    counts = entry.get("epoch", 0.0), entry.get("iter", 0.0)
+    if (
+        any(not count.is_integer() or not 1 <= count < 1e9 for count in counts)
+        or not {"loss", "train/loss"} & entry.keys()
+    ):
+        return None
+    return int(counts[0]), int(counts[1])
+
+
+def canonical_name(name: str) -> str:
+    """The name this package uses for a logged metric.
+
+    Example:
+        >>> [canonical_name(name) for name in ("coco/AP .5", "PCK", "val/AP", "train_subset/AP")]
+        ['val/AP50', 'val/PCK', 'val/AP', 'train_subset/AP']
+    """
+    if name.startswith("train_subset/"):
+        return name
+    name = name.removeprefix("val/")
+    metric = name.rsplit("/", 1)[-1]
+    metric = _METRIC_ALIASES.get(metric, metric)
+    known = metric in _METRICS or re.fullmatch(r"PCK@[\d.]+", metric)
+    return f"val/{metric if known else name}"
+
+
+def _began(file: Path) -> datetime | None:
+    try:
+        return datetime.strptime(file.parent.parent.name, TIMESTAMP_FORMAT)
+    except ValueError:
+        return None
+
+
+def _steps_per_epoch(steps: Iterable[tuple[int, int]]) -> int:
+    """Smallest count for which every iteration lies in its epoch: with n steps, epoch e ends at iteration e * n."""
+    return max(-(-iteration // epoch) for epoch, iteration in steps)
+
+
+def _position(epoch: int, iteration: int, steps_per_epoch: int) -> float:
+    # clipped: after a resumption with another batch size the iterations no longer fit, the epoch still does
+    inside = (iteration - (epoch - 1) * steps_per_epoch) / steps_per_epoch
+    return epoch - 1 + min(max(inside, 0.0), 1.0)

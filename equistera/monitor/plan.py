@@ -1,0 +1,158 @@
+"""What a run is meant to do: its length, phases and base learning rate.
+
+Our own runs say so in ``run.json``. For the rest, and for MMPose runs that were not started by this toolkit, the
+config that MMEngine dumps beside every log is parsed, never executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+# the project's one JSON reader lives with the COCO files
+from equistera.dataset.coco import read_json
+from equistera.errors import UserError
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training; epochs count from 0, ``end`` is the first epoch after it."""
+
+    name: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known about a run beforehand; None or empty where nothing says.
+
+    Attributes:
+        config: Path of the config as the run was started with it.
+        max_epochs: Length of the whole run.
+        steps_per_epoch: Optimiser steps (iterations) in an epoch.
+        phases: In order of time.
+        base_lr: ``optim_wrapper.optimizer.lr`` of the config.
+    """
+
+    config: str | None = None
+    max_epochs: int | None = None
+    steps_per_epoch: int | None = None
+    phases: tuple[Phase, ...] = ()
+    base_lr: float | None = None
+
+    def phase_at(self, position: float) -> Phase | None:
+        """The phase at a moment, in epochs since the start; the last one holds on after its end."""
+        if self.phases and position >= self.phases[-1].end:
+            return self.phases[-1]
+        return next((phase for phase in self.phases if phase.start <= position < phase.end), None)
+
+
+def read_plan(work_dir: Path, config_dump: Path) -> Plan:
+    """Reads the plan of a run.
+
+    Args:
+        work_dir: Folder that may hold ``run.json``.
+        config_dump: The config that MMEngine wrote beside the log; need not exist.
+
+    Returns:
+        The plan; ``run.json`` goes before the dumped config.
+
+    Raises:
+        UserError: ``run.json`` is there but broken; all its problems are listed.
+    """
+    dumped = _dumped_settings(config_dump)
+    base_lr = _get(dumped, "optim_wrapper", "optimizer", "lr")
+    base_lr = float(base_lr) if _is_number(base_lr) and base_lr > 0 else None
+    path = work_dir / RUN_FILE
+    if path.is_file():
+        return _from_run_file(path, base_lr)
+    max_epochs = _get(dumped, "train_cfg", "max_epochs")
+    return Plan(max_epochs=max_epochs if _is_count(max_epochs) else None, base_lr=base_lr)
+
+
+def _from_run_file(path: Path, base_lr: float | None) -> Plan:
+    content = read_json(path)
+    problems = _run_file_problems(content)
+    if problems:
+        raise UserError(
+            f"{path} cannot be used:", problems, "Remove it to look at the log alone (without phases and time left)."
+        )
+    return Plan(
+        config=content.get("config"),
+        max_epochs=content.get("max_epochs"),
+        steps_per_epoch=content.get("steps_per_epoch"),
+        phases=tuple(Phase(phase["name"], phase["start"], phase["end"]) for phase in content.get("phases") or ()),
+        base_lr=base_lr,
+    )
+
+
+def _run_file_problems(content: object) -> list[str]:
+    if not isinstance(content, dict):
+        return [f"expected an object, found {type(content).__name__}"]
+    problems = [
+        f"{key!r} must be a whole number of at least 1, found {content[key]!r}"
+        for key in ("max_epochs", "steps_per_epoch")
+        if content.get(key) is not None and not _is_count(content[key])
+    ]
+    if not isinstance(content.get("config"), str | None):
+        problems.append(f"'config' must be a path, found {content['config']!r}")
+    phases = content.get("phases") or []
+    if not isinstance(phases, list):
+        return [*problems, f"'phases' must be a list, found {type(phases).__name__}"]
+    wrong = [phase for phase in phases if not _is_phase(phase)]
+    problems += [f"expected a phase with name, start < end (epochs), found {phase!r}" for phase in wrong]
+    if not wrong:
+        problems += [
+            f"phase {later['name']!r} starts at {later['start']} before {earlier['name']!r} ends at {earlier['end']}"
+            for earlier, later in itertools.pairwise(phases)
+            if later["start"] < earlier["end"]
+        ]
+    return problems
+
+
+def _is_phase(phase: object) -> bool:
+    return (
+        isinstance(phase, dict)
+        and isinstance(phase.get("name"), str)
+        and _is_number(phase.get("start"))
+        and _is_number(phase.get("end"))
+        and 0 <= phase["start"] < phase["end"]
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _dumped_settings(path: Path) -> dict[str, object]:
+    """Top-level settings of a dumped MMEngine config that are literals; nothing of the file is executed."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        # only a courtesy for foreign runs: without it the table has no time left, which it says
+        return {}
+    assignments = [node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
+    return {node.targets[0].id: _literal(node.value) for node in assignments}
+
+
+def _literal(node: ast.expr) -> object:
+    """Value of a constant or of nested ``dict(key=constant)`` calls, the form MMEngine dumps; None for the rest."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
+        return {keyword.arg: _literal(keyword.value) for keyword in node.keywords if keyword.arg}
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _get(settings: object, *keys: str) -> object:
+    for key in keys:
+        settings = settings.get(key) if isinstance(settings, dict) else None
+    return settings

@@ -1,0 +1,201 @@
+"""Pictures of training runs as PNG files: curves over the epochs, accuracy by keypoint below them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+# the project's one atomic writer lives with the COCO files
+from equistera.dataset.coco import atomic_write
+from equistera.errors import UserError
+from equistera.monitor.log import Run, RunLogError, read_run
+from equistera.monitor.panels import Panel, Runs, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURVES_NAME = "training_curves.png"
+COMPARISON_NAME = "training_comparison.png"
+
+#: Written into every picture, so that a new one replaces only an old one of ours.
+_PICTURE_TITLE = "Equistera Trainer: training curves"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+#: Colour-blind-safe palette of Okabe and Ito (2008), without its yellow, which is faint on white.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_DASHES = ("-", "--", "-.", ":")
+_MARKERS = "osD^vPX*"
+
+_PANEL_SIZE = (6.5, 3.6)  # inches
+_KEYPOINT_ROW = 0.21  # inches
+_DPI = 110
+#: Fewer points than this are marked: a line of one or two would hardly be seen.
+_MARKED_POINTS = 30
+
+
+def plot_run(work_dir: str | Path, out: str | Path | None = None) -> Path:
+    """Plots the training in a work folder.
+
+    Args:
+        work_dir: The run's ``--work-dir``.
+        out: PNG file; ``<work_dir>/training_curves.png`` by default.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunLogError: No log of a run that has taken a step, or nothing in it to plot.
+        UserError: ``out`` is not a place to write to.
+    """
+    work_dir = Path(work_dir)
+    return plot_runs({work_dir.resolve().name: read_run(work_dir)}, out or work_dir / CURVES_NAME)
+
+
+def plot_runs(runs: Runs, out: str | Path) -> Path:
+    """Plots one run in detail, or several overlaid.
+
+    Args:
+        runs: By label.
+        out: PNG file.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunLogError: There is nothing to plot in the logs.
+        UserError: ``out`` cannot be written, is not named ``.png``, or is a file that was not made by this function.
+    """
+    out = Path(out)
+    check_out(out)
+    figure = _draw({_plain(label): run for label, run in runs.items()})
+    try:
+        with atomic_write(out, "wb") as file:
+            figure.savefig(file, format="png", dpi=_DPI, metadata={"Title": _PICTURE_TITLE})
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}", hint="Choose another place with --out.") from error
+    return out
+
+
+def check_out(out: Path) -> None:
+    """Refuses a place for a picture early, before there is work to lose.
+
+    Raises:
+        UserError: Not named ``.png``, a folder, or a file that is not a picture of ours.
+    """
+    if out.suffix.lower() != ".png":
+        raise UserError(f"the picture must be named *.png, found {out.name!r}")
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; expected the name of a picture")
+    if not out.exists():
+        return
+    try:
+        with out.open("rb") as file:
+            start = file.read(1024)
+    except OSError as error:
+        raise UserError(f"cannot read {out}, which is to be replaced: {error.strerror}") from error
+    if not start.startswith(_PNG_SIGNATURE) or _PICTURE_TITLE.encode() not in start:
+        raise UserError(
+            f"{out} exists and is not a picture of training curves; it is kept", hint="Choose another name with --out."
+        )
+
+
+def _draw(runs: Runs) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = panels(runs)
+    if not shown:
+        raise RunLogError(
+            f"nothing to plot of {', '.join(runs)}: no finite loss and no learning rate or metric in the log"
+        )
+    metric, keypoints = _keypoints_of(runs)
+    heights = [_PANEL_SIZE[1]] * -(-len(shown) // 2) + ([1.2 + _KEYPOINT_ROW * len(keypoints)] if keypoints else [])
+    figure = Figure(figsize=(2 * _PANEL_SIZE[0], sum(heights) + 0.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle("Training of " + ", ".join(runs))
+    grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
+    for i, panel in enumerate(shown):
+        alone = i % 2 == 0 and i == len(shown) - 1
+        _draw_panel(figure.add_subplot(grid[i // 2, :] if alone else grid[i // 2, i % 2]), panel)
+    if keypoints:
+        axes = figure.add_subplot(grid[-1, :])
+        if len(runs) == 1:
+            (run,) = runs.values()
+            _draw_keypoint_map(axes, run, metric, keypoints)
+        else:
+            _draw_keypoint_dots(axes, runs, metric, keypoints)
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: Panel) -> None:
+    for line in panel.lines:
+        color, dash = _COLORS[line.style % len(_COLORS)], _DASHES[line.style // len(_COLORS) % len(_DASHES)]
+        marker = "o" if len(line.x) < _MARKED_POINTS and not line.faint else ""
+        appearance = {"alpha": 0.3, "linewidth": 0.8} if line.faint else {"linewidth": 1.6, "label": line.label}
+        axes.plot(line.x, line.y, dash, color=color, marker=marker, markersize=3, **appearance)
+        if line.best is not None:
+            at = line.x == line.best
+            axes.plot(line.x[at], line.y[at], "*", color=color, markersize=12, markeredgecolor="white")
+    if panel.log_scale:
+        axes.set_yscale("log")
+    axes.set(title=panel.title, xlabel="epoch", ylabel=panel.y_label)
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.3)
+    for position, text in panel.marks.items():
+        axes.axvline(position, color="0.4", linewidth=0.8, linestyle=":")
+        axes.annotate(
+            _plain(text), (position, 1), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
+            rotation=90, va="top", fontsize="x-small", color="0.3",
+        )  # fmt: skip
+    axes.legend(fontsize="small", framealpha=0.8)
+
+
+def _keypoints_of(runs: Runs) -> tuple[str, list[str]]:
+    """The PCK by keypoint that the first run that has one logs, and the keypoints of all runs that log it too."""
+    logged = [run.keypoint_metric() for run in runs.values()]
+    metric = next((metric for metric, _ in logged if metric), "")
+    return metric, list(dict.fromkeys(name for other, names in logged if other == metric for name in names))
+
+
+def _draw_keypoint_map(axes: Axes, run: Run, metric: str, keypoints: list[str]) -> None:
+    """PCK by keypoint and epoch; the latest value stands beside the keypoint's name."""
+    curves = [dict(zip(*run.evaluation_curve(f"val/{metric}/{name}"), strict=True)) for name in keypoints]
+    epochs = sorted({epoch for curve in curves for epoch in curve})
+    if not epochs:
+        # logged, but NaN throughout: no such keypoint in the validation split
+        axes.set_axis_off()
+        return
+    values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in curves])
+    middles = (np.array(epochs[1:]) + epochs[:-1]) / 2
+    edges = np.array([epochs[0] - 0.5, *middles, epochs[-1] + 0.5])
+    mesh = axes.pcolormesh(edges, np.arange(len(keypoints) + 1), values, vmin=0, vmax=1, cmap="cividis")
+    latest = [f"{_plain(name)}  {curve[max(curve)]:.2f}" if curve else name for name, curve in zip(keypoints, curves)]
+    axes.set_yticks(np.arange(len(keypoints)) + 0.5, latest, fontsize="small")
+    axes.invert_yaxis()
+    axes.set(title=f"Validation {metric} by keypoint (number: the latest value)", xlabel="epoch")
+    axes.figure.colorbar(mesh, ax=axes, label=metric, pad=0.01)
+
+
+def _draw_keypoint_dots(axes: Axes, runs: Runs, metric: str, keypoints: list[str]) -> None:
+    """Latest PCK by keypoint, one marker a run."""
+    for style, (label, run) in enumerate(runs.items()):
+        curves = [run.evaluation_curve(f"val/{metric}/{name}")[1] for name in keypoints]
+        latest = [values[-1] if len(values) else np.nan for values in curves]
+        axes.plot(
+            latest, np.arange(len(keypoints)), _MARKERS[style % len(_MARKERS)], color=_COLORS[style % len(_COLORS)],
+            alpha=0.8, label=label,
+        )  # fmt: skip
+    axes.set_yticks(np.arange(len(keypoints)), [_plain(name) for name in keypoints], fontsize="small")
+    axes.invert_yaxis()
+    axes.set(title=f"Latest validation {metric} by keypoint", xlabel=metric)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", framealpha=0.8)
+
+
+def _plain(text: str) -> str:
+    """Text as matplotlib shows it unchanged: ASCII, no mathematics, no leading underscore (which hides a legend)."""
+    ascii_text = text.encode("ascii", errors="replace").decode().replace("$", r"\$")
+    return f" {ascii_text}" if ascii_text.startswith("_") else ascii_text

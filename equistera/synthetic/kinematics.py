@@ -1,0 +1,299 @@
+"""Joints, their limits, and where a pose puts every bone of a horse (forward kinematics).
+
+Every leg moves in its own plane: five hinge angles from the girdle down, each measured from the rest stance and
+positive where the part below swings forward, plus one angle sideways for the whole leg. Neck, loin and tail bend
+evenly along their length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from equistera.synthetic import anatomy, rotation
+from equistera.synthetic.anatomy import Build
+
+#: Hinges of the legs from the girdle down, and their range in degrees from the rest stance. The ranges are those of
+#: passive movement in the veterinary literature, rounded; the carpus and the stifle practically bend one way only.
+FORE_LIMITS_DEG = {"scapula": (-20, 30), "shoulder": (-30, 35), "elbow": (-15, 95), "knee": (-120, 2), "fetlock": (-90, 45)}
+HIND_LIMITS_DEG = {"pelvis": (0, 0), "hip": (-45, 65), "stifle": (-95, 25), "hock": (-25, 100), "fetlock": (-90, 45)}
+#: Range of the other angles in degrees.
+LIMITS_DEG = {
+    "abduction": (-12, 18),
+    "neck_pitch": (-125, 35),
+    "neck_yaw": (-70, 70),
+    "head_pitch": (-45, 60),
+    "head_yaw": (-35, 35),
+    "head_roll": (-25, 25),
+    "loin_pitch": (-15, 20),
+    "loin_yaw": (-14, 14),
+    "body_pitch": (-45, 65),
+    "body_roll": (-12, 12),
+    "tail_lift": (-5, 100),
+    "tail_yaw": (-50, 50),
+    "ears": (-70, 40),
+}
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Angles in degrees; zero is the rest stance.
+
+    Attributes:
+        legs: [4, 5], rows as in ``anatomy.LEGS``, columns as in the tables of limits.
+        abduction: [4], the leg sideways, positive outwards.
+        grounded: [4], 1 for a hoof that stands flat, 0 for one that follows its leg.
+        ears: [2], left and right, positive forward.
+        lift: Height of the lowest hoof above the ground, in heights at the withers.
+        speed: 0 hair hangs, 1 hair streams.
+    """
+
+    legs: np.ndarray = field(default_factory=lambda: np.zeros((4, 5)))
+    abduction: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    grounded: np.ndarray = field(default_factory=lambda: np.ones(4))
+    ears: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    neck_pitch: float = 0.0
+    neck_yaw: float = 0.0
+    head_pitch: float = 0.0
+    head_yaw: float = 0.0
+    head_roll: float = 0.0
+    loin_pitch: float = 0.0
+    loin_yaw: float = 0.0
+    body_pitch: float = 0.0
+    body_roll: float = 0.0
+    tail_lift: float = 10.0
+    tail_yaw: float = 0.0
+    lift: float = 0.0
+    speed: float = 0.0
+
+
+def leg_limits_deg() -> np.ndarray:
+    """float64 [4, 5, 2]: lowest and highest angle of every hinge of every leg."""
+    fore, hind = np.array(list(FORE_LIMITS_DEG.values())), np.array(list(HIND_LIMITS_DEG.values()))
+    return np.stack([fore, fore, hind, hind]).astype(float)
+
+
+def clamp(pose: Pose) -> Pose:
+    """The same pose with every angle inside its range."""
+    limits = leg_limits_deg()
+    changed = {name: np.clip(getattr(pose, name), *limit) for name, limit in LIMITS_DEG.items()}
+    return replace(pose, legs=np.clip(pose.legs, limits[..., 0], limits[..., 1]), **changed)
+
+
+@dataclass(frozen=True)
+class Rings:
+    """Cross-sections along trunk and neck, rump first; the last is at the poll.
+
+    Attributes:
+        center: [R, 3].
+        half: [R, 3], from the centre to the top of the section.
+        side: [R, 3], unit vector to the left.
+        width: [R], half width.
+        widest: [R], height of the widest place, 0 bottom to 1 top.
+        ridge: [R], how sharp the top is.
+    """
+
+    center: np.ndarray
+    half: np.ndarray
+    side: np.ndarray
+    width: np.ndarray
+    widest: np.ndarray
+    ridge: np.ndarray
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Where the parts of a posed horse are, in body space: metres, before the body is pitched, rolled and placed.
+
+    Attributes:
+        rings: Trunk and neck.
+        joints: [4, 6, 3], from the girdle to the coronet, rows as in ``anatomy.LEGS``.
+        leg_axes: [4, 3, 3], columns: forward, left and up in the plane of each leg.
+        leg_angles: [4, 5], direction of each bone in its plane, radians from straight down, positive forward.
+        hoof_angles: [4], pitch of each hoof from flat in its plane.
+        head: [3, 3] and ``poll`` [3]: axes (muzzle, left, forehead) and origin of the head.
+        poll: See ``head``.
+        pelvis: [3, 3], rotation of the pelvis.
+        body: [3, 3] and ``origin`` [3]: rigid motion from body space to the ground under the horse.
+        origin: See ``body``.
+        scale: Metres for one unit of the anatomy's tables.
+    """
+
+    rings: Rings
+    joints: np.ndarray
+    leg_axes: np.ndarray
+    leg_angles: np.ndarray
+    hoof_angles: np.ndarray
+    head: np.ndarray
+    poll: np.ndarray
+    pelvis: np.ndarray
+    body: np.ndarray
+    origin: np.ndarray
+    scale: float
+
+
+#: Rings along trunk and neck; the sections of the table are interpolated.
+RING_COUNT = 80
+_RING_PLACES = np.linspace(0, len(anatomy.TRUNK_SECTIONS) - 1, RING_COUNT)
+
+
+def ring_at(section: float) -> int:
+    """The ring nearest to a row of ``anatomy.TRUNK_SECTIONS``."""
+    return int(np.argmin(np.abs(_RING_PLACES - section)))
+
+
+def interpolate(table: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Rows of a table between its rows: a Catmull-Rom spline, which passes through every row.
+
+    Args:
+        table: [N, C].
+        places: [R], row numbers from 0 to N - 1, whole or not.
+
+    Returns:
+        float64 [R, C].
+    """
+    padded = np.concatenate([2 * table[:1] - table[1:2], table, 2 * table[-1:] - table[-2:-1]])
+    row = np.clip(np.floor(places).astype(int), 0, len(table) - 2)
+    t = (places - row)[:, None]
+    p0, p1, p2, p3 = (padded[row + k] for k in range(4))
+    return p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
+
+
+def forward(build: Build, pose: Pose) -> Frames:
+    """Puts every bone where the pose wants it.
+
+    Args:
+        build: Proportions.
+        pose: Angles; those outside their range are clamped.
+
+    Returns:
+        All frames. Hooves that stand are flat, and the body is pitched so that fore and hind hooves that stand are on
+        the same ground.
+    """
+    pose = clamp(pose)
+    rings, rotations = _bend_spine(build, pose)
+    pelvis = rotations[0]
+    joints, axes, angles = _place_legs(build, pose, pelvis, rings.center[ring_at(anatomy.CROUP_SECTION)])
+    body_pitch = np.radians(pose.body_pitch) + _levelling(pose, joints)
+    body = rotation.pitch(body_pitch) @ rotation.roll(np.radians(pose.body_roll))
+    cumulated = np.cumsum(np.radians(pose.legs), axis=1)[:, -1]
+    hoof_angles = pose.grounded * -body_pitch + (1 - pose.grounded) * cumulated
+    head = (
+        rotations[-1]
+        @ rotation.yaw(np.radians(pose.head_yaw))
+        @ rotation.pitch(np.radians(pose.head_pitch + anatomy.HEAD_ANGLE_DEG))
+        @ rotation.roll(np.radians(pose.head_roll))
+    )
+    poll_ring = ring_at(anatomy.POLL_SECTION)
+    poll = rings.center[poll_ring] + 0.45 * rings.half[poll_ring]
+    scale = build.height / _map_heights(build, np.array([1.0]))[0]
+    return Frames(
+        rings=replace(rings, center=rings.center * scale, half=rings.half * scale, width=rings.width * scale),
+        joints=joints * scale,
+        leg_axes=axes,
+        leg_angles=angles,
+        hoof_angles=hoof_angles,
+        head=head,
+        poll=poll * scale,
+        pelvis=pelvis,
+        body=body,
+        origin=np.zeros(3),
+        scale=scale,
+    )
+
+
+def _map_heights(build: Build, z: np.ndarray) -> np.ndarray:
+    elbow = anatomy.ELBOW_HEIGHT
+    return np.minimum(z, elbow) * build.leg + np.maximum(z - elbow, 0) * build.trunk_depth
+
+
+def _rest_rings(build: Build) -> Rings:
+    table = interpolate(anatomy.TRUNK_SECTIONS, _RING_PLACES)
+    top, bottom = table[:, 0:2].copy(), table[:, 2:4].copy()
+    for edge in (top, bottom):
+        edge[:, 0] *= build.trunk_length
+        edge[:, 1] = _map_heights(build, edge[:, 1])
+    # 0 for the trunk, 1 for the neck, a smooth step over the shoulder
+    neck = np.clip((_RING_PLACES - anatomy.WITHERS_SECTION) / (anatomy.NECK_BASE_SECTION - anatomy.WITHERS_SECTION), 0, 1)
+    neck = neck * neck * (3 - 2 * neck)
+    center, half = (top + bottom) / 2, (top - bottom) / 2
+    # neck lengths do not depend on the trunk's
+    steps = np.diff(center, axis=0)
+    steps[:, 0] /= 1 + neck[1:] * (build.trunk_length - 1)
+    steps *= (1 + neck[1:] * (build.neck_length - 1))[:, None]
+    center = center[:1] + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    half *= (1 + neck * (build.neck_depth - 1))[:, None]
+    width = table[:, 4] * (build.trunk_width + neck * (build.neck_depth - build.trunk_width))
+    flat = np.zeros(RING_COUNT)
+    return Rings(
+        center=np.stack([center[:, 0], flat, center[:, 1]], axis=1),
+        half=np.stack([half[:, 0], flat, half[:, 1]], axis=1),
+        side=np.tile([0.0, 1.0, 0.0], (RING_COUNT, 1)),
+        width=np.maximum(width, 0.004),
+        widest=table[:, 5],
+        ridge=table[:, 6],
+    )
+
+
+def _bend_spine(build: Build, pose: Pose) -> tuple[Rings, np.ndarray]:
+    """Bends the rest rings; the withers stay where they are. Returns the rings and their rotations [R, 3, 3]."""
+    rest = _rest_rings(build)
+    withers = ring_at(anatomy.WITHERS_SECTION)
+
+    def share(start: float, end: float) -> np.ndarray:
+        t = np.clip((_RING_PLACES - start) / (end - start), 0, 1)
+        return t * t * (3 - 2 * t)
+
+    # the neck bends most at its base, where it is lowered, and again behind the poll
+    neck = 0.75 * share(11.0, 16.0) + 0.25 * share(15.5, 20.0)
+    loin = 1 - share(3.5, 9.0)
+    pitches = np.radians(neck * pose.neck_pitch + loin * pose.loin_pitch)
+    yaws = np.radians(share(11.0, 20.0) * pose.neck_yaw + loin * pose.loin_yaw)
+    rotations = rotation.yaw(yaws) @ rotation.pitch(pitches)
+    center = rest.center.copy()
+    steps = np.diff(rest.center, axis=0)
+    middle = rotation.yaw((yaws[1:] + yaws[:-1]) / 2) @ rotation.pitch((pitches[1:] + pitches[:-1]) / 2)
+    turned = np.einsum("rij,rj->ri", middle, steps)
+    center[withers + 1 :] = center[withers] + np.cumsum(turned[withers:], axis=0)
+    center[:withers] = center[withers] - np.cumsum(turned[:withers][::-1], axis=0)[::-1]
+    return replace(
+        rest,
+        center=center,
+        half=np.einsum("rij,rj->ri", rotations, rest.half),
+        side=np.einsum("rij,rj->ri", rotations, rest.side),
+    ), rotations
+
+
+def _place_legs(
+    build: Build, pose: Pose, pelvis: np.ndarray, croup: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rest = np.stack([anatomy.FORE_JOINTS, anatomy.FORE_JOINTS, anatomy.HIND_JOINTS, anatomy.HIND_JOINTS])
+    rest[..., 0] *= build.trunk_length
+    rest[..., 2] = _map_heights(build, rest[..., 2])
+    rest[..., 1] *= build.trunk_width * anatomy.LEG_SIDES[:, None]
+    bones = np.diff(rest, axis=1)
+    cumulated = np.cumsum(np.radians(pose.legs), axis=1)
+    bones = np.einsum("lbij,lbj->lbi", rotation.pitch(cumulated), bones)
+    # a hind leg turns sideways below the fixed point of the hip, a fore leg with its shoulder blade
+    axes = rotation.roll(np.radians(pose.abduction) * anatomy.LEG_SIDES)
+    rest_croup = _rest_rings(build).center[ring_at(anatomy.CROUP_SECTION)]
+    axes = np.stack([axes[0], axes[1], pelvis @ axes[2], pelvis @ axes[3]])
+    start = rest[:, 0].copy()
+    start[2:] = croup + (start[2:] - rest_croup) @ pelvis.T
+    joints = start[:, None] + np.concatenate(
+        [np.zeros((4, 1, 3)), np.cumsum(np.einsum("lij,lbj->lbi", axes, bones), axis=1)], axis=1
+    )
+    angles = np.arctan2(bones[..., 0], -bones[..., 2])
+    return joints, axes, angles
+
+
+def _levelling(pose: Pose, joints: np.ndarray) -> float:
+    """Pitch that brings the lowest standing fore hoof and the lowest standing hind hoof to one height."""
+    coronets = joints[:, -1]
+    standing = pose.grounded > 0.5
+    if not (standing[:2].any() and standing[2:].any()):
+        return 0.0
+    height = np.where(standing, coronets[:, 2], np.inf)
+    fore, hind = coronets[int(np.argmin(height[:2]))], coronets[2 + int(np.argmin(height[2:]))]
+    return float(np.clip(-np.arctan2(fore[2] - hind[2], fore[0] - hind[0]), -0.3, 0.3))

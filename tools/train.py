@@ -1,0 +1,44 @@
+"""Train a pose model.
+
+Examples:
+  python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --amp
+  python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --resume
+  python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --cfg-options train_dataloader.batch_size=8
+  python -m torch.distributed.launch --nproc_per_node=2 tools/train.py configs/rtmpose_m_ap10k.py --launcher pytorch
+"""
+
+import os
+
+from equistera import cli
+
+
+def parse_args(argv):
+    parser = cli.parser(__doc__)
+    parser.add_argument("config", help="config file")
+    parser.add_argument("--work-dir", help="where checkpoints and logs go (default: work_dirs/NAME OF CONFIG)")
+    parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
+    parser.add_argument("--skeleton", help="horse26, ap10k, animalpose, horse10, or a .json file of your own")
+    parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="continue the run in the work dir")
+    start.add_argument("--from-scratch", action="store_true", help="start from random weights; nothing is frozen")
+    start.add_argument("--init", metavar="CHECKPOINT", help="start from these weights instead of the config's")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
+    parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    # torch.distributed.launch passes one spelling, older versions the other
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by the launcher")
+    return vars(parser.parse_args(argv))
+
+
+def main(argv):
+    options = parse_args(argv)
+    os.environ.setdefault("LOCAL_RANK", str(options.pop("local_rank")))
+    from equistera.mm.train import TrainOptions, train
+
+    train(TrainOptions(**options))
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.run(main))
