@@ -65,8 +65,8 @@ def monitor(
         if len(errors) == 1:
             raise errors[0]
         raise UserError("these folders cannot be compared:", map(str, errors))
-    print(report(seen), file=stream)
-    _plot(seen, out, stream)
+    _plot(seen, out)  # before the text, so that "| head" does not cost the picture
+    print(report(seen), f"\ncurves: {out}", sep="\n", file=stream)
 
 
 def _look(work_dir: Path) -> _Seen:
@@ -75,9 +75,8 @@ def _look(work_dir: Path) -> _Seen:
     return run, summary, advise(run, summary)
 
 
-def _plot(seen: Mapping[str, _Seen], out: Path, stream: TextIO) -> None:
+def _plot(seen: Mapping[str, _Seen], out: Path) -> None:
     plot_runs({label: run for label, (run, _, _) in seen.items()}, out)
-    print(f"\ncurves: {out}", file=stream)
 
 
 def _follow(
@@ -85,29 +84,31 @@ def _follow(
 ) -> None:
     """Looks again and again; the picture is drawn anew after every evaluation."""
     redraw = stream.isatty()
-    printed: dict[str, str] = {}
+    printed: list[str] = []
     plotted = None
     while True:
-        seen, waiting = {}, {}
+        seen: dict[str, _Seen] = {}
+        waiting = []
         for label, path in by_label.items():
             try:
                 seen[label] = _look(path)
             except NotStartedError:
-                waiting[label] = f"{label}: waiting for the first step"
+                waiting.append(f"{label}: waiting for the first step")
         finished = not waiting and all(summary.state == FINISHED for _, summary, _ in seen.values())
-        evaluated = {label: len(run.evaluations) for label, (run, _, _) in seen.items()}
+        evaluations = {label: len(run.evaluations) for label, (run, _, _) in seen.items()}
+        if seen and evaluations != plotted:
+            _plot(seen, out)
+            plotted = evaluations
+        full = [report(seen), f"\ncurves: {out}"] if seen else []
         if redraw:
-            print(_CLEAR_SCREEN + "\n".join([report(seen) if seen else "", *waiting.values()]), file=stream)
+            end = [] if finished else [f"\nnext look in {seconds:g} s, Ctrl-C ends"]
+            print(_CLEAR_SCREEN + "\n".join([*full, *waiting, *end]), file=stream, flush=True)
         else:
-            lines = {label: status_line(label, summary) for label, (_, summary, _) in seen.items()} | waiting
-            print(*(line for label, line in lines.items() if printed.get(label) != line), sep="\n", file=stream)
+            lines = [status_line(label, summary) for label, (_, summary, _) in seen.items()] + waiting
+            new = [line for line in lines if line not in printed] + (["", *full] if finished else [])
+            if new:
+                print(*new, sep="\n", file=stream, flush=True)
             printed = lines
-            if finished:
-                print("", report(seen), sep="\n", file=stream)
-        if seen and not waiting and (evaluated != plotted):
-            _plot(seen, out, stream)
-            plotted = evaluated
         if finished:
             return
-        print(f"\nnext look in {seconds:g} s, Ctrl-C ends", file=stream, flush=True) if redraw else stream.flush()
         sleep(seconds)

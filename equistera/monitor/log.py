@@ -272,20 +272,21 @@ def _merge(
                 starts.append(Start(epoch - 1, _began(file)))
             previous = iteration
             steps.setdefault(step, {}).update((name.removeprefix("train/"), v) for name, v in entry.items())
-        elif "step" in entry and entry["step"].is_integer() and 0 <= entry["step"] < 1e9:
+        elif "step" in entry and _is_count(entry["step"], 0):
             metrics = evaluations.setdefault(int(entry["step"]), {})
             metrics.update((canonical_name(name), value) for name, value in entry.items() if name != "step")
 
 
 def _step_of(entry: Mapping[str, float]) -> tuple[int, int] | None:
     """Epoch and iteration of a line of training, both from 1."""
-    counts = entry.get("epoch", 0.0), entry.get("iter", 0.0)
-    if (
-        any(not count.is_integer() or not 1 <= count < 1e9 for count in counts)
-        or not {"loss", "train/loss"} & entry.keys()
-    ):
+    if "loss" not in entry and "train/loss" not in entry:
         return None
-    return int(counts[0]), int(counts[1])
+    epoch, iteration = entry.get("epoch", 0.0), entry.get("iter", 0.0)
+    return (int(epoch), int(iteration)) if _is_count(epoch, 1) and _is_count(iteration, 1) else None
+
+
+def _is_count(value: float, least: int) -> bool:
+    return value.is_integer() and least <= value < 1e9
 
 
 def canonical_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -43,7 +44,8 @@ class Panel:
     Attributes:
         title, y_label: Text.
         lines: At least one of them has a finite value.
-        log_scale: Whether y is logarithmic.
+        log_scale: Whether y is logarithmic, if its values span enough for it.
+        coinciding: Whether lines are expected to lie on one another.
         marks: Text by position, for vertical lines.
     """
 
@@ -51,6 +53,7 @@ class Panel:
     y_label: str
     lines: tuple[Line, ...]
     log_scale: bool = False
+    coinciding: bool = False
     marks: Mapping[float, str] = field(default_factory=dict)
 
 
@@ -67,7 +70,7 @@ def panels(runs: Runs) -> list[Panel]:
         candidates = [_loss(runs), _overlaid_rates(runs), *_overlaid_metrics(runs), _gaps(runs)]
     marks = _phase_marks(runs)
     return [
-        Panel(panel.title, panel.y_label, panel.lines, panel.log_scale, {**marks, **panel.marks})
+        dataclasses.replace(panel, marks={**marks, **panel.marks})
         for panel in candidates
         if any(np.isfinite(line.y).any() for line in panel.lines)
     ]
@@ -80,12 +83,14 @@ def _loss(runs: Runs) -> Panel:
         x, y = run.training_curve("loss")
         broken = ~np.isfinite(y)
         y = np.where(broken, np.nan, y)
-        level = smooth(y, max(3, len(y) // 50))
-        lines += [Line("", x, y, style, faint=True), Line(label, x, np.where(broken, np.nan, level), style)]
+        width = max(3, len(y) // 50)
+        level = np.where(broken, np.nan, smooth(y, width))
+        name = f"median of {width} logged values" if len(runs) == 1 else label
+        lines += [Line("", x, y, style, faint=True), Line(name, x, level, style)]
         if broken.any():
             marks[float(x[broken][0])] = "loss not finite" if len(runs) == 1 else f"{label}: loss not finite"
-    finite = [line.y[np.isfinite(line.y)] for line in lines]
-    return Panel("Training loss", "loss", tuple(lines), all((values > 0).all() for values in finite), marks)
+    positive = all((line.y[np.isfinite(line.y)] > 0).all() for line in lines)
+    return Panel("Training loss", "loss", tuple(lines), log_scale=positive, marks=marks)
 
 
 def _learning_rates(run: Run) -> Panel:
@@ -99,13 +104,14 @@ def _learning_rates(run: Run) -> Panel:
         elif len(trained) and trained[0] > 0:
             stage += f" (frozen until {x[trained[0]]:.0f})"
         lines.append(Line(stage, x, np.where(y > 0, y, np.nan), style))
-    return Panel("Learning rate by stage", "learning rate", tuple(lines), log_scale=True)
+    title = "Learning rate by stage" if run.stages() else "Learning rate"
+    return Panel(title, "learning rate", tuple(lines), log_scale=True, coinciding=True)
 
 
 def _metrics(run: Run) -> Panel:
     main = main_metric(run)
     lines = [_metric_line(run, metric, metric, style, metric == main) for style, metric in enumerate(_SHOWN_METRICS)]
-    return Panel("Validation", "score", tuple(line for line in lines if len(line.x)))
+    return Panel("Validation", "score", _nonempty(lines))
 
 
 def _metric_line(run: Run, metric: str, label: str, style: int, mark_best: bool) -> Line:
@@ -133,7 +139,8 @@ def _overlaid_rates(runs: Runs) -> Panel:
     for style, (label, run) in enumerate(runs.items()):
         x, y = run.training_curve("lr")
         lines.append(Line(label, x, np.where(y > 0, y, np.nan), style))
-    return Panel("Learning rate (of the head, where stages differ)", "learning rate", tuple(lines), log_scale=True)
+    title = "Learning rate (of the head, where stages differ)"
+    return Panel(title, "learning rate", _nonempty(lines), log_scale=True, coinciding=True)
 
 
 def _overlaid_metrics(runs: Runs) -> list[Panel]:
@@ -141,7 +148,7 @@ def _overlaid_metrics(runs: Runs) -> list[Panel]:
         Panel(
             f"Validation: {metric}",
             metric,
-            tuple(_metric_line(run, metric, label, style, True) for style, (label, run) in enumerate(runs.items())),
+            _nonempty([_metric_line(run, metric, label, i, True) for i, (label, run) in enumerate(runs.items())]),
         )
         for metric in ("AP", "PCK@0.1", "PCK", "AUC")
     ]
@@ -149,7 +156,11 @@ def _overlaid_metrics(runs: Runs) -> list[Panel]:
 
 def _gaps(runs: Runs) -> Panel:
     lines = [Line(label, *gap_curve(run, main_metric(run)), style) for style, (label, run) in enumerate(runs.items())]
-    return Panel("Training subset minus validation", "difference", tuple(lines))
+    return Panel("Training subset minus validation", "difference", _nonempty(lines))
+
+
+def _nonempty(lines: list[Line]) -> tuple[Line, ...]:
+    return tuple(line for line in lines if len(line.x))
 
 
 def _phase_marks(runs: Runs) -> dict[float, str]:

@@ -31,7 +31,9 @@ _MARKERS = "osD^vPX*"
 
 _PANEL_SIZE = (6.5, 3.6)  # inches
 _KEYPOINT_ROW = 0.21  # inches
+_NAMED_RUNS = 4
 _DPI = 110
+_LOG_RANGE = 1e-4
 #: Fewer points than this are marked: a line of one or two would hardly be seen.
 _MARKED_POINTS = 30
 
@@ -115,11 +117,13 @@ def _draw(runs: Runs) -> Figure:
     heights = [_PANEL_SIZE[1]] * -(-len(shown) // 2) + ([1.2 + _KEYPOINT_ROW * len(keypoints)] if keypoints else [])
     figure = Figure(figsize=(2 * _PANEL_SIZE[0], sum(heights) + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle("Training of " + ", ".join(runs))
+    figure.suptitle("Training of " + (", ".join(runs) if len(runs) <= _NAMED_RUNS else f"{len(runs)} runs"))
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     for i, panel in enumerate(shown):
         alone = i % 2 == 0 and i == len(shown) - 1
-        _draw_panel(figure.add_subplot(grid[i // 2, :] if alone else grid[i // 2, i % 2]), panel)
+        axes = figure.add_subplot(grid[i // 2, :] if alone else grid[i // 2, i % 2])
+        _draw_panel(axes, panel)
+        axes.set_xlim(0, max(run.position for run in runs.values()))
     if keypoints:
         axes = figure.add_subplot(grid[-1, :])
         if len(runs) == 1:
@@ -131,18 +135,19 @@ def _draw(runs: Runs) -> Figure:
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
-    for line in panel.lines:
+    for position, line in enumerate(panel.lines):
         color, dash = _COLORS[line.style % len(_COLORS)], _DASHES[line.style // len(_COLORS) % len(_DASHES)]
+        # of lines that coincide the later ones are thinner, so that all can be seen
+        width = 1.5 + (len(panel.lines) - 1 - position if panel.coinciding else 0)
         marker = "o" if len(line.x) < _MARKED_POINTS and not line.faint else ""
-        appearance = {"alpha": 0.3, "linewidth": 0.8} if line.faint else {"linewidth": 1.6, "label": line.label}
+        appearance = {"alpha": 0.3, "linewidth": 0.8} if line.faint else {"linewidth": width, "label": line.label}
         axes.plot(line.x, line.y, dash, color=color, marker=marker, markersize=3, **appearance)
         if line.best is not None:
             at = line.x == line.best
             axes.plot(line.x[at], line.y[at], "*", color=color, markersize=12, markeredgecolor="white")
     if panel.log_scale:
-        axes.set_yscale("log")
+        _scale_log(axes)
     axes.set(title=panel.title, xlabel="epoch", ylabel=panel.y_label)
-    axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
     for position, text in panel.marks.items():
         axes.axvline(position, color="0.4", linewidth=0.8, linestyle=":")
@@ -153,27 +158,43 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.legend(fontsize="small", framealpha=0.8)
 
 
+def _scale_log(axes: Axes) -> None:
+    """Logarithmic y with plain numbers; linear where the values span too little for that."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    low, high = axes.dataLim.intervaly
+    # a learning rate that is annealed to nothing must not squeeze the rest
+    low = max(low, high * _LOG_RANGE)
+    if high < 3 * low:
+        return
+    axes.set_yscale("log")
+    axes.set_ylim(low / 1.2, high * 1.2)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
 def _keypoints_of(runs: Runs) -> tuple[str, list[str]]:
     """The PCK by keypoint that the first run that has one logs, and the keypoints of all runs that log it too."""
     logged = [run.keypoint_metric() for run in runs.values()]
     metric = next((metric for metric, _ in logged if metric), "")
-    return metric, list(dict.fromkeys(name for other, names in logged if other == metric for name in names))
+    keypoints = list(dict.fromkeys(name for other, names in logged if other == metric for name in names))
+    # NaN everywhere, where the validation split has no labels at all, is nothing to draw
+    drawable = any(len(run.evaluation_curve(f"val/{metric}/{name}")[0]) for run in runs.values() for name in keypoints)
+    return (metric, keypoints) if drawable else ("", [])
 
 
 def _draw_keypoint_map(axes: Axes, run: Run, metric: str, keypoints: list[str]) -> None:
     """PCK by keypoint and epoch; the latest value stands beside the keypoint's name."""
     curves = [dict(zip(*run.evaluation_curve(f"val/{metric}/{name}"), strict=True)) for name in keypoints]
     epochs = sorted({epoch for curve in curves for epoch in curve})
-    if not epochs:
-        # logged, but NaN throughout: no such keypoint in the validation split
-        axes.set_axis_off()
-        return
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in curves])
     middles = (np.array(epochs[1:]) + epochs[:-1]) / 2
     edges = np.array([epochs[0] - 0.5, *middles, epochs[-1] + 0.5])
     mesh = axes.pcolormesh(edges, np.arange(len(keypoints) + 1), values, vmin=0, vmax=1, cmap="cividis")
-    latest = [f"{_plain(name)}  {curve[max(curve)]:.2f}" if curve else name for name, curve in zip(keypoints, curves)]
-    axes.set_yticks(np.arange(len(keypoints)) + 0.5, latest, fontsize="small")
+    latest = [f"  {curve[max(curve)]:.2f}" if curve else "  -" for curve in curves]
+    names = [_plain(name) + value for name, value in zip(keypoints, latest, strict=True)]
+    axes.set_yticks(np.arange(len(keypoints)) + 0.5, names, fontsize="small")
     axes.invert_yaxis()
     axes.set(title=f"Validation {metric} by keypoint (number: the latest value)", xlabel="epoch")
     axes.figure.colorbar(mesh, ax=axes, label=metric, pad=0.01)
@@ -184,6 +205,8 @@ def _draw_keypoint_dots(axes: Axes, runs: Runs, metric: str, keypoints: list[str
     for style, (label, run) in enumerate(runs.items()):
         curves = [run.evaluation_curve(f"val/{metric}/{name}")[1] for name in keypoints]
         latest = [values[-1] if len(values) else np.nan for values in curves]
+        if np.isnan(latest).all():
+            continue
         axes.plot(
             latest, np.arange(len(keypoints)), _MARKERS[style % len(_MARKERS)], color=_COLORS[style % len(_COLORS)],
             alpha=0.8, label=label,

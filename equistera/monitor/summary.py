@@ -38,7 +38,7 @@ class Summary:
         last, last_epoch: Its latest value.
         gap: Training subset minus validation at the latest epoch that has both.
         at_best: ``OTHER_METRICS`` at the best epoch.
-        keypoints: PCK by keypoint at the best epoch (else at the latest epoch that has it).
+        keypoint_metric, keypoints: Which PCK, and its value by keypoint at the best epoch.
         seconds_per_epoch: Validation included where ``whole_epochs``, otherwise the training steps alone.
         resumed_at: Epochs done at every start but the first.
     """
@@ -103,9 +103,7 @@ def summarize(run: Run, now: float | None = None) -> Summary:
         gap=float(gaps[-1]) if len(gaps) else None,
         at_best=_values_at(run, {name: f"val/{name}" for name in OTHER_METRICS if name != metric}, best_epoch),
         keypoint_metric=keypoint_metric,
-        keypoints=_values_at(
-            run, {name: f"val/{keypoint_metric}/{name}" for name in names}, best_epoch, or_latest=True
-        ),
+        keypoints=_values_at(run, {name: f"val/{keypoint_metric}/{name}" for name in names}, best_epoch),
         seconds_per_epoch=seconds_per_epoch,
         whole_epochs=whole_epochs,
         resumed_at=tuple(start.position for start in run.starts[1:]),
@@ -162,15 +160,11 @@ def _pace(run: Run) -> tuple[float | None, bool]:
     return (whole, True) if stepping <= whole <= 4 * stepping else (stepping, False)
 
 
-def _values_at(
-    run: Run, logged_names: Mapping[str, str], epoch: float | None, or_latest: bool = False
-) -> dict[str, float]:
+def _values_at(run: Run, logged_names: Mapping[str, str], epoch: float | None) -> dict[str, float]:
     found = {}
     for name, logged in logged_names.items():
         epochs, values = run.evaluation_curve(logged)
         at = np.flatnonzero(epochs == epoch)
         if len(at):
             found[name] = float(values[at[0]])
-        elif or_latest and len(values):
-            found[name] = float(values[-1])
     return found

@@ -62,7 +62,7 @@ def status_line(label: str, summary: Summary) -> str:
 def _groups(run: Run, summary: Summary) -> list[dict[str, str]]:
     """Cells of one run by the name of their row, in groups; a cell is empty where the log does not say."""
     left, pace = summary.seconds_left, summary.seconds_per_epoch
-    included = "validation included" if summary.whole_epochs else "validation not included"
+    included = "" if summary.whole_epochs else ", without validation"
     silence = f" for {duration(summary.silent_seconds)}" if summary.state == SILENT else ""
     progress = {
         "config": run.plan.config or "",
@@ -70,12 +70,13 @@ def _groups(run: Run, summary: Summary) -> list[dict[str, str]]:
         "epoch": _epochs(summary),
         "resumed after epoch": ", ".join(f"{position:.0f}" for position in summary.resumed_at),
         "time left": "" if left is None else duration(left),
-        "pace": f"{duration(pace)} an epoch, {1 / pace:.2g} epochs/s, {included}" if pace else "",
+        "an epoch takes": f"{duration(pace)}{included} ({1 / pace:.2g} epochs/s)" if pace else "",
         "unreadable lines in the log": str(run.unreadable_lines or ""),
         "phase": summary.phase or "",
     }
+    at_zero = "0 (frozen)" if any(summary.lr.values()) else "0"
     rates = {
-        f"learning rate {stage}".rstrip(): f"{rate:.2e}" if rate else "0 (frozen)" for stage, rate in summary.lr.items()
+        f"learning rate {stage}".rstrip(): f"{rate:.2e}" if rate else at_zero for stage, rate in summary.lr.items()
     }
     scores = {"loss": f"{summary.loss:.4g}", "best": "not evaluated yet"}
     if summary.best is not None:
