@@ -19,7 +19,7 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     logger=dict(type="LoggerHook", interval=10),
     param_scheduler=None,  # learning rates come from the schedule hook
-    checkpoint=dict(type="SaveCheckpoints", interval=1, keep=2, best="val/AP"),
+    checkpoint=dict(type="SaveCheckpoints", interval=5, keep=2, best="val/AP"),
 )
 custom_hooks = [dict(type="ApplySchedule"), dict(type="SyncBuffersHook"), dict(type="Console")]
 log_processor = dict(by_epoch=True, window_size=20)

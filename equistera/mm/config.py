@@ -65,6 +65,11 @@ def resolve_path(path: str | Path) -> Path:
     return Path(path) if Path(path).is_absolute() else PROJECT / path
 
 
+def skeleton_argument(name: str | None) -> str | None:
+    """``--skeleton`` as a config takes it: a file named on the command line is relative to where the user stands."""
+    return str(Path(name).resolve()) if name and name.endswith(".json") else name
+
+
 def _read(path: Path) -> Config:
     try:
         return Config.fromfile(path, lazy_import=False)

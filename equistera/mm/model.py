@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+import torch
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
 
@@ -22,6 +23,9 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         backbone: MMPose or MMDetection backbone.
         head: Head without what follows from skeleton and codec.
         stages: Stages of a backbone that ``equistera.training.stages`` does not know.
+        precision: ``bfloat16`` or ``float16`` computes the backbone in mixed precision, in training and in
+            evaluation. The head stays in float32: it is a small part of the work, its softmax needs the range, and
+            MMPose's heads measure their accuracy in NumPy, which has no bfloat16.
         kwargs: As :class:`TopdownPoseEstimator` takes them.
 
     Raises:
@@ -35,6 +39,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         backbone: dict,
         head: dict,
         stages: Iterable[dict] | None = None,
+        precision: str | None = None,
         **kwargs,
     ):
         self_skeleton = skeletons.load(skeleton)
@@ -55,6 +60,20 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
             stage.name: [module for name, module in self.named_modules() if stage.owns(name)] for stage in self.stages
         }
         self._frozen: frozenset[str] = frozenset()
+        self.precision = None if precision is None else getattr(torch, precision)
+
+    def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if self.precision is None:
+            return super().extract_feat(inputs)
+        with torch.autocast(inputs.device.type, dtype=self.precision):
+            features = super().extract_feat(inputs)
+        return tuple(feature.float() for feature in features)
+
+    def loss(self, inputs: torch.Tensor, data_samples: list) -> dict:
+        features = self.extract_feat(inputs)
+        # the optimiser's wrapper may have switched autocast on around the whole step
+        with torch.autocast(inputs.device.type, enabled=False):
+            return self.head.loss(features, data_samples, train_cfg=self.train_cfg)
 
     def stage_parameters(self, stage: str) -> list:
         """``(name, parameter)`` of every parameter of a stage."""

@@ -59,7 +59,7 @@ def train(options: TrainOptions) -> Path:
         options.config,
         options.cfg_options,
         data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
-        skeleton=_skeleton_argument(options.skeleton),
+        skeleton=configs.skeleton_argument(options.skeleton),
     )
     work_dir = Path(options.work_dir or configs.PROJECT / "work_dirs" / Path(options.config).stem).resolve()
     skeletons.load(config.skeleton)
@@ -70,7 +70,7 @@ def train(options: TrainOptions) -> Path:
     config.work_dir, config.launcher, config.resume = str(work_dir), options.launcher, options.resume
     config.load_from = str(weights) if weights else None
     if options.amp:
-        config.optim_wrapper.type = "AmpOptimWrapper"
+        _use_mixed_precision(config)
     if not torch.cuda.is_available():
         torch.set_num_threads(cores_per_process())
 
@@ -87,9 +87,13 @@ def train(options: TrainOptions) -> Path:
     return work_dir
 
 
-def _skeleton_argument(name: str | None) -> str | None:
-    # a path given on the command line is relative to where the user stands
-    return str(Path(name).resolve()) if name and name.endswith(".json") else name
+def _use_mixed_precision(config: Config) -> None:
+    """bfloat16 where the device has it; float16, whose gradients must be scaled, on older GPUs."""
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+        config.model.precision = "float16"
+        config.optim_wrapper.type = "AmpOptimWrapper"
+    else:
+        config.model.precision = "bfloat16"
 
 
 def _best(trainer: Trainer) -> str:
@@ -129,7 +133,7 @@ def banner(trainer: Trainer, config: Config, data: DataSummary, weights: Path | 
     width, height = network.input_size
     batch = config.train_dataloader.batch_size
     total = f"{batch} x {trainer.world_size} processes" if trainer.world_size > 1 else str(batch)
-    precision = "mixed" if config.optim_wrapper.type == "AmpOptimWrapper" else "float32"
+    precision = config.model.get("precision") or "float32"
     rows = {
         "config": f"{Path(config.filename).stem}: {type(network.backbone).__name__} + {type(network.head).__name__}, "
         f"{parameters:.1f} M parameters, input {width}x{height}",

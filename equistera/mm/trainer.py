@@ -85,7 +85,11 @@ class Trainer(Runner):
             "seed": self.seed,
             "config": self.cfg.pretty_text,
             "config_name": Path(self.cfg.filename or "config.py").stem,
-            "skeleton": {"name": self.network.skeleton.name, "keypoints": list(self.network.skeleton.names)},
+            "skeleton": {
+                "name": self.network.skeleton.name,
+                "source": self.cfg.skeleton,
+                "keypoints": list(self.network.skeleton.names),
+            },
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
             "saved": time.strftime("%Y-%m-%d %H:%M:%S"),

@@ -43,7 +43,7 @@ class Console(Hook):
         if not due:
             return
         self._last_line = now
-        loss, lr = float(outputs["loss"]), runner.schedule.lr("head", runner.iter)
+        loss, lr = float(outputs["loss"].detach()), runner.schedule.lr("head", runner.iter)
         if self._bar is not None:
             self._bar.set_description(f"epoch {runner.epoch + 1}/{runner.max_epochs}", refresh=False)
             self._bar.set_postfix_str(f"loss {loss:.4f}, lr {lr:.1e}")

@@ -1,0 +1,156 @@
+"""A trained model, ready to predict: from a config and a checkpoint to keypoints on pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+from equistera import skeleton as skeletons
+from equistera.errors import UserError
+from equistera.mm import checkpoint, register  # noqa: F401
+from equistera.mm import config as configs
+from equistera.mm.trainer import choose_device
+from equistera.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One predicted animal.
+
+    Attributes:
+        points: float64 [K, 2], pixels of the picture.
+        scores: float64 [K], confidence.
+        bbox: float64 [4], x, y, width, height: where the model looked.
+    """
+
+    points: np.ndarray
+    scores: np.ndarray
+    bbox: np.ndarray
+
+
+class Predictor:
+    """Predicts the pose of animals whose boxes are known.
+
+    Args:
+        config: Config file of the run.
+        checkpoint_file: Its weights.
+        device: ``cpu``, ``cuda``, ``cuda:N``, or None for the best there is.
+        flip_test: Average with the prediction on the mirrored picture: twice the time, a little better.
+        cfg_options: ``key=value`` overrides.
+        shared: As :func:`equistera.mm.config.load` takes them.
+
+    Attributes:
+        config: The resolved config.
+        skeleton: The keypoints, as the checkpoint names them.
+
+    Raises:
+        UserError: The checkpoint is missing, broken or of another model.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint_file: str | Path,
+        device: str | None = None,
+        flip_test: bool = False,
+        cfg_options: Sequence[str] = (),
+        **shared: object,
+    ):
+        choose_device(device)
+        content = checkpoint.load(checkpoint_file)
+        if shared.get("skeleton") is None:
+            shared["skeleton"] = _skeleton_of(content)
+        self.config: Config = configs.load(config, cfg_options, **shared)
+        self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
+        self.config.model.test_cfg.flip_test = flip_test
+        init_default_scope(self.config.default_scope)
+        self.model = MODELS.build(self.config.model)
+        _load_all(self.model, content["state_dict"], checkpoint_file)
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self._pipeline = Compose([{"type": "DrawGeometry"}, *self.config.val_pipeline[2:]])
+
+    def predict_samples(self, batch: list) -> list[dict]:
+        """Runs the model on collated samples of a data set or of :meth:`poses`; returns data samples as dicts."""
+        with torch.inference_mode():
+            return [sample.to_dict() for sample in self.model.test_step(batch)]
+
+    def poses(self, crops: Iterable[tuple[np.ndarray, Sequence[float]]], batch_size: int = 16) -> Iterator[Pose]:
+        """Predicts one pose for each pair of a picture and a box.
+
+        Args:
+            crops: RGB uint8 [H, W, 3] and box (x, y, width, height), pixels.
+            batch_size: Crops that go through the model together.
+
+        Yields:
+            Poses, in order.
+        """
+        waiting = []
+        for image, bbox in crops:
+            waiting.append(self._sample(image, bbox))
+            if len(waiting) == batch_size:
+                yield from self._run(waiting)
+                waiting = []
+        if waiting:
+            yield from self._run(waiting)
+
+    def _sample(self, image: np.ndarray, bbox: Sequence[float]) -> dict:
+        x, y, width, height = (float(value) for value in bbox)
+        return self._pipeline(
+            {
+                # the transforms and the model's preprocessor take pictures as OpenCV reads them
+                "img": np.ascontiguousarray(image[..., ::-1]),
+                "img_path": "",
+                "id": 0,
+                "img_id": 0,
+                "ori_shape": image.shape[:2],
+                "img_shape": image.shape[:2],
+                "bbox": np.array([[x, y, x + width, y + height]], dtype=np.float32),
+                "bbox_score": np.ones(1, dtype=np.float32),
+                "flip_indices": self.skeleton.flip_indices.tolist(),
+            }
+        )
+
+    def _run(self, samples: list[dict]) -> Iterator[Pose]:
+        for sample in self.predict_samples(pseudo_collate(samples)):
+            predicted = sample["pred_instances"]
+            x1, y1, x2, y2 = np.asarray(predicted["bboxes"], dtype=np.float64)[0]
+            yield Pose(
+                points=np.asarray(predicted["keypoints"], dtype=np.float64)[0, :, :2],
+                scores=np.asarray(predicted["keypoint_scores"], dtype=np.float64)[0],
+                bbox=np.array([x1, y1, x2 - x1, y2 - y1]),
+            )
+
+
+def _skeleton_of(content: dict) -> str | None:
+    """The built-in skeleton or file that a checkpoint of ours was trained for, if it is still there."""
+    source = content.get("meta", {}).get("skeleton", {}).get("source")
+    if source and (source in skeletons.builtin_names() or Path(source).is_file()):
+        return source
+    return None
+
+
+def _load_all(model: torch.nn.Module, state_dict: dict, path: str | Path) -> None:
+    own = model.state_dict()
+    given = checkpoint.upgrade_keys(state_dict)
+    problems = [f"{name} {tuple(value.shape)}: not in this model" for name, value in given.items() if name not in own]
+    problems += [f"{name}: not in the file" for name in own if name not in given]
+    problems += [
+        f"{name}: {tuple(given[name].shape)} in the file, {tuple(own[name].shape)} in this model"
+        for name in own
+        if name in given and given[name].shape != own[name].shape
+    ]
+    if problems:
+        raise UserError(
+            f"{path} does not belong to this config: {len(problems)} weights differ",
+            problems[:5],
+            "Give the config that it was trained with (and --skeleton, if it is not the config's)",
+        )
+    model.load_state_dict(given)
