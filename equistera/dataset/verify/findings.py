@@ -1,0 +1,107 @@
+"""What verification reports: single items, gathered into one finding for each kind of mistake in each file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from equistera.dataset.verify.catalogue import CHECKS, SEVERITIES, Check
+
+
+@dataclass(frozen=True)
+class Item:
+    """One place where one thing is wrong.
+
+    Attributes:
+        code: Key of :data:`equistera.dataset.verify.catalogue.CHECKS`.
+        text: What was found and where.
+        annotation: Position among the file's annotations, or None.
+        picture: Position among the file's pictures, or None.
+        points: Keypoints it is about.
+        badness: For ordering: the most suspicious first; equal ones stay in the file's order.
+    """
+
+    code: str
+    text: str
+    annotation: int | None = None
+    picture: int | None = None
+    points: tuple[int, ...] = ()
+    badness: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """All items of one kind in one file (or between two).
+
+    Attributes:
+        check: What is wrong and what it does.
+        where: The file, or the files it is between.
+        items: Worst first.
+        population: Number of annotations, pictures or keypoints there are, 0 where that says nothing.
+    """
+
+    check: Check
+    where: str
+    items: tuple[Item, ...]
+    population: int = 0
+
+    @property
+    def count(self) -> int:
+        """Number of annotations or pictures concerned; of items, where they name neither."""
+        places = {(item.annotation, item.picture) for item in self.items}
+        return len(self.items) if (None, None) in places else len(places)
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether nothing is without the mistake."""
+        return self.population > 1 and self.count >= self.population
+
+    @property
+    def extent(self) -> str:
+        """``"12 of 700 annotations"``."""
+        if not self.population:
+            return f"{self.count} times" if self.count > 1 else "once"
+        return f"{self.count} of {self.population} {self.check.counts}"
+
+    @property
+    def effect(self) -> str:
+        """What it would do to training or evaluation."""
+        return self.check.effect_everywhere if self.everywhere and self.check.effect_everywhere else self.check.effect
+
+
+def gather(items: Iterable[Item], where: str, populations: Mapping[str, int]) -> list[Finding]:
+    """Groups the items found in one place.
+
+    Args:
+        items: From the checks.
+        where: The file's name for people.
+        populations: How many ``annotations``, ``pictures`` and ``keypoints`` there are.
+
+    Returns:
+        One finding for each code, in the catalogue's order.
+    """
+    groups: dict[str, list[Item]] = {code: [] for code in CHECKS}
+    for item in items:
+        groups[item.code].append(item)
+    return [
+        Finding(
+            CHECKS[code],
+            where,
+            tuple(sorted(group, key=lambda item: -item.badness)),
+            populations.get(CHECKS[code].counts, 0),
+        )
+        for code, group in groups.items()
+        if group
+    ]
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first, then warnings, then notes; else the order stays."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.check.severity))
+
+
+def tally(findings: Iterable[Finding]) -> str:
+    """``"2 errors, 1 warning"`` or ``"nothing wrong"``."""
+    severities = [finding.check.severity for finding in findings]
+    counts = [(severities.count(severity), severity) for severity in SEVERITIES]
+    return ", ".join(f"{n} {severity}{'s' * (n > 1)}" for n, severity in counts if n) or "nothing wrong"

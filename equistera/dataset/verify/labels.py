@@ -1,0 +1,226 @@
+"""Checks of what is labelled: coordinates, visibility, boxes, areas, counts, and copies of the same animal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
+from equistera.dataset.verify.findings import Item
+
+#: Pixels by which a point or box may stand outside its picture: rounding, and points at the edge of the last pixel.
+EDGE = 1.0
+#: Share of the box's sides by which a point may stand outside it. The crop is wider than the box by 12.5 % a side.
+BOX_MARGIN = 0.05
+#: An area below this share of its box is not a horse's: even a rope's is larger.
+MIN_AREA_SHARE = 0.01
+#: Areas are rounded; more than this factor above the box is a mistake.
+MAX_AREA_FACTOR = 1.01
+#: Keypoints labelled on a smaller share of the animals are too rare, from this number of animals on.
+RARE_SHARE, RARE_FROM = 0.05, 20
+#: Pixels within which two annotations agree.
+SAME = 0.5
+#: Pictures this large, with no coordinate above 100 or 1.5, are labelled in percent or in fractions.
+_LARGE_SIDE, _PERCENT, _FRACTION = 300, 100.0, 1.5
+
+
+def check_labels(file: AnnotationFile) -> Iterator[Item]:
+    """Everything that is wrong with single annotations, and keypoints too rare to learn."""
+    yield from _keypoint_values(file)
+    yield from _scale(file)
+    yield from _outside(file)
+    yield from _boxes(file)
+    yield from _areas(file)
+    yield from _counts(file)
+    yield from _copies(file)
+    yield from _rare(file)
+
+
+def _keypoint_values(file: AnnotationFile) -> Iterator[Item]:
+    for n, entry in enumerate(file.annotations):
+        category = entry.get("category_id")
+        columns = file.columns.get(category) if isinstance(category, (int, str)) else None
+        values = entry.get("keypoints")
+        if columns is None or values is None:
+            continue
+        if not isinstance(values, list):
+            yield Item("keypoint-count", f"{file.label(n)}: expected a list, found {short(values)}", annotation=n)
+        elif len(values) != 3 * len(columns):
+            text = f"{file.label(n)}: {len(values)} values, expected {3 * len(columns)} (x, y, flag of each keypoint)"
+            yield Item("keypoint-count", text, annotation=n)
+        else:
+            yield from _point_values(file, n, values, columns)
+
+
+def _point_values(file: AnnotationFile, n: int, values: list, columns: np.ndarray) -> Iterator[Item]:
+    points = file.keypoints[n]
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1)).tolist()
+    if bad:
+        shown = ", ".join(f"{file.skeleton.names[k]} {_raw(values, columns[k])}" for k in bad[:3])
+        text = f"{file.label(n)}: {shown}{' ...' if len(bad) > 3 else ''}"
+        yield Item("coordinates", text, annotation=n, points=tuple(bad))
+    odd = np.flatnonzero(np.isfinite(points[:, 2]) & ~np.isin(points[:, 2], (0, 1, 2))).tolist()
+    if odd:
+        shown = ", ".join(f"{file.skeleton.names[k]} {points[k, 2]:g}" for k in odd[:3])
+        yield Item("visibility-flag", f"{file.label(n)}: {shown}", annotation=n, points=tuple(odd))
+    origin = np.flatnonzero(file.labelled[n] & (points[:, :2] == 0).all(axis=1)).tolist()
+    if origin:
+        yield Item("labelled-at-origin", f"{file.label(n)}: {_named(file, origin)}", annotation=n, points=tuple(origin))
+
+
+def _raw(values: list, place: int) -> str:
+    return f"({', '.join(short(value) for value in values[3 * place : 3 * place + 3])})"
+
+
+def _named(file: AnnotationFile, points: list[int], coordinates: np.ndarray | None = None) -> str:
+    shown = [
+        file.skeleton.names[k]
+        + (f" at ({coordinates[k, 0]:.0f}, {coordinates[k, 1]:.0f})" if coordinates is not None else "")
+        for k in points[:4]
+    ]
+    return ", ".join(shown) + (f" and {len(points) - 4} more" if len(points) > 4 else "")
+
+
+def _scale(file: AnnotationFile) -> Iterator[Item]:
+    sides = file.picture_sizes[np.isfinite(file.picture_sizes)]
+    if file.labelled.sum() < len(file.skeleton) or not sides.size or np.median(sides) < _LARGE_SIDE:
+        return
+    largest = float(np.nanmax(file.labelled_points))
+    if 0 < largest <= _PERCENT:
+        unit = "fractions" if largest <= _FRACTION else "percent"
+        text = f"no coordinate is above {largest:.4g} in pictures of {np.median(sides):.0f} pixels: {unit}?"
+        yield Item("coordinates-scale", text)
+
+
+def outside_picture(file: AnnotationFile) -> np.ndarray:
+    """bool [N, K]: labelled, but not in the picture."""
+    size = file.annotation_picture_sizes[:, None]
+    with np.errstate(invalid="ignore"):  # comparisons with NaN (not labelled, size unknown) are False, as they should
+        return ((file.labelled_points < -EDGE) | (file.labelled_points > size - 1 + EDGE)).any(axis=2)
+
+
+def outside_box(file: AnnotationFile) -> np.ndarray:
+    """bool [N, K]: labelled, but well outside the box."""
+    low = file.boxes[:, None, :2]
+    room = BOX_MARGIN * file.boxes[:, None, 2:] + EDGE
+    with np.errstate(invalid="ignore"):
+        points = file.labelled_points
+        return ((points < low - room) | (points > low + file.boxes[:, None, 2:] + room)).any(axis=2)
+
+
+def _outside(file: AnnotationFile) -> Iterator[Item]:
+    beyond = outside_picture(file)
+    usable_box = usable_boxes(file)
+    for code, outside in (
+        ("outside-picture", beyond),
+        ("outside-box", outside_box(file) & ~beyond & usable_box[:, None]),
+    ):
+        for n in np.flatnonzero(outside.any(axis=1)).tolist():
+            points = np.flatnonzero(outside[n]).tolist()
+            where = _named(file, points, file.labelled_points[n])
+            limits = file.annotation_picture_sizes[n] if code == "outside-picture" else file.boxes[n]
+            text = f"{file.label(n)}: {where}, {_frame(limits)}"
+            yield Item(code, text, annotation=n, points=tuple(points), badness=len(points))
+
+
+def _frame(limits: np.ndarray) -> str:
+    numbers = [f"{value:.0f}" for value in limits]
+    return f"picture {numbers[0]}x{numbers[1]}" if len(numbers) == 2 else f"box [{', '.join(numbers)}]"
+
+
+def usable_boxes(file: AnnotationFile) -> np.ndarray:
+    """bool [N]: four numbers with a size, some of it inside the picture."""
+    low, high = file.boxes[:, :2], file.boxes[:, :2] + file.boxes[:, 2:]
+    size = file.annotation_picture_sizes
+    with np.errstate(invalid="ignore"):
+        apart = (high <= 0).any(axis=1) | (low >= size).any(axis=1)
+        return np.isfinite(file.boxes).all(axis=1) & (file.boxes[:, 2:] > 0).all(axis=1) & ~apart
+
+
+def box_overhang(file: AnnotationFile) -> np.ndarray:
+    """float64 [N]: pixels by which a box reaches out of its picture, 0 where it does not or nobody knows."""
+    low, high = file.boxes[:, :2], file.boxes[:, :2] + file.boxes[:, 2:]
+    over = np.concatenate([-low, high - file.annotation_picture_sizes], axis=1)
+    return np.where(np.isfinite(over), over, 0).max(axis=1, initial=0)
+
+
+def _boxes(file: AnnotationFile) -> Iterator[Item]:
+    usable, overhang = usable_boxes(file), box_overhang(file)
+    for n, entry in enumerate(file.annotations):
+        if not usable[n]:
+            yield Item("box", f"{file.label(n)}: bbox {short(entry.get('bbox'))}", annotation=n)
+        elif overhang[n] > EDGE:
+            size = _frame(file.annotation_picture_sizes[n])
+            text = f"{file.label(n)}: {_frame(file.boxes[n])} reaches {overhang[n]:.0f} pixels out of the {size}"
+            yield Item("box-outside-picture", text, annotation=n, badness=float(overhang[n]))
+
+
+def _areas(file: AnnotationFile) -> Iterator[Item]:
+    for n, entry in enumerate(file.annotations):
+        problem = area_problem(entry.get("area"), file.boxes[n])
+        if problem:
+            code = "area-above-box" if "above" in problem else "area"
+            yield Item(code, f"{file.label(n)}: {problem}", annotation=n)
+
+
+def area_problem(area: object, box: np.ndarray) -> str:
+    """Why an area cannot be that of an animal in the box, or ""."""
+    value, of_box = number(area), box[2] * box[3]
+    if not np.isfinite(value) or value <= 0:
+        return f"area {short(area)}"
+    if value < MIN_AREA_SHARE * of_box:
+        return f"area {value:.4g} in a box of {of_box:.0f} square pixels"
+    return f"area {value:.0f} above its box's {of_box:.0f}" if value > MAX_AREA_FACTOR * of_box > 0 else ""
+
+
+def _counts(file: AnnotationFile) -> Iterator[Item]:
+    labelled = file.labelled.sum(axis=1)
+    readable = np.isfinite(file.keypoints).all(axis=(1, 2))
+    for n, entry in enumerate(file.annotations):
+        if entry.get("iscrowd"):
+            yield Item("crowd", file.label(n), annotation=n)
+        if entry.get("keypoints") is None:
+            yield Item("unlabelled", f"{file.label(n)}: no 'keypoints'", annotation=n)
+        if not readable[n]:
+            continue
+        stored, found = entry.get("num_keypoints"), int(labelled[n])
+        if not found:
+            yield Item("unlabelled", file.label(n), annotation=n)
+        if number(stored) != found:
+            code = "num-keypoints-zero" if found and not number(stored) > 0 else "num-keypoints"
+            yield Item(code, f"{file.label(n)}: num_keypoints {short(stored)}, {found} labelled", annotation=n)
+
+
+def copies_of(file: AnnotationFile) -> list[tuple[int, int]]:
+    """Pairs (first, copy) of annotations of one picture that agree in every point, flag and box."""
+    everything = np.concatenate(
+        [np.nan_to_num(file.labelled_points.reshape(len(file.annotations), -1)), file.flags, file.boxes], axis=1
+    )
+    pairs = []
+    for places in file.annotations_by_picture.values():
+        kept = []
+        for n in places:
+            first = next((k for k in kept if (np.abs(everything[k] - everything[n]) <= SAME).all()), None)
+            if first is None or not file.labelled[n].any():
+                kept.append(n)
+            else:
+                pairs.append((first, n))
+    return pairs
+
+
+def _copies(file: AnnotationFile) -> Iterator[Item]:
+    for first, copy in copies_of(file):
+        yield Item("annotation-twice", f"{file.label(copy)} is {file.label(first)} again", annotation=copy)
+
+
+def _rare(file: AnnotationFile) -> Iterator[Item]:
+    animals = int(file.labelled.any(axis=1).sum())
+    if not animals:
+        return
+    for k, count in enumerate(file.labelled.sum(axis=0).tolist()):
+        name = file.skeleton.names[k]
+        if not count:
+            yield Item("keypoint-never", name, points=(k,))
+        elif animals >= RARE_FROM and count < RARE_SHARE * animals:
+            yield Item("keypoint-rare", f"{name}: on {count} of {animals} animals", points=(k,), badness=-count)
