@@ -1,8 +1,8 @@
 """AnimalPose: the authors' own ``keypoints.json``, and the species that MMPose's version of it does not name.
 
 In the authors' file ``images`` is an object of names by id, a box is ``[xmin, ymin, xmax, ymax]``, keypoints are
-``[x, y, seen]`` with ``seen`` 0 or 1 (https://sites.google.com/view/animal-pose/). MMPose's COCO files have one category
-for all five species; only the pictures of the second part carry the species, in their folder or file name.
+``[x, y, seen]`` with ``seen`` 0 or 1 (https://sites.google.com/view/animal-pose/). MMPose's COCO files have one
+category for all five species; only the pictures of the second part carry the species, in their folder or file name.
 """
 
 from __future__ import annotations

@@ -181,9 +181,7 @@ def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]])
             "the number of keypoints is not that of its category",
             f"{len(values)} numbers, expected {3 * len(names)} for {len(names)} keypoints",
         )
-    points = {
-        name: (values[3 * i], values[3 * i + 1], flag(values[3 * i + 2], name)) for i, name in enumerate(names)
-    }
+    points = {name: (values[3 * i], values[3 * i + 1], flag(values[3 * i + 2], name)) for i, name in enumerate(names)}
     return image_id, Animal(points, box_of(annotation.get("bbox")), category, _area(annotation.get("area")))
 
 

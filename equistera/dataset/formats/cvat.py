@@ -12,7 +12,7 @@ from typing import IO
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape, quoteattr
 
-from equistera.dataset.formats.grouping import LooseBox, LoosePoint, assemble, box_around
+from equistera.dataset.formats.grouping import LooseBox, LoosePoint, assemble, box_around, upright
 from equistera.dataset.formats.records import (
     ABSENT,
     HIDDEN,
@@ -54,11 +54,10 @@ def read(path: Path) -> Export:
                 hint="Export the same task as 'CVAT for images 1.1'.",
             )
         if event == "end" and element.tag == "image":
-            where = f"{path.name}, picture {element.get('name', '?')}"
             try:
-                export.add(_picture(element, where))
+                export.add(_picture(element, path.name))
             except Unusable as error:
-                export.skip("picture", where, error)
+                export.skip("picture", f"{path.name}, picture {element.get('name', '?')}", error)
             # 5,000 pictures with 26 elements each would otherwise stay in memory
             element.clear()
     return export
@@ -82,9 +81,7 @@ def write(file: IO[str], pictures: Sequence[Picture], names: Sequence[str]) -> N
     file.write("      </labels>\n    </task>\n  </meta>\n")
     for image_id, picture in enumerate(pictures):
         width, height = picture.size
-        file.write(
-            f'  <image id="{image_id}" name={quoteattr(picture.names[0])} width="{width}" height="{height}">\n'
-        )
+        file.write(f'  <image id="{image_id}" name={quoteattr(picture.names[0])} width="{width}" height="{height}">\n')
         for group, animal in enumerate(picture.animals, 1):
             _write_animal(file, animal, names, group)
         file.write("  </image>\n")
@@ -125,7 +122,8 @@ def _elements(path: Path) -> Iterator[tuple[str, Element]]:
     except ImportError as error:
         raise UserError("reading CVAT XML needs defusedxml", hint="pip install defusedxml") from error
     try:
-        yield from iterparse(str(path), events=("start", "end"), forbid_dtd=True)
+        with path.open("rb") as file:
+            yield from iterparse(file, events=("start", "end"), forbid_dtd=True)
     except DefusedXmlException as error:
         raise UserError(
             f"{path} declares a document type or entities, which can blow up memory or read other files; "
@@ -139,7 +137,7 @@ def _elements(path: Path) -> Iterator[tuple[str, Element]]:
         raise UserError(f"{path} is not XML that can be read: {error}") from error
 
 
-def _picture(element: Element, where: str) -> Picture:
+def _picture(element: Element, file_name: str) -> Picture:
     name = text(element.get("name"), "the picture's name")
     skeletons = [_skeleton(child, i) for i, child in enumerate(element.findall("skeleton"))]
     points = [_loose_point(child) for child in element.findall("points")]
@@ -148,13 +146,15 @@ def _picture(element: Element, where: str) -> Picture:
         raise Unusable("no points or skeletons in the picture")
     animals = []
     for category, group, own in filter(None, skeletons):
-        box = box_around(own, [b for b in boxes if b.group == group] if group else boxes)
+        grouped = [box for box in boxes if group and box.group == group]
+        box = grouped[0] if len(grouped) == 1 else box_around(own, grouped or boxes)
         if box is not None:
             boxes.remove(box)
         named = assemble(own, [])[0].points
         animals.append(Animal(named, box.box if box is not None else None, category))
     if points:
         animals += assemble(points, boxes)
+    where = f"{file_name}, picture {name}"
     return Picture((name,), where, tuple(animals), positive_size(element.get("width"), element.get("height")))
 
 
@@ -193,6 +193,8 @@ def _point(element: Element, group: str | None) -> LoosePoint:
 
 def _box(element: Element) -> LooseBox:
     left, top, right, bottom = (number(element.get(key), f"a box's {key}") for key in ("xtl", "ytl", "xbr", "ybr"))
-    label = element.get("label", "")
+    turn = number(element.get("rotation", "0"), "a box's rotation")
+    centre = (left + right) / 2, (top + bottom) / 2
     # the other way round of _box_label
-    return LooseBox((left, top, right - left, bottom - top), label.removesuffix("_box"), _group(element))
+    category = element.get("label", "").removesuffix("_box")
+    return LooseBox(upright((left, top, right - left, bottom - top), turn, centre), category, _group(element))

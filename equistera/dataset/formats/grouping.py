@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,6 +90,18 @@ def box_around(points: Sequence[LoosePoint], boxes: Sequence[LooseBox]) -> Loose
     """The only one of ``boxes`` that holds all labelled points of an animal, or None."""
     around = [box for box in boxes if all(_contains(box, point) for point in points if point.visibility)]
     return around[0] if len(around) == 1 else None
+
+
+def upright(
+    box: tuple[float, float, float, float], degrees: float, about: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """The upright box around a box that is turned clockwise about a point; all in pixels, y downwards."""
+    x, y, width, height = box
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    corners = [(cx - about[0], cy - about[1]) for cx in (x, x + width) for cy in (y, y + height)]
+    xs = [about[0] + dx * cosine - dy * sine for dx, dy in corners]
+    ys = [about[1] + dx * sine + dy * cosine for dx, dy in corners]
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
 def _only_box_around(point: LoosePoint, boxes: Sequence[LooseBox]) -> int:

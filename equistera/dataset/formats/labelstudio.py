@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from equistera.dataset.formats.grouping import LooseBox, LoosePoint, assemble
+from equistera.dataset.formats.grouping import LooseBox, LoosePoint, assemble, upright
 from equistera.dataset.formats.records import (
     ABSENT,
     HIDDEN,
@@ -351,11 +351,6 @@ def _box(value: dict, size: tuple[int, int] | None) -> tuple[float, float, float
         return x, y, w, h
     if size is None:
         raise Unusable("a turned rectangle needs the picture's size, which the export lacks")
-    from math import cos, radians, sin
-
     width, height = size
-    cosine, sine = cos(radians(turn)), sin(radians(turn))
-    corners = [(a * w * width, b * h * height) for a in (0, 1) for b in (0, 1)]
-    xs = [x + (dx * cosine - dy * sine) / width for dx, dy in corners]
-    ys = [y + (dx * sine + dy * cosine) / height for dx, dy in corners]
-    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    left, top, w, h = upright((x * width, y * height, w * width, h * height), turn, (x * width, y * height))
+    return left / width, top / height, w / width, h / height

@@ -1,0 +1,130 @@
+"""Which of a skeleton's keypoints each name of an annotation file stands for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from equistera import skeleton as skeletons
+from equistera.dataset.coco import read_json
+from equistera.errors import UserError
+from equistera.skeleton import Skeleton, did_you_mean
+
+
+@dataclass(frozen=True)
+class NameMatch:
+    """The result of :func:`match_names`.
+
+    Attributes:
+        target: Name in the skeleton, by name in the file.
+        ignored: The file's points that are left out.
+        missing: The skeleton's points that the file does not have, in its order.
+        public: Name of the public skeleton that the file's names are those of, or ``""``.
+    """
+
+    target: Mapping[str, str]
+    ignored: tuple[str, ...]
+    missing: tuple[str, ...]
+    public: str = ""
+
+
+def match_names(
+    file_names: Sequence[str], skeleton: Skeleton, keypoint_map: Mapping[str, str | None] | None = None
+) -> NameMatch:
+    """Finds the keypoint that each of a file's names stands for.
+
+    A file with all the names of a public skeleton (AP-10K, AnimalPose, Horse-10) is reduced to the points that are
+    exactly the same. Otherwise the map decides, then the name itself, compared as in
+    :meth:`equistera.skeleton.Skeleton.find`. Nothing is guessed: a near miss is an error that names the likely
+    keypoint.
+
+    Args:
+        file_names: The file's keypoint names.
+        skeleton: The skeleton wanted.
+        keypoint_map: From :func:`read_keypoint_map`; a name that maps to None is left out.
+
+    Raises:
+        UserError: Names are unknown, or two of them stand for the same keypoint; all are listed.
+    """
+    keypoint_map = keypoint_map or {}
+    if not keypoint_map and (public := _public_skeleton(file_names, skeleton)):
+        return _from_public(file_names, skeleton, public)
+    target: dict[str, str] = {}
+    ignored, unknown, problems = [], [], []
+    taken: dict[str, str] = {}
+    for file_name in file_names:
+        name = keypoint_map[file_name] if file_name in keypoint_map else skeleton.find(file_name)
+        if name is None and file_name in keypoint_map:
+            ignored.append(file_name)
+        elif name is None:
+            unknown.append(file_name)
+            problems.append(f"unknown keypoint {file_name!r}{did_you_mean(file_name, skeleton.names)}")
+        elif name in taken:
+            problems.append(f"{taken[name]!r} and {file_name!r} both stand for {name!r}")
+        else:
+            taken[name] = file_name
+            target[file_name] = name
+    if problems:
+        example = json.dumps(dict.fromkeys(unknown[:1], "name in the skeleton, or null to leave it out"))
+        raise UserError(
+            f"the file's keypoints are not all those of skeleton {skeleton.name!r}:",
+            problems,
+            f"Say what they stand for in a JSON file, --keypoint-map FILE, as in {example}" if unknown else "",
+        )
+    return NameMatch(target, tuple(ignored), tuple(name for name in skeleton.names if name not in taken))
+
+
+def read_keypoint_map(path: str | Path, skeleton: Skeleton) -> dict[str, str | None]:
+    """Reads a ``--keypoint-map``: ``{"name in the file": "name in the skeleton", "leave this out": null}``.
+
+    Raises:
+        UserError: Not such a JSON object, or it names keypoints that the skeleton does not have; all are listed.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{path} is not a keypoint map: expected an object of names",
+            hint='For example: {"left_eye": "l_eye", "Poll": null}',
+        )
+    found, problems = {}, []
+    for file_name, name in content.items():
+        if name is None:
+            found[file_name] = None
+        elif not isinstance(name, str):
+            problems.append(f"{file_name!r}: expected a keypoint's name or null, found {str(name)[:40]}")
+        elif skeleton.find(name) is None:
+            problems.append(f"{file_name!r}: unknown keypoint {name!r}{did_you_mean(name, skeleton.names)}")
+        else:
+            found[file_name] = skeleton.find(name)
+    if problems:
+        raise UserError(
+            f"{path} does not fit skeleton {skeleton.name!r}:", problems, f"Its keypoints: {', '.join(skeleton.names)}"
+        )
+    return found
+
+
+def _public_skeleton(file_names: Sequence[str], skeleton: Skeleton) -> Skeleton | None:
+    """The built-in skeleton other than the target's whose names the file has, every one of them and no other."""
+    if all(skeleton.find(name) for name in file_names):
+        return None
+    for name in skeletons.builtin_names():
+        public = skeletons.load(name)
+        found = {public.find(file_name) for file_name in file_names}
+        if len(file_names) == len(public) and found == set(public.names) and name != skeleton.name:
+            return public
+    return None
+
+
+def _from_public(file_names: Sequence[str], skeleton: Skeleton, public: Skeleton) -> NameMatch:
+    exact = {c.source: c.target for c in skeleton.correspondence_from(public) if c.exact}
+    if not exact:
+        raise UserError(
+            f"none of the keypoints of {public.name!r}, which the file has, is exactly one of {skeleton.name!r}",
+            hint="Write the correspondence into the skeleton's file, or give a --keypoint-map.",
+        )
+    target = {name: exact[public.find(name)] for name in file_names if public.find(name) in exact}
+    ignored = tuple(name for name in file_names if name not in target)
+    reached = set(target.values())
+    return NameMatch(target, ignored, tuple(n for n in skeleton.names if n not in reached), public.name)
