@@ -1,0 +1,225 @@
+"""What is behind and under the horses: ground, sky, trees or a stable wall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from equistera.synthetic import noise
+from equistera.synthetic.camera import Camera
+
+#: Two colours that the ground is mixed of, and how rough it is; sRGB.
+GROUNDS = {
+    "grass": ((74, 98, 42), (132, 150, 74), 1.0),
+    "dry grass": ((132, 120, 72), (178, 164, 104), 1.0),
+    "sand": ((172, 150, 116), (206, 186, 150), 0.45),
+    "earth": ((98, 78, 60), (140, 116, 92), 0.7),
+    "gravel": ((128, 124, 118), (168, 164, 156), 0.8),
+}
+GROUND_WEIGHTS = {"grass": 0.44, "dry grass": 0.12, "sand": 0.22, "earth": 0.13, "gravel": 0.09}
+WALLS = {
+    "planks": ((104, 74, 48), (154, 116, 80)),
+    "dark planks": ((54, 44, 38), (86, 70, 58)),
+    "bricks": ((134, 74, 56), (168, 104, 80)),
+    "blocks": ((138, 134, 126), (176, 172, 164)),
+    "plaster": ((188, 180, 164), (222, 216, 204)),
+}
+_DARK = np.array([26, 23, 21], np.float32)
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """One place; drawn by :func:`sample_backdrop`.
+
+    Attributes:
+        ground: Key of ``GROUNDS``.
+        wall: Key of ``WALLS``, or empty for open country.
+        wall_distance: Metres from the camera to the wall, along ``wall_normal``.
+        wall_normal: [3], unit, horizontal, from the camera to the wall.
+        wall_height: Metres.
+        trees: Height of the trees at the horizon, as the tangent of an elevation; 0 for none.
+        haze: 0-1, how far distant things take the colour of the sky.
+        clouds: 0 clear to 1 overcast.
+        shift: [2], where in the noise this place lies.
+        tint: [2, 3], variation of the colours of ground and wall.
+    """
+
+    ground: str
+    wall: str
+    wall_distance: float
+    wall_normal: np.ndarray
+    wall_height: float
+    trees: float
+    haze: float
+    clouds: float
+    shift: np.ndarray
+    tint: np.ndarray
+
+
+def sample_backdrop(rng: np.random.Generator, camera: Camera, behind: float) -> Backdrop:
+    """Draws a place.
+
+    Args:
+        rng: Random numbers.
+        camera: The camera.
+        behind: Depth in metres that the wall has to keep clear of.
+    """
+    wall = str(rng.choice(list(WALLS))) if rng.random() < 0.3 else ""
+    forward = camera.axes[2] * [1, 1, 0]
+    forward /= np.linalg.norm(forward)
+    turn = rng.uniform(-0.3, 0.3)
+    cosine, sine = np.cos(turn), np.sin(turn)
+    normal = np.array([cosine * forward[0] - sine * forward[1], sine * forward[0] + cosine * forward[1], 0.0])
+    return Backdrop(
+        ground=str(rng.choice(list(GROUND_WEIGHTS), p=list(GROUND_WEIGHTS.values()))),
+        wall=wall,
+        wall_distance=behind + rng.uniform(0.8, 5.0),
+        wall_normal=normal,
+        wall_height=rng.uniform(2.6, 4.5),
+        trees=float(rng.uniform(0.02, 0.32)) if rng.random() < 0.8 else 0.0,
+        haze=rng.uniform(0.05, 0.5),
+        clouds=rng.uniform(0, 1),
+        shift=rng.uniform(0, 512, 2),
+        tint=rng.uniform(0.85, 1.15, (2, 1)) * rng.uniform(0.95, 1.05, (2, 3)),
+    )
+
+
+def paint(backdrop: Backdrop, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Paints the place.
+
+    Returns:
+        float32 [H, W, 3], sRGB 0-255, and bool [H, W]: where ground is seen.
+    """
+    rays = camera.rays()
+    level = np.hypot(rays[..., 0], rays[..., 1])
+    elevation = rays[..., 2] / level
+    ground = elevation < -1e-3
+    to_ground = np.where(ground, -camera.position[2] / np.minimum(rays[..., 2], -1e-3), np.inf).astype(np.float32)
+    picture = _sky(backdrop, rays, elevation)
+    horizon = picture[np.abs(elevation) < 0.02]
+    haze = horizon.mean(axis=0) if len(horizon) else np.array([190, 200, 210], np.float32)
+    if backdrop.trees:
+        _plant_trees(picture, backdrop, camera, elevation, haze)
+    if ground.any():
+        picture[ground] = _ground(backdrop, camera, rays, to_ground, haze)[ground]
+    if backdrop.wall:
+        ground &= ~_build_wall(picture, backdrop, camera, rays, to_ground)
+    return picture, ground
+
+
+def _tile(texture: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Samples a tileable texture at [H, W] places given in cells."""
+    size = texture.shape[0]
+    u, v = (np.mod(axis, size).astype(np.float32) for axis in (u, v))
+    return cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+
+
+def _sky(backdrop: Backdrop, rays: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+    height = np.clip(elevation / 0.7, 0, 1)[..., None]
+    grey = backdrop.clouds**2
+    zenith = np.array([88, 136, 200], np.float32) * (1 - grey) + np.array([168, 174, 182], np.float32) * grey
+    low = np.array([196, 214, 230], np.float32) * (1 - grey) + np.array([212, 214, 216], np.float32) * grey
+    sky = low + (zenith - low) * np.sqrt(height)
+    reach = 60 / np.maximum(elevation, 0.03)
+    cover = _tile(noise.clouds(1.7), rays[..., 0] * reach + backdrop.shift[0], rays[..., 1] * reach + backdrop.shift[1])
+    share = np.clip((cover + 2.2 * backdrop.clouds - 1.3) * 0.7, 0, 0.9) * np.clip(elevation * 8, 0, 1)
+    white = np.float32(244) - 26 * np.clip(cover[..., None], -1, 2) * backdrop.clouds
+    return sky + (white - sky) * share[..., None]
+
+
+def _columns(camera: Camera) -> np.ndarray:
+    """float32 [W], direction of every column, radians."""
+    forward = np.arctan2(camera.axes[2, 1], camera.axes[2, 0])
+    return (forward - np.arctan((np.arange(camera.width) - camera.center[0]) / camera.focal)).astype(np.float32)
+
+
+def _plant_trees(
+    picture: np.ndarray, backdrop: Backdrop, camera: Camera, elevation: np.ndarray, haze: np.ndarray
+) -> None:
+    around = np.broadcast_to(_columns(camera), elevation.shape)
+    leaves = _tile(noise.clouds(1.0, number=1), around * 420 + backdrop.shift[0], elevation * 420 + backdrop.shift[1])
+    crowns = _tile(noise.clouds(1.6, number=2), around * 60 + backdrop.shift[1], np.full_like(around, backdrop.shift[0]))
+    # far woods first, nearer and darker ones over them
+    for height, fade, dark in ((0.6, backdrop.haze, 1.0), (1.0, 0.5 * backdrop.haze, 0.75)):
+        top = backdrop.trees * height * (0.75 + 0.35 * np.roll(crowns, int(300 * height), axis=1)) + 0.012 * leaves
+        inside = (elevation > -0.02) & (elevation < top)
+        green = np.array([66, 84, 48], np.float32) * backdrop.tint[0].astype(np.float32) * dark
+        color = green * (1 + 0.32 * leaves[inside])[:, None]
+        picture[inside] = np.clip(color + (haze - color) * fade, 0, 255)
+
+
+def _ground(
+    backdrop: Backdrop, camera: Camera, rays: np.ndarray, distance: np.ndarray, haze: np.ndarray
+) -> np.ndarray:
+    reach = np.minimum(distance, 400)
+    x, y = camera.position[0] + reach * rays[..., 0], camera.position[1] + reach * rays[..., 1]
+    dark, light, rough = GROUNDS[backdrop.ground]
+    pixel = reach / camera.focal
+    value = np.zeros(reach.shape, np.float32)
+    for number, (cell, strength, exponent) in enumerate(
+        ((0.12, 0.55, 1.5), (0.02, 0.5 * rough, 1.0), (0.006, 0.6 * rough, 0.7))
+    ):
+        # a detail smaller than a pixel fades to its mean
+        shown = np.clip(1.6 * cell / pixel - 0.15, 0, 1) * strength
+        value += shown * _tile(
+            noise.clouds(exponent, number=3 + number), x / cell + backdrop.shift[0], y / cell + backdrop.shift[1]
+        )
+    share = np.clip(0.5 + 0.28 * value, -0.15, 1.2)[..., None]
+    dark, light = np.array(dark, np.float32), np.array(light, np.float32)
+    color = (dark + (light - dark) * share) * backdrop.tint[0].astype(np.float32)
+    fade = (backdrop.haze * (1 - np.exp(-reach / 90)))[..., None]
+    return color + (haze - color) * fade
+
+
+def _build_wall(
+    picture: np.ndarray, backdrop: Backdrop, camera: Camera, rays: np.ndarray, to_ground: np.ndarray
+) -> np.ndarray:
+    """Paints the wall over what is behind it and returns where it stands, bool [H, W]."""
+    approach = rays @ backdrop.wall_normal.astype(np.float32)
+    distance = backdrop.wall_distance / np.maximum(approach, 1e-3)
+    z = camera.position[2] + distance * rays[..., 2]
+    inside = (approach > 0.02) & (distance < to_ground) & (z < backdrop.wall_height)
+    along_axis = np.array([-backdrop.wall_normal[1], backdrop.wall_normal[0], 0.0])
+    along = distance * (rays @ along_axis.astype(np.float32)) + np.float32(backdrop.shift[0])
+    stain = _tile(noise.clouds(1.4, number=6), along * 60, z * 40 + backdrop.shift[1])[inside]
+    along, z, distance = along[inside], z[inside], distance[inside]
+    if not inside.any():
+        return inside
+    dark, light = (np.array(color, np.float32) for color in WALLS[backdrop.wall])
+    unit, seam = _pattern(backdrop.wall, along, z)
+    color = dark + (light - dark) * np.clip(0.5 + 0.3 * unit + 0.22 * stain, 0, 1)[:, None]
+    seam_shown = np.clip(0.02 * camera.focal / distance, 0, 1)
+    color *= (1 - 0.45 * seam * seam_shown)[:, None] * backdrop.tint[1].astype(np.float32)
+    # stable doors: the upper half open to the dark, a frame around
+    at, row = np.mod(along, 3.8), z
+    opening = (at < 1.15) & (row > 1.25) & (row < 2.25)
+    door = (at < 1.15) & (row <= 1.25)
+    frame = (at < 1.25) & (row < 2.35) & ~opening & ~door
+    color = np.where(opening[:, None], _DARK * (1 + 0.3 * stain[:, None]), color)
+    color = np.where(door[:, None], color * np.float32(0.72), color)
+    color = np.where(frame[:, None], color * np.float32(0.5), color)
+    # dirt and shade near the ground and under the roof
+    color *= (1 - 0.22 * np.exp(-z / 0.25) - 0.35 * np.exp((z - backdrop.wall_height) / 0.35))[:, None]
+    picture[inside] = np.clip(color, 0, 255)
+    return inside
+
+
+def _pattern(wall: str, along: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shade of the plank or brick a place belongs to (-1 to 1), and 1 on its seams."""
+    if wall == "plaster":
+        return np.zeros_like(along), np.zeros_like(along)
+    if "planks" in wall:
+        place = along / 0.18
+        number = np.floor(place)
+        seam = (place - number) < 0.08
+    else:
+        width, height = (0.24, 0.08) if wall == "bricks" else (0.50, 0.22)
+        row = np.floor(z / height)
+        place = along / width + 0.5 * np.mod(row, 2)
+        number = np.floor(place) + 57 * row
+        seam = ((place - np.floor(place)) < 0.05) | ((z / height - row) < 0.12)
+    # a cheap hash gives every plank or brick its own shade
+    shade = np.mod(np.sin(number * 12.9898) * 43758.547, 2.0) - 1
+    return shade.astype(np.float32), seam.astype(np.float32)

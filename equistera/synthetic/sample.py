@@ -1,0 +1,222 @@
+"""From a seed to a photograph of one or two horses, with labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from equistera.synthetic import backdrop, coat, labels, occluders, photo, shading
+from equistera.synthetic.camera import Camera, look_at
+from equistera.synthetic.horse import Horse, sample_horse
+from equistera.synthetic.labels import Label
+from equistera.synthetic.renderer import rasterize
+
+_SPLIT_NUMBER = {"train": 0, "val": 1, "test": 2}
+#: Picture sizes and how often each is drawn where the user names none.
+SIZES = ((640, 480), (800, 600), (960, 720), (1280, 960))
+SIZE_WEIGHTS = (0.62, 0.18, 0.12, 0.08)
+
+#: A horse of which less can be seen than this share of its silhouette, or of the frame, is not worth a label.
+MIN_SEEN, MIN_FRAME = 0.25, 0.004
+#: Scenes that are thrown away before giving up; in practice one or two.
+MAX_TRIES = 50
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture of a data set.
+
+    Attributes:
+        jpeg: Content of the picture's file.
+        width: Pixels.
+        height: Pixels.
+        labels: One for each horse.
+    """
+
+    jpeg: bytes
+    width: int
+    height: int
+    labels: tuple[Label, ...]
+
+
+def generator(seed: int, split: str, index: int) -> np.random.Generator:
+    """The random numbers of one picture: the same whichever process draws it, different for every picture."""
+    return np.random.default_rng([seed, _SPLIT_NUMBER[split], index])
+
+
+def make_sample(seed: int, split: str, index: int, size: tuple[int, int] | None = None) -> Sample:
+    """Makes one picture.
+
+    Args:
+        seed: Of the data set, not negative.
+        split: ``train``, ``val`` or ``test``.
+        index: Number of the picture in its split.
+        size: Width and height; drawn from ``SIZES`` by default.
+
+    Returns:
+        The picture and its labels.
+    """
+    rng = generator(seed, split, index)
+    size = size or SIZES[int(rng.choice(len(SIZES), p=SIZE_WEIGHTS))]
+    for _ in range(MAX_TRIES):
+        picture, found = _scene(rng, size)
+        if found:
+            break
+    else:
+        raise RuntimeError(f"no scene with a visible horse in {MAX_TRIES} tries (seed {seed}, {split} {index})")
+    jpeg = photo.encode(photo.develop(rng, picture), int(rng.integers(62, 96)))
+    return Sample(jpeg, size[0], size[1], found)
+
+
+def _scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, tuple[Label, ...]]:
+    """Draws and renders a scene; no labels where a horse can hardly be seen."""
+    horses = place_horses(rng)
+    camera = frame(rng, horses, size)
+    depths = [camera.project(horse.mesh.vertices)[1] for horse in horses]
+    nearest, farthest = min(d.min() for d in depths), max(d.max() for d in depths)
+    to_camera = camera.position - horses[0].mesh.vertices.mean(axis=0)
+    light = shading.sample_light(rng, float(np.arctan2(to_camera[1], to_camera[0])))
+    picture, depth = _background(rng, camera, horses, light, nearest, farthest)
+    brightness = float(light.sun.mean() * 0.6 + light.sky.mean() * 0.5)
+    whole, owner = [], np.full(depth.shape, -1)
+    for number, horse in enumerate(horses):
+        fragments = rasterize(horse.mesh, camera)
+        whole.append(fragments.pixel)
+        if len(fragments.pixel) == 0:
+            return picture, ()
+        nearer = fragments.depth < depth.ravel()[fragments.pixel]
+        part = fragments.nearest(horse.mesh.part)
+        color = coat.paint(horse.coat, part, fragments.of(horse.rest), fragments.of(horse.mesh.uv))
+        lit = shading.shade(horse.mesh, fragments, color, horse.coat, light, camera)
+        picture.reshape(-1, 3)[fragments.pixel[nearer]] = lit[nearer]
+        depth.ravel()[fragments.pixel[nearer]] = fragments.depth[nearer]
+        owner.ravel()[fragments.pixel[nearer]] = number
+    before = depth.copy()
+    _foreground(rng, camera, picture, depth, nearest, brightness)
+    owner[depth < before] = -1
+    found = tuple(
+        _label(horse, camera, depth, pixels, int((owner == number).sum()))
+        for number, (horse, pixels) in enumerate(zip(horses, whole, strict=True))
+    )
+    frame_area = size[0] * size[1]
+    seen = all(
+        label.visible_area > max(MIN_SEEN * label.silhouette_area, MIN_FRAME * frame_area)
+        and (label.keypoints[:, 2] == labels.VISIBLE).sum() >= 5
+        for label in found
+    )
+    return picture, found if seen else ()
+
+
+def _label(horse: Horse, camera: Camera, depth: np.ndarray, pixels: np.ndarray, visible: int) -> Label:
+    rows, columns = np.divmod(pixels, camera.width)
+    left, top = int(columns.min()), int(rows.min())
+    bbox = (left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1)
+    keypoints = labels.label_keypoints(horse.keypoints, camera, depth, horse.build.height)
+    return Label(keypoints, bbox, len(pixels), visible)
+
+
+def place_horses(rng: np.random.Generator) -> list[Horse]:
+    """One horse at the origin, sometimes with another beside it that it does not touch."""
+    first = sample_horse(rng).moved(rng.uniform(-np.pi, np.pi), np.zeros(3))
+    if rng.random() > 0.22:
+        return [first]
+    mare_and_foal = first.build.name != "foal" and rng.random() < 0.4
+    second = sample_horse(rng, build="foal" if mare_and_foal else None)
+    heading = rng.uniform(-np.pi, np.pi)
+    direction = rng.uniform(-np.pi, np.pi)
+    step = np.array([np.cos(direction), np.sin(direction), 0.0])
+    second = second.moved(heading, np.zeros(3))
+    gap = 0.2
+    while _overlap(first, second, step * gap):
+        gap += 0.1
+    return [first, second.moved(0.0, step * (gap + rng.uniform(0.1, 1.2)))]
+
+
+def _overlap(first: Horse, second: Horse, shift: np.ndarray) -> bool:
+    """Whether two horses come nearer than 20 cm to each other, seen from above."""
+    one, two = first.mesh.vertices[::40, :2], second.mesh.vertices[::40, :2] + shift[:2]
+    return bool((((one[:, None] - two[None]) ** 2).sum(axis=-1) < 0.04).any())
+
+
+def frame(rng: np.random.Generator, horses: list[Horse], size: tuple[int, int]) -> Camera:
+    """Draws a point of view and frames the horses as a photographer would.
+
+    Most pictures hold all of every horse and are well filled; some cut a part off.
+    """
+    points = np.concatenate([horse.mesh.vertices[::7] for horse in horses])
+    low, high = points.min(axis=0), points.max(axis=0)
+    target = (low + high) / 2
+    around = rng.uniform(-np.pi, np.pi)
+    if rng.random() < 0.35:
+        # side views are what most people take
+        side = rng.choice([-1, 1]) * np.pi / 2
+        forward = horses[0].keypoints["withers"] - horses[0].keypoints["tail_base"]
+        around = np.arctan2(forward[1], forward[0]) + side + rng.normal(0, 0.3)
+    focal = rng.uniform(0.85, 2.6) * size[0]
+    cut = rng.random() < 0.16
+    fill = rng.uniform(0.95, 1.45) if cut else rng.uniform(0.55, 0.93)
+    # people take pictures standing, kneeling, and now and then from a slope or a stand
+    eye = rng.choice([rng.uniform(0.9, 1.9), rng.uniform(0.35, 0.9), rng.uniform(1.9, 5.0)], p=[0.66, 0.17, 0.17])
+    tilt = rng.normal(0, np.radians(2.0))
+    distance = 2.0 + float(np.linalg.norm(high - low)) * focal / size[0]
+    for _ in range(3):
+        level = np.sqrt(max(distance**2 - (eye - target[2]) ** 2, 0.5 * distance**2))
+        position = np.array([target[0] + level * np.cos(around), target[1] + level * np.sin(around), eye])
+        camera = look_at(position, target, tilt, focal, size)
+        pixels, depth = camera.project(points)
+        pixels = pixels[depth > 0.3]
+        extent = (pixels.max(axis=0) - pixels.min(axis=0)) / np.array(size)
+        distance = max(distance * float(extent.max()) / fill, 1.6 + float(np.linalg.norm(high[:2] - low[:2])) / 2)
+    middle = (pixels.max(axis=0) + pixels.min(axis=0)) / 2
+    spare = np.maximum(1 - extent, 0.0) / 2
+    shift = rng.uniform(-1, 1, 2) * (rng.uniform(0.12, 0.4) if cut else np.minimum(0.75 * spare, 0.2))
+    wanted = (0.5 + shift) * np.array(size)
+    center = np.array(camera.center) + wanted - middle
+    return look_at(position, target, tilt, focal, size, (float(center[0]), float(center[1])))
+
+
+def _background(
+    rng: np.random.Generator,
+    camera: Camera,
+    horses: list[Horse],
+    light: shading.Light,
+    nearest: float,
+    farthest: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    place = backdrop.sample_backdrop(rng, camera, farthest)
+    picture, ground = backdrop.paint(place, camera)
+    colors = np.array(backdrop.GROUNDS[place.ground][:2], float) * place.tint[0]
+    bright = float(light.sun.mean() * 0.6 + light.sky.mean() * 0.5)
+    picture *= np.float32(0.25 + 0.75 * bright)
+    depth = np.full(picture.shape[:2], np.inf)
+    if not place.wall and rng.random() < 0.4:
+        occluders.fence(rng, camera, farthest + rng.uniform(0.5, 6.0), picture, depth, bright)
+    # a fence behind hides nothing of what is in front of it: only its colour stays
+    ground &= ~np.isfinite(depth)
+    depth[:] = np.inf
+    if "grass" in place.ground:
+        occluders.grass(rng, camera, picture, colors * bright, max(1.0, 0.5 * nearest), 1.6 * farthest, 900)
+    shadow = shading.ground_shadow([horse.mesh for horse in horses], light, camera)
+    picture *= np.where(ground, 1 - 0.55 * shadow, 1.0)[..., None].astype(np.float32)
+    return picture, depth
+
+
+def _foreground(
+    rng: np.random.Generator,
+    camera: Camera,
+    picture: np.ndarray,
+    depth: np.ndarray,
+    nearest: float,
+    light: float,
+) -> None:
+    if nearest < 1.5:
+        return
+    kind = rng.random()
+    distance = nearest * rng.uniform(0.6, 0.92)
+    if kind < 0.11:
+        occluders.fence(rng, camera, distance, picture, depth, light)
+    elif kind < 0.16:
+        occluders.post(rng, camera, distance, picture, depth, light)
+    elif kind < 0.25:
+        occluders.foliage(rng, picture, depth, 0.5 * nearest, light)
