@@ -1,12 +1,15 @@
-"""What MMPose needs and a compiler-free install lacks.
+"""What MMPose and MMDetection import and a compiler-free install lacks.
 
 Call :func:`install` before the first import of mmpose, mmdet or ``mmcv.ops``; ``import equistera.mm`` does it.
 
-Two modules are stood in for, each only where the real one is not installed:
+Modules are stood in for only where the real ones are not installed:
 
 ``mmcv._ext``
     mmcv's compiled operators. mmpose and mmdet import them although pose models use none and a detector only NMS.
     The stand-in answers ``nms`` with torchvision's; any other operator raises when it is called.
+``imgaug``
+    mmdet imports it for the augmentation of road lanes, which nothing here uses; it would bring numba and half a
+    gigabyte along. Whatever is taken from the stand-in raises when it is called.
 ``xtcocotools``
     A fork of pycocotools whose wheels need NumPy 1. mmpose imports its COCO classes; pycocotools has the same ones.
     This project evaluates with pycocotools itself (``equistera.evaluation``).
@@ -22,22 +25,26 @@ import sys
 import types
 
 _EXT = "mmcv._ext"
+_IMGAUG = ("imgaug", "imgaug.augmenters", "imgaug.augmentables", "imgaug.augmentables.lines", "imgaug.augmentables.segmaps")
 
 
-class _MissingOperators(types.ModuleType):
-    """Module whose attributes are operators that refuse to run."""
+class _StandIn(types.ModuleType):
+    """A module whose unknown attributes are functions that refuse to run."""
+
+    def __init__(self, name: str, advice: str):
+        super().__init__(name, f"Stand-in made by {__name__}")
+        # mmcv asks importlib for the module, and importlib asks for its spec
+        self.__spec__ = importlib.machinery.ModuleSpec(name, loader=None, is_package=True)
+        self.__path__: list[str] = []
+        self._advice = advice
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
             raise AttributeError(name)
 
         def missing(*_args, **_kwargs):
-            raise RuntimeError(
-                f"mmcv's operator {name!r} is compiled code that is not installed; "
-                "run ./setup.sh --compiled-mmcv to build mmcv's operators"
-            )
+            raise RuntimeError(f"{self.__name__}.{name} is not installed; {self._advice}")
 
-        missing.__name__ = name
         return missing
 
 
@@ -74,10 +81,16 @@ def install() -> None:
     # importing albumentations would otherwise ask the network for a newer version
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     if _EXT not in sys.modules and not has_compiled_mmcv():
-        operators = _MissingOperators(_EXT, "Stand-in for mmcv's compiled operators; see equistera/mm/bridge.py")
-        operators.__spec__ = importlib.machinery.ModuleSpec(_EXT, loader=None)
+        operators = _StandIn(_EXT, "run ./setup.sh --compiled-mmcv to build mmcv's operators")
         operators.nms = _nms
         sys.modules[_EXT] = operators
-    if "xtcocotools" not in sys.modules and importlib.util.find_spec("xtcocotools") is None:
+    if _is_missing("imgaug"):
+        for name in _IMGAUG:
+            sys.modules[name] = _StandIn(name, "pip install imaug brings it")
+    if _is_missing("xtcocotools"):
         for name in ("", ".coco", ".cocoeval", ".mask"):
             sys.modules["xtcocotools" + name] = importlib.import_module("pycocotools" + name)
+
+
+def _is_missing(module: str) -> bool:
+    return module not in sys.modules and importlib.util.find_spec(module) is None

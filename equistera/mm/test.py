@@ -14,7 +14,7 @@ from equistera.evaluation.table import format_table
 from equistera.mm import config as configs
 from equistera.mm.metric import to_result
 from equistera.mm.predict import Predictor
-from equistera.mm.setup import default_workers
+from equistera.mm.preflight import default_workers
 from equistera.progress import track
 
 SPLITS = ("val", "test")

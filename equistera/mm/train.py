@@ -18,7 +18,7 @@ from equistera.dataset.coco import write_json
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
-from equistera.mm.setup import DataSummary, check_data, choose_weights, cores_per_process, finish
+from equistera.mm.preflight import DataSummary, check_data, choose_weights, cores_per_process, finish
 from equistera.mm.trainer import Trainer, choose_device, device_name
 from equistera.monitor.plots import plot_run
 from equistera.progress import duration
