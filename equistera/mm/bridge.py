@@ -25,7 +25,13 @@ import sys
 import types
 
 _EXT = "mmcv._ext"
-_IMGAUG = ("imgaug", "imgaug.augmenters", "imgaug.augmentables", "imgaug.augmentables.lines", "imgaug.augmentables.segmaps")
+_IMGAUG = (
+    "imgaug",
+    "imgaug.augmenters",
+    "imgaug.augmentables",
+    "imgaug.augmentables.lines",
+    "imgaug.augmentables.segmaps",
+)
 
 
 class _StandIn(types.ModuleType):
