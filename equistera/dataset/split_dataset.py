@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equistera.dataset.images import check_inside
+from equistera.dataset.images import ImageError, check_inside
 from equistera.dataset.phash import duplicate_groups
+from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
 from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_coco, read_split, write_splits
 from equistera.dataset.split_report import concerns, table
@@ -18,17 +19,23 @@ def split_dataset(
     out_dir: str | Path,
     spec: SplitSpec,
     *,
+    images: str = "link",
     overwrite: bool = False,
     redraw: bool = False,
 ) -> str:
-    """Splits one annotation file; the pictures are only read.
+    """Splits one annotation file and puts the pictures of each split into its own folder.
+
+    The user's pictures themselves are only read. Annotation files are written last, ``split.json`` at the very end:
+    an interrupted run leaves nothing that looks finished.
 
     Args:
         ann_file: COCO keypoint file.
-        img_dir: Folder that its file names are relative to; None to do without the search for near-duplicates.
-        out_dir: Folder for the files of :func:`write_splits`.
+        img_dir: Folder that its file names are relative to; None to split the annotations only: near-duplicates are
+            not looked for and no picture is put anywhere.
+        out_dir: Folder for the files of :func:`write_splits`; pictures go to ``images/`` beside it.
         spec: How to split.
-        overwrite: Replace the files of an existing split; its pictures stay where they are.
+        images: One of :data:`equistera.dataset.place.WAYS`.
+        overwrite: Replace the files of an existing split; its pictures stay in their splits.
         redraw: With ``overwrite``: do not keep them.
 
     Returns:
@@ -47,18 +54,18 @@ def split_dataset(
     kept = {} if redraw else read_split(out_dir)
     planned_files(out_dir, spec.names, overwrite=overwrite)
     groups = picture_groups(names, spec.group_by)
-    duplicates: list[list[ImageId]] = []
-    if img_dir is not None:
-        paths = {image_id: check_inside(img_dir, name, links=True) for image_id, name in names.items()}
-        duplicates = duplicate_groups(paths, spec.duplicate_distance)
+    paths = {} if img_dir is None else _paths(names, img_dir)
+    duplicates = duplicate_groups(paths, spec.duplicate_distance) if paths else []
     joined = merge_groups(groups, duplicates)
     assignment = assign(coco, joined, spec.fractions, spec.seed, kept)
+    places = {check_inside(image_dir(out_dir, assignment[i]), names[i], links=True): path for i, path in paths.items()}
+    place(places, images, overwrite=overwrite)
     files = write_splits(coco, assignment, out_dir, spec, overwrite=overwrite)
 
     known = sum(name in kept for name in names.values())
     lines = [f"{_count(len(names), 'picture')} in {_count(len(set(groups.values())), 'group')} (by {spec.group_by})"]
     if img_dir is None:
-        lines.append("near-duplicates not looked for: give --img-dir to keep them out of different splits")
+        lines.append("no --img-dir: near-duplicates were not looked for, and pictures not put into folders")
     elif duplicates:
         left = _count(len(set(joined.values())), "group")
         lines.append(f"{sum(map(len, duplicates))} of them are near-duplicates, kept together: {left}")
@@ -73,6 +80,18 @@ def split_dataset(
     lines += [f"warning: {concern}" for concern in concerns(coco, joined, assignment, spec.fractions)]
     lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
     return "\n".join(lines)
+
+
+def _paths(names: dict[ImageId, str], img_dir: str | Path) -> dict[ImageId, Path]:
+    paths, problems = {}, []
+    for image_id, name in names.items():
+        try:
+            paths[image_id] = check_inside(img_dir, name, links=True)
+        except ImageError as error:
+            problems.append(error.summary)
+    if problems:
+        raise UserError("file names that are not followed:", problems)
+    return paths
 
 
 def _count(number: int, what: str) -> str:

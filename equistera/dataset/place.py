@@ -1,0 +1,98 @@
+"""Putting pictures where training looks for them, without touching the user's own files."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from equistera.errors import UserError
+from equistera.progress import track
+
+#: Ways to put a picture: a link (hard, else symbolic, else a copy), a copy, or not at all.
+WAYS = ("link", "copy", "none")
+
+
+def image_dir(annotation_dir: str | Path, split: str) -> Path:
+    """Where the pictures of a split belong: ``data/images/train`` for ``data/annotations``."""
+    return Path(annotation_dir).absolute().parent / "images" / split
+
+
+def check_places(places: Mapping[Path, Path], *, overwrite: bool = False) -> None:
+    """Makes sure, before any long work, that :func:`place` may write all of its files.
+
+    Args:
+        places: Source picture, by the path it is to have.
+        overwrite: Another file may stand there.
+
+    Raises:
+        UserError: Pictures are missing, or other files stand in their places; all are listed.
+    """
+    missing = [str(source) for source in places.values() if not source.is_file()]
+    if missing:
+        raise UserError(f"{len(missing)} of {len(places)} pictures are not there:", missing)
+    taken = [] if overwrite else [str(target) for target, source in places.items() if _is_another(target, source)]
+    if taken:
+        hint = "Move them away, or replace them with --overwrite."
+        raise UserError("other files stand where pictures are to be put:", taken, hint)
+
+
+def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> None:
+    """Links or copies pictures; what is there already is left alone.
+
+    A hard link costs no space and stays good when the source is moved. Where there can be none (another disk), a
+    symbolic link is made, and where there can be none either (Windows, some network drives), a copy.
+
+    Args:
+        places: Source picture, by the path it is to have; folders are made.
+        way: One of :data:`WAYS`.
+        overwrite: Replace other files that stand there.
+
+    Raises:
+        UserError: As :func:`check_places`, or a file cannot be written.
+    """
+    if way == "none":
+        return
+    check_places(places, overwrite=overwrite)
+    doing = "copying pictures" if way == "copy" else "linking pictures"
+    for target, source in track(places.items(), doing, total=len(places)):
+        if target.exists() and not _is_another(target, source):
+            continue
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if way == "copy":
+                shutil.copy2(source, temporary)
+            else:
+                _link(source.resolve(), temporary)
+            os.replace(temporary, target)
+        except OSError as error:
+            raise UserError(f"cannot put {source} at {target}: {error.strerror}") from error
+        finally:
+            # also there where source and target are links to one file: replacing then does nothing
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def _is_another(target: Path, source: Path) -> bool:
+    """Whether something else than the source, or than a copy of it, stands in its place."""
+    if not os.path.lexists(target):
+        return False
+    try:
+        return not target.is_file() or not (target.samefile(source) or filecmp.cmp(source, target, shallow=True))
+    except OSError:
+        return True  # what cannot be read cannot be known to be the same
+
+
+def _link(source: Path, target: Path) -> None:
+    for make in (os.link, os.symlink):
+        try:
+            make(source, target)
+        except OSError:
+            continue  # not possible on this disk: the next best way
+        return
+    shutil.copy2(source, target)
