@@ -14,6 +14,7 @@ import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -42,8 +43,10 @@ _UPRIGHT = {
 }
 
 # Pillow refuses what is twice this size and warns below; with the refusal where we want it, the warning says nothing.
+# Nor does that about EXIF data which cannot be read: every phone's maker writes some.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
 
 
 class ImageError(UserError):
@@ -166,29 +169,28 @@ def is_complete(path: str | Path) -> bool:
     Raises:
         ImageError: As :func:`read_header`.
     """
-    kind = read_header(path).format
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(12)
+            length = file.seek(0, os.SEEK_END)
+            # Pillow does not even open a truncated WebP, so look before it
+            if start[8:12] == b"WEBP" and length < 8 + int.from_bytes(start[4:8], "little"):
+                return False
+            kind = read_header(path).format
+            if kind == "BMP":
+                return length >= int.from_bytes(start[2:6], "little")
+            if kind in ("JPEG", "PNG"):
+                return _has_end(file, length, kind)
+    except FileNotFoundError as error:
+        raise ImageError(f"no such picture: {path}") from error
+    except OSError as error:
+        raise ImageError(f"cannot read picture {path}: {error.strerror}") from error
     if kind == "TIFF":
         try:
             read_reduced(path, 64)
         except ImageError:
             return False
-        return True
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(8)
-            length = file.seek(0, os.SEEK_END)
-            if kind == "WEBP":
-                return length >= 8 + int.from_bytes(start[4:8], "little")
-            if kind == "BMP":
-                return length >= int.from_bytes(start[2:6], "little")
-            file.seek(-min(length, len(_PNG_END)), os.SEEK_END)
-            if file.read().endswith(_JPEG_END if kind == "JPEG" else _PNG_END):
-                return True
-            # something may stand behind the end of the picture, as phones and editors leave it
-            file.seek(0)
-            return _jpeg_ends(file.read()) if kind == "JPEG" else _png_ends(file.read())
-    except OSError as error:
-        raise ImageError(f"cannot read picture {path}: {error.strerror}") from error
+    return True
 
 
 def _open(path: str | Path) -> Image.Image:
@@ -205,7 +207,9 @@ def _open(path: str | Path) -> Image.Image:
     except FileNotFoundError as error:
         raise ImageError(f"no such picture: {path}") from error
     except OSError as error:
-        raise ImageError(f"cannot read picture {path}: {error.strerror or error}") from error
+        if error.errno is None:  # Pillow's own, not the system's
+            raise ImageError(f"picture {path} is damaged or truncated: {error}") from error
+        raise ImageError(f"cannot read picture {path}: {error.strerror}") from error
     # Pillow's parsers raise nearly every built-in exception on damaged headers; all of them mean the same to the user
     except Exception as error:
         raise ImageError(f"picture {path} has a damaged header: {error}") from error
@@ -280,6 +284,15 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 #: In JPEG pixel data 0xFF is followed by 0 (a literal 0xFF), a restart marker or padding; else a marker begins
 #: (ITU-T T.81, B.1.1.2).
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+def _has_end(file: BinaryIO, length: int, kind: str) -> bool:
+    file.seek(-min(length, len(_PNG_END)), os.SEEK_END)
+    if file.read().endswith(_JPEG_END if kind == "JPEG" else _PNG_END):
+        return True
+    # something may stand behind the end of the picture, as phones and editors leave it
+    file.seek(0)
+    return _jpeg_ends(file.read()) if kind == "JPEG" else _png_ends(file.read())
 
 
 def _jpeg_ends(data: bytes) -> bool:

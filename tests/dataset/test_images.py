@@ -1,0 +1,304 @@
+import random
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from equistera.dataset.images import (
+    MAX_PIXELS,
+    ImageError,
+    check_inside,
+    is_complete,
+    read_header,
+    read_reduced,
+    read_rgb,
+)
+
+#: 3 wide, 2 high, every pixel its own grey
+CORNERS = np.array([[10, 60, 110], [160, 210, 250]], dtype=np.uint8)
+
+#: EXIF orientation of a stored picture, by what it does to get the upright one
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).T,
+    8: lambda a: np.rot90(a),
+}
+
+
+def exif(orientation):
+    data = Image.Exif()
+    data[0x0112] = orientation
+    return data
+
+
+def photo(path, size=(64, 48), **options):
+    y, x = np.mgrid[: size[1], : size[0]]
+    pixels = np.stack([x * 255 // size[0], y * 255 // size[1], (x + y) % 256], axis=2).astype(np.uint8)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def png_header(path, width, height):
+    """A PNG that claims a size, without the pixels."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
+    return path
+
+
+class TestHeader:
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif"])
+    def test_size_and_format(self, tmp_path, suffix):
+        header = read_header(photo(tmp_path / f"horse.{suffix}"))
+        assert (header.width, header.height, header.orientation) == (64, 48, 1)
+        assert header.size == header.stored_size == (64, 48)
+        assert header.format == {"jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper())
+
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+    @pytest.mark.parametrize("orientation", UPRIGHT)
+    def test_size_is_the_displayed_one(self, tmp_path, orientation, suffix):
+        header = read_header(photo(tmp_path / f"horse.{suffix}", exif=exif(orientation)))
+        assert header.orientation == orientation
+        assert header.size == ((48, 64) if orientation >= 5 else (64, 48))
+        assert header.stored_size == (64, 48)
+
+    @pytest.mark.parametrize("value", [0, 9, 4000])
+    def test_meaningless_orientation_is_upright(self, tmp_path, value):
+        assert read_header(photo(tmp_path / "horse.jpg", exif=exif(value))).orientation == 1
+
+    @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+    def test_damaged_exif_is_upright(self, tmp_path):
+        assert read_header(photo(tmp_path / "horse.jpg", exif=b"Exif\0\0MM\0*garbage")).orientation == 1
+
+    def test_size_comes_from_the_content_not_from_the_suffix(self, tmp_path):
+        path = photo(tmp_path / "horse.jpg", format="PNG")
+        assert read_header(path).format == "PNG"
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"", "the file is empty"),
+            (b"<html>Please log in</html>", "found bytes b'<html>Pl'"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC and AVIF photos must be converted to JPEG"),
+            (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not a picture that can be read"),
+        ],
+    )
+    def test_other_files_are_named(self, tmp_path, content, message):
+        path = tmp_path / "horse.jpg"
+        path.write_bytes(content)
+        with pytest.raises(ImageError, match=message.replace("'", ".")):
+            read_header(path)
+
+    def test_missing_file_and_folder(self, tmp_path):
+        with pytest.raises(ImageError, match="no such picture"):
+            read_header(tmp_path / "gone.jpg")
+        with pytest.raises(ImageError, match="cannot read picture"):
+            read_header(tmp_path)
+
+    def test_absurd_size_is_refused_from_the_header(self, tmp_path):
+        with pytest.raises(ImageError, match="more than 200 million pixels"):
+            read_rgb(png_header(tmp_path / "bomb.png", 60_000, 60_000))
+
+    @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+    def test_limit_is_exact(self, tmp_path):
+        assert read_header(png_header(tmp_path / "a.png", MAX_PIXELS // 10_000, 10_000)).width == 20_000
+        with pytest.raises(ImageError, match="million pixels"):
+            read_header(png_header(tmp_path / "b.png", MAX_PIXELS // 10_000 + 1, 10_000))
+
+
+class TestDecoding:
+    @pytest.mark.parametrize("suffix", ["png", "webp", "tif"])
+    @pytest.mark.parametrize("orientation", UPRIGHT)
+    def test_turned_as_displayed(self, tmp_path, orientation, suffix):
+        path = tmp_path / f"grey.{suffix}"
+        options = {"lossless": True} if suffix == "webp" else {}
+        Image.fromarray(CORNERS).convert("RGB").save(path, exif=exif(orientation), **options)
+        pixels = read_rgb(path)
+        np.testing.assert_array_equal(pixels[:, :, 0], UPRIGHT[orientation](CORNERS))
+        assert read_header(path).size == pixels.shape[1::-1]
+
+    @pytest.mark.parametrize("orientation", UPRIGHT)
+    def test_agrees_with_opencv(self, tmp_path, orientation):
+        import cv2
+
+        path = photo(tmp_path / "horse.jpg", exif=exif(orientation), quality=95)
+        seen_in_training = cv2.imread(str(path))[:, :, ::-1]
+        assert seen_in_training.shape == read_rgb(path).shape
+        assert np.abs(seen_in_training.astype(int) - read_rgb(path)).max() <= 3
+
+    def test_transparent_is_white(self, tmp_path):
+        pixels = np.zeros((2, 2, 4), np.uint8)
+        pixels[0, 0] = (255, 0, 0, 255)
+        pixels[0, 1] = (0, 0, 0, 128)
+        Image.fromarray(pixels).save(tmp_path / "alpha.png")
+        np.testing.assert_array_equal(
+            read_rgb(tmp_path / "alpha.png"), [[[255, 0, 0], [127, 127, 127]], [[255, 255, 255], [255, 255, 255]]]
+        )
+
+    def test_transparent_colour_is_white(self, tmp_path):
+        Image.fromarray(CORNERS).save(tmp_path / "key.png", transparency=10)
+        assert read_rgb(tmp_path / "key.png")[0, 0].tolist() == [255, 255, 255]
+        assert read_rgb(tmp_path / "key.png")[0, 1].tolist() == [60, 60, 60]
+
+    def test_sixteen_bits_keep_the_high_byte(self, tmp_path):
+        Image.fromarray(CORNERS.astype(np.uint16) * 256 + 77).save(tmp_path / "deep.png")
+        np.testing.assert_array_equal(read_rgb(tmp_path / "deep.png")[:, :, 1], CORNERS)
+        np.testing.assert_array_equal(read_reduced(tmp_path / "deep.png", 8, grey=True), CORNERS)
+
+    @pytest.mark.parametrize(
+        ("mode", "suffix"), [("L", "png"), ("1", "png"), ("P", "png"), ("LA", "png"), ("CMYK", "jpg")]
+    )
+    def test_every_mode_gives_rgb(self, tmp_path, mode, suffix):
+        path = tmp_path / f"picture.{suffix}"
+        Image.new("RGB", (5, 4), "white").convert(mode).save(path)
+        np.testing.assert_array_equal(read_rgb(path), np.full((4, 5, 3), 255))
+
+    def test_floating_point_is_refused(self, tmp_path):
+        Image.fromarray(CORNERS.astype(np.float32)).save(tmp_path / "depth.tif")
+        with pytest.raises(ImageError, match="floating-point pixels"):
+            read_rgb(tmp_path / "depth.tif")
+
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif"])
+    def test_truncated_is_an_error(self, tmp_path, suffix):
+        path = photo(tmp_path / f"cut.{suffix}", size=(300, 200))
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+        with pytest.raises(ImageError):
+            read_rgb(path)
+
+    def test_reduced_fits_and_is_not_enlarged(self, tmp_path):
+        path = photo(tmp_path / "horse.jpg", size=(640, 320), exif=exif(6))
+        assert read_reduced(path, 100).shape == (100, 50, 3)
+        assert read_reduced(path, 100, grey=True).shape == (100, 50)
+        assert read_reduced(path, 5000).shape == (640, 320, 3)
+
+    def test_reduced_shows_the_same(self, tmp_path):
+        path = photo(tmp_path / "horse.jpg", size=(640, 320), quality=95)
+        whole = read_rgb(path).reshape(40, 8, 80, 8, 3).mean(axis=(1, 3))
+        assert np.abs(read_reduced(path, 80) - whole)[2:-2, 2:-2, :2].max() < 4
+
+
+class TestComplete:
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif"])
+    def test_whole_and_cut(self, tmp_path, suffix):
+        path = photo(tmp_path / f"horse.{suffix}", size=(200, 150))
+        assert is_complete(path)
+        whole = path.read_bytes()
+        for cut in (1, 20, len(whole) // 2):
+            path.write_bytes(whole[:-cut])
+            assert not is_complete(path), cut
+
+    @pytest.mark.parametrize("suffix", ["jpg", "png"])
+    def test_data_behind_the_end_is_fine(self, tmp_path, suffix):
+        path = photo(tmp_path / f"motion.{suffix}")
+        whole = path.read_bytes()
+        path.write_bytes(whole + b"\0" * 100 + b"ftypmp42 a film of the horse")
+        assert is_complete(path)
+
+    def test_padding_does_not_hide_a_cut(self, tmp_path):
+        path = photo(tmp_path / "holes.jpg", size=(200, 150))
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
+        assert not is_complete(path)
+
+    def test_end_of_an_embedded_thumbnail_is_not_the_end(self, tmp_path):
+        small = photo(tmp_path / "small.jpg").read_bytes()
+        path = photo(tmp_path / "horse.jpg", size=(400, 300), progressive=True, exif=b"Exif\0\0" + small)
+        whole = path.read_bytes()
+        assert is_complete(path)
+        path.write_bytes(whole[:-40])
+        assert not is_complete(path)
+        path.write_bytes(whole + b"trailer")
+        assert is_complete(path)
+
+
+class TestInside:
+    def test_joins(self, tmp_path):
+        assert check_inside(tmp_path, "a.jpg") == tmp_path / "a.jpg"
+        assert check_inside(tmp_path, "day 1/a..b.jpg") == tmp_path / "day 1" / "a..b.jpg"
+        assert check_inside(tmp_path, r"day1\a.jpg") == tmp_path / "day1" / "a.jpg"
+        assert check_inside(tmp_path, "./10:30:00.jpg") == tmp_path / "10:30:00.jpg"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "../a.jpg",
+            "x/../../a.jpg",
+            r"..\a.jpg",
+            "/etc/passwd",
+            r"\a.jpg",
+            "C:/a.jpg",
+            r"c:\a.jpg",
+            r"\\host\share\a",
+        ],
+    )
+    def test_refuses_what_leads_out(self, tmp_path, name):
+        with pytest.raises(ImageError, match="leads out of the picture folder"):
+            check_inside(tmp_path, name)
+
+    @pytest.mark.parametrize("name", ["", "  ", "a\0.jpg", None, 5, ["a.jpg"]])
+    def test_refuses_what_is_no_name(self, tmp_path, name):
+        with pytest.raises(ImageError, match="must be text"):
+            check_inside(tmp_path, name)
+
+    def test_links(self, tmp_path):
+        root, other = tmp_path / "images", tmp_path / "private"
+        root.mkdir()
+        other.mkdir()
+        photo(other / "a.jpg")
+        (root / "a.jpg").symlink_to(other / "a.jpg")
+        (root / "folder").symlink_to(other)
+        (root / "inner").symlink_to(root)
+        with pytest.raises(ImageError, match="a symbolic link goes to"):
+            check_inside(root, "a.jpg")
+        assert check_inside(root, "a.jpg", links=True) == root / "a.jpg"
+        for links in (False, True):
+            with pytest.raises(ImageError, match="a symbolic link goes to"):
+                check_inside(root, "folder/a.jpg", links=links)
+        assert check_inside(root, "inner/b.jpg") == root / "inner" / "b.jpg"
+
+    @given(st.lists(st.sampled_from(["..", ".", "a", "b c", "C:", "\\", "/", "//", ""])).map("/".join) | st.text())
+    def test_never_outside(self, tmp_path_factory, name):
+        root = tmp_path_factory.getbasetemp() / "root"
+        try:
+            path = check_inside(root, name)
+        except ImageError:
+            return
+        assert path.resolve().is_relative_to(root.resolve())
+
+
+@pytest.mark.filterwarnings("ignore::Warning")  # Pillow's, about what the test has broken
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif"])
+def test_damaged_files_raise_nothing_but_image_errors(tmp_path, suffix):
+    whole = photo(tmp_path / f"good.{suffix}", size=(40, 30), exif=exif(6)).read_bytes()
+    generator, bad = random.Random(5), tmp_path / f"bad.{suffix}"
+    outcomes, messages = set(), []
+    for _ in range(120):
+        data = bytearray(whole)
+        for _ in range(generator.randint(1, 6)):
+            data[generator.randrange(min(len(data), generator.choice([40, 200, len(data)])))] = generator.randrange(256)
+        if generator.random() < 0.3:
+            del data[generator.randrange(len(data)) :]
+        bad.write_bytes(data)
+        for call in (read_header, is_complete, read_rgb):
+            try:
+                call(bad)
+                outcomes.add("read")
+            except ImageError as error:
+                messages.append(str(error))
+                outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
+    assert all(str(bad) in message for message in messages)

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from equistera.dataset.images import ImageError
+from equistera.dataset.phash import (
+    DISTANCE,
+    duplicate_groups,
+    hash_of,
+    near_duplicates,
+    near_pairs,
+    perceptual_hash,
+    perceptual_hashes,
+)
+from equistera.errors import UserError
+
+
+def scene(seed, size=(320, 240)):
+    """A smooth random picture, as unlike that of another seed as two photos."""
+    small = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+def distance(a, b):
+    return (a ^ b).bit_count()
+
+
+def direct_hash(grey):
+    """The definition, term by term: 32x32 pixels, DCT-II, 8x8 lowest frequencies against their median."""
+    wave = [[np.cos(np.pi * u * (2 * x + 1) / 64) for x in range(32)] for u in range(8)]
+    low = np.array([[np.sum(np.outer(wave[v], wave[u]) * grey) for u in range(8)] for v in range(8)])
+    return int("".join("1" if value > np.median(low) else "0" for value in low.ravel()), 2)
+
+
+def test_hash_is_the_published_one():
+    grey = np.random.default_rng(1).integers(0, 256, (32, 32), dtype=np.uint8)
+    assert hash_of(grey) == direct_hash(grey.astype(float))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_same_scene_is_near_and_another_is_far(tmp_path, seed):
+    scene(seed).save(tmp_path / "a.png")
+    scene(seed).save(tmp_path / "poor.jpg", quality=20)
+    scene(seed).resize((1600, 1200)).save(tmp_path / "large.jpg")
+    scene(seed).point(lambda value: value * 0.9 + 8).save(tmp_path / "darker.jpg")
+    scene(seed).crop((2, 2, 318, 238)).save(tmp_path / "trimmed.jpg")
+    scene(seed + 100).save(tmp_path / "other.jpg")
+    first = perceptual_hash(tmp_path / "a.png")
+    for name in ("poor.jpg", "large.jpg", "darker.jpg", "trimmed.jpg"):
+        assert distance(first, perceptual_hash(tmp_path / name)) <= DISTANCE, name
+    assert distance(first, perceptual_hash(tmp_path / "other.jpg")) > 2 * DISTANCE
+
+
+def test_hash_is_that_of_the_displayed_picture(tmp_path):
+    orientation = Image.Exif()
+    orientation[0x0112] = 6
+    scene(3).save(tmp_path / "turned.jpg", exif=orientation)
+    scene(3).transpose(Image.Transpose.ROTATE_270).save(tmp_path / "upright.jpg")
+    scene(3).save(tmp_path / "flat.jpg")
+    turned = perceptual_hash(tmp_path / "turned.jpg")
+    assert distance(turned, perceptual_hash(tmp_path / "upright.jpg")) <= 2
+    assert distance(turned, perceptual_hash(tmp_path / "flat.jpg")) > 10
+
+
+def test_blank_pictures_are_equal():
+    assert hash_of(np.full((40, 60), 200, np.uint8)) == hash_of(np.full((10, 10), 30, np.uint8))
+
+
+def test_many_in_order_with_errors_in_place(tmp_path):
+    scene(1).save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    scene(2).save(tmp_path / "c.jpg")
+    paths = [tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg", "gone.jpg")]
+    results = list(perceptual_hashes(paths, workers=2))
+    assert [path for path, _ in results] == paths
+    assert results[0][1] == perceptual_hash(paths[0])
+    assert isinstance(results[1][1], ImageError)
+    assert isinstance(results[3][1], ImageError)
+
+
+def test_duplicate_groups_by_id(tmp_path):
+    for name, seed in (("a", 1), ("b", 2), ("c", 1)):
+        scene(seed).save(tmp_path / f"{name}.jpg")
+    assert duplicate_groups({n: tmp_path / f"{n}.jpg" for n in "abc"}, DISTANCE) == [["a", "c"]]
+    assert duplicate_groups({}, DISTANCE) == []
+    (tmp_path / "b.jpg").unlink()
+    (tmp_path / "c.jpg").write_bytes(b"")
+    with pytest.raises(UserError, match="2 of 3 pictures cannot be compared") as caught:
+        duplicate_groups({n: tmp_path / f"{n}.jpg" for n in "abc"}, DISTANCE)
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("hashes", "bits", "groups"),
+    [
+        ([], 6, []),
+        ([7], 6, []),
+        ([5, 5, 5], 0, [[0, 1, 2]]),
+        ([0, 2**64 - 1], 63, []),
+        ([0, 2**64 - 1], 64, [[0, 1]]),
+        ([0b1, 0b1111, 0b0], 1, [[0, 2]]),
+        ([0b0, 0b11, 0b1111], 2, [[0, 1, 2]]),  # the ends differ by 4 bits, the middle one joins them
+        ([8, 0, 2**63, 2**63 + 1, 8], 0, [[0, 4]]),
+    ],
+)
+def test_near_duplicates(hashes, bits, groups):
+    assert near_duplicates(hashes, bits) == groups
+
+
+def joined_one_by_one(hashes, bits):
+    groups = [{i} for i in range(len(hashes))]
+    for i in range(len(hashes)):
+        for j in range(i):
+            if distance(hashes[i], hashes[j]) <= bits:
+                a, b = (next(g for g in groups if k in g) for k in (i, j))
+                if a is not b:
+                    groups.remove(b)
+                    a |= b
+    return sorted(sorted(group) for group in groups if len(group) > 1)
+
+
+@given(
+    st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 255).map(lambda n: n << 56), max_size=30), st.integers(0, 12)
+)
+def test_near_duplicates_are_the_connected_ones(hashes, bits):
+    assert near_duplicates(hashes, bits) == joined_one_by_one(hashes, bits)
+
+
+@given(st.lists(st.integers(0, 63), max_size=12), st.lists(st.integers(0, 63), max_size=12), st.integers(0, 6))
+def test_near_pairs(first, second, bits):
+    expected = [(i, j) for i, a in enumerate(first) for j, b in enumerate(second) if distance(a, b) <= bits]
+    assert near_pairs(first, second, bits) == expected
