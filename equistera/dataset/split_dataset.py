@@ -1,7 +1,8 @@
-"""Splitting an annotation file from start to end, for ``tools/split_dataset.py``."""
+"""Splitting a data set from start to end, for ``tools/split_dataset.py`` and ``tools/convert_dataset.py``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from equistera.dataset.images import ImageError, check_inside
@@ -23,20 +24,17 @@ def split_dataset(
     overwrite: bool = False,
     redraw: bool = False,
 ) -> str:
-    """Splits one annotation file and puts the pictures of each split into its own folder.
-
-    The user's pictures themselves are only read. Annotation files are written last, ``split.json`` at the very end:
-    an interrupted run leaves nothing that looks finished.
+    """Splits one annotation file as :func:`split_coco` does.
 
     Args:
         ann_file: COCO keypoint file.
         img_dir: Folder that its file names are relative to; None to split the annotations only: near-duplicates are
             not looked for and no picture is put anywhere.
-        out_dir: Folder for the files of :func:`write_splits`; pictures go to ``images/`` beside it.
+        out_dir: As in :func:`split_coco`, and so are the others.
         spec: How to split.
-        images: One of :data:`equistera.dataset.place.WAYS`.
-        overwrite: Replace the files of an existing split; its pictures stay in their splits.
-        redraw: With ``overwrite``: do not keep them.
+        images: Way to put the pictures.
+        overwrite: Replace an existing split.
+        redraw: With ``overwrite``: do not keep its pictures where they are.
 
     Returns:
         A report for the terminal.
@@ -51,10 +49,45 @@ def split_dataset(
         )
     coco = read_coco(ann_file)
     names = {image["id"]: image["file_name"] for image in coco["images"]}
+    paths = {} if img_dir is None else _paths(names, img_dir)
+    return split_coco(coco, paths, out_dir, spec, images=images, overwrite=overwrite, redraw=redraw)
+
+
+def split_coco(
+    coco: dict,
+    paths: Mapping[ImageId, Path],
+    out_dir: Path,
+    spec: SplitSpec,
+    *,
+    images: str = "link",
+    overwrite: bool = False,
+    redraw: bool = False,
+) -> str:
+    """Splits COCO content and puts the pictures of each split into its own folder.
+
+    The user's pictures themselves are only read. Annotation files are written last, ``split.json`` at the very end:
+    an interrupted run leaves nothing that looks finished.
+
+    Args:
+        coco: COCO content with unique ids and file names.
+        paths: Where each picture is now, by image id; empty to split the annotations only: near-duplicates are not
+            looked for and no picture is put anywhere.
+        out_dir: Folder for the files of :func:`write_splits`; pictures go to ``images/`` beside it.
+        spec: How to split.
+        images: One of :data:`equistera.dataset.place.WAYS`.
+        overwrite: Replace the files of an existing split; its pictures stay in their splits.
+        redraw: With ``overwrite``: do not keep them.
+
+    Returns:
+        A report for the terminal.
+
+    Raises:
+        UserError: Whatever keeps the split from being made; nothing is written then.
+    """
+    names = {image["id"]: image["file_name"] for image in coco["images"]}
     kept = {} if redraw else read_split(out_dir)
     planned_files(out_dir, spec.names, overwrite=overwrite)
     groups = picture_groups(names, spec.group_by)
-    paths = {} if img_dir is None else _paths(names, img_dir)
     duplicates = duplicate_groups(paths, spec.duplicate_distance) if paths else []
     joined = merge_groups(groups, duplicates)
     assignment = assign(coco, joined, spec.fractions, spec.seed, kept)
@@ -64,7 +97,7 @@ def split_dataset(
 
     known = sum(name in kept for name in names.values())
     lines = [f"{_count(len(names), 'picture')} in {_count(len(set(groups.values())), 'group')} (by {spec.group_by})"]
-    if img_dir is None:
+    if not paths:
         lines.append("no --img-dir: near-duplicates were not looked for, and pictures not put into folders")
     elif duplicates:
         left = _count(len(set(joined.values())), "group")
