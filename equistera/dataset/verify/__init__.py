@@ -1,0 +1,1 @@
+"""Finds what is wrong with an annotated data set before it is trained on; see ``run.verify``."""

@@ -190,7 +190,8 @@ def picture_problem(entry: object) -> str:
     if not isinstance(entry, dict):
         return f"expected an object, found {short(entry)}"
     if not is_id(entry.get("id")):
-        return f"'id' must be a whole number or a text, found {short(entry.get('id'))} (file name {short(entry.get('file_name'))})"
+        name = short(entry.get("file_name"))
+        return f"'id' must be a whole number or a text, found {short(entry.get('id'))} (file name {name})"
     if not isinstance(entry.get("file_name"), str) or not entry["file_name"].strip():
         return f"picture {short(entry['id'])}: 'file_name' must be a text, found {short(entry.get('file_name'))}"
     return ""

@@ -375,7 +375,7 @@ _ALL = (
         "leak-near-duplicate",
         "warning",
         "nearly the same picture in both files",
-        "Frames of one burst or video on both sides: the score is too good. tools/split_dataset.py keeps them together.",
+        "Frames of one burst or video on both sides flatter the score; tools/split_dataset.py keeps them together.",
     ),
     Check(
         "leak-group",

@@ -1,0 +1,94 @@
+"""The job of ``tools/verify_dataset.py``: verify, tell, and write what was asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from equistera import skeleton as skeletons
+from equistera.dataset.coco import atomic_write, write_json
+from equistera.dataset.verify.fix import repair
+from equistera.dataset.verify.run import Verification, findings_after, verify
+from equistera.dataset.verify.text import changes_told, summary
+from equistera.errors import UserError
+
+
+def verify_dataset(
+    paths: Sequence[str | Path],
+    *,
+    skeleton: str = skeletons.DEFAULT,
+    image_dirs: Sequence[str | Path] = (),
+    quick: bool = False,
+    group_by: str = "none",
+    report: Path | None = None,
+    fix: Path | None = None,
+    overwrite: bool = False,
+    examples: int = 5,
+    workers: int | None = None,
+) -> int:
+    """Verifies, prints what was found, and writes the report and the repaired copy.
+
+    Args:
+        paths: COCO keypoint files.
+        skeleton: Name or path, see :func:`equistera.skeleton.load`.
+        image_dirs: Picture folder of each file, or one for all.
+        quick: Read only the headers of pictures.
+        group_by: See :func:`equistera.dataset.split.picture_groups`.
+        report: HTML file to write.
+        fix: JSON file to write a repaired copy to; for one input file.
+        overwrite: Replace a report or copy that exists; never an input.
+        examples: Examples printed of each finding.
+        workers: Threads; as many as cores by default.
+
+    Returns:
+        The exit code: 1 if there are errors in the files given, else 0.
+
+    Raises:
+        UserError: The check could not run.
+    """
+    if fix and len(paths) != 1:
+        raise UserError(f"--fix repairs one file at a time, found {len(paths)}")
+    for option, target in (("--report", report), ("--fix", fix)):
+        _check_target(option, target, paths, overwrite)
+    result = verify(
+        paths,
+        skeletons.load(skeleton),
+        image_dirs=image_dirs,
+        decode=not quick,
+        group_by=group_by,
+        workers=workers,
+    )
+    print(summary(result, examples))
+    if report:
+        # plots and drawing are not paid for without a report
+        from equistera.dataset.verify.report import report_page
+
+        with atomic_write(report) as file:
+            file.write(report_page(result))
+        print(f"report: {report}")
+    if fix:
+        _fix(result, fix)
+    return int(result.failed)
+
+
+def _check_target(option: str, target: Path | None, inputs: Sequence[str | Path], overwrite: bool) -> None:
+    if target is None:
+        return
+    if target.resolve() in {Path(path).resolve() for path in inputs}:
+        raise UserError(f"{option} {target} is an input, and those are never changed", hint="Choose another name.")
+    if target.is_dir():
+        raise UserError(f"{option} {target} is a folder, expected a file name")
+    if target.exists() and not overwrite:
+        raise UserError(f"{target} exists already", hint="Add --overwrite to replace it, or choose another name.")
+
+
+def _fix(result: Verification, target: Path) -> None:
+    file, states = result.files[0], result.states[0]
+    content, changes = repair(file, states)
+    left = findings_after(file, content, states)
+    if changes:
+        write_json(target, content)
+    print(changes_told(changes, left, str(target)))
+    if changes and target.resolve().parent != file.path.resolve().parent:
+        print(f"its pictures are still in {file.image_dir}: use --img-dir", file=sys.stderr)

@@ -1,0 +1,111 @@
+"""The same picture, or nearly, twice: inside a file, and between files, where it makes the score too good."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from equistera.dataset.phash import near_duplicates, near_pairs
+from equistera.dataset.split import picture_groups
+from equistera.dataset.verify.annotation_file import AnnotationFile
+from equistera.dataset.verify.findings import Item
+from equistera.dataset.verify.pictures import PictureState
+
+#: Names shown of a group.
+_SHOWN = 4
+
+
+def contents(states: Sequence[PictureState]) -> dict[Path, str]:
+    """What tells the content of picture files apart: the size, and a hash where several have the same size.
+
+    Only such files are read, so that thousands of large photos take no time.
+    """
+    by_size: dict[int, set[Path]] = defaultdict(set)
+    for state in states:
+        if state.path is not None and state.file_size:
+            by_size[state.file_size].add(state.path.resolve())
+    result = {}
+    for size, paths in by_size.items():
+        for path in paths:
+            result[path] = f"{size}:{_digest(path) if len(paths) > 1 else ''}"
+    return result
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def content_of(state: PictureState, known: Mapping[Path, str]) -> str | None:
+    """The entry of :func:`contents` for a picture, None for one that cannot be read."""
+    return known.get(state.path.resolve()) if state.path is not None and state.file_size else None
+
+
+def check_duplicates(file: AnnotationFile, states: Sequence[PictureState], known: Mapping[Path, str]) -> Iterator[Item]:
+    """Copies inside one file.
+
+    Args:
+        file: The file.
+        states: Of its pictures.
+        known: From :func:`contents`.
+    """
+    names = [entry["file_name"] for entry in file.pictures]
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, state in enumerate(states):
+        content = content_of(state, known)
+        # one name under several ids is reported as such
+        if content is not None and names[place] not in {names[other] for other in places[content]}:
+            places[content].append(place)
+    for group in places.values():
+        for copy in group[1:]:
+            yield Item("content-twice", f"{names[copy]} is {names[group[0]]} again", picture=copy)
+    hashed = [group[0] for group in places.values() if states[group[0]].hash is not None]
+    for group in near_duplicates([states[place].hash for place in hashed]) if hashed else ():
+        shown = ", ".join(names[hashed[i]] for i in group[:_SHOWN])
+        text = f"{len(group)} pictures: {shown}{' ...' if len(group) > _SHOWN else ''}"
+        yield Item("near-duplicates", text, picture=hashed[group[0]], badness=len(group))
+
+
+def check_leaks(
+    first: tuple[AnnotationFile, Sequence[PictureState]],
+    second: tuple[AnnotationFile, Sequence[PictureState]],
+    known: Mapping[Path, str],
+    group_by: str,
+) -> Iterator[Item]:
+    """What two files have in common although they should not.
+
+    Args:
+        first: A file and the states of its pictures.
+        second: Another one.
+        known: From :func:`contents`, of the pictures of both.
+        group_by: See :func:`equistera.dataset.split.picture_groups`.
+
+    Raises:
+        UserError: ``group_by`` does not fit the file names.
+    """
+    names = [[entry["file_name"] for entry in file.pictures] for file, _ in (first, second)]
+    there: dict[str, int] = {}
+    for place, state in enumerate(second[1]):
+        if (content := content_of(state, known)) is not None:
+            there.setdefault(content, place)
+    same = set()
+    for place, state in enumerate(first[1]):
+        other = there.get(content_of(state, known))
+        if other is not None:
+            same.add((place, other))
+            yield Item("leak-picture", f"{names[0][place]} = {names[1][other]}", picture=place)
+    hashed = [[place for place, state in enumerate(states) if state.hash is not None] for _, states in (first, second)]
+    hashes = [[states[i].hash for i in places] for (_, states), places in zip((first, second), hashed, strict=True)]
+    copied = {place for place, _ in same}
+    for i, j in near_pairs(*hashes) if all(hashed) else ():
+        pair = hashed[0][i], hashed[1][j]
+        if pair[0] not in copied:
+            yield Item("leak-near-duplicate", f"{names[0][pair[0]]} ~ {names[1][pair[1]]}", picture=pair[0])
+    if group_by != "none":
+        groups = [set(picture_groups(dict(enumerate(own)), group_by).values()) for own in names]
+        yield from (Item("leak-group", f"group {group}") for group in sorted(groups[0] & groups[1]))

@@ -1,0 +1,287 @@
+"""A repaired copy of an annotation file: only repairs that lose nothing and guess nothing, each of them told."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from equistera.dataset.coco import category_of
+from equistera.dataset.verify.annotation_file import AnnotationFile, is_id, keypoint_names, number
+from equistera.dataset.verify.labels import (
+    EDGE,
+    area_problem,
+    box_overhang,
+    copies_of,
+    outside_box,
+    outside_picture,
+    usable_boxes,
+)
+from equistera.dataset.verify.pictures import PictureState, is_unturned, points_fit_turned
+from equistera.dataset.verify.structure import is_whole
+
+#: Share of a box's longer side by which one that is made from points is padded on each side.
+PADDING = 0.1
+#: Of an animal's labelled points this share may be outside the picture for them to count as slips.
+MAX_OUTSIDE = 1 / 3
+
+
+def repair(file: AnnotationFile, states: Sequence[PictureState]) -> tuple[dict, list[str]]:
+    """Repairs what is safe to repair.
+
+    Args:
+        file: The file; it is not changed.
+        states: Of its pictures, in the order of ``file.pictures``.
+
+    Returns:
+        The repaired COCO content, and what was changed, one sentence each.
+    """
+    content = copy.deepcopy(file.content)
+    sizes = {entry["file_name"]: state.header for entry, state in zip(file.pictures, states, strict=True)}
+    changes: list[str] = []
+    for step in _STEPS:
+        # every step sees the file as the steps before have left it
+        now = AnnotationFile(file.path, file.image_dir, content, file.skeleton)
+        changes += step(now, sizes)
+    if emptied := _empty_nonfinite(content):
+        changes.append(f"emptied {emptied} other NaN or infinite numbers, which JSON does not have")
+    return content, changes
+
+
+def _told(count: int, sentence: str) -> list[str]:
+    """``["set 3 points ..."]`` for ``"set {} points ..."``, nothing for 0."""
+    return [sentence.format(count)] if count else []
+
+
+def _same_pictures(file: AnnotationFile, sizes: dict) -> list[str]:
+    kept: list[object] = []
+    seen: dict[object, list[dict]] = {}
+    for entry in file.content["images"]:
+        own = entry.get("id") if isinstance(entry, dict) else None
+        if is_id(own) and entry in seen.setdefault(own, []):
+            continue
+        if is_id(own):
+            seen[own].append(entry)
+        kept.append(entry)
+    dropped = len(file.content["images"]) - len(kept)
+    file.content["images"][:] = kept
+    return _told(dropped, "left out {} repeated entries of a picture")
+
+
+def _sizes(file: AnnotationFile, sizes: dict) -> list[str]:
+    filled = turned = 0
+    for place, entry in enumerate(file.pictures):
+        header = sizes.get(entry["file_name"])
+        if header is None:
+            continue
+        if np.isnan(file.picture_sizes[place]).any():
+            filled += 1
+        elif is_unturned(file, place, header) and points_fit_turned(file, place, header):
+            turned += 1
+        else:
+            continue
+        entry["width"], entry["height"] = header.size
+    return [
+        *_told(filled, "filled in the size of {} pictures"),
+        *_told(turned, "exchanged width and height of {} pictures turned by EXIF"),
+    ]
+
+
+def _orphans(file: AnnotationFile, sizes: dict) -> list[str]:
+    orphans = [entry for n, entry in enumerate(file.annotations) if file.picture_of(n) is None]
+    if len(orphans) == len(file.annotations):
+        return []
+    gone = {id(entry) for entry in orphans}
+    file.content["annotations"][:] = [entry for entry in file.content["annotations"] if id(entry) not in gone]
+    return _told(len(orphans), "left out {} annotations that belong to no picture")
+
+
+def _categories(file: AnnotationFile, sizes: dict) -> list[str]:
+    if len(file.columns) != 1 or len(file.named_categories) != 1:
+        return []
+    (only,) = file.columns
+    wrong = [
+        entry
+        for entry in file.annotations
+        if not is_id(entry.get("category_id")) or entry["category_id"] not in file.named_categories
+    ]
+    for entry in wrong:
+        entry["category_id"] = only
+    return _told(len(wrong), f"put {{}} annotations into category {only!r}, the only one with keypoints")
+
+
+def _points(file: AnnotationFile, sizes: dict) -> list[str]:
+    """Points that are no places: NaN, (0, 0), outside the picture."""
+    origin = file.labelled & (file.keypoints[..., :2] == 0).all(axis=2)
+    outside = outside_picture(file)
+    counts = np.maximum(file.labelled.sum(axis=1, keepdims=True), 1)
+    outside &= outside.sum(axis=1, keepdims=True) <= MAX_OUTSIDE * counts
+    outside[[not _size_is_right(file, n, sizes) for n in range(len(file.annotations))]] = False
+    nonfinite = 0
+    for n, entry in enumerate(file.annotations):
+        columns = _columns(file, entry)
+        if columns is None:
+            continue
+        for k, column in enumerate(columns.tolist()):
+            place = slice(3 * column, 3 * column + 3)
+            is_number = np.isfinite(file.keypoints[n, k]).all()
+            empty = not is_number and not any(
+                isinstance(value, (str, list, dict)) for value in entry["keypoints"][place]
+            )
+            nonfinite += empty
+            if empty or origin[n, k] or outside[n, k]:
+                entry["keypoints"][place] = [0, 0, 0]
+    return [
+        *_told(nonfinite, "set {} points without coordinates to not labelled"),
+        *_told(int(origin.sum()), "set {} points at (0, 0) to not labelled"),
+        *_told(int(outside.sum()), "set {} points outside their picture to not labelled"),
+    ]
+
+
+def _size_is_right(file: AnnotationFile, n: int, sizes: dict) -> bool:
+    """False where the picture on disk has another size than the file says: outside the one may be inside the other."""
+    place = file.picture_of(n)
+    header = None if place is None else sizes.get(file.pictures[place]["file_name"])
+    return header is None or tuple(file.picture_sizes[place]) == header.size
+
+
+def _columns(file: AnnotationFile, entry: dict) -> np.ndarray | None:
+    """Where an annotation keeps the skeleton's points, None if its values cannot be told apart."""
+    columns = file.columns.get(entry["category_id"]) if is_id(entry.get("category_id")) else None
+    values = entry.get("keypoints")
+    return columns if columns is not None and isinstance(values, list) and len(values) == 3 * len(columns) else None
+
+
+def _order(file: AnnotationFile, sizes: dict) -> list[str]:
+    moved = {own for own, columns in file.columns.items() if (columns != np.arange(len(columns))).any()}
+    # values that cannot be told apart would then stand under names that are not theirs
+    blocked = {
+        entry.get("category_id")
+        for entry in file.annotations
+        if is_id(entry.get("category_id")) and entry.get("keypoints") is not None and _columns(file, entry) is None
+    }
+    moved -= blocked
+    for entry in file.annotations:
+        columns = _columns(file, entry)
+        if columns is not None and entry["category_id"] in moved:
+            values = entry["keypoints"]
+            entry["keypoints"] = [value for c in columns.tolist() for value in values[3 * c : 3 * c + 3]]
+    ordered = category_of(file.skeleton)
+    for category in file.content["categories"]:
+        if keypoint_names(category) and is_id(category.get("id")) and category["id"] in moved:
+            category.update(keypoints=ordered["keypoints"], skeleton=ordered["skeleton"])
+    return _told(len(moved), "brought the keypoints of {} categories into the skeleton's order")
+
+
+def _boxes(file: AnnotationFile, sizes: dict) -> list[str]:
+    usable, overhang = usable_boxes(file), box_overhang(file)
+    beyond = outside_box(file) & ~outside_picture(file)
+    made = clipped = widened = 0
+    for n, entry in enumerate(file.annotations):
+        points = file.labelled_points[n][file.labelled[n]]
+        size = file.annotation_picture_sizes[n]
+        if not usable[n]:
+            box = _box_around(points, size)
+            if box is None:
+                continue
+            made += 1
+        else:
+            x, y, width, height = file.boxes[n]
+            low, high = np.array([x, y]), np.array([x + width, y + height])
+            if beyond[n].any():
+                wide = file.labelled_points[n][beyond[n]]
+                low, high = np.minimum(low, wide.min(axis=0)), np.maximum(high, wide.max(axis=0))
+                widened += 1
+            elif overhang[n] <= EDGE:
+                continue
+            if overhang[n] > EDGE:
+                low, high = np.maximum(low, 0), np.minimum(high, size)
+                clipped += 1
+            box = [*low.tolist(), *(high - low).tolist()]
+        was = number(entry.get("area"))
+        of_old_box = file.boxes[n, 2] * file.boxes[n, 3]
+        entry["bbox"] = [round(value, 2) for value in box]
+        if not np.isfinite(of_old_box) or abs(was - of_old_box) <= 0.01 * of_old_box:
+            entry["area"] = round(box[2] * box[3], 2)
+    return [
+        *_told(made, "made {} boxes from the labelled points"),
+        *_told(clipped, "clipped {} boxes to their picture"),
+        *_told(widened, "widened {} boxes to their points"),
+    ]
+
+
+def _box_around(points: np.ndarray, size: np.ndarray) -> list[float] | None:
+    """A padded box, clipped to the picture where its size is known; None if the points span no area."""
+    if len(points) < 2 or not (np.ptp(points, axis=0) > 0).all():
+        return None
+    room = PADDING * np.ptp(points, axis=0).max()
+    low, high = points.min(axis=0) - room, points.max(axis=0) + room
+    if np.isfinite(size).all():
+        low, high = np.maximum(low, 0), np.minimum(high, size)
+    return [*low.tolist(), *(high - low).tolist()] if (high > low).all() else None
+
+
+def _areas(file: AnnotationFile, sizes: dict) -> list[str]:
+    usable, count = usable_boxes(file), 0
+    for n, entry in enumerate(file.annotations):
+        if usable[n] and area_problem(entry.get("area"), file.boxes[n]):
+            entry["area"] = round(float(file.boxes[n, 2] * file.boxes[n, 3]), 2)
+            count += 1
+    return _told(count, "set {} areas to that of the box")
+
+
+def _counts(file: AnnotationFile, sizes: dict) -> list[str]:
+    count = 0
+    labelled, readable = file.labelled.sum(axis=1), np.isfinite(file.keypoints).all(axis=(1, 2))
+    for n, entry in enumerate(file.annotations):
+        if readable[n] and number(entry.get("num_keypoints")) != labelled[n]:
+            entry["num_keypoints"] = int(labelled[n])
+            count += 1
+    return _told(count, "counted the labelled points of {} annotations anew")
+
+
+def _copies(file: AnnotationFile, sizes: dict) -> list[str]:
+    gone = {id(file.annotations[n]) for _, n in copies_of(file)}
+    file.content["annotations"][:] = [entry for entry in file.content["annotations"] if id(entry) not in gone]
+    return _told(len(gone), "left out {} annotations that repeat another one")
+
+
+def _ids(file: AnnotationFile, sizes: dict) -> list[str]:
+    ids = [entry.get("id") for entry in file.annotations]
+    if all(is_whole(own) and own != 0 for own in ids) and len(set(ids)) == len(ids):
+        return []
+    for n, entry in enumerate(file.annotations, 1):
+        entry["id"] = n
+    return _told(len(ids), "numbered all {} annotations anew")
+
+
+_Step = Callable[[AnnotationFile, dict], list[str]]
+#: In an order in which each relies on what those before have put right.
+_STEPS: tuple[_Step, ...] = (
+    _same_pictures,
+    _sizes,
+    _orphans,
+    _categories,
+    _points,
+    _order,
+    _boxes,
+    _areas,
+    _counts,
+    _copies,
+    _ids,
+)
+
+
+def _empty_nonfinite(value: object) -> int:
+    """Replaces NaN and infinities by null, in place; returns how many."""
+    places = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    count = 0
+    for key, inner in list(places):
+        if isinstance(inner, float) and not math.isfinite(inner):
+            value[key] = None
+            count += 1
+        else:
+            count += _empty_nonfinite(inner)
+    return count
