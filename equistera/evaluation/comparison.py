@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
 from equistera.errors import UserError
 from equistera.evaluation.bootstrap import SAMPLES, interval, paired_p_value
+from equistera.evaluation.calibration import Calibration
 from equistera.evaluation.metrics import Options, Scored
 from equistera.evaluation.picture_scores import METRICS, PCK
 from equistera.skeleton import Skeleton
@@ -18,17 +20,47 @@ TESTED = ("AP", PCK, "median_px")
 SMALLER_IS_BETTER = frozenset({"median_px"})
 
 
-def compare(gt_coco: dict, results: Mapping[str, list[dict]], skeleton: Skeleton, **options) -> dict:
-    """Scores several models and tests every pair of them.
-
-    All models are scored on the same bootstrap draws, so that what makes a picture hard for every model cancels in
-    their differences. The p-values are not corrected for the number of pairs.
+def score_models(
+    gt_coco: dict,
+    results: Mapping[str, list[dict]],
+    skeleton: Skeleton,
+    calibrations: Mapping[str, Calibration] | None = None,
+    **options,
+) -> dict[str, Scored]:
+    """Scores one or several models on the same pictures and the same bootstrap draws.
 
     Args:
         gt_coco: Content of a COCO keypoint file.
         results: COCO keypoint results by the model's name.
         skeleton: The K keypoints.
-        **options: Fields of :class:`~.metrics.Options`; 1000 draws unless given.
+        calibrations: By the model's name, for those that have one.
+        **options: Fields of :class:`~.metrics.Options` that hold for all models; 1000 draws unless given.
+
+    Returns:
+        By name of the model.
+
+    Raises:
+        UserError: Annotations cannot be scored, or a model's predictions (the message names it).
+    """
+    settings = Options(**{"draws": SAMPLES, **options})
+    scored = {}
+    for name, predictions in results.items():
+        try:
+            own = replace(settings, calibration=(calibrations or {}).get(name, settings.calibration))
+            scored[name] = Scored.of(gt_coco, predictions, skeleton, own)
+        except UserError as error:
+            raise UserError(f"model {name}: {error.summary}", error.problems, error.hint) from error
+    return scored
+
+
+def compare(models: Mapping[str, Scored]) -> dict:
+    """Puts models side by side and tests every pair of them.
+
+    What makes a picture hard for every model cancels in their differences, for they are scored on the same draws. The
+    p-values are not corrected for the number of pairs.
+
+    Args:
+        models: What :func:`score_models` returned, by name.
 
     Returns:
         JSON-ready: ``models``, by name what :func:`~.metrics.evaluate` returns; ``pairs``, a list of
@@ -36,40 +68,41 @@ def compare(gt_coco: dict, results: Mapping[str, list[dict]], skeleton: Skeleton
         when its 95 % interval does not hold 0.
 
     Raises:
-        UserError: Fewer than two models, no draws, or a model's predictions cannot be scored (the message names it).
+        UserError: Fewer than two models, or no draws.
     """
-    if len(results) < 2:
-        raise UserError(f"a comparison needs at least two models, found {len(results)}")
-    settings = Options(**{"draws": SAMPLES, **options})
-    if settings.draws < 1:
+    if len(models) < 2:
+        raise UserError(f"a comparison needs at least two models, found {len(models)}")
+    if not all(model.resampled for model in models.values()):
         raise UserError("a comparison needs bootstrap draws")
-    scored = {}
-    for name, predictions in results.items():
-        try:
-            scored[name] = Scored.of(gt_coco, predictions, skeleton, settings)
-        except UserError as error:
-            raise UserError(f"model {name}: {error.summary}", error.problems, error.hint) from error
     pairs = [
-        _test(a, b, metric, scored[a], scored[b])
-        for a, b in itertools.combinations(scored, 2)
+        _test(a, b, metric, models[a], models[b])
+        for a, b in itertools.combinations(models, 2)
         for metric in TESTED
-        if scored[a].metrics[metric] is not None and scored[b].metrics[metric] is not None
+        if models[a].metrics[metric] is not None and models[b].metrics[metric] is not None
     ]
-    return {"models": {name: model.metrics for name, model in scored.items()}, "pairs": pairs}
+    return {"models": {name: model.metrics for name, model in models.items()}, "pairs": pairs}
+
+
+def winner(pair: dict) -> str | None:
+    """The clearly better model of a pair, or None."""
+    if not pair["clear"]:
+        return None
+    return pair["a"] if (pair["difference"] > 0) != (pair["metric"] in SMALLER_IS_BETTER) else pair["b"]
 
 
 def in_words(pair: dict) -> str:
-    """One pair's result as a sentence."""
+    """One pair's result as a sentence, the difference seen from the model named first."""
     a, b, metric = pair["a"], pair["b"], pair["metric"]
-    low, high = pair["interval"]
+    difference, (low, high) = pair["difference"], pair["interval"]
+    if winner(pair) == b:
+        a, b, difference, low, high = b, a, -difference, -high, -low
     figures = (
-        f"{metric} differs by {number(pair['difference'], metric)} (95 % interval {number(low, metric)} to "
-        f"{number(high, metric)}, p = {pair['p']:.3f})"
+        f"{metric} {number(difference, metric)} (95% interval {number(low, metric)} to {number(high, metric)}, "
+        f"p = {pair['p']:.3f})"
     )
-    if not pair["clear"]:
-        return f"{a} and {b}: no clear difference; {figures}."
-    better = a if (pair["difference"] > 0) != (metric in SMALLER_IS_BETTER) else b
-    return f"{better} is better than {b if better == a else a}: {figures}."
+    if pair["clear"]:
+        return f"{a} is better than {b}: {figures}."
+    return f"{a} against {b}: no clear difference, {figures}."
 
 
 def number(value: float | None, metric: str, signed: bool = True) -> str:
@@ -86,13 +119,14 @@ def with_interval(metrics: dict, metric: str) -> str:
     bounds = metrics.get("intervals", {}).get(metric)
     if bounds is None:
         return value
-    return f"{value} ({' to '.join(number(bound, metric, signed=False) for bound in bounds)})"
+    low, high = (number(bound, metric, signed=False).removesuffix(" px") for bound in bounds)
+    return f"{value} ({low} to {high})"
 
 
 def side_by_side(models: Mapping[str, dict]) -> tuple[list[str], list[list[str]]]:
-    """The table of several models: headers, and one row a model with its intervals."""
-    headers = ["model", *METRICS]
-    return headers, [[name, *(with_interval(model, metric) for metric in METRICS)] for name, model in models.items()]
+    """The table of several models: headers, and one row a metric with its interval in every model."""
+    rows = [[metric, *(with_interval(model, metric) for model in models.values())] for metric in METRICS]
+    return ["metric", *models], rows
 
 
 def _test(a: str, b: str, metric: str, first: Scored, second: Scored) -> dict:

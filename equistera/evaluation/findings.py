@@ -161,7 +161,7 @@ def _fixed_confidence(table: dict[str, dict]) -> list[str]:
         return []
     return [
         f"{name} always has confidence {scored[name]['mean']:.2f}, whatever the picture, while that of other "
-        f"keypoints varies: do not trust it (right in {table[name][PCK]:.0%})."
+        f"keypoints varies: its confidence says nothing (the point is right in {table[name][PCK]:.0%})."
         for name in fixed
         if table[name][PCK] is not None
     ]

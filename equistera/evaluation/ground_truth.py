@@ -176,6 +176,9 @@ def _is_id(value: object) -> bool:
 
 def _repeated(what: str, values: Iterable) -> list[str]:
     seen, problems = set(), []
+    values = list(values)
+    if len({isinstance(value, str) for value in values if _is_id(value)}) > 1:
+        problems.append(f"{what} is a number in some places and a text in others")
     for value in values:
         if not _is_id(value):
             problems.append(f"{what} must be a whole number, found {value!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ class EvaluationSet:
         area: float64 [N] square pixels.
         predictions: float64 [N, K, 2].
         scores: float64 [N, K] confidences.
-        all_image_ids: Every picture of the file, animals or not.
+        file_names: Every picture of the file, with or without animals: its file name by id.
         extra: Predictions that belong to no annotated animal.
     """
 
@@ -42,7 +43,7 @@ class EvaluationSet:
     area: np.ndarray
     predictions: np.ndarray
     scores: np.ndarray
-    all_image_ids: tuple
+    file_names: Mapping[Hashable, str]
     extra: int
 
     def __len__(self) -> int:
@@ -117,7 +118,7 @@ def pair(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> EvaluationSe
         area=area,
         predictions=matched[..., :2],
         scores=matched[..., 2],
-        all_image_ids=tuple(image["id"] for image in ground_truth["images"]),
+        file_names={image["id"]: str(image.get("file_name", image["id"])) for image in ground_truth["images"]},
         extra=len(results) - int(found.sum()),
     )
 

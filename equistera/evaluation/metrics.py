@@ -8,7 +8,7 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,12 +73,14 @@ class Scored:
         animals: Annotations and predictions side by side.
         size: float64 [N] pixels, what PCK is measured in.
         resampled: Metrics of every bootstrap draw, float64 [B] by name; empty without draws.
+        guess: The constant guess on the same pictures, where a mean pose was given.
     """
 
     metrics: dict
     animals: EvaluationSet
     size: np.ndarray
     resampled: dict[str, np.ndarray]
+    guess: Scored | None = None
 
     @classmethod
     def of(cls, gt_coco: dict, results: list[dict], skeleton: Skeleton, options: Options) -> Scored:
@@ -91,7 +93,7 @@ class Scored:
             **summary_of(cocoeval),
             **keypoint_metrics.overall(animals, size, table),
             "skeleton": skeleton.name,
-            "pictures": len(animals.all_image_ids),
+            "pictures": len(animals.file_names),
             "animals": len(animals),
             "missed_animals": int(animals.missed.sum()),
             "extra_predictions": animals.extra,
@@ -107,10 +109,13 @@ class Scored:
             resampled = scores.resampled(weights)
             metrics["intervals"] = _intervals(resampled, scores.resampled_pck(weights), skeleton)
             metrics["bootstrap"] = _how(options, bootstrap.unit_count(ids, options.groups))
+        guess = None
         if options.mean_pose is not None:
-            metrics["constant_guess"] = _beside_constant_guess(metrics, resampled, gt_coco, skeleton, options)
+            guessed = constant_results(gt_coco, options.mean_pose, skeleton)
+            guess = cls.of(gt_coco, guessed, skeleton, replace(options, mean_pose=None, calibration=None))
+            metrics["constant_guess"] = _beside(metrics, resampled, guess)
         metrics["weak_spots"] = weak_spots(metrics)
-        return cls(metrics, animals, size, resampled)
+        return cls(metrics, animals, size, resampled, guess)
 
 
 def _intervals(resampled: dict[str, np.ndarray], pck: np.ndarray, skeleton: Skeleton) -> dict:
@@ -130,14 +135,9 @@ def _how(options: Options, units: int) -> dict:
     return how
 
 
-def _beside_constant_guess(
-    metrics: dict, resampled: dict[str, np.ndarray], gt_coco: dict, skeleton: Skeleton, options: Options
-) -> dict:
-    results = constant_results(gt_coco, options.mean_pose, skeleton)
-    alike = Options(body_length=options.body_length, draws=options.draws, groups=options.groups, seed=options.seed)
-    guess = Scored.of(gt_coco, results, skeleton, alike)
+def _beside(metrics: dict, resampled: dict[str, np.ndarray], guess: Scored) -> dict:
     difference = None
-    if options.draws:
+    if resampled:
         difference = bootstrap.interval(resampled[picture_scores.PCK] - guess.resampled[picture_scores.PCK])
     return {
         **{name: guess.metrics[name] for name in picture_scores.METRICS},

@@ -153,7 +153,7 @@ def picture_scores(animals: EvaluationSet, size: np.ndarray, evaluation) -> Pict
 
 def picture_order(animals: EvaluationSet) -> list:
     """Ids of all pictures, ascending: the order of weights, and COCO's own (it breaks ties between scores)."""
-    return sorted(animals.all_image_ids)
+    return sorted(animals.file_names)
 
 
 def weighted_median(ascending: np.ndarray, weights: np.ndarray) -> np.ndarray:

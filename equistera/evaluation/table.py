@@ -10,7 +10,7 @@ COLUMNS = (
     ("PCK@.1", "PCK@0.1", ".3f"),
     ("PCK@.2", "PCK@0.2", ".3f"),
     ("median px", "median_px", ".1f"),
-    ("90 % px", "p90_px", ".1f"),
+    ("90% px", "p90_px", ".1f"),
     ("error/size", "normalised_error", ".3f"),
     ("OKS", "OKS", ".3f"),
     ("swapped", "swap_rate", ".1%"),

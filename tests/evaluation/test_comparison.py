@@ -5,13 +5,13 @@ import json
 import pytest
 
 from equistera.errors import UserError
-from equistera.evaluation import compare, evaluate, format_comparison, format_table
+from equistera.evaluation import compare, evaluate, format_comparison, format_table, score_models
 
 
 def test_a_better_model_is_called_better(make, animal):
     truth = make.truth(40)
     models = {"sharp": make.noisy(truth, 4, seed=1), "blurred": make.noisy(truth, 15, seed=2)}
-    comparison = compare(truth, models, animal, draws=300)
+    comparison = compare(score_models(truth, models, animal, draws=300))
     assert [pair["metric"] for pair in comparison["pairs"]] == ["AP", "PCK@0.1", "median_px"]
     for pair in comparison["pairs"]:
         low, high = pair["interval"]
@@ -25,8 +25,8 @@ def test_a_better_model_is_called_better(make, animal):
 def test_the_order_of_the_models_only_turns_the_sign(make, animal):
     truth = make.truth(15)
     a, b = make.noisy(truth, 8, seed=1), make.noisy(truth, 9, seed=2)
-    forth = compare(truth, {"a": a, "b": b}, animal, draws=100)["pairs"][0]
-    back = compare(truth, {"b": b, "a": a}, animal, draws=100)["pairs"][0]
+    forth = compare(score_models(truth, {"a": a, "b": b}, animal, draws=100))["pairs"][0]
+    back = compare(score_models(truth, {"b": b, "a": a}, animal, draws=100))["pairs"][0]
     assert forth["difference"] == pytest.approx(-back["difference"])
     assert forth["p"] == back["p"]
 
@@ -34,7 +34,7 @@ def test_the_order_of_the_models_only_turns_the_sign(make, animal):
 def test_a_model_does_not_differ_from_itself(make, animal):
     truth = make.truth(15)
     same = make.noisy(truth, 8)
-    for pair in compare(truth, {"a": same, "b": same}, animal, draws=100)["pairs"]:
+    for pair in compare(score_models(truth, {"a": same, "b": same}, animal, draws=100))["pairs"]:
         assert (pair["difference"], pair["p"], pair["clear"]) == (0, 1, False)
 
 
@@ -43,7 +43,7 @@ def test_pairing_sees_what_separate_intervals_do_not(make, animal):
     truth = make.truth(25)
     better = make.noisy(truth, 8, seed=3)
     worse = make.noisy(truth, 8.8, seed=3)
-    comparison = compare(truth, {"better": better, "worse": worse}, animal, draws=400)
+    comparison = compare(score_models(truth, {"better": better, "worse": worse}, animal, draws=400))
     first, second = (comparison["models"][name]["intervals"]["median_px"] for name in ("better", "worse"))
     assert first[1] > second[0]
     assert next(pair for pair in comparison["pairs"] if pair["metric"] == "median_px")["clear"]
@@ -51,12 +51,18 @@ def test_pairing_sees_what_separate_intervals_do_not(make, animal):
 
 def test_one_model_is_no_comparison(make, animal):
     with pytest.raises(UserError, match="at least two models, found 1"):
-        compare(make.truth(2), {"a": [make.result(1)]}, animal)
+        compare(score_models(make.truth(2), {"a": [make.result(1)]}, animal))
+
+
+def test_comparing_needs_draws(make, animal):
+    models = {"a": [make.result(1)], "b": [make.result(2)]}
+    with pytest.raises(UserError, match="needs bootstrap draws"):
+        compare(score_models(make.truth(2), models, animal, draws=0))
 
 
 def test_the_model_that_cannot_be_scored_is_named(make, animal):
     with pytest.raises(UserError, match="model b: there are no predictions"):
-        compare(make.truth(2), {"a": [make.result(1)], "b": []}, animal)
+        compare(score_models(make.truth(2), {"a": [make.result(1)], "b": []}, animal))
 
 
 def test_metrics_are_json_and_complete(make, animal):
