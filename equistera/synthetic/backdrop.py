@@ -82,7 +82,7 @@ def sample_backdrop(rng: np.random.Generator, camera: Camera, behind: float) -> 
         haze=rng.uniform(0.05, 0.5),
         clouds=rng.uniform(0, 1),
         shift=rng.uniform(0, 512, 2),
-        tint=rng.uniform(0.85, 1.15, (2, 1)) * rng.uniform(0.95, 1.05, (2, 3)),
+        tint=rng.uniform(0.88, 1.12, (2, 1)) * rng.uniform(0.97, 1.03, (2, 3)),
     )
 
 
@@ -93,39 +93,58 @@ def paint(backdrop: Backdrop, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         float32 [H, W, 3], sRGB 0-255, and bool [H, W]: where ground is seen.
     """
     rays = camera.rays()
-    level = np.hypot(rays[..., 0], rays[..., 1])
-    elevation = rays[..., 2] / level
+    elevation = rays[..., 2] / np.sqrt(rays[..., 0] ** 2 + rays[..., 1] ** 2)
     ground = elevation < -1e-3
-    to_ground = np.where(ground, -camera.position[2] / np.minimum(rays[..., 2], -1e-3), np.inf).astype(np.float32)
-    picture = _sky(backdrop, rays, elevation)
-    horizon = picture[np.abs(elevation) < 0.02]
-    haze = horizon.mean(axis=0) if len(horizon) else np.array([190, 200, 210], np.float32)
+    picture = np.empty(rays.shape, np.float32)
+    haze = _horizon_color(backdrop)
+    # only rows that hold some of it are painted
+    rows = _rows_with(~ground)
+    picture[rows] = _sky(backdrop, rays[rows], elevation[rows])
     if backdrop.trees:
-        _plant_trees(picture, backdrop, camera, elevation, haze)
-    if ground.any():
-        picture[ground] = _ground(backdrop, camera, rays, to_ground, haze)[ground]
+        rows = _rows_with((elevation < 1.3 * backdrop.trees + 0.1) & (elevation > -0.03))
+        _plant_trees(picture[rows], backdrop, camera, elevation[rows], haze)
+    rows = _rows_with(ground)
+    to_ground = np.full(ground.shape, np.inf, np.float32)
+    to_ground[ground] = -np.float32(camera.position[2]) / rays[..., 2][ground]
+    painted = _ground(backdrop, camera, rays[rows], to_ground[rows], haze)
+    np.copyto(picture[rows], painted, where=ground[rows, :, None])
     if backdrop.wall:
         ground &= ~_build_wall(picture, backdrop, camera, rays, to_ground)
     return picture, ground
 
 
+def _rows_with(mask: np.ndarray) -> slice:
+    """The rows from the first to the last that hold a True."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+
+
 def _tile(texture: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Samples a tileable texture at [H, W] places given in cells."""
     size = texture.shape[0]
-    u, v = (np.mod(axis, size).astype(np.float32) for axis in (u, v))
+    if u.size == 0:
+        return np.empty(u.shape, np.float32)
+    u, v = (axis - np.floor(axis * np.float32(1 / size)) * np.float32(size) for axis in (u, v))
     return cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+
+
+def _horizon_color(backdrop: Backdrop) -> np.ndarray:
+    grey = np.float32(backdrop.clouds**2)
+    return np.array([204, 218, 230], np.float32) * (1 - grey) + np.array([214, 216, 218], np.float32) * grey
 
 
 def _sky(backdrop: Backdrop, rays: np.ndarray, elevation: np.ndarray) -> np.ndarray:
     height = np.clip(elevation / 0.7, 0, 1)[..., None]
-    grey = backdrop.clouds**2
-    zenith = np.array([88, 136, 200], np.float32) * (1 - grey) + np.array([168, 174, 182], np.float32) * grey
-    low = np.array([196, 214, 230], np.float32) * (1 - grey) + np.array([212, 214, 216], np.float32) * grey
+    grey = np.float32(backdrop.clouds**2)
+    zenith = np.array([84, 140, 206], np.float32) * (1 - grey) + np.array([172, 178, 186], np.float32) * grey
+    low = _horizon_color(backdrop)
     sky = low + (zenith - low) * np.sqrt(height)
-    reach = 60 / np.maximum(elevation, 0.03)
-    cover = _tile(noise.clouds(1.7), rays[..., 0] * reach + backdrop.shift[0], rays[..., 1] * reach + backdrop.shift[1])
-    share = np.clip((cover + 2.2 * backdrop.clouds - 1.3) * 0.7, 0, 0.9) * np.clip(elevation * 8, 0, 1)
-    white = np.float32(244) - 26 * np.clip(cover[..., None], -1, 2) * backdrop.clouds
+    reach = 60 / np.maximum(elevation, np.float32(0.03))
+    shift = backdrop.shift.astype(np.float32)
+    cover = _tile(noise.clouds(1.7), rays[..., 0] * reach + shift[0], rays[..., 1] * reach + shift[1])
+    cloudy = np.float32(backdrop.clouds)
+    share = np.clip((cover + 2.2 * cloudy - np.float32(1.3)) * np.float32(0.7), 0, 0.9) * np.clip(elevation * 8, 0, 1)
+    white = 246 - 26 * np.clip(cover[..., None], -1, 2) * cloudy
     return sky + (white - sky) * share[..., None]
 
 
@@ -139,12 +158,13 @@ def _plant_trees(
     picture: np.ndarray, backdrop: Backdrop, camera: Camera, elevation: np.ndarray, haze: np.ndarray
 ) -> None:
     around = np.broadcast_to(_columns(camera), elevation.shape)
-    leaves = _tile(noise.clouds(1.0, number=1), around * 420 + backdrop.shift[0], elevation * 420 + backdrop.shift[1])
-    crowns = _tile(noise.clouds(1.6, number=2), around * 60 + backdrop.shift[1], np.full_like(around, backdrop.shift[0]))
+    shift = backdrop.shift.astype(np.float32)
+    leaves = _tile(noise.clouds(1.0, number=1), around * 420 + shift[0], elevation * 420 + shift[1])
+    crowns = _tile(noise.clouds(1.6, number=2), around[:1] * 60 + shift[1], np.full_like(around[:1], shift[0]))
     # far woods first, nearer and darker ones over them
     for height, fade, dark in ((0.6, backdrop.haze, 1.0), (1.0, 0.5 * backdrop.haze, 0.75)):
         top = backdrop.trees * height * (0.75 + 0.35 * np.roll(crowns, int(300 * height), axis=1)) + 0.012 * leaves
-        inside = (elevation > -0.02) & (elevation < top)
+        inside = (elevation > -0.02) & (elevation < top.astype(np.float32))
         green = np.array([66, 84, 48], np.float32) * backdrop.tint[0].astype(np.float32) * dark
         color = green * (1 + 0.32 * leaves[inside])[:, None]
         picture[inside] = np.clip(color + (haze - color) * fade, 0, 255)
@@ -153,24 +173,28 @@ def _plant_trees(
 def _ground(
     backdrop: Backdrop, camera: Camera, rays: np.ndarray, distance: np.ndarray, haze: np.ndarray
 ) -> np.ndarray:
-    reach = np.minimum(distance, 400)
-    x, y = camera.position[0] + reach * rays[..., 0], camera.position[1] + reach * rays[..., 1]
+    reach = np.minimum(distance, np.float32(400))
+    x, y = (np.float32(camera.position[k]) + reach * rays[..., k] for k in (0, 1))
     dark, light, rough = GROUNDS[backdrop.ground]
-    pixel = reach / camera.focal
+    pixel = reach / np.float32(camera.focal)
+    shift = backdrop.shift.astype(np.float32)
     value = np.zeros(reach.shape, np.float32)
     for number, (cell, strength, exponent) in enumerate(
         ((0.12, 0.55, 1.5), (0.02, 0.5 * rough, 1.0), (0.006, 0.6 * rough, 0.7))
     ):
         # a detail smaller than a pixel fades to its mean
-        shown = np.clip(1.6 * cell / pixel - 0.15, 0, 1) * strength
-        value += shown * _tile(
-            noise.clouds(exponent, number=3 + number), x / cell + backdrop.shift[0], y / cell + backdrop.shift[1]
-        )
-    share = np.clip(0.5 + 0.28 * value, -0.15, 1.2)[..., None]
-    dark, light = np.array(dark, np.float32), np.array(light, np.float32)
-    color = (dark + (light - dark) * share) * backdrop.tint[0].astype(np.float32)
-    fade = (backdrop.haze * (1 - np.exp(-reach / 90)))[..., None]
-    return color + (haze - color) * fade
+        shown = np.clip(1.6 * cell / pixel - np.float32(0.15), 0, 1) * np.float32(strength)
+        texture = noise.clouds(exponent, number=3 + number)
+        value += shown * _tile(texture, x * (1 / cell) + shift[0], y * (1 / cell) + shift[1])
+    share = np.clip(0.5 + 0.28 * value, -0.15, 1.2)
+    fade = np.float32(backdrop.haze) * (1 - np.exp(reach * np.float32(-1 / 90)))
+    tint = backdrop.tint[0].astype(np.float32)
+    dark, light = np.array(dark, np.float32) * tint, np.array(light, np.float32) * tint
+    # dark + (light - dark) * share, mixed with the haze, channel by channel without temporaries of three channels
+    channels = [
+        (dark[k] + (light[k] - dark[k]) * share) * (1 - fade) + haze[k] * fade for k in range(3)
+    ]
+    return cv2.merge(channels)
 
 
 def _build_wall(
@@ -178,12 +202,12 @@ def _build_wall(
 ) -> np.ndarray:
     """Paints the wall over what is behind it and returns where it stands, bool [H, W]."""
     approach = rays @ backdrop.wall_normal.astype(np.float32)
-    distance = backdrop.wall_distance / np.maximum(approach, 1e-3)
-    z = camera.position[2] + distance * rays[..., 2]
+    distance = np.float32(backdrop.wall_distance) / np.maximum(approach, np.float32(1e-3))
+    z = np.float32(camera.position[2]) + distance * rays[..., 2]
     inside = (approach > 0.02) & (distance < to_ground) & (z < backdrop.wall_height)
     along_axis = np.array([-backdrop.wall_normal[1], backdrop.wall_normal[0], 0.0])
     along = distance * (rays @ along_axis.astype(np.float32)) + np.float32(backdrop.shift[0])
-    stain = _tile(noise.clouds(1.4, number=6), along * 60, z * 40 + backdrop.shift[1])[inside]
+    stain = _tile(noise.clouds(1.4, number=6), along * 60, z * 40)[inside]
     along, z, distance = along[inside], z[inside], distance[inside]
     if not inside.any():
         return inside

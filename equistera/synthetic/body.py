@@ -21,7 +21,7 @@ PART = {name: number for number, name in enumerate(PARTS)}
 #: Parts with a place on the horse's coat.
 SKIN = tuple(PART[name] for name in PARTS[:12])
 
-_TRUNK_SIDES, _HEAD_SIDES, _LEG_SIDES, _LEG_RINGS = 36, 24, 16, 48
+_TRUNK_SIDES, _HEAD_SIDES, _LEG_SIDES, _LEG_RINGS = 32, 22, 14, 42
 
 
 def unit_circle(sides: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +34,7 @@ def trunk_grid(rings: Rings) -> np.ndarray:
     """float64 [R, S, 3]: trunk and neck, the first point of every section on top."""
     across, up = unit_circle(_TRUNK_SIDES)
     power = np.where(up > 0, rings.ridge[:, None], 0.85)
-    across = np.sign(across) * np.abs(across) ** power
+    across = np.sign(across) * np.abs(across) ** power * _relief()
     # the widest place is not half-way up
     shift = 2 * rings.widest[:, None] - 1
     along_half = shift + up * np.where(up > 0, 1 - shift, 1 + shift)
@@ -43,6 +43,22 @@ def trunk_grid(rings: Rings) -> np.ndarray:
         + along_half[..., None] * rings.half[:, None]
         + (across * rings.width[:, None])[..., None] * rings.side[:, None]
     )
+
+
+@functools.cache
+def _relief() -> np.ndarray:
+    """float64 [R, S]: width at every point of the trunk relative to a plain section, by ``anatomy.RELIEF``."""
+    rings = kinematics.rest_rings(anatomy.BUILDS["warmblood"])
+    _, up = unit_circle(_TRUNK_SIDES)
+    points = rings.center[:, None] + up[:, None] * rings.half[:, None]
+    x, z = points[..., 0], points[..., 2]
+    relief = np.ones(x.shape)
+    for x0, z0, x1, z1, width, amount in anatomy.RELIEF:
+        dx, dz = x1 - x0, z1 - z0
+        along = np.clip(((x - x0) * dx + (z - z0) * dz) / (dx * dx + dz * dz), 0, 1)
+        square = (x - x0 - along * dx) ** 2 + (z - z0 - along * dz) ** 2
+        relief += amount * np.exp(-square / (2 * width * width))
+    return relief
 
 
 def _head_grid(build: Build, frames: Frames) -> np.ndarray:
@@ -221,7 +237,7 @@ def build_body(build: Build, pose: Pose, frames: Frames) -> Body:
         else:
             points[f"{side}_hip"], points[f"{side}_hock"] = joints[1], joints[3]
         points[f"{leg}_fetlock"] = joints[4]
-        points[f"{leg}_hoof"] = hoof[1:3].mean(axis=(0, 1))
+        points[f"{leg}_hoof"] = hoof[2:4].mean(axis=(0, 1))
     return Body(mesh, points, trunk)
 
 

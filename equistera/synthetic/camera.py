@@ -47,10 +47,9 @@ class Camera:
 
     def rays(self) -> np.ndarray:
         """float32 [H, W, 3]: direction in the world through every pixel, with length 1 along the optical axis."""
-        x = (np.arange(self.width) - self.center[0]) / self.focal
-        y = (np.arange(self.height) - self.center[1]) / self.focal
-        rays = x[None, :, None] * self.axes[0] + y[:, None, None] * self.axes[1] + self.axes[2]
-        return rays.astype(np.float32)
+        x = ((np.arange(self.width) - self.center[0]) / self.focal)[:, None] * self.axes[0]
+        y = ((np.arange(self.height) - self.center[1]) / self.focal)[:, None] * self.axes[1] + self.axes[2]
+        return x.astype(np.float32)[None] + y.astype(np.float32)[:, None]
 
     def scaled(self, factor: float) -> Camera:
         """The same view on a picture ``factor`` times as large."""

@@ -14,8 +14,8 @@ from equistera.synthetic.body import PART
 COLORS = {
     "bay": ((88, 48, 26), (142, 84, 46), (22, 18, 16), 1.0),
     "dark bay": ((46, 29, 20), (76, 46, 28), (18, 15, 14), 1.0),
-    "chestnut": ((112, 58, 28), (168, 94, 48), None, 0.0),
-    "flaxen chestnut": ((120, 64, 32), (164, 96, 50), (205, 180, 135), 0.0),
+    "chestnut": ((104, 58, 34), (156, 94, 56), None, 0.0),
+    "flaxen chestnut": ((112, 66, 40), (156, 98, 60), (205, 180, 135), 0.0),
     "black": ((24, 22, 23), (44, 39, 38), (16, 15, 16), 0.0),
     "grey": ((150, 148, 146), (226, 224, 220), (190, 188, 184), 0.0),
     "dapple grey": ((105, 106, 110), (160, 160, 163), (150, 150, 152), 0.35),
@@ -101,7 +101,7 @@ def paint(coat: Coat, part: np.ndarray, rest: np.ndarray, uv: np.ndarray) -> np.
     hair = np.isnan(rest[:, 0])
     skin = np.flatnonzero(~hair)
     place, own = rest[skin], part[skin]
-    x, y, z = place.T
+    z = place[:, 2]
     tint = color[skin]
     # lighter belly and inside of the legs, darker back: what countershading does to most coats
     tint *= (1 + 0.10 * np.clip((0.75 - z) / 0.3, -1, 1))[:, None]
@@ -132,8 +132,11 @@ def paint(coat: Coat, part: np.ndarray, rest: np.ndarray, uv: np.ndarray) -> np.
         tint = np.where((hooves & (own == PART[f"{leg}_hoof"]))[:, None], horn * (0.85 + 0.1 * coarse[:, None]), tint)
     tint = np.where((own == PART["eyes"])[:, None], np.array([14.0, 10, 9]), tint)
     color[skin] = tint
-    strand = noise.at(volume, np.stack([uv[:, 0] * 3 + part, uv[:, 1] * 40, part * 7.0], axis=1)[hair])
-    color[hair] = coat.hair * (1 + 0.16 * strand[:, None])
+    # streaks along every lock, and every lock a little lighter or darker than the next
+    along, around = uv[hair].T
+    strand = noise.at(volume, np.stack([along * 3, around * 40, part[hair] * 7.0], axis=1))
+    lock = np.modf(np.sin(np.floor(around) * 12.9898) * 43758.547)[0]
+    color[hair] = coat.hair * (1 + 0.14 * strand + 0.16 * lock)[:, None]
     return np.clip(color, 0, 255)
 
 

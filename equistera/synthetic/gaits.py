@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from equistera.synthetic import anatomy
 from equistera.synthetic.anatomy import Build
-from equistera.synthetic.kinematics import Pose, clamp
+from equistera.synthetic.kinematics import LIMITS_DEG, Pose, clamp, forward
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def stride(gait: Gait, moment: float, vigour: float = 1.0) -> Pose:
     in_stance = phase < gait.stance
     reach = np.where(in_stance, 1 - 2 * stance, -np.cos(np.pi * swing)) * gait.swing_deg * vigour
     # joints fold early in the swing and open before landing
-    fold = np.where(in_stance, 0.0, np.sin(np.pi * swing**0.8) ** 1.2) * vigour
+    fold = np.where(in_stance, 0.0, np.sin(np.pi * swing) ** 1.2) * vigour
     load = np.where(in_stance, np.sin(np.pi * stance), 0.0)
     push = np.where(in_stance, np.clip(stance - 0.75, 0, 1) * 4, 0.0)
     early = np.where(in_stance, 0.0, np.sin(np.pi * swing**0.6) ** 1.5) * vigour
@@ -113,19 +114,19 @@ def _stand(rng: np.random.Generator, build: Build) -> Pose:
         resting = int(rng.integers(2, 4))
         legs[resting] = [0, 14, -26, 22, -14]
         grounded[resting] = 0.35
-    return Pose(legs=legs, grounded=grounded, neck_pitch=rng.uniform(-40, 18), head_pitch=rng.uniform(-18, 14))
+    return Pose(legs=legs, grounded=grounded, neck_pitch=rng.uniform(-40, 18))
 
 
 def _walk(rng: np.random.Generator, build: Build) -> Pose:
     pose = stride(WALK, rng.random(), rng.uniform(0.8, 1.15))
-    return replace(pose, neck_pitch=rng.uniform(-48, 5), head_pitch=rng.uniform(-12, 16))
+    return replace(pose, neck_pitch=rng.uniform(-48, 5))
 
 
 def _trot(rng: np.random.Generator, build: Build) -> Pose:
     moment = rng.random()
     pose = stride(TROT, moment, rng.uniform(0.75, 1.2))
     lift = 0.0 if pose.grounded.any() else rng.uniform(0.02, 0.06)
-    return replace(pose, lift=lift, neck_pitch=rng.uniform(-28, 12), head_pitch=rng.uniform(-25, 8))
+    return replace(pose, lift=lift, neck_pitch=rng.uniform(-28, 12))
 
 
 def _canter(rng: np.random.Generator, build: Build) -> Pose:
@@ -142,7 +143,6 @@ def _canter(rng: np.random.Generator, build: Build) -> Pose:
         lift=lift,
         loin_pitch=rng.uniform(-4, 10),
         neck_pitch=rng.uniform(-38, 4),
-        head_pitch=rng.uniform(-12, 20),
         tail_lift=rng.uniform(20, 60),
     )
 
@@ -154,9 +154,28 @@ def _graze(rng: np.random.Generator, build: Build) -> Pose:
     forward = int(rng.integers(2))
     legs[forward, 0] += rng.uniform(6, 16)
     legs[1 - forward, 0] -= rng.uniform(2, 12)
-    return replace(
-        pose, legs=legs, neck_pitch=rng.uniform(-112, -92), head_pitch=rng.uniform(20, 42), neck_yaw=rng.uniform(-25, 25)
-    )
+    pose = replace(pose, legs=legs, neck_yaw=rng.uniform(-25, 25), head_pitch=rng.uniform(0, 12))
+    return _lower_head(build, pose, rng.uniform(0.01, 0.12))
+
+
+def _lower_head(build: Build, pose: Pose, height: float) -> Pose:
+    """Lowers the neck until the muzzle is at a height above ground (in heights at the withers), or as far as it goes."""
+    lowest, highest = LIMITS_DEG["neck_pitch"][0], -40.0
+    for _ in range(7):
+        pose = replace(pose, neck_pitch=(lowest + highest) / 2)
+        frames = forward(build, _poised(pose))
+        muzzle = frames.poll + frames.head[:, 0] * anatomy.HEAD_LENGTH * build.head * frames.scale
+        soles = (frames.joints[:, -1] @ frames.body.T)[:, 2].min() - anatomy.FORE_JOINTS[-1, 2] * build.leg * frames.scale
+        if (frames.body @ muzzle)[2] - soles > height * build.height:
+            highest = pose.neck_pitch
+        else:
+            lowest = pose.neck_pitch
+    return pose
+
+
+def _poised(pose: Pose) -> Pose:
+    """Tips the head against the neck, as horses do: they keep the angle of their face more than that of the neck."""
+    return replace(pose, head_pitch=pose.head_pitch - 0.5 * pose.neck_pitch)
 
 
 def _rear(rng: np.random.Generator, build: Build) -> Pose:
@@ -173,7 +192,7 @@ def _rear(rng: np.random.Generator, build: Build) -> Pose:
         grounded=np.array([0.0, 0.0, 1.0, 1.0]),
         body_pitch=angle,
         neck_pitch=rng.uniform(-30, 10),
-        head_pitch=rng.uniform(-40, -10),
+        head_pitch=rng.uniform(-30, 0),
         tail_lift=rng.uniform(0, 30),
         speed=0.2,
     )
@@ -195,7 +214,6 @@ def _jump(rng: np.random.Generator, build: Build) -> Pose:
         body_pitch=28 - 46 * progress,
         lift=rng.uniform(0.15, 0.55),
         neck_pitch=rng.uniform(-48, -15),
-        head_pitch=rng.uniform(0, 28),
         loin_pitch=rng.uniform(-4, 12),
         tail_lift=rng.uniform(15, 60),
         speed=0.6,
@@ -224,7 +242,7 @@ def sample_pose(rng: np.random.Generator, build: Build, gait: str | None = None)
         gait: A name of ``GAITS``; drawn by ``GAIT_WEIGHTS`` where none is given.
     """
     gait = gait or str(rng.choice(list(GAIT_WEIGHTS), p=list(GAIT_WEIGHTS.values())))
-    pose = GAITS[gait](rng, build)
+    pose = _poised(GAITS[gait](rng, build))
     jitter = rng.normal(0, 1.5, (4, 5))
     jitter[:, 3] *= pose.legs[:, 3] != 0
     jitter[2:, 0] = 0
@@ -234,6 +252,7 @@ def sample_pose(rng: np.random.Generator, build: Build, gait: str | None = None)
             legs=pose.legs + jitter,
             abduction=pose.abduction + rng.normal(0, 2.0, 4),
             ears=rng.normal(-5, 22, 2) if rng.random() < 0.4 else np.repeat(rng.normal(0, 18), 2),
+            head_pitch=pose.head_pitch + rng.normal(0, 8),
             neck_yaw=pose.neck_yaw + rng.normal(0, 14),
             head_yaw=pose.head_yaw + rng.normal(0, 7),
             head_roll=pose.head_roll + rng.normal(0, 5),

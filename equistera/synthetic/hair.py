@@ -10,9 +10,9 @@ from equistera.synthetic.body import PART, Body, in_head, unit_circle
 from equistera.synthetic.kinematics import Frames, Pose, ring_at
 from equistera.synthetic.mesh import Mesh, join, tubes
 
-_SIDES = 6
+_SIDES = 5
 _TAIL_LOCKS, _TAIL_STEPS = 34, 12
-_MANE_LOCKS, _MANE_STEPS = 44, 9
+_MANE_LOCKS, _MANE_STEPS = 64, 9
 
 
 def locks(lines: np.ndarray, widths: np.ndarray, across: np.ndarray, flatness: float = 0.45) -> np.ndarray:
@@ -68,11 +68,11 @@ def _tail(
     length = 0.60 * build.tail * size
     step = length / (_TAIL_STEPS - 1)
     # the first lock is the middle of the tail and its longest
-    spread = rng.normal(0, 1, (_TAIL_LOCKS, 3)) * [0.05, 0.075, 0.03]
+    spread = np.clip(rng.normal(0, 1, (_TAIL_LOCKS, 3)), -1.5, 1.5) * [0.045, 0.060, 0.025]
     spread[0] = 0
     reach = rng.uniform(0.72, 0.99, _TAIL_LOCKS)
     reach[0] = 1.0
-    sway = rng.normal(0, 0.10, (_TAIL_LOCKS, 3)) * [0.6, 1.0, 0.0]
+    sway = np.clip(rng.normal(0, 1, (_TAIL_LOCKS, 3)), -1.5, 1.5) * [0.04, 0.08, 0.0]
     sway[0] = 0
     point = np.tile(root, (_TAIL_LOCKS, 1))
     direction = np.tile(start, (_TAIL_LOCKS, 1))
@@ -114,13 +114,13 @@ def _mane(rng: np.random.Generator, build: Build, frames: Frames, body: Body) ->
     outwards = line - center
     outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
     along = np.linspace(0, 1, _MANE_STEPS)
-    stand_off = np.interp(along, [0, 0.2, 1], [0.006, 0.016, 0.010]) * rng.uniform(0.6, 1.5, (_MANE_LOCKS, 1))
+    stand_off = np.interp(along, [0, 0.25, 1], [-0.004, 0.013, 0.010]) * rng.uniform(0.6, 1.5, (_MANE_LOCKS, 1))
     line = line + outwards * (stand_off * size)[..., None]
     neck = grid[ring + 1, 0] - grid[ring, 0]
     neck /= np.linalg.norm(neck, axis=-1, keepdims=True)
     # ends drift along the neck a little, each its own way
     line = line + neck[:, None] * (rng.normal(-0.012, 0.02, (_MANE_LOCKS, 1)) * along * size)[..., None]
-    widths = np.interp(along, [0, 0.3, 0.8, 1], [0.012, 0.017, 0.012, 0.002]) * size
+    widths = np.interp(along, [0, 0.3, 0.8, 1], [0.012, 0.013, 0.009, 0.0015]) * size
     return tubes(locks(line, widths * rng.uniform(0.8, 1.3, (_MANE_LOCKS, 1)), neck, 0.4), PART["mane"])
 
 

@@ -134,7 +134,7 @@ class Frames:
 
 
 #: Rings along trunk and neck; the sections of the table are interpolated.
-RING_COUNT = 80
+RING_COUNT = 72
 _RING_PLACES = np.linspace(0, len(anatomy.TRUNK_SECTIONS) - 1, RING_COUNT)
 
 
@@ -208,7 +208,8 @@ def _map_heights(build: Build, z: np.ndarray) -> np.ndarray:
     return np.minimum(z, elbow) * build.leg + np.maximum(z - elbow, 0) * build.trunk_depth
 
 
-def _rest_rings(build: Build) -> Rings:
+def rest_rings(build: Build) -> Rings:
+    """Trunk and neck of a build at rest."""
     table = interpolate(anatomy.TRUNK_SECTIONS, _RING_PLACES)
     top, bottom = table[:, 0:2].copy(), table[:, 2:4].copy()
     for edge in (top, bottom):
@@ -238,7 +239,7 @@ def _rest_rings(build: Build) -> Rings:
 
 def _bend_spine(build: Build, pose: Pose) -> tuple[Rings, np.ndarray]:
     """Bends the rest rings; the withers stay where they are. Returns the rings and their rotations [R, 3, 3]."""
-    rest = _rest_rings(build)
+    rest = rest_rings(build)
     withers = ring_at(anatomy.WITHERS_SECTION)
 
     def share(start: float, end: float) -> np.ndarray:
@@ -246,10 +247,10 @@ def _bend_spine(build: Build, pose: Pose) -> tuple[Rings, np.ndarray]:
         return t * t * (3 - 2 * t)
 
     # the neck bends most at its base, where it is lowered, and again behind the poll
-    neck = 0.75 * share(11.0, 16.0) + 0.25 * share(15.5, 20.0)
+    neck = 0.78 * share(12.0, 15.6) + 0.22 * share(15.4, 20.0)
     loin = 1 - share(3.5, 9.0)
     pitches = np.radians(neck * pose.neck_pitch + loin * pose.loin_pitch)
-    yaws = np.radians(share(11.0, 20.0) * pose.neck_yaw + loin * pose.loin_yaw)
+    yaws = np.radians(share(12.3, 20.0) * pose.neck_yaw + loin * pose.loin_yaw)
     rotations = rotation.yaw(yaws) @ rotation.pitch(pitches)
     center = rest.center.copy()
     steps = np.diff(rest.center, axis=0)
@@ -277,7 +278,7 @@ def _place_legs(
     bones = np.einsum("lbij,lbj->lbi", rotation.pitch(cumulated), bones)
     # a hind leg turns sideways below the fixed point of the hip, a fore leg with its shoulder blade
     axes = rotation.roll(np.radians(pose.abduction) * anatomy.LEG_SIDES)
-    rest_croup = _rest_rings(build).center[ring_at(anatomy.CROUP_SECTION)]
+    rest_croup = rest_rings(build).center[ring_at(anatomy.CROUP_SECTION)]
     axes = np.stack([axes[0], axes[1], pelvis @ axes[2], pelvis @ axes[3]])
     start = rest[:, 0].copy()
     start[2:] = croup + (start[2:] - rest_croup) @ pelvis.T

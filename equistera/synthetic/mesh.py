@@ -14,7 +14,7 @@ class Mesh:
     Attributes:
         vertices: float64 [V, 3], metres.
         normals: float64 [V, 3], unit, outwards.
-        uv: float64 [V, 2], along the tube (0-1) and around it (0-1).
+        uv: float64 [V, 2], along the tube (0-1) and around it (0-1, plus the tube's number).
         part: int64 [V], what the vertex belongs to.
         faces: int64 [F, 3].
     """
@@ -60,7 +60,7 @@ def tubes(grids: np.ndarray, part: int | np.ndarray) -> Mesh:
     return Mesh(
         vertices=grids.reshape(-1, 3),
         normals=normals.reshape(-1, 3),
-        uv=np.tile(np.stack([u, v], axis=-1).reshape(-1, 2), (count, 1)),
+        uv=(np.stack([u, v], axis=-1)[None] + np.arange(count)[:, None, None, None] * [0.0, 1.0]).reshape(-1, 2),
         part=np.repeat(np.broadcast_to(part, count), rows * sides),
         faces=faces.reshape(-1, 3),
     )

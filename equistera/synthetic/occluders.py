@@ -122,7 +122,7 @@ def foliage(
     """
     height, width = depth.shape
     size = width / 640
-    green = np.array([62, 92, 40], np.float32) * rng.uniform(0.7, 1.3, 3) * light
+    green = np.array([86, 122, 54], np.float32) * rng.uniform(0.75, 1.25) * rng.uniform(0.9, 1.1, 3) * light
     layer, mask = np.zeros_like(picture), np.zeros(depth.shape, np.uint8)
     for _ in range(rng.integers(1, 3)):
         edge = rng.integers(4)
@@ -180,7 +180,7 @@ def grass(
     start, depth = camera.project(foot)
     end, _ = camera.project(tip)
     shade = rng.uniform(0, 1, (count, 1))
-    color = (colors[0] + (colors[1] - colors[0]) * shade) * rng.uniform(0.75, 1.15, (count, 1))
+    color = (colors[0] + (colors[1] - colors[0]) * shade) * rng.uniform(0.7, 1.2, (count, 1))
     lines = np.clip(np.stack([start, end], axis=1) * (1 << _SHIFT), -(2**20), 2**20).round().astype(int)
     for (one, two), tone, far_enough in zip(lines.tolist(), color.tolist(), depth > NEAR, strict=True):
         if far_enough:

@@ -28,8 +28,9 @@ class Fragments:
 
     def of(self, attribute: np.ndarray) -> np.ndarray:
         """Interpolates an attribute of the vertices ([V] or [V, C]) to the pixels."""
-        values = attribute[self.corners]
-        return np.einsum("nk,nk...->n...", self.weights, values)
+        shares = self.weights.T if attribute.ndim == 1 else self.weights.T[..., None]
+        one, two, three = (attribute[self.corners[:, k]] for k in range(3))
+        return shares[0] * one + shares[1] * two + shares[2] * three
 
     def nearest(self, attribute: np.ndarray) -> np.ndarray:
         """The attribute of the nearest corner, for what cannot be mixed."""
@@ -46,12 +47,13 @@ def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
     corners = points[mesh.faces]
     edge1, edge2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]
-    front = (area < -1e-9) & (depth[mesh.faces].min(axis=1) > NEAR)
+    far = depth > NEAR
+    front = (area < -1e-9) & far[mesh.faces[:, 0]] & far[mesh.faces[:, 1]] & far[mesh.faces[:, 2]]
     faces, corners, area = mesh.faces[front], corners[front], area[front]
     face, x, y = _pixels(corners, camera.width, camera.height)
     weights = _barycentric(corners[face], area[face], x, y)
     inverse = weights / depth[faces[face]]
-    nearness = inverse.sum(axis=1)
+    nearness = inverse[:, 0] + inverse[:, 1] + inverse[:, 2]
     # depth and candidate in one number: the maximum per pixel picks both, and ties always the same way
     key = (np.round(nearness * (NEAR * 2**30)).astype(np.int64) << 32) | np.arange(len(face))
     best = np.full(camera.width * camera.height, -1, dtype=np.int64)
@@ -77,8 +79,8 @@ def silhouette(points: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> 
     Returns:
         bool [H, W].
     """
-    corners = points[faces]
-    corners = corners[np.isfinite(corners).all(axis=(1, 2))]
+    usable = np.isfinite(points[:, 0])
+    corners = points[faces[usable[faces[:, 0]] & usable[faces[:, 1]] & usable[faces[:, 2]]]]
     _, x, y = _pixels(corners, *size)
     mask = np.zeros((size[1], size[0]), dtype=bool)
     mask[y, x] = True
@@ -87,7 +89,8 @@ def silhouette(points: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> 
 
 def _pixels(corners: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All pixels whose centre lies in a triangle ([F, 3, 2]): number of the triangle, column, row."""
-    lowest, highest = corners[..., 1].min(axis=1), corners[..., 1].max(axis=1)
+    one, two, three = corners[..., 1].T
+    lowest, highest = np.minimum(np.minimum(one, two), three), np.maximum(np.maximum(one, two), three)
     first = np.clip(np.ceil(lowest), 0, height).astype(np.int64)
     last = np.clip(np.floor(highest), -1, height - 1).astype(np.int64)
     face, y = _spread(first, np.maximum(last - first + 1, 0))
@@ -124,5 +127,6 @@ def _barycentric(corners: np.ndarray, area: np.ndarray, x: np.ndarray, y: np.nda
     (ax, ay), (bx, by), (cx, cy) = (corners[:, k].T for k in range(3))
     b = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / area
     c = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
-    weights = np.clip(np.stack([1 - b - c, b, c], axis=1), 0.0, 1.0)
-    return weights / weights.sum(axis=1, keepdims=True)
+    # rounding may put a pixel on an edge a hair outside
+    b, c = np.clip(b, 0.0, 1.0), np.clip(c, 0.0, 1.0)
+    return np.stack([np.maximum(1 - b - c, 0.0), b, c], axis=1)

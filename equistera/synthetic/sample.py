@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from equistera.synthetic import backdrop, coat, labels, occluders, photo, shading
@@ -78,7 +79,6 @@ def _scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray,
     to_camera = camera.position - horses[0].mesh.vertices.mean(axis=0)
     light = shading.sample_light(rng, float(np.arctan2(to_camera[1], to_camera[0])))
     picture, depth = _background(rng, camera, horses, light, nearest, farthest)
-    brightness = float(light.sun.mean() * 0.6 + light.sky.mean() * 0.5)
     whole, owner = [], np.full(depth.shape, -1)
     for number, horse in enumerate(horses):
         fragments = rasterize(horse.mesh, camera)
@@ -93,7 +93,7 @@ def _scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray,
         depth.ravel()[fragments.pixel[nearer]] = fragments.depth[nearer]
         owner.ravel()[fragments.pixel[nearer]] = number
     before = depth.copy()
-    _foreground(rng, camera, picture, depth, nearest, brightness)
+    _foreground(rng, camera, picture, depth, nearest, light.brightness)
     owner[depth < before] = -1
     found = tuple(
         _label(horse, camera, depth, pixels, int((owner == number).sum()))
@@ -187,18 +187,17 @@ def _background(
     place = backdrop.sample_backdrop(rng, camera, farthest)
     picture, ground = backdrop.paint(place, camera)
     colors = np.array(backdrop.GROUNDS[place.ground][:2], float) * place.tint[0]
-    bright = float(light.sun.mean() * 0.6 + light.sky.mean() * 0.5)
-    picture *= np.float32(0.25 + 0.75 * bright)
+    bright = light.brightness
     depth = np.full(picture.shape[:2], np.inf)
+    if "grass" in place.ground:
+        occluders.grass(rng, camera, picture, colors, max(1.0, 0.5 * nearest), 1.6 * farthest, 900)
+    shadow = shading.ground_shadow([horse.mesh for horse in horses], light, camera)
+    lit = np.where(ground, np.float32(bright) * (1 - np.float32(0.55) * shadow), np.float32(1))
+    picture = cv2.multiply(picture, cv2.merge([lit] * 3))
     if not place.wall and rng.random() < 0.4:
         occluders.fence(rng, camera, farthest + rng.uniform(0.5, 6.0), picture, depth, bright)
-    # a fence behind hides nothing of what is in front of it: only its colour stays
-    ground &= ~np.isfinite(depth)
-    depth[:] = np.inf
-    if "grass" in place.ground:
-        occluders.grass(rng, camera, picture, colors * bright, max(1.0, 0.5 * nearest), 1.6 * farthest, 900)
-    shadow = shading.ground_shadow([horse.mesh for horse in horses], light, camera)
-    picture *= np.where(ground, 1 - 0.55 * shadow, 1.0)[..., None].astype(np.float32)
+        # a fence behind the horses hides nothing
+        depth[:] = np.inf
     return picture, depth
 
 

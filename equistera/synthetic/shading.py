@@ -31,6 +31,11 @@ class Light:
     ground: np.ndarray
     hardness: float
 
+    @property
+    def brightness(self) -> float:
+        """Of a level surface, as the eye (not the light meter) sees it; about 1."""
+        return float((self.sun.mean() * self.direction[2] + self.sky.mean()) ** (1 / 2.2))
+
 
 def sample_light(rng: np.random.Generator, toward_camera: float) -> Light:
     """Draws the light of a day.
@@ -45,8 +50,8 @@ def sample_light(rng: np.random.Generator, toward_camera: float) -> Light:
     direction = np.array([np.cos(around) * np.cos(height), np.sin(around) * np.cos(height), np.sin(height)])
     hardness = float(rng.choice([rng.uniform(0, 0.3), rng.uniform(0.5, 1.0)], p=[0.4, 0.6]))
     warmth = rng.uniform(-0.02, 0.10) + 0.06 * (height < 0.5)
-    sun = np.array([1 + warmth, 1.0, 1 - warmth]) * (0.35 + 0.75 * hardness)
-    sky = np.array([0.94, 0.99, 1.06]) * (0.62 - 0.18 * hardness)
+    sun = np.array([1 + warmth, 1.0, 1 - warmth]) * (0.35 + 1.05 * hardness)
+    sky = np.array([0.95, 0.99, 1.05]) * (1.0 - 0.42 * hardness)
     ground = np.array([1.0, 0.97, 0.85]) * rng.uniform(0.18, 0.32)
     return Light(direction, sun, sky, ground, hardness)
 
@@ -67,14 +72,14 @@ def shade(
     Returns:
         float32 [N, 3], sRGB 0-255, not clipped.
     """
-    normals, shut_in = _smooth(fragments, fragments.of(mesh.normals), camera)
+    normals, shut_in = _smooth(fragments, fragments.of(mesh.normals.astype(np.float32)).astype(np.float32), camera)
     sun = np.clip((normals @ light.direction + 0.15) / 1.15, 0, 1) * shut_in
     up = 0.5 + 0.5 * normals[:, 2]
-    to_camera = camera.position - fragments.of(mesh.vertices)
-    to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
-    halfway = to_camera + light.direction
-    halfway /= np.linalg.norm(halfway, axis=1, keepdims=True)
-    gloss = coat.gloss * np.clip((normals * halfway).sum(axis=1), 0, 1) ** 18 * sun
+    # the direction to the camera hardly changes over a horse
+    halfway = camera.position - mesh.vertices.mean(axis=0)
+    halfway = halfway / np.linalg.norm(halfway) + light.direction
+    halfway /= np.linalg.norm(halfway)
+    gloss = coat.gloss * np.clip(normals @ halfway, 0, 1) ** 18 * sun
     ambient = up[:, None] * light.sky + (1 - up)[:, None] * light.ground
     strength = sun[:, None] * light.sun + ambient * (0.35 + 0.65 * shut_in[:, None])
     linear = (color / 255.0) ** 2.2 * strength + 0.5 * gloss[:, None] * light.sun
@@ -102,16 +107,17 @@ def _smooth(fragments: Fragments, normals: np.ndarray, camera: Camera) -> tuple[
     weight = cv2.GaussianBlur(covered, (0, 0), radius) + 1e-6
     around = cv2.GaussianBlur(deep, (0, 0), radius) / weight
     blurred = cv2.GaussianBlur(layer, (0, 0), radius * 0.8) / weight[..., None]
+    wide_size = int(round(radius * 8)) | 1
     # nothing is mixed across an edge between near and far
     step = np.abs(around - deep)
     same = np.exp(-((step / 0.035) ** 2))[..., None] * 0.85
     mixed = layer * (1 - same) + blurred * same
-    wide = cv2.GaussianBlur(covered, (0, 0), radius * 3) + 1e-6
-    wide_around = cv2.GaussianBlur(deep, (0, 0), radius * 3) / wide
+    wide = cv2.blur(covered, (wide_size, wide_size)) + 1e-6
+    wide_around = cv2.blur(deep, (wide_size, wide_size)) / wide
     shut_in = 1 - 0.75 * np.clip((deep - wide_around) / 0.22, 0, 1) * np.clip(wide * 1.3, 0, 1)
     place = (rows - rows.min(), columns - columns.min())
     mixed, shut_in = mixed[place], shut_in[place]
-    return mixed / (np.linalg.norm(mixed, axis=1, keepdims=True) + 1e-6), shut_in
+    return mixed / np.sqrt(np.einsum("nk,nk->n", mixed, mixed) + 1e-9)[:, None], shut_in
 
 
 def ground_shadow(meshes: list[Mesh], light: Light, camera: Camera) -> np.ndarray:
@@ -127,14 +133,17 @@ def ground_shadow(meshes: list[Mesh], light: Light, camera: Camera) -> np.ndarra
     """
     small = camera.scaled(0.5)
     total = np.zeros((small.height, small.width), np.float32)
+    overhead = np.array([0.0, 0.0, 1.0])
     for mesh in meshes:
-        for direction, strength in ((light.direction, light.hardness), (np.array([0.0, 0.0, 1.0]), 0.45)):
+        # the sun's own shadow, and the shade that a body makes under itself in any light
+        for direction, strength in ((light.direction, light.hardness), (overhead, 0.45)):
+            if strength < 0.05:
+                continue
             flat = mesh.vertices - direction * (mesh.vertices[:, 2] / direction[2])[:, None]
             points, depth = small.project(flat)
             points[depth <= NEAR] = np.nan
             mask = silhouette(points, mesh.faces[::2], (small.width, small.height)).astype(np.float32)
             scale = small.focal / max(NEAR, float(np.median(depth)))
-            overhead = direction[2] == 1.0
-            blur = max(0.6, scale * (0.10 if overhead else 0.012 + 0.06 * (1 - light.hardness)))
+            blur = max(0.6, scale * (0.10 if direction is overhead else 0.012 + 0.06 * (1 - light.hardness)))
             total = np.maximum(total, strength * cv2.GaussianBlur(mask, (0, 0), blur))
     return np.clip(cv2.resize(total, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR), 0, 1)
