@@ -49,7 +49,7 @@ def match_names(
         UserError: Names are unknown, or two of them stand for the same keypoint; all are listed.
     """
     keypoint_map = keypoint_map or {}
-    if not keypoint_map and (public := _public_skeleton(file_names, skeleton)):
+    if not keypoint_map and (public := public_skeleton(file_names, skeleton)):
         return _from_public(file_names, skeleton, public)
     target: dict[str, str] = {}
     ignored, unknown, problems = [], [], []
@@ -74,6 +74,18 @@ def match_names(
             f"Say what they stand for in a JSON file, --keypoint-map FILE, as in {example}" if unknown else "",
         )
     return NameMatch(target, tuple(ignored), tuple(name for name in skeleton.names if name not in taken))
+
+
+def public_skeleton(file_names: Sequence[str], skeleton: Skeleton) -> Skeleton | None:
+    """The built-in skeleton, other than ``skeleton``, that has just these names in some order, or None."""
+    if all(skeleton.find(name) for name in file_names):
+        return None
+    for name in skeletons.builtin_names():
+        public = skeletons.load(name)
+        found = {public.find(file_name) for file_name in file_names}
+        if name != skeleton.name and len(file_names) == len(public) and found == set(public.names):
+            return public
+    return None
 
 
 def read_keypoint_map(path: str | Path, skeleton: Skeleton) -> dict[str, str | None]:
@@ -103,18 +115,6 @@ def read_keypoint_map(path: str | Path, skeleton: Skeleton) -> dict[str, str | N
             f"{path} does not fit skeleton {skeleton.name!r}:", problems, f"Its keypoints: {', '.join(skeleton.names)}"
         )
     return found
-
-
-def _public_skeleton(file_names: Sequence[str], skeleton: Skeleton) -> Skeleton | None:
-    """The built-in skeleton other than the target's whose names the file has, every one of them and no other."""
-    if all(skeleton.find(name) for name in file_names):
-        return None
-    for name in skeletons.builtin_names():
-        public = skeletons.load(name)
-        found = {public.find(file_name) for file_name in file_names}
-        if len(file_names) == len(public) and found == set(public.names) and name != skeleton.name:
-            return public
-    return None
 
 
 def _from_public(file_names: Sequence[str], skeleton: Skeleton, public: Skeleton) -> NameMatch:

@@ -35,7 +35,8 @@ class Format:
         return ".json" in self.suffixes
 
 
-_ALL = (
+#: Every format; a file's first match counts.
+ALL = (
     Format("labelstudio", labelstudio.TITLE, (".json",), labelstudio.accepts, labelstudio.read),
     Format("coco", coco.TITLE, (".json",), coco.accepts, coco.read),
     Format("animalpose", animalpose.TITLE, (".json",), animalpose.accepts, animalpose.read),
@@ -46,9 +47,12 @@ _ALL = (
 )
 
 #: Values of ``--format``.
-NAMES = tuple(dict.fromkeys(f.name for f in _ALL))
-#: Endings of files that may hold annotations.
-SUFFIXES = tuple(dict.fromkeys(suffix for f in _ALL for suffix in f.suffixes))
+NAMES = tuple(dict.fromkeys(f.name for f in ALL))
+
+
+def suffixes_of(name: str) -> tuple[str, ...]:
+    """Endings of files that may hold annotations in a format, or with ``auto`` in any."""
+    return tuple(dict.fromkeys(suffix for f in ALL if name in ("auto", f.name) for suffix in f.suffixes))
 
 
 def read(path: Path, name: str = "auto") -> Export | None:
@@ -65,7 +69,7 @@ def read(path: Path, name: str = "auto") -> Export | None:
         UserError: The file cannot be read, is damaged, or is not in the format ``name``.
     """
     check_file(path)
-    candidates = [f for f in _ALL if path.suffix.lower() in f.suffixes and name in ("auto", f.name)]
+    candidates = [f for f in ALL if path.suffix.lower() in f.suffixes and name in ("auto", f.name)]
     if any(f.is_json for f in candidates):
         content = read_json(path)
         for candidate in candidates:
@@ -77,7 +81,7 @@ def read(path: Path, name: str = "auto") -> Export | None:
                 return candidate.read(path)
     if name == "auto":
         return None
-    titles = {f.name: f"{f.title} ({', '.join(g.suffixes[0] for g in _ALL if g.name == f.name)})" for f in _ALL}
+    titles = {f.name: f"{f.title} ({', '.join(g.suffixes[0] for g in ALL if g.name == f.name)})" for f in ALL}
     raise UserError(
         f"{path} is not {titles[name]}", hint="Leave --format out to have the format found out from the content."
     )

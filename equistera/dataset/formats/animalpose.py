@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from equistera.dataset.formats import coco
@@ -88,6 +89,22 @@ def species_of(file_name: str) -> str:
         return path.parent.name
     match = _PART_TWO.match(path.stem)
     return _SPECIES[match[1]] if match else ""
+
+
+def with_species(export: Export) -> Export:
+    """An AnimalPose export whose animals have the species that their pictures' names give as category.
+
+    Args:
+        export: Of AnimalPose's points in any format. Animals of pictures that give none keep their category.
+    """
+    named = Export(export.path, export.title, dict(export.keypoints), [], list(export.skips), list(export.notes))
+    keypoints = next(iter(export.keypoints.values()), [])
+    for picture in export.pictures:
+        if species := species_of(picture.names[0]):
+            named.keypoints.setdefault(species, list(keypoints))
+            picture = replace(picture, animals=tuple(replace(a, category=species) for a in picture.animals))
+        named.pictures.append(picture)
+    return named
 
 
 def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]]) -> tuple[str, Animal]:

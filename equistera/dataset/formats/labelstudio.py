@@ -156,8 +156,10 @@ def file_names(url: str) -> tuple[str, ...]:
     # urlsplit takes a Windows drive for a scheme
     path = local or (unquote(parts.path) if len(parts.scheme) != 1 else url)
     path = path.replace("\\", "/").lstrip("/")
-    bare = _UPLOAD_PREFIX.sub("", path.rsplit("/", 1)[-1])
-    return (path, bare) if bare != path.rsplit("/", 1)[-1] else (path,)
+    uploaded = path.rsplit("/", 1)[-1]
+    original = _UPLOAD_PREFIX.sub("", uploaded)
+    # the folders of an upload are Label Studio's own, and its prefix makes the name unique
+    return (path, uploaded, original) if original != uploaded else (path,)
 
 
 @dataclass

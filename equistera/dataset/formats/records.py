@@ -12,6 +12,9 @@ from equistera.errors import UserError
 #: Annotation files above this size are refused: 5,000 pictures with 26 points take some 20 MB in the wordiest format.
 MAX_FILE_BYTES = 512 * 1024**2
 
+#: Pixels; no picture is longer.
+_MAX_SIDE = 100_000
+
 #: COCO's visibility flags.
 ABSENT, HIDDEN, VISIBLE = 0, 1, 2
 
@@ -165,12 +168,12 @@ def flag(value: object, what: str) -> int:
 
 
 def positive_size(width: object, height: object) -> tuple[int, int] | None:
-    """``width, height`` as whole pixels, or None where the file gives no usable size."""
+    """``width, height`` of a picture as whole pixels, or None where the file gives no usable size."""
     try:
         size = round(number(width, "width")), round(number(height, "height"))
     except Unusable:
         return None
-    return size if min(size) > 0 else None
+    return size if min(size) > 0 and max(size) <= _MAX_SIDE else None
 
 
 def text(value: object, what: str) -> str:

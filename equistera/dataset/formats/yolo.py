@@ -7,7 +7,6 @@ without names the points are called "0", "1", ... and need a ``--keypoint-map``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -67,12 +66,12 @@ def read(path: Path) -> Export:
     count, dimensions = _keypoint_shape(content, path)
     classes = _by_number(content.get("names"))
     names = _keypoint_names(content, count, path)
-    export = Export(path, TITLE)
+    export, root = Export(path, TITLE), path.parent.resolve()
     for split in SPLITS:
         for image in _images(content, split, path):
             label = _label_path(image)
-            where = f"{path.name}, {os.path.relpath(label, path.parent)}"
-            picture_name = os.path.relpath(image, path.parent).replace(os.sep, "/")
+            where = f"{path.name}, {label.relative_to(root)}"
+            picture_name = image.relative_to(root).as_posix()
             if not label.is_file():
                 export.skips.append(Skip("picture", where, "no label file beside the picture"))
                 continue
@@ -203,7 +202,7 @@ def _inside(entry: object, split: str, content: dict, path: Path) -> Path:
             + (f"leads out of {root}" if outside else f"is not found in {root}"),
             hint="Put the data YAML into the folder that holds images/ and labels/, and give that folder with --input.",
         )
-    return found[0]
+    return found[0].resolve()
 
 
 def _label_path(image: Path) -> Path:

@@ -1,0 +1,159 @@
+"""From an animal of an export to a COCO annotation: displayed pixels, the skeleton's order, a box and an area."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from equistera.dataset.boxes import box_around, clip_box
+from equistera.dataset.formats.records import Animal, Picture, Unusable
+from equistera.dataset.images import ImageHeader
+from equistera.skeleton import Skeleton
+
+#: Pixels by which a point may stand outside the picture: rounding, and points at the edge of the last pixel.
+EDGE = 1.0
+#: An area below this share of its box is not a horse's.
+MIN_AREA_SHARE = 0.01
+#: Relative difference between the proportions of a picture and of its smaller or larger copy.
+_SAME_SHAPE = 0.01
+#: Digits after the point that are kept: a thousandth of a pixel.
+_DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How coordinates of an export become pixels of the displayed picture.
+
+    Attributes:
+        width: Pixels, as displayed.
+        height: Pixels, as displayed.
+        scale: Factors to pixels of the picture that the labelling tool showed.
+        orientation: EXIF orientation by which that picture has still to be turned; 1 for none.
+    """
+
+    width: int
+    height: int
+    scale: tuple[float, float] = (1.0, 1.0)
+    orientation: int = 1
+
+    def to_pixels(self, x: float, y: float) -> tuple[float, float]:
+        """A point of the export in pixels of the displayed picture."""
+        x, y = x * self.scale[0], y * self.scale[1]
+        # the stored picture's right and bottom edge, for the orientations that count from there
+        right, bottom = self.width - 1, self.height - 1
+        if self.orientation >= 5:
+            right, bottom = bottom, right
+        return {
+            1: (x, y),
+            2: (right - x, y),
+            3: (right - x, bottom - y),
+            4: (x, bottom - y),
+            5: (y, x),
+            6: (bottom - y, x),
+            7: (bottom - y, right - x),
+            8: (y, right - x),
+        }[self.orientation]
+
+
+def frame_of(picture: Picture, header: ImageHeader | None) -> Frame:
+    """Reconciles the size that the labelling tool wrote down with the picture on disk.
+
+    Tools that ignore the EXIF orientation show, and write down, the stored picture: its points are turned then.
+
+    Args:
+        picture: From the export.
+        header: Of the picture on disk, or None if it is not there: then the export's size counts.
+
+    Raises:
+        Unusable: The picture on disk is not the one that was labelled, or nothing gives its size.
+    """
+    if header is None:
+        if picture.size is None:
+            raise Unusable("picture not found, and the export does not give its size", picture.names[0])
+        return Frame(*picture.size, scale=picture.size if picture.relative else (1.0, 1.0))
+    shown, orientation = header.size, 1
+    fits = _same_shape if picture.relative else tuple.__eq__
+    if picture.size is not None and not fits(picture.size, header.size):
+        if not fits(picture.size, header.stored_size):
+            raise Unusable(
+                "the picture on disk is not the one that was labelled",
+                f"{_size(header.size)} on disk, {_size(picture.size)} in the export",
+            )
+        shown, orientation = header.stored_size, header.orientation
+    return Frame(*header.size, scale=shown if picture.relative else (1.0, 1.0), orientation=orientation)
+
+
+def annotate(
+    animal: Animal, frame: Frame, target: Mapping[str, str], skeleton: Skeleton
+) -> tuple[dict[str, object], list[str]]:
+    """Makes a COCO annotation, without its ids.
+
+    Args:
+        animal: From the export.
+        frame: Of its picture.
+        target: The skeleton's keypoint by the file's name; other points are left out.
+        skeleton: Order of the result.
+
+    Returns:
+        The annotation, and the names of points that were left out because they lie outside the picture.
+
+    Raises:
+        Unusable: No labelled point is left, or there is neither a box nor points to make one from.
+    """
+    points = np.zeros((len(skeleton), 3))
+    outside = []
+    for file_name, name in target.items():
+        x, y, visibility = animal.points.get(file_name, (0.0, 0.0, 0))
+        if not visibility:
+            continue
+        x, y = frame.to_pixels(x, y)
+        # the tolerance reads the same as verify_dataset's; NaN fails it
+        if -EDGE <= x <= frame.width - 1 + EDGE and -EDGE <= y <= frame.height - 1 + EDGE:
+            points[skeleton.index[name]] = x, y, visibility
+        else:
+            outside.append(file_name)
+    labelled = points[:, 2] > 0
+    if not labelled.any():
+        raise Unusable("no keypoint of the skeleton is labelled in the picture", ", ".join(outside[:5]))
+    box = _box(animal, frame) or box_around(points[labelled, :2], frame.width, frame.height)
+    if box is None:
+        raise Unusable("no box, and its points span none", f"labelled points: {int(labelled.sum())}")
+    box = [round(value, _DIGITS) for value in box]
+    return {
+        "keypoints": [value for x, y, v in points.tolist() for value in (round(x, _DIGITS), round(y, _DIGITS), int(v))],
+        "num_keypoints": int(labelled.sum()),
+        "bbox": box,
+        "area": _area(animal, frame, box),
+        "iscrowd": 0,
+    }, outside
+
+
+def _box(animal: Animal, frame: Frame) -> list[float] | None:
+    """The export's box, turned and clipped; None if it has none or nothing of it lies in the picture."""
+    if animal.box is None:
+        return None
+    x, y, w, h = animal.box
+    (x0, y0), (x1, y1) = frame.to_pixels(x, y), frame.to_pixels(x + w, y + h)
+    if not all(map(math.isfinite, (x0, y0, x1, y1))):
+        return None
+    box = clip_box([min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)], frame.width, frame.height)
+    # a sliver rounds to nothing
+    return box if box is not None and min(box[2:]) >= 1 else None
+
+
+def _area(animal: Animal, frame: Frame, box: list[float]) -> float:
+    """The outline's area where the export has a plausible one, else the box's: never 0, which makes AP -1."""
+    of_box = round(box[2] * box[3], _DIGITS)
+    plausible = animal.area is not None and MIN_AREA_SHARE * of_box <= animal.area <= of_box
+    return round(animal.area, _DIGITS) if plausible else of_box
+
+
+def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return abs(one[0] * other[1] - one[1] * other[0]) <= _SAME_SHAPE * one[0] * other[1]
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"

@@ -1,0 +1,328 @@
+"""From exports of labelling tools to a data set: read, match, annotate, split, for ``tools/convert_dataset.py``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from equistera.dataset import formats
+from equistera.dataset.annotate import annotate, frame_of
+from equistera.dataset.coco import category_of, write_json
+from equistera.dataset.convert_report import files_read, skipped
+from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
+from equistera.dataset.horses import Selection, select
+from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
+from equistera.dataset.locate import NOT_FOUND, PictureFinder
+from equistera.dataset.matching import read_keypoint_map
+from equistera.dataset.place import check_places, image_dir, place
+from equistera.dataset.split import SplitSpec
+from equistera.dataset.split_dataset import split_coco
+from equistera.errors import UserError
+from equistera.progress import track
+from equistera.skeleton import Skeleton
+
+#: Name of the annotation file, and of the picture folder, of a data set that is not split.
+UNSPLIT = "all"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for.
+
+    Attributes:
+        input: Annotation file, or a folder with one or more of them.
+        output: Folder for the annotation files; pictures go to ``images/`` beside it.
+        skeleton: The skeleton to convert to.
+        format: One of :data:`equistera.dataset.formats.NAMES` or ``auto``.
+        img_dir: Folder of the pictures; by default the input's.
+        keypoint_map: File for :func:`equistera.dataset.matching.read_keypoint_map`.
+        categories: Categories that are horses; see :func:`equistera.dataset.horses.select`.
+        split: How to split, or None for one file.
+        images: One of :data:`equistera.dataset.place.WAYS`.
+        strict: Make every skipped item an error.
+        overwrite: Replace output that exists.
+        redraw: With ``overwrite``: draw an existing split anew.
+    """
+
+    input: Path
+    output: Path
+    skeleton: Skeleton
+    format: str = "auto"
+    img_dir: Path | None = None
+    keypoint_map: Path | None = None
+    categories: Sequence[str] = ()
+    split: SplitSpec | None = field(default_factory=SplitSpec)
+    images: str = "link"
+    strict: bool = False
+    overwrite: bool = False
+    redraw: bool = False
+
+
+@dataclass
+class Conversion:
+    """What became of the input.
+
+    Attributes:
+        images: COCO images.
+        annotations: COCO annotations.
+        paths: Where each picture is, by image id.
+        skips: What was left out for a fault, and why.
+        others: Animals that are no horses, by category.
+        read: Pictures and animals read.
+    """
+
+    images: list[dict] = field(default_factory=list)
+    annotations: list[dict] = field(default_factory=list)
+    paths: dict[int, Path] = field(default_factory=dict)
+    skips: list[Skip] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    read: Counter[str] = field(default_factory=Counter)
+
+
+def convert_dataset(request: Request) -> str:
+    """Converts the input and writes the data set.
+
+    Returns:
+        A report for the terminal.
+
+    Raises:
+        UserError: Whatever keeps the data set from being made; with ``strict``, anything skipped. Nothing is written
+            then.
+    """
+    generated = [request.output, request.output.absolute().parent / "images"]
+    files = annotation_files(request.input, request.format, leave_out=generated)
+    exports, notes = _read_all(files, request.format)
+    keypoint_map = read_keypoint_map(request.keypoint_map, request.skeleton) if request.keypoint_map else {}
+    selections = _select_all(exports, request, keypoint_map)
+    root = request.img_dir or (request.input if request.input.is_dir() else request.input.parent)
+    done = convert(
+        selections, PictureFinder(root, generated), request.skeleton, pictures_needed=request.images != "none"
+    )
+    unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
+    notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
+    if not done.images or (request.strict and done.skips):
+        problems = [str(skip) for skip in done.skips] + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
+        raise UserError(
+            f"{len(done.skips)} items cannot be converted, and --strict is set:"
+            if done.images
+            else "nothing to convert:",
+            problems,
+            _hint(done, root),
+        )
+    written = _write(done, request)
+    return "\n".join([*_report(selections, done, notes, request.skeleton), "", written])
+
+
+def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path] = ()) -> list[Path]:
+    """Files that may hold annotations.
+
+    Args:
+        source: A file, taken as it is, or a folder to search.
+        name: Format that is asked for; ``auto`` for any.
+        leave_out: Folders that are not searched.
+
+    Returns:
+        The files, sorted. Where DeepLabCut left a CSV and an HDF5 file of the same labels, only the CSV.
+
+    Raises:
+        UserError: No such file or folder, or none in the folder.
+    """
+    if source.is_file():
+        if source.suffix.lower() == ".zip":
+            raise UserError(f"{source} is an archive", hint="Unpack it and give the folder with --input.")
+        return [source]
+    if not source.is_dir():
+        raise UserError(
+            f"no such file or folder: {source}",
+            hint="Give the export of your labelling tool, or its folder, with --input.",
+        )
+    avoided = {path.resolve() for path in leave_out}
+    suffixes = formats.suffixes_of(name)
+    found = [
+        path
+        for path in sorted(source.rglob("*"))
+        if path.suffix.lower() in suffixes and path.is_file() and not avoided.intersection(path.resolve().parents)
+    ]
+    found = [path for path in found if path.suffix == ".csv" or path.with_suffix(".csv") not in found]
+    if not found:
+        archives = [str(path) for path in source.rglob("*.zip")]
+        raise UserError(
+            f"no annotation file in {source}: expected one that ends in {', '.join(suffixes)}",
+            archives,
+            "Unpack the archives first." if archives else "Put the export of your labelling tool there.",
+        )
+    return found
+
+
+def convert(
+    selections: Sequence[Selection], finder: PictureFinder, skeleton: Skeleton, *, pictures_needed: bool = True
+) -> Conversion:
+    """Converts exports to COCO entries.
+
+    Args:
+        selections: What to convert.
+        finder: Knows the pictures.
+        skeleton: Order of the keypoints.
+        pictures_needed: Whether a picture that is not found is skipped although the export gives its size.
+
+    Returns:
+        The entries; a picture that comes up twice is taken once.
+    """
+    done = Conversion()
+    seen: dict[str, str] = {}
+    jobs = [(selection, picture) for selection in selections for picture in selection.export.pictures]
+    for selection in selections:
+        done.skips += selection.export.skips
+        done.read.update(skip.what for skip in selection.export.skips)
+    for selection, picture in track(jobs, "converting"):
+        animals = [animal for animal in picture.animals if animal.category in selection.categories]
+        done.read.update(picture=1, horse=len(animals))
+        done.others.update(a.category for a in picture.animals if a.category not in selection.categories)
+        if not animals:
+            continue
+        try:
+            file_name, header = _look_up(picture, selection.export, finder, pictures_needed)
+            if file_name in seen:
+                raise Unusable("the picture has been converted already", f"{file_name}, in {seen[file_name]}")
+            frame = frame_of(picture, header)
+        except Unusable as error:
+            done.skips.append(Skip("picture", picture.where, error.reason, error.detail))
+            continue
+        image_id = len(done.images) + 1
+        entries = []
+        for animal in animals:
+            try:
+                entry, outside = annotate(animal, frame, selection.match.target, skeleton)
+            except Unusable as error:
+                done.skips.append(Skip("horse", picture.where, error.reason, error.detail))
+                continue
+            entries.append(
+                {"id": len(done.annotations) + len(entries) + 1, "image_id": image_id, "category_id": 1, **entry}
+            )
+            done.skips += [Skip("point", picture.where, "lies outside the picture", name) for name in outside]
+        if entries:
+            seen[file_name] = picture.where
+            done.images.append({"id": image_id, "file_name": file_name, "width": frame.width, "height": frame.height})
+            done.annotations += entries
+            if header is not None:
+                done.paths[image_id] = finder.root / file_name
+    return done
+
+
+def _read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]:
+    """Exports, and a note about files that hold none."""
+    exports, unknown, problems = [], [], []
+    for path in track(files, "reading", unit="files"):
+        try:
+            export = formats.read(path, name)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if export is None:
+            unknown.append(path)
+        else:
+            exports.append(export)
+    if problems:
+        raise UserError(f"{len(problems)} of {len(files)} files cannot be read:", problems)
+    names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+    if not exports:
+        raise UserError(
+            f"no annotations of a known format in {names}",
+            [f"{f.name}: {f.title}, {', '.join(f.suffixes)}" for f in formats.ALL],
+            "Name the format with --format to be told what is wrong with the file.",
+        )
+    notes = [note for export in exports for note in export.notes]
+    return exports, [*notes, f"no annotations of a known format in {names}"] if unknown else notes
+
+
+def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:
+    selections, errors = [], []
+    for export in exports:
+        try:
+            selections.append(select(export, request.skeleton, keypoint_map, request.categories))
+        except UserError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise UserError(f"{len(errors)} of {len(exports)} files cannot be matched:", map(str, errors))
+    return selections
+
+
+def _look_up(
+    picture: Picture, export: Export, finder: PictureFinder, pictures_needed: bool
+) -> tuple[str, ImageHeader | None]:
+    """File name relative to the picture folder, and the picture's header (None if it is not there nor needed)."""
+    folder = export.path.absolute().parent.resolve()
+    root = finder.root.resolve()
+    beside = folder.relative_to(root).as_posix() if folder.is_relative_to(root) and folder != root else ""
+    try:
+        file_name = finder.find(picture.names, beside)
+    except Unusable as error:
+        if pictures_needed or error.reason != NOT_FOUND:
+            raise
+        return picture.names[-1].replace("\\", "/").lstrip("/"), None
+    path = finder.root / file_name
+    try:
+        header = read_header(path)
+        if not is_complete(path):
+            raise Unusable("the picture file is cut short", file_name)
+    except ImageError as error:
+        raise Unusable("the picture file cannot be used", error.summary) from error
+    return file_name, header
+
+
+def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[str], skeleton: Skeleton) -> list[str]:
+    others = ", ".join(f"{category or 'no category'} {count}" for category, count in done.others.most_common(10))
+    return [
+        *files_read(selections, skeleton),
+        f"converted  {len(done.images)} of {done.read['picture']} pictures, "
+        f"{len(done.annotations)} of {done.read['horse']} horses",
+        *([f"left out   {done.others.total()} animals that are not horses: {others}"] if done.others else []),
+        *skipped(done.skips),
+        *(f"note       {note}" for note in notes),
+    ]
+
+
+def _hint(done: Conversion, root: Path) -> str:
+    if any(skip.reason == NOT_FOUND for skip in done.skips):
+        return f"Pictures were looked for in {root}; --img-dir names another folder."
+    if done.others and not done.images:
+        return "If these are horses all the same, name them with --category."
+    return "Put the items right in the labelling tool and export again" + (
+        ", or convert the rest without --strict." if done.images else "."
+    )
+
+
+def _write(done: Conversion, request: Request) -> str:
+    coco = {
+        "info": {"description": f"Converted from {request.input.name}"},
+        "images": done.images,
+        "annotations": done.annotations,
+        "categories": [category_of(request.skeleton)],
+    }
+    if request.split is not None:
+        return split_coco(
+            coco,
+            done.paths,
+            request.output,
+            request.split,
+            images=request.images,
+            overwrite=request.overwrite,
+            redraw=request.redraw,
+        )
+    target = request.output / f"{UNSPLIT}.json"
+    if target.exists() and not request.overwrite:
+        raise UserError(
+            f"{target} exists already and is not overwritten", hint="Add --overwrite, or choose another --output."
+        )
+    folder = image_dir(request.output, UNSPLIT)
+    names = {image["id"]: image["file_name"] for image in done.images}
+    places = {check_inside(folder, names[image_id], links=True): path for image_id, path in done.paths.items()}
+    if request.images != "none":
+        check_places(places, overwrite=request.overwrite)
+        place(places, request.images, overwrite=request.overwrite)
+    write_json(target, coco)
+    return f"wrote {target}; split it with: tools/split_dataset.py --ann-file {target} --img-dir {folder}"

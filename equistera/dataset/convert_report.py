@@ -1,0 +1,50 @@
+"""What a conversion came to, for the terminal: read, converted, left out and why."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from equistera.dataset.formats.records import Skip
+from equistera.dataset.horses import Selection
+from equistera.errors import UserError
+from equistera.skeleton import Skeleton
+
+
+def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]:
+    """A line for each file: format, content, and how its points were matched."""
+    lines = []
+    for selection in selections:
+        export, match = selection.export, selection.match
+        horses = sum(len(picture.animals) for picture in export.pictures)
+        lines.append(f"read       {export.path} ({export.title}): {len(export.pictures)} pictures, {horses} animals")
+        if match.public:
+            lines.append(
+                f"           the points of {match.public}: {len(match.target)} of {len(match.target) + len(match.ignored)} "
+                f"are exactly points of {skeleton.name}; left out: {', '.join(match.ignored)}"
+            )
+        elif match.ignored:
+            lines.append(f"           left out as --keypoint-map says: {', '.join(match.ignored)}")
+        if match.missing and match.target:
+            lines.append(
+                f"           {len(match.missing)} points of {skeleton.name} are not in it: {', '.join(match.missing)}"
+            )
+    return lines
+
+
+def skipped(skips: Sequence[Skip]) -> list[str]:
+    """Every skipped item, grouped by reason; long groups are cut short and counted."""
+    if not skips:
+        return ["skipped    nothing"]
+    groups: dict[tuple[str, str], list[Skip]] = defaultdict(list)
+    for skip in skips:
+        groups[skip.what, skip.reason].append(skip)
+    lines = [f"skipped    {len(skips)}:"]
+    for (what, reason), members in sorted(groups.items(), key=lambda group: -len(group[1])):
+        lines.append(f"  {len(members)} x {what}: {reason}")
+        lines += [
+            f"      {skip.where}" + (f" ({skip.detail})" if skip.detail else "") for skip in members[: UserError.SHOWN]
+        ]
+        if len(members) > UserError.SHOWN:
+            lines.append(f"      ... and {len(members) - UserError.SHOWN} more")
+    return lines

@@ -1,0 +1,119 @@
+"""Finding the pictures of an export on disk.
+
+An export names its pictures as the labelling tool saw them: by a URL, by a path on another computer, relative to a
+project. Only files below the given folder are ever used, whatever the export says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from equistera.dataset.formats.records import Unusable
+from equistera.dataset.images import SUFFIXES
+from equistera.errors import UserError
+
+#: Reason of a picture that is nowhere below the folder.
+NOT_FOUND = "picture not found"
+
+
+class PictureFinder:
+    """The pictures below a folder, to be found by what exports call them.
+
+    Args:
+        root: The folder.
+        leave_out: Folders below it that are not looked into, such as the output.
+
+    Raises:
+        UserError: No such folder.
+    """
+
+    def __init__(self, root: Path, leave_out: Iterable[Path] = ()):
+        if not root.is_dir():
+            raise UserError(
+                f"no such picture folder: {root}", hint="Give the folder that holds the pictures with --img-dir."
+            )
+        self.root = root
+        self._files = set(_pictures(root, {path.resolve() for path in leave_out}))
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        self._by_folded_name: dict[str, list[str]] = defaultdict(list)
+        for file in sorted(self._files):
+            name = file.rsplit("/", 1)[-1]
+            self._by_name[name].append(file)
+            self._by_folded_name[_folded(name)].append(file)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def find(self, names: Sequence[str], beside: str = "") -> str:
+        """Finds a picture.
+
+        A file fits a name if the path of one ends with the other. Of several files that fit, those in the folder of
+        the annotation file go first.
+
+        Args:
+            names: What the export may mean, the likeliest first; relative or absolute, ``/`` or ``\\`` as separator.
+            beside: Folder of the annotation file, relative to the root, ``""`` for the root itself.
+
+        Returns:
+            Path relative to the root, with ``/``.
+
+        Raises:
+            Unusable: There is no such picture, there are several, or the name leads out of the folder.
+        """
+        for name in names:
+            parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+            if ".." in parts or "\0" in name:
+                raise Unusable("the picture's name leads out of the picture folder", repr(name))
+            if not parts:
+                continue
+            for found in (self._exact(parts, beside), self._fitting(parts), self._alike(parts)):
+                near = [file for file in found if file.startswith(f"{beside}/")] if beside else []
+                best = near or found
+                if len(best) == 1:
+                    return best[0]
+                if best:
+                    raise Unusable("several pictures have this name", f"{name}: {', '.join(sorted(best)[:3])}")
+        raise Unusable(NOT_FOUND, names[0] if names else "")
+
+    def _exact(self, parts: list[str], beside: str) -> list[str]:
+        path = "/".join(parts)
+        places = [f"{beside}/{path}", path] if beside else [path]
+        return next(([place] for place in places if place in self._files), [])
+
+    def _fitting(self, parts: list[str]) -> list[str]:
+        above = self.root.resolve().parts
+        fitting = []
+        for file in self._by_name.get(parts[-1], ()):
+            own = file.split("/")
+            absolute = [*above, *own]
+            if parts[-len(own) :] == own or absolute[-len(parts) :] == parts:
+                fitting.append(file)
+        return fitting
+
+    def _alike(self, parts: list[str]) -> list[str]:
+        # Label Studio replaces spaces and drops special characters when a file is uploaded
+        return self._by_folded_name.get(_folded(parts[0]), []) if len(parts) == 1 else []
+
+
+def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:
+    """Picture files below a folder, relative to it, with ``/``; hidden folders are not looked into."""
+    seen = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen or Path(real) in leave_out:
+            subfolders.clear()
+            continue
+        seen.add(real)  # a link may lead back up
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        inside = os.path.relpath(folder, root).replace(os.sep, "/")
+        prefix = "" if inside == "." else f"{inside}/"
+        yield from (prefix + file for file in files if file.lower().endswith(SUFFIXES))
+
+
+def _folded(name: str) -> str:
+    """A file name as Django's ``get_valid_filename`` leaves it, which Label Studio uses; case does not count."""
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_")).casefold()

@@ -1,0 +1,94 @@
+"""Converts exports of labelling tools to the COCO keypoint files that training reads.
+
+    python tools/convert_dataset.py --input data/raw --output data/annotations
+    python tools/convert_dataset.py --input export.json --img-dir photos --output data/annotations \\
+        --split 0.8 0.2 --group-by "^(horse[0-9]+)_" --keypoint-map names.json
+
+Reads Label Studio (JSON and JSON-MIN), CVAT for images 1.1, COCO keypoints, DeepLabCut CollectedData (.csv, .h5),
+Ultralytics YOLO pose (data YAML), and the public AP-10K, AnimalPose and Horse-10 files, reduced to the horses and to
+the points that are exactly the skeleton's. --input is a file or a folder with several. Your own files are only read;
+pictures are linked into data/images/train, val and test. Whatever is left out is listed with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from equistera import cli, skeleton
+
+#: Kept here in words: importing the formats would make --help slow.
+FORMATS = ("auto", "labelstudio", "coco", "animalpose", "cvat", "deeplabcut", "yolo")
+
+
+def parse_args(argv: Sequence[str]) -> argparse.Namespace:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--input", required=True, type=Path, help="annotation file, or a folder with some")
+    parser.add_argument("--output", required=True, type=Path, help="folder for train.json, val.json, test.json")
+    parser.add_argument("--format", choices=FORMATS, default="auto", help="format of the input; auto finds it out")
+    parser.add_argument("--img-dir", type=Path, help="folder of the pictures (default: the input's folder)")
+    parser.add_argument("--skeleton", default=skeleton.DEFAULT, help="skeleton to convert to: a name or a .json file")
+    parser.add_argument(
+        "--keypoint-map",
+        type=Path,
+        metavar="FILE",
+        help='JSON of other names for keypoints: {"left_eye": "l_eye", "Poll": null}; null leaves a point out',
+    )
+    parser.add_argument(
+        "--category", nargs="+", default=[], metavar="NAME", help="categories that are horses, if none is called horse"
+    )
+    parser.add_argument(
+        "--split",
+        nargs="+",
+        default=["0.7", "0.15", "0.15"],
+        metavar="SHARE",
+        help="shares of train, val and test, or of train and val (default: 0.7 0.15 0.15); "
+        "'none' writes all.json, to be split later by tools/split_dataset.py",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another draw of the splits")
+    parser.add_argument(
+        "--group-by",
+        default="none",
+        metavar="RULE",
+        help="which pictures must not be torn apart by the split: 'folder', 'none', or a regular expression searched "
+        "in the file name, whose first (...) or whole match names the group",
+    )
+    parser.add_argument(
+        "--images", choices=("link", "copy", "none"), default="link", help="how to put the pictures into their folders"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail, and write nothing, if anything has to be skipped")
+    parser.add_argument("--overwrite", action="store_true", help="replace output that exists")
+    parser.add_argument("--redraw", action="store_true", help="with --overwrite: draw an existing split anew")
+    args = parser.parse_args(argv)
+    try:
+        args.split = None if args.split == ["none"] else tuple(float(share) for share in args.split)
+    except ValueError:
+        parser.error(f"argument --split: expected numbers such as 0.7 0.15 0.15, or none; found {' '.join(args.split)}")
+    return args
+
+
+def main(argv: Sequence[str]) -> None:
+    args = parse_args(argv)
+    from equistera.dataset.convert import Request, convert_dataset
+    from equistera.dataset.split import SplitSpec
+
+    request = Request(
+        input=args.input,
+        output=args.output,
+        skeleton=skeleton.load(args.skeleton),
+        format=args.format,
+        img_dir=args.img_dir,
+        keypoint_map=args.keypoint_map,
+        categories=args.category,
+        split=None if args.split is None else SplitSpec(args.split, args.seed, args.group_by),
+        images=args.images,
+        strict=args.strict,
+        overwrite=args.overwrite,
+        redraw=args.redraw,
+    )
+    print(convert_dataset(request))
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.run(main))
