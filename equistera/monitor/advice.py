@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equistera.monitor.curves import gap_curve, main_metric, smooth
-from equistera.monitor.log import Run
+from equistera.monitor.run import Run
 from equistera.monitor.summary import FINISHED, RUNNING, SILENT, Summary
 from equistera.progress import duration
 
@@ -62,7 +62,7 @@ def advise(run: Run, summary: Summary) -> list[Finding]:
     Returns:
         Findings, the gravest first; none when all is well. After a divergence no other finding is worth reading.
     """
-    diverged = _divergence(run)
+    diverged = _divergence(run, summary)
     if diverged:
         return [diverged]
     rules: tuple[Callable[[Run, Summary], Finding | None], ...] = (
@@ -82,9 +82,10 @@ def _tenth_of_lr(run: Run) -> str:
     return f"a tenth of the learning rate (--cfg-options optim_wrapper.optimizer.lr={value})"
 
 
-def _divergence(run: Run) -> Finding | None:
+def _divergence(run: Run, summary: Summary) -> Finding | None:
     positions, losses = run.training_curve("loss")
-    advice = f"Stop it and start again with {_tenth_of_lr(run)}; {_CALM}"
+    stop = "Stop it and start again" if summary.state == RUNNING else "Start again"
+    advice = f"{stop} with {_tenth_of_lr(run)}; {_CALM}"
     finite = np.isfinite(losses)
     if not finite[-1]:
         since = positions[np.flatnonzero(finite)[-1] + 1] if finite.any() else positions[0]
@@ -93,7 +94,7 @@ def _divergence(run: Run) -> Finding | None:
     level = smooth(losses, max(DIVERGENCE_STEPS, len(losses) // 50))[DIVERGENCE_STEPS:]
     if not len(level):
         return None
-    lowest = int(np.argmin(level))
+    lowest = int(np.nanargmin(level))
     if not 0 < DIVERGED * level[lowest] < level[-1]:
         return None
     epoch = positions[DIVERGENCE_STEPS + lowest]
@@ -113,7 +114,8 @@ def _stopped(run: Run, summary: Summary) -> Finding | None:
 
 
 def _nothing_evaluated(run: Run, summary: Summary) -> Finding | None:
-    values = [point.values["val/AP"] for point in run.evaluations if "val/AP" in point.values]
+    # not evaluation_curve(), which leaves -1 out
+    values = [value for point in run.evaluations if np.isfinite(value := point.values.get("val/AP", np.nan))]
     # an untrained head scores 0 for some epochs; -1 is COCO's "no object to evaluate" and never right
     if not values or max(values) > 0 or (-1.0 not in values and len(values) < PLATEAU_EVALUATIONS):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equistera.monitor.log import Run
+from equistera.monitor.run import Run
 
 #: Metrics a run can be judged by, best first; higher is better in all of them.
 MAIN_METRICS = ("AP", "PCK@0.1", "PCK@0.2", "PCK@0.05", "PCK", "AUC")

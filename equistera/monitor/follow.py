@@ -10,8 +10,9 @@ from typing import TextIO
 
 from equistera.errors import UserError
 from equistera.monitor.advice import Finding, advise
-from equistera.monitor.log import NotStartedError, Run, read_run
+from equistera.monitor.log import NotStartedError, read_run
 from equistera.monitor.plots import COMPARISON_NAME, CURVES_NAME, check_out, plot_runs
+from equistera.monitor.run import Run
 from equistera.monitor.summary import FINISHED, Summary, summarize
 from equistera.monitor.table import labels, report, status_line
 

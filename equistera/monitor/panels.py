@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from equistera.monitor.curves import gap_curve, main_metric, smooth
-from equistera.monitor.log import Run
+from equistera.monitor.run import Run
 
 #: Metrics of the validation panel of one run, where they are logged.
 _SHOWN_METRICS = ("AP", "AP50", "AP75", "PCK@0.1", "PCK", "AUC")
@@ -94,16 +94,21 @@ def _loss(runs: Runs) -> Panel:
 
 
 def _learning_rates(run: Run) -> Panel:
+    """One line for all stages whose rates are the same throughout."""
     names = {stage: f"lr/{stage}" for stage in run.stages()} or {"all parameters": "lr"}
+    together: dict[bytes, list[str]] = {}
+    for stage, name in names.items():
+        together.setdefault(np.stack(run.training_curve(name)).tobytes(), []).append(stage)
     lines = []
-    for style, (stage, name) in enumerate(names.items()):
-        x, y = run.training_curve(name)
+    for style, stages in enumerate(together.values()):
+        x, y = run.training_curve(names[stages[0]])
         trained = np.flatnonzero(y > 0)
+        label = ", ".join(stages)
         if len(y) and not len(trained):
-            stage += " (frozen)"
+            label += " (frozen)"
         elif len(trained) and trained[0] > 0:
-            stage += f" (frozen until {x[trained[0]]:.0f})"
-        lines.append(Line(stage, x, np.where(y > 0, y, np.nan), style))
+            label += f" (frozen until {x[trained[0]]:.0f})"
+        lines.append(Line(label, x, np.where(y > 0, y, np.nan), style))
     title = "Learning rate by stage" if run.stages() else "Learning rate"
     return Panel(title, "learning rate", tuple(lines), log_scale=True, coinciding=True)
 

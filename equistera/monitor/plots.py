@@ -10,8 +10,9 @@ import numpy as np
 # the project's one atomic writer lives with the COCO files
 from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError
-from equistera.monitor.log import Run, RunLogError, read_run
+from equistera.monitor.log import RunLogError, read_run
 from equistera.monitor.panels import Panel, Runs, panels
+from equistera.monitor.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +33,7 @@ _MARKERS = "osD^vPX*"
 _PANEL_SIZE = (6.5, 3.6)  # inches
 _KEYPOINT_ROW = 0.21  # inches
 _NAMED_RUNS = 4
+_LONGEST_NAME = 60
 _DPI = 110
 _LOG_RANGE = 1e-4
 #: Fewer points than this are marked: a line of one or two would hardly be seen.
@@ -72,7 +74,7 @@ def plot_runs(runs: Runs, out: str | Path) -> Path:
     """
     out = Path(out)
     check_out(out)
-    figure = _draw({_plain(label): run for label, run in runs.items()})
+    figure = _draw(runs)
     try:
         with atomic_write(out, "wb") as file:
             figure.savefig(file, format="png", dpi=_DPI, metadata={"Title": _PICTURE_TITLE})
@@ -117,7 +119,8 @@ def _draw(runs: Runs) -> Figure:
     heights = [_PANEL_SIZE[1]] * -(-len(shown) // 2) + ([1.2 + _KEYPOINT_ROW * len(keypoints)] if keypoints else [])
     figure = Figure(figsize=(2 * _PANEL_SIZE[0], sum(heights) + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle("Training of " + (", ".join(runs) if len(runs) <= _NAMED_RUNS else f"{len(runs)} runs"))
+    names = ", ".join(map(_plain, runs)) if len(runs) <= _NAMED_RUNS else f"{len(runs)} runs"
+    figure.suptitle(f"Training of {names}")
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     for i, panel in enumerate(shown):
         alone = i % 2 == 0 and i == len(shown) - 1
@@ -140,8 +143,11 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         # of lines that coincide the later ones are thinner, so that all can be seen
         width = 1.5 + (len(panel.lines) - 1 - position if panel.coinciding else 0)
         marker = "o" if len(line.x) < _MARKED_POINTS and not line.faint else ""
-        appearance = {"alpha": 0.3, "linewidth": 0.8} if line.faint else {"linewidth": width, "label": line.label}
-        axes.plot(line.x, line.y, dash, color=color, marker=marker, markersize=3, **appearance)
+        appearance = {"alpha": 0.3, "linewidth": 0.8} if line.faint else {"linewidth": width}
+        # elsewhere the first line, the one that matters most, is on top
+        appearance |= {"zorder": 2 + (position if panel.coinciding else -position) / 100}
+        label = _plain(line.label) or None
+        axes.plot(line.x, line.y, dash, color=color, marker=marker, markersize=3, label=label, **appearance)
         if line.best is not None:
             at = line.x == line.best
             axes.plot(line.x[at], line.y[at], "*", color=color, markersize=12, markeredgecolor="white")
@@ -167,8 +173,8 @@ def _scale_log(axes: Axes) -> None:
     low = max(low, high * _LOG_RANGE)
     if high < 3 * low:
         return
-    axes.set_yscale("log")
     axes.set_ylim(low / 1.2, high * 1.2)
+    axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -209,7 +215,7 @@ def _draw_keypoint_dots(axes: Axes, runs: Runs, metric: str, keypoints: list[str
             continue
         axes.plot(
             latest, np.arange(len(keypoints)), _MARKERS[style % len(_MARKERS)], color=_COLORS[style % len(_COLORS)],
-            alpha=0.8, label=label,
+            alpha=0.8, label=_plain(label),
         )  # fmt: skip
     axes.set_yticks(np.arange(len(keypoints)), [_plain(name) for name in keypoints], fontsize="small")
     axes.invert_yaxis()
@@ -219,6 +225,7 @@ def _draw_keypoint_dots(axes: Axes, runs: Runs, metric: str, keypoints: list[str
 
 
 def _plain(text: str) -> str:
-    """Text as matplotlib shows it unchanged: ASCII, no mathematics, no leading underscore (which hides a legend)."""
-    ascii_text = text.encode("ascii", errors="replace").decode().replace("$", r"\$")
+    """Text as matplotlib shows it unchanged: ASCII, short, no mathematics, no leading _ (which hides a legend)."""
+    short = text if len(text) <= _LONGEST_NAME else f"...{text[-_LONGEST_NAME:]}"
+    ascii_text = short.encode("ascii", errors="replace").decode().replace("$", r"\$")
     return f" {ascii_text}" if ascii_text.startswith("_") else ascii_text

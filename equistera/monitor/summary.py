@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equistera.monitor.curves import gap_curve, main_metric
-from equistera.monitor.log import Run
+from equistera.monitor.run import Run
 
 #: Metrics shown beside the one that a run is judged by, as they were at the best epoch.
 OTHER_METRICS = ("AP50", "AP75", "AR", "PCK@0.1", "PCK@0.2", "PCK", "median_px", "EPE", "NME")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera.monitor.advice import Finding
-from equistera.monitor.log import Run
+from equistera.monitor.run import Run
 from equistera.monitor.summary import SILENT, Summary
 from equistera.progress import duration
 
@@ -70,7 +70,7 @@ def _groups(run: Run, summary: Summary) -> list[dict[str, str]]:
         "epoch": _epochs(summary),
         "resumed after epoch": ", ".join(f"{position:.0f}" for position in summary.resumed_at),
         "time left": "" if left is None else duration(left),
-        "an epoch takes": f"{duration(pace)}{included} ({1 / pace:.2g} epochs/s)" if pace else "",
+        "an epoch takes": _pace(pace) + included if pace else "",
         "unreadable lines in the log": str(run.unreadable_lines or ""),
         "phase": summary.phase or "",
     }
@@ -85,12 +85,18 @@ def _groups(run: Run, summary: Summary) -> list[dict[str, str]]:
     if summary.gap is not None:
         scores["training subset - validation"] = f"{summary.metric} {summary.gap:+.3f}"
     at_best = {f"{name} at best": f"{value:.3f}" for name, value in summary.at_best.items()}
-    weakest = sorted(summary.keypoints.items(), key=lambda item: item[1])[:_WEAKEST]
+    imperfect = [(name, value) for name, value in summary.keypoints.items() if value < 1]
+    weakest = sorted(imperfect, key=lambda item: item[1])[:_WEAKEST]
     keypoints = {
         f"weakest keypoint {i}": f"{name} ({summary.keypoint_metric} {value:.2f})"
         for i, (name, value) in enumerate(weakest, 1)
     }
     return [progress, rates, scores, at_best, keypoints]
+
+
+def _pace(seconds: float) -> str:
+    whole = duration(seconds) if seconds >= 10 else f"{seconds:.2g} s"
+    return f"{whole} ({1 / seconds:.2g} epochs/s)"
 
 
 def _epochs(summary: Summary) -> str:
