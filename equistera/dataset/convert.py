@@ -16,8 +16,8 @@ from equistera.dataset.horses import Selection, select
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
 from equistera.dataset.locate import NOT_FOUND, PictureFinder
 from equistera.dataset.matching import read_keypoint_map
-from equistera.dataset.place import check_places, image_dir, place
-from equistera.dataset.split import SplitSpec
+from equistera.dataset.place import image_dir, place
+from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
 from equistera.errors import UserError
 from equistera.progress import track
@@ -91,8 +91,9 @@ def convert_dataset(request: Request) -> str:
         UserError: Whatever keeps the data set from being made; with ``strict``, anything skipped. Nothing is written
             then.
     """
-    generated = [request.output, request.output.absolute().parent / "images"]
+    generated = [request.output, *(image_dir(request.output, name) for name in (*SPLITS, UNSPLIT))]
     files = annotation_files(request.input, request.format, leave_out=generated)
+    _keep_input(files, request.output)
     exports, notes = _read_all(files, request.format)
     keypoint_map = read_keypoint_map(request.keypoint_map, request.skeleton) if request.keypoint_map else {}
     selections = _select_all(exports, request, keypoint_map)
@@ -138,7 +139,7 @@ def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path]
             f"no such file or folder: {source}",
             hint="Give the export of your labelling tool, or its folder, with --input.",
         )
-    avoided = {path.resolve() for path in leave_out}
+    avoided = {path.resolve() for path in leave_out if not source.resolve().is_relative_to(path.resolve())}
     suffixes = formats.suffixes_of(name)
     found = [
         path
@@ -209,6 +210,13 @@ def convert(
             if header is not None:
                 done.paths[image_id] = finder.root / file_name
     return done
+
+
+def _keep_input(files: Sequence[Path], output: Path) -> None:
+    """Refuses an output that would replace a file that is read."""
+    written = {(output / f"{name}.json").resolve() for name in (*SPLITS, UNSPLIT, "split")}
+    if own := [str(path) for path in files if path.resolve() in written]:
+        raise UserError("input files would be overwritten by the output:", own, "Choose another --output.")
 
 
 def _read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]:
@@ -321,8 +329,7 @@ def _write(done: Conversion, request: Request) -> str:
     folder = image_dir(request.output, UNSPLIT)
     names = {image["id"]: image["file_name"] for image in done.images}
     places = {check_inside(folder, names[image_id], links=True): path for image_id, path in done.paths.items()}
-    if request.images != "none":
-        check_places(places, overwrite=request.overwrite)
-        place(places, request.images, overwrite=request.overwrite)
+    place(places, request.images, overwrite=request.overwrite)
     write_json(target, coco)
-    return f"wrote {target}; split it with: tools/split_dataset.py --ann-file {target} --img-dir {folder}"
+    found = folder if request.images != "none" else "FOLDER"
+    return f"wrote {target}; split it with: tools/split_dataset.py --ann-file {target} --img-dir {found}"

@@ -19,9 +19,10 @@ def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]
         horses = sum(len(picture.animals) for picture in export.pictures)
         lines.append(f"read       {export.path} ({export.title}): {len(export.pictures)} pictures, {horses} animals")
         if match.public:
+            count = len(match.target) + len(match.ignored)
             lines.append(
-                f"           the points of {match.public}: {len(match.target)} of {len(match.target) + len(match.ignored)} "
-                f"are exactly points of {skeleton.name}; left out: {', '.join(match.ignored)}"
+                f"           the points of {match.public}: {len(match.target)} of {count} are exactly points of "
+                f"{skeleton.name}; left out: {', '.join(match.ignored)}"
             )
         elif match.ignored:
             lines.append(f"           left out as --keypoint-map says: {', '.join(match.ignored)}")

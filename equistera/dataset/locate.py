@@ -25,7 +25,7 @@ class PictureFinder:
 
     Args:
         root: The folder.
-        leave_out: Folders below it that are not looked into, such as the output.
+        leave_out: Folders below it (never itself) that are not looked into, such as the output.
 
     Raises:
         UserError: No such folder.
@@ -104,7 +104,7 @@ def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:
     seen = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen or Path(real) in leave_out:
+        if real in seen or (Path(real) in leave_out and folder != str(root)):
             subfolders.clear()
             continue
         seen.add(real)  # a link may lead back up
