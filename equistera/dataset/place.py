@@ -55,7 +55,7 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
     Raises:
         UserError: As :func:`check_places`, or a file cannot be written.
     """
-    if way == "none":
+    if way == "none" or not places:
         return
     check_places(places, overwrite=overwrite)
     doing = "copying pictures" if way == "copy" else "linking pictures"

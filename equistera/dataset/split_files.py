@@ -199,10 +199,18 @@ def read_coco(path: str | Path) -> dict:
         f"{key}[{i}] is not an object with an id: {str(entry)[:60]}"
         for key in lists
         for i, entry in enumerate(content[key])
-        if not isinstance(entry, dict) or type(entry.get("id", "")) not in (int, str)
+        if not isinstance(entry, dict) or type(entry.get("id", 0 if key == "annotations" else None)) not in (int, str)
     ]
     if not problems:
         problems = [*_image_problems(content), *_annotation_problems(content)]
+        problems += [
+            f"{key}[{i}] holds a number that is not finite"
+            for key in lists
+            for i, entry in enumerate(content[key])
+            if not _is_json(entry)
+        ]
+        others = content.keys() - set(lists)
+        problems += [f"{key!r} holds a number that is not finite" for key in others if not _is_json(content[key])]
     if problems:
         raise UserError(f"{path} cannot be split:", problems, f"Look closer: tools/verify_dataset.py --ann-file {path}")
     return content
@@ -214,10 +222,19 @@ def _image_problems(content: dict) -> Iterator[str]:
     yield from (f"image id {image_id!r} stands {times} times" for image_id, times in ids.items() if times > 1)
     yield from (f"picture {name!r} stands {times} times" for name, times in names.items() if times > 1)
     for image in content["images"]:
-        if "id" not in image or not isinstance(image.get("file_name"), str) or not image["file_name"]:
-            yield f"an image needs 'id' and 'file_name', found {str(image)[:60]}"
+        if not isinstance(image.get("file_name"), str) or not image["file_name"]:
+            yield f"an image needs a 'file_name', found {str(image)[:60]}"
     if not ids:
         yield "it has no images"
+
+
+def _is_json(value: object) -> bool:
+    """Python reads NaN and Infinity from a file, but no JSON has them."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _annotation_problems(content: dict) -> Iterator[str]:

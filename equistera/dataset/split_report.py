@@ -27,8 +27,8 @@ def concerns(
     leaks = sorted(group for group, splits in torn.items() if len(splits) > 1)
     if leaks:
         found.append(
-            f"{len(leaks)} groups stand in more than one split, because the existing split has them so "
-            f"({', '.join(leaks[:3])}{', ...' * (len(leaks) > 3)}): scores will be too good; draw anew with --redraw"
+            f"the existing split tears {len(leaks)} of the groups apart ({', '.join(leaks[:3])}"
+            f"{', ...' * (len(leaks) > 3)}): scores will be too good; draw anew with --redraw"
         )
     total, sizes, counts = len(assignment), Counter(groups.values()), Counter(assignment.values())
     for name, fraction in zip(SPLITS, fractions, strict=False):

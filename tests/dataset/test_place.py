@@ -1,0 +1,105 @@
+import errno
+import os
+
+import pytest
+
+from equistera.dataset import place as module
+from equistera.dataset.place import check_places, image_dir, place
+from equistera.errors import UserError
+
+
+@pytest.fixture
+def places(tmp_path):
+    (tmp_path / "photos").mkdir()
+    made = {}
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "photos" / name).write_bytes(name.encode() * 10)
+        made[tmp_path / "images" / "train" / name] = tmp_path / "photos" / name
+    return made
+
+
+def contents(places):
+    return [target.read_bytes() for target in places]
+
+
+def refuse(*args, **kwargs):
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+def test_folder_is_beside_the_annotations(tmp_path):
+    assert image_dir(tmp_path / "data" / "annotations", "val") == tmp_path / "data" / "images" / "val"
+    assert image_dir("annotations", "val").is_absolute()
+
+
+@pytest.mark.parametrize("way", ["link", "copy"])
+def test_places(places, way):
+    place(places, way)
+    assert contents(places) == [b"a.jpg" * 10, b"b.jpg" * 10]
+    assert all(target.samefile(source) == (way == "link") for target, source in places.items())
+    place(places, way)  # again: nothing to do
+    assert sorted(path.name for path in next(iter(places)).parent.iterdir()) == ["a.jpg", "b.jpg"]
+
+
+def test_none_places_nothing(places):
+    place(places, "none")
+    assert not next(iter(places)).parent.exists()
+
+
+def test_symbolic_where_hard_is_impossible(places, monkeypatch):
+    monkeypatch.setattr(os, "link", refuse)
+    place(places, "link")
+    assert all(target.is_symlink() for target in places)
+    assert contents(places) == [b"a.jpg" * 10, b"b.jpg" * 10]
+
+
+def test_copy_where_no_link_is_possible(places, monkeypatch):
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "symlink", refuse)
+    place(places, "link")
+    assert not any(target.is_symlink() or target.samefile(source) for target, source in places.items())
+    assert contents(places) == [b"a.jpg" * 10, b"b.jpg" * 10]
+
+
+def test_a_linked_source_is_followed(places, tmp_path):
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "photos" / "a.jpg")
+    place({tmp_path / "out.jpg": tmp_path / "link.jpg"}, "link")
+    assert not (tmp_path / "out.jpg").is_symlink()
+
+
+def test_all_that_is_in_the_way_is_listed(places):
+    for target in places:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"mine")
+    with pytest.raises(UserError, match="other files stand") as caught:
+        place(places, "link")
+    assert len(caught.value.problems) == 2
+    assert contents(places) == [b"mine", b"mine"]
+    place(places, "link", overwrite=True)
+    assert contents(places) == [b"a.jpg" * 10, b"b.jpg" * 10]
+
+
+def test_a_dangling_link_is_in_the_way(places):
+    first = next(iter(places))
+    first.parent.mkdir(parents=True)
+    first.symlink_to("nowhere")
+    with pytest.raises(UserError, match="other files stand"):
+        check_places(places)
+    place(places, "copy", overwrite=True)
+    assert not first.is_symlink()
+
+
+def test_missing_sources_are_all_listed(places):
+    for source in places.values():
+        source.unlink()
+    with pytest.raises(UserError, match="2 of 2 pictures are not there"):
+        check_places(places)
+
+
+def test_full_disk(places, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.shutil, "copy2", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        place(places, "copy")
+    assert list(next(iter(places)).parent.iterdir()) == []

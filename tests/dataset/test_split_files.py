@@ -1,0 +1,314 @@
+import copy
+import json
+import random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from equistera.dataset.split import SplitSpec
+from equistera.dataset.split_dataset import split_dataset
+from equistera.dataset.split_files import (
+    changed_since_split,
+    content_hash,
+    dataset_hash,
+    planned_files,
+    read_coco,
+    read_split,
+    write_splits,
+)
+from equistera.errors import UserError
+
+COCO = {
+    "info": {"year": 2026},
+    "images": [{"id": 1, "file_name": "a.jpg", "width": 4}, {"id": 2, "file_name": "b.jpg", "width": 5}],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [1.5, 2, 2]},
+        {"id": 2, "image_id": 2, "category_id": 1, "keypoints": [3, 4.25, 1]},
+    ],
+    "categories": [{"id": 1, "name": "horse", "keypoints": ["nose"]}],
+}
+HALVES = SplitSpec((0.5, 0.5))
+
+
+def changed(path, value):
+    """A copy of COCO with one value at another."""
+    coco = copy.deepcopy(COCO)
+    *parents, last = path
+    place = coco
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return coco
+
+
+class TestHash:
+    def test_is_known(self):
+        """Pinned: another sum for the same data would tell every user that the data have changed."""
+        assert content_hash(COCO) == "4742cdded00c1af2fb815ebc13d74c127e692400de2911492a53d3314dc808dc"
+
+    def test_formatting_and_order_do_not_count(self, tmp_path):
+        shuffled = {key: COCO[key] for key in reversed(COCO)}
+        shuffled["images"] = COCO["images"][::-1]
+        shuffled["annotations"] = [dict(reversed(a.items())) for a in COCO["annotations"][::-1]]
+        shuffled["annotations"][1]["keypoints"] = [1.5, 2.0, 2.0]
+        (tmp_path / "a.json").write_text(json.dumps(COCO))
+        (tmp_path / "b.json").write_text(json.dumps(shuffled, indent=4))
+        assert dataset_hash(tmp_path / "a.json") == dataset_hash(tmp_path / "b.json") == content_hash(COCO)
+
+    def test_info_does_not_count(self):
+        assert content_hash(changed(["info"], {})) == content_hash(COCO)
+
+    @pytest.mark.parametrize(
+        ("path", "value"),
+        [
+            (["images", 0, "file_name"], "c.jpg"),
+            (["images", 0, "width"], 5),
+            (["annotations", 1, "keypoints", 1], 4.26),
+            (["annotations", 1, "keypoints", 2], 2),
+            (["annotations", 1, "image_id"], 1),
+            (["categories", 0, "keypoints"], ["tail"]),
+            (["annotations"], []),
+        ],
+    )
+    def test_content_counts(self, path, value):
+        assert content_hash(changed(path, value)) != content_hash(COCO)
+
+
+class TestReading:
+    @pytest.mark.parametrize("content", [[], 5, {"images": []}, {"images": {}, "annotations": [], "categories": []}])
+    def test_other_json(self, tmp_path, content):
+        (tmp_path / "x.json").write_text(json.dumps(content))
+        with pytest.raises(UserError, match="is not a COCO annotation file"):
+            read_coco(tmp_path / "x.json")
+
+    @pytest.mark.parametrize(
+        ("path", "value", "problem"),
+        [
+            (["images", 0], 5, r"images\[0\] is not an object with an id: 5"),
+            (["images", 0, "id"], None, r"images\[0\] is not an object with an id"),
+            (["images", 0], {"file_name": "a.jpg"}, r"images\[0\] is not an object with an id"),
+            (["images", 0, "file_name"], 7, "an image needs a 'file_name'"),
+            (["images", 0, "file_name"], "", "an image needs a 'file_name'"),
+            (["images", 0, "id"], 2, "image id 2 stands 2 times"),
+            (["images", 0, "file_name"], "b.jpg", "picture 'b.jpg' stands 2 times"),
+            (["images"], [], "it has no images"),
+            (["annotations", 0, "image_id"], 9, "annotation 1: image_id 9 is no image of the file"),
+            (["annotations", 0, "image_id"], [1], "annotation 1: image_id"),
+            (["annotations", 0, "category_id"], {}, "category_id must be a number"),
+            (["annotations", 0, "keypoints"], "1 2 2", "'keypoints' must be a list"),
+            (["categories", 0, "keypoints"], "nose", "'keypoints' must be a list of names"),
+            (["categories", 0, "keypoints"], [["nose"]], "'keypoints' must be a list of names"),
+            (["annotations", 1, "keypoints", 0], float("nan"), r"annotations\[1\] holds a number that is not finite"),
+            (["categories", 0], {"name": "horse"}, r"categories\[0\] is not an object with an id"),
+            (["categories", 0], None, r"categories\[0\] is not an object"),
+        ],
+    )
+    def test_problems(self, tmp_path, path, value, problem):
+        (tmp_path / "x.json").write_text(json.dumps(changed(path, value)))
+        with pytest.raises(UserError, match=problem):
+            read_coco(tmp_path / "x.json")
+
+    def test_mutated_files_raise_nothing_but_user_errors(self, tmp_path):
+        generator, path = random.Random(3), tmp_path / "x.json"
+        odd = [None, True, -1, 2**70, 1e400, "", "1", "../x", [], [[]], {}, {"id": 1}, [None] * 3]
+        outcomes = set()
+        for _ in range(400):
+            coco = copy.deepcopy(COCO)
+            for _ in range(generator.randint(1, 3)):
+                place = coco
+                while isinstance(place, (dict, list)) and place:
+                    key = generator.choice(list(place) if isinstance(place, dict) else range(len(place)))
+                    if generator.random() < 0.35 or not isinstance(place[key], (dict, list)):
+                        place[key] = copy.deepcopy(generator.choice(odd))
+                        break
+                    place = place[key]
+            path.write_text(json.dumps(coco))
+            try:
+                split_dataset(path, None, tmp_path / "out", HALVES, overwrite=True, redraw=True)
+                outcomes.add("split")
+            except UserError:
+                outcomes.add("refused")
+        assert outcomes == {"split", "refused"}
+
+
+class TestWriting:
+    def test_files(self, tmp_path):
+        files = write_splits(COCO, {1: "val", 2: "train"}, tmp_path / "new" / "annotations", HALVES)
+        assert {name: path.name for name, path in files.items()} == {"train": "train.json", "val": "val.json"}
+        train = json.loads(files["train"].read_text())
+        assert train == {**COCO, "images": COCO["images"][1:], "annotations": COCO["annotations"][1:]}
+        assert read_split(files["val"].parent) == {"a.jpg": "val", "b.jpg": "train"}
+        record = json.loads((files["val"].parent / "split.json").read_text())
+        assert record["input_sha256"] == content_hash(COCO)
+        assert record["files"]["train"] == {"file": "train.json", "sha256": content_hash(train), "pictures": 1}
+        assert (record["seed"], record["group_by"], record["fractions"]) == (0, "none", {"train": 0.5, "val": 0.5})
+
+    @pytest.mark.parametrize("name", ["train.json", "val.json", "split.json"])
+    def test_nothing_is_overwritten_unasked(self, tmp_path, name):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(UserError, match="files exist already and are not overwritten") as caught:
+            write_splits(COCO, {1: "val", 2: "train"}, tmp_path, HALVES)
+        assert caught.value.problems == [str(tmp_path / name)]
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert (tmp_path / name).read_text() == "mine"
+
+    def test_pictures_that_are_gone_stay_remembered(self, tmp_path):
+        write_splits(COCO, {1: "val", 2: "train"}, tmp_path, HALVES)
+        other = [COCO["images"][0], {"id": 7, "file_name": "c.jpg"}]
+        write_splits(
+            {**COCO, "images": other, "annotations": []}, {1: "val", 7: "train"}, tmp_path, HALVES, overwrite=True
+        )
+        assert read_split(tmp_path) == {"a.jpg": "val", "b.jpg": "train", "c.jpg": "train"}
+
+    def test_a_split_that_is_no_longer_asked_for_is_not_left_behind(self, tmp_path):
+        write_splits(COCO, {1: "test", 2: "train"}, tmp_path, SplitSpec())
+        with pytest.raises(UserError, match="would stay with pictures in both") as caught:
+            planned_files(tmp_path, ("train", "val"), overwrite=True)
+        assert caught.value.problems == [str(tmp_path / "test.json")]
+        (tmp_path / "test.json").unlink()
+        assert set(planned_files(tmp_path, ("train", "val"), overwrite=True)) == {"train", "val"}
+
+    def test_change_is_told(self, tmp_path):
+        files = write_splits(COCO, {1: "val", 2: "train"}, tmp_path, HALVES)
+        assert changed_since_split(files["train"]) == ""
+        files["train"].write_text(json.dumps(json.loads(files["train"].read_text()), indent=3))
+        assert changed_since_split(files["train"]) == ""
+        files["train"].write_text(json.dumps(COCO))
+        assert "has changed since it was split" in changed_since_split(files["train"])
+        assert changed_since_split(files["val"]) == ""
+
+    def test_no_record_no_claim(self, tmp_path):
+        (tmp_path / "train.json").write_text(json.dumps(COCO))
+        assert changed_since_split(tmp_path / "train.json") == ""
+        assert read_split(tmp_path) == {}
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "[]",
+            "{}",
+            '{"version": 2, "pictures": {}, "files": {}}',
+            '{"version": 1, "pictures": {"a": 1}, "files": {}}',
+        ],
+    )
+    def test_broken_record(self, tmp_path, content):
+        (tmp_path / "split.json").write_text(content)
+        with pytest.raises(UserError, match=r"split\.json is not"):
+            read_split(tmp_path)
+
+
+def scene(path, seed, shift=0):
+    """A smooth random picture; the same seed with a shift is its near-duplicate."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    Image.fromarray(small).resize((163, 123), Image.Resampling.BICUBIC).crop((shift, 0, 160 + shift, 120)).save(path)
+
+
+class TestSplitDataset:
+    @pytest.fixture
+    def data(self, tmp_path):
+        return self.dataset(tmp_path, [f"p{i:02}.png" for i in range(20)])
+
+    @staticmethod
+    def dataset(tmp_path, names):
+        for name in names:
+            number = int(name[1:3])
+            scene(tmp_path / "photos" / name, seed=number // 2, shift=number % 2)
+        coco = {
+            "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+            "annotations": [
+                {"id": i, "image_id": i, "category_id": 1, "keypoints": [1, 1, 2]} for i in range(len(names))
+            ],
+            "categories": COCO["categories"],
+        }
+        (tmp_path / "all.json").write_text(json.dumps(coco))
+        return tmp_path
+
+    def run(self, data, spec=None, img_dir="photos", **options):
+        spec = spec or SplitSpec((0.5, 0.3, 0.2))
+        img_dir = img_dir and data / img_dir
+        return split_dataset(data / "all.json", img_dir, data / "data" / "annotations", spec, **options)
+
+    def test_near_duplicates_stay_together_and_pictures_are_in_place(self, data):
+        report = self.run(data)
+        split = read_split(data / "data" / "annotations")
+        assert all(split[f"p{i:02}.png"] == split[f"p{i + 1:02}.png"] for i in range(0, 20, 2))
+        assert sorted(split.values()) == ["test"] * 4 + ["train"] * 10 + ["val"] * 6
+        assert "20 pictures in 20 groups (by none)" in report
+        assert "20 of them are near-duplicates, kept together: 10 groups" in report
+        assert "pictures     10 (50.0%)  6 (30.0%)  4 (20.0%)" in report
+        assert "warning" not in report
+        for name, where in split.items():
+            linked = data / "data" / "images" / where / name
+            assert linked.samefile(data / "photos" / name)
+            assert not linked.is_symlink()
+        assert len(list((data / "data" / "images").rglob("*.png"))) == 20
+
+    def test_without_pictures(self, data):
+        report = self.run(data, img_dir=None)
+        assert "no --img-dir: near-duplicates were not looked for" in report
+        assert not (data / "data" / "images").exists()
+
+    def test_distance_zero_finds_identical_ones_only(self, data):
+        (data / "photos" / "p01.png").write_bytes((data / "photos" / "p00.png").read_bytes())
+        scene(data / "photos" / "p03.png", seed=99)
+        assert " of them are near-duplicates" in self.run(data, SplitSpec((0.5, 0.5), duplicate_distance=0))
+        split = read_split(data / "data" / "annotations")
+        assert split["p00.png"] == split["p01.png"]
+
+    def test_grows_without_moving_pictures(self, data, tmp_path):
+        self.run(data)
+        before = read_split(data / "data" / "annotations")
+        self.dataset(tmp_path, [f"p{i:02}.png" for i in range(40)][::-1])
+        with pytest.raises(UserError, match="not overwritten"):
+            self.run(data)
+        report = self.run(data, SplitSpec((0.5, 0.3, 0.2), seed=8), overwrite=True)
+        after = read_split(data / "data" / "annotations")
+        assert {name: after[name] for name in before} == before
+        assert len(after) == 40
+        assert "20 kept where" in report
+        assert "20 new ones placed" in report
+
+    def test_redraw(self, data):
+        self.run(data)
+        before = read_split(data / "data" / "annotations")
+        with pytest.raises(UserError, match="not overwritten"):
+            self.run(data, redraw=True)
+        self.run(data, SplitSpec((0.5, 0.3, 0.2), seed=8), overwrite=True, redraw=True)
+        assert read_split(data / "data" / "annotations") != before
+
+    def test_its_own_input_is_never_overwritten(self, data):
+        (data / "train.json").write_text((data / "all.json").read_text())
+        before = (data / "train.json").read_text()
+        with pytest.raises(UserError, match="would be overwritten by its own split"):
+            split_dataset(data / "train.json", data / "photos", data, SplitSpec(), overwrite=True)
+        assert (data / "train.json").read_text() == before
+
+    def test_unsafe_names_are_all_listed(self, data):
+        coco = json.loads((data / "all.json").read_text())
+        coco["images"][0]["file_name"] = "../secret.png"
+        coco["images"][1]["file_name"] = "/etc/passwd"
+        (data / "all.json").write_text(json.dumps(coco))
+        with pytest.raises(UserError, match="file names that are not followed") as caught:
+            self.run(data)
+        assert len(caught.value.problems) == 2
+        assert not (data / "data").exists()
+
+    def test_unreadable_pictures_are_all_listed_and_nothing_is_written(self, data):
+        (data / "photos" / "p00.png").unlink()
+        (data / "photos" / "p05.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+        with pytest.raises(UserError, match="2 of 20 pictures cannot be compared"):
+            self.run(data)
+        assert not (data / "data").exists()
+
+    def test_pictures_in_the_way(self, data):
+        self.run(data)
+        first = next((data / "data" / "images" / "train").iterdir())
+        first.unlink()
+        first.write_bytes(b"something else")
+        with pytest.raises(UserError, match="not overwritten"):
+            self.run(data)
+        self.run(data, overwrite=True)
+        assert first.samefile(data / "photos" / first.name)
