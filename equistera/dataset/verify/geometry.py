@@ -35,16 +35,20 @@ def animal_sizes(lengths: np.ndarray) -> np.ndarray:
         float64 [N], pixels of a typical limb seen from its side; NaN for animals with fewer than 4 known limbs.
     """
     lengths = np.where(lengths > 0, lengths, np.nan)
+    known = np.isfinite(lengths).sum(axis=1)
+    if not known.any():
+        return np.full(len(lengths), np.nan)
+    place = np.maximum(np.round(0.75 * (known - 1)).astype(int), 0)
     typical = np.ones(lengths.shape[1])
-    size = np.full(len(lengths), np.nan)
     with warnings.catch_warnings():
-        # limbs or animals without any known length stay NaN
+        # a limb without any known length stays NaN
         warnings.filterwarnings("ignore", "All-NaN slice encountered")
         for _ in range(5):
-            size = np.nanquantile(lengths / typical, 0.75, axis=1)
-            typical = np.nanmedian(lengths / size[:, None], axis=0)
+            # sorting puts NaN last
+            size = np.take_along_axis(np.sort(lengths / typical, axis=1), place[:, None], axis=1)
+            typical = np.nanmedian(lengths / size, axis=0)
             typical /= np.nanmedian(typical)
-    return np.where(np.isfinite(lengths).sum(axis=1) >= 4, size, np.nan)
+    return np.where(known >= 4, size[:, 0], np.nan)
 
 
 def check_limbs(file: AnnotationFile) -> Iterator[Item]:

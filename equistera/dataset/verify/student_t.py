@@ -57,31 +57,39 @@ class StudentT:
 
     def _refined(self, rows: np.ndarray, known: np.ndarray, shrink: float, floor: np.ndarray) -> StudentT:
         """One round of expectation maximisation."""
-        filled, weights = np.empty_like(rows), np.empty(len(rows))
-        unexplained = np.zeros_like(self.scatter)
-        for n, (row, here) in enumerate(zip(rows, known, strict=True)):
-            there = ~here
-            gain = np.linalg.solve(self.scatter[np.ix_(here, here)], self.scatter[np.ix_(here, there)]).T
-            off = row[here] - self.location[here]
-            distance = off @ np.linalg.solve(self.scatter[np.ix_(here, here)], off)
-            weights[n] = (DEGREES + here.sum()) / (DEGREES + distance)
-            filled[n, here] = row[here]
-            filled[n, there] = self.location[there] + gain @ off
-            unexplained[np.ix_(there, there)] += (
-                self.scatter[np.ix_(there, there)] - gain @ self.scatter[np.ix_(here, there)]
-            )
+        precision = self._precisions(known)
+        off = np.where(known, rows - self.location, 0)
+        pull = np.einsum("nij,nj->ni", precision, off)
+        weights = (DEGREES + known.sum(axis=1)) / (DEGREES + (off * pull).sum(axis=1))
+        # the expected numbers equal the known ones where they are known
+        filled = self.location + pull @ self.scatter
+        unexplained = len(rows) * self.scatter - self.scatter @ precision.sum(axis=0) @ self.scatter
         location = weights @ filled / weights.sum()
         off = filled - location
         scatter = ((off * weights[:, None]).T @ off + unexplained) / len(rows)
         scatter = (1 - shrink) * scatter + shrink * np.diag(np.diag(scatter)) + np.diag(floor**2)
         return StudentT(location, scatter)
 
-    def distances(self, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Squared Mahalanobis distances [M] of rows [M, D], of which the same numbers ``known`` [D] are known."""
-        off = rows[:, known] - self.location[known]
-        return (off * np.linalg.solve(self.scatter[np.ix_(known, known)], off.T).T).sum(axis=1)
+    def _precisions(self, known: np.ndarray) -> np.ndarray:
+        """float64 [N, D, D]: inverse of the scatter of the known numbers [N, D], 0 for the others."""
+        both = known[:, :, None] & known[:, None, :]
+        # a unit variance of their own for unknown numbers makes the inverse fall into two blocks
+        return np.where(both, np.linalg.inv(np.where(both, self.scatter, np.eye(len(self.scatter)))), 0)
+
+    def distances(self, rows: np.ndarray) -> np.ndarray:
+        """Squared Mahalanobis distances.
+
+        Args:
+            rows: float [N, M, D]; NaN where unknown, which must be the same for the M rows of each n.
+
+        Returns:
+            float64 [N, M]; 0 where nothing is known.
+        """
+        off = rows - self.location
+        off = np.where(np.isfinite(off), off, 0)
+        return ((off @ self._precisions(np.isfinite(rows[:, 0]))) * off).sum(axis=2)
 
     @staticmethod
-    def log_ratio(distance: np.ndarray, other: np.ndarray, dimensions: int) -> np.ndarray:
-        """Logarithm of the density at one squared distance over that at another."""
+    def log_ratio(distance: np.ndarray, other: np.ndarray, dimensions: np.ndarray) -> np.ndarray:
+        """Logarithm of the density at one squared distance over that at another, in so many dimensions."""
         return (DEGREES + dimensions) / 2 * (np.log(DEGREES + other) - np.log(DEGREES + distance))

@@ -29,6 +29,9 @@ MAX_ODDITY = 2.0
 #: Errors of a careful click, in animal sizes, and of a visibility flag.
 _CLICK, _FLAG = 0.05, 0.3
 
+#: Annotations compared at a time, to bound memory.
+_CHUNK = 1000
+
 #: For the data set as a whole: side views needed, what counts as one, and the share that must say the same.
 _SIDE_VIEWS, _SIDE_ON, _AGREEING = 30, 0.6, 0.85
 
@@ -85,12 +88,13 @@ def swap_evidence(views: Views, parts: list[Part]) -> tuple[np.ndarray, np.ndarr
         row[: 3 * pairs].reshape(pairs, 3)[list(part.pairs)] = -1
     distribution = StudentT.fit(rows, floor)
     evidence, oddity = np.zeros((2, count, len(parts)))
-    for n, row in enumerate(rows):
-        known = np.isfinite(row)
-        if known.any():
-            distance = distribution.distances(np.concatenate([row[None], signs * row]), known)
-            evidence[n] = distribution.log_ratio(distance[1:], distance[0], known.sum())
-            oddity[n] = distance[1:] / known.sum()
+    for start in range(0, count, _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        known = np.maximum(np.isfinite(rows[chunk]).sum(axis=1, keepdims=True), 1)
+        as_it_is = distribution.distances(rows[chunk, None])
+        exchanged = distribution.distances(rows[chunk, None] * signs)
+        evidence[chunk] = distribution.log_ratio(exchanged, as_it_is, known)
+        oddity[chunk] = exchanged / known
     return evidence, oddity
 
 
