@@ -145,9 +145,11 @@ def _overfitting(run: Run) -> Finding | None:
     epochs, values = run.evaluation_curve(f"val/{metric}")
     if len(values) < 2 * SMOOTHED:
         return None
-    level = smooth(values, SMOOTHED)
-    # smooth() looks back: its first values are single evaluations
-    best = SMOOTHED - 1 + int(np.argmax(level[SMOOTHED - 1 :]))
+    # the best of many evaluations is partly luck: the more there are, the longer the stretches that are compared
+    width = max(SMOOTHED, len(values) // 10)
+    level = smooth(values, width)
+    # smooth() looks back: its first values are of few evaluations
+    best = width - 1 + int(np.argmax(level[width - 1 :]))
     fallen = level[best] - level[-1]
     advice = "Stronger augmentation, dropout, more weight decay or more data; keep the checkpoint of the best epoch"
     gap_epochs, gaps = gap_curve(run, metric)
@@ -158,7 +160,8 @@ def _overfitting(run: Run) -> Finding | None:
             message = f"validation {metric} fell by {fallen:.3f} {since} while the loss went on falling"
             return Finding("overfitting", message, advice)
         return None
-    gap, gap_then = smooth(gaps, SMOOTHED)[-1], smooth(gaps, SMOOTHED)[gap_epochs <= epochs[best]][-1:]
+    gap_level = smooth(gaps, width)
+    gap, gap_then = gap_level[-1], gap_level[gap_epochs <= epochs[best]][-1:]
     stalled = epochs[-1] - epochs[best] >= PLATEAU_PART * epochs[-1]
     if gap <= WIDE_GAP or not len(gap_then) or gap - gap_then[0] <= CHANGE or not (stalled or fallen > CHANGE):
         return None

@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from monitor_lines import epochs, train, val
 
 from equistera.monitor.advice import advise
+from equistera.monitor.plan import Plan
+from equistera.monitor.run import Point, Run, Start
 from equistera.monitor.summary import summarize
 
 
@@ -159,3 +163,25 @@ def test_stopped(make_run):
     run = make_run(epochs(1, 2), max_epochs=9)
     assert "--resume" in findings(run, silent_seconds=7200)["stopped"].advice
     assert findings(run) == {}
+
+
+def simulated_run(seed, memorised):
+    """60 evaluations with the scatter of a small validation split; past epoch 120 ``memorised`` is lost every epoch."""
+    random = np.random.default_rng(seed)
+    training, evaluations = [], []
+    for epoch in range(1, 301):
+        loss = (0.15 * np.exp(-epoch / 60) + 0.03) * random.lognormal(0, 0.15)
+        training.append(Point(float(epoch), {"loss": loss, "lr": 1e-3 * (1 - epoch / 301)}))
+        if epoch % 5 == 0:
+            learned = 0.8 * (1 - np.exp(-epoch / 40))
+            val_score = learned + random.normal(0, 0.02) - max(0, epoch - 120) * memorised
+            subset = min(1.0, learned + 0.03 + epoch * (0.0001 + memorised) + random.normal(0, 0.005))
+            evaluations.append(Point(float(epoch), {"val/AP": val_score, "train_subset/AP": subset}))
+    plan = Plan(max_epochs=300, steps_per_epoch=1)
+    return Run(Path("run"), plan, tuple(training), tuple(evaluations), (Start(0, None),), 0, 1e9)
+
+
+@pytest.mark.parametrize(("memorised", "at_least", "at_most"), [(0.0, 0, 1), (0.0006, 29, 30)])
+def test_overfitting_is_told_from_scatter(memorised, at_least, at_most):
+    told = sum("overfitting" in findings(simulated_run(seed, memorised)) for seed in range(30))
+    assert at_least <= told <= at_most
