@@ -4,3 +4,5 @@ Space: metres, x forward (for a horse: to its nose), y to the left, z up; the gr
 radians, in tables and names ending in ``_deg`` degrees. Pictures are RGB uint8 [H, W, 3]; pixel coordinates follow
 :mod:`equistera.dataset.coco`.
 """
+
+SPLITS = ("train", "val", "test")

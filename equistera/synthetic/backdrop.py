@@ -160,19 +160,18 @@ def _plant_trees(
     around = np.broadcast_to(_columns(camera), elevation.shape)
     shift = backdrop.shift.astype(np.float32)
     leaves = _tile(noise.clouds(1.0, number=1), around * 420 + shift[0], elevation * 420 + shift[1])
-    crowns = _tile(noise.clouds(1.6, number=2), around[:1] * 60 + shift[1], np.full_like(around[:1], shift[0]))
     # far woods first, nearer and darker ones over them
-    for height, fade, dark in ((0.6, backdrop.haze, 1.0), (1.0, 0.5 * backdrop.haze, 0.75)):
-        top = backdrop.trees * height * (0.75 + 0.35 * np.roll(crowns, int(300 * height), axis=1)) + 0.012 * leaves
+    for number, (height, fade, dark) in enumerate(((0.6, backdrop.haze, 1.0), (1.0, 0.5 * backdrop.haze, 0.75))):
+        row = np.full_like(around[:1], shift[0] + 97 * number)
+        crowns = _tile(noise.clouds(1.6, number=2), around[:1] * 60 + shift[1], row)
+        top = backdrop.trees * height * (0.75 + 0.35 * crowns) + 0.012 * leaves
         inside = (elevation > -0.02) & (elevation < top.astype(np.float32))
         green = np.array([66, 84, 48], np.float32) * backdrop.tint[0].astype(np.float32) * dark
         color = green * (1 + 0.32 * leaves[inside])[:, None]
         picture[inside] = np.clip(color + (haze - color) * fade, 0, 255)
 
 
-def _ground(
-    backdrop: Backdrop, camera: Camera, rays: np.ndarray, distance: np.ndarray, haze: np.ndarray
-) -> np.ndarray:
+def _ground(backdrop: Backdrop, camera: Camera, rays: np.ndarray, distance: np.ndarray, haze: np.ndarray) -> np.ndarray:
     reach = np.minimum(distance, np.float32(400))
     x, y = (np.float32(camera.position[k]) + reach * rays[..., k] for k in (0, 1))
     dark, light, rough = GROUNDS[backdrop.ground]
@@ -191,9 +190,7 @@ def _ground(
     tint = backdrop.tint[0].astype(np.float32)
     dark, light = np.array(dark, np.float32) * tint, np.array(light, np.float32) * tint
     # dark + (light - dark) * share, mixed with the haze, channel by channel without temporaries of three channels
-    channels = [
-        (dark[k] + (light[k] - dark[k]) * share) * (1 - fade) + haze[k] * fade for k in range(3)
-    ]
+    channels = [(dark[k] + (light[k] - dark[k]) * share) * (1 - fade) + haze[k] * fade for k in range(3)]
     return cv2.merge(channels)
 
 

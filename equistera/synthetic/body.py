@@ -9,17 +9,16 @@ import numpy as np
 
 from equistera.synthetic import anatomy, kinematics, rotation
 from equistera.synthetic.anatomy import Build
-from equistera.synthetic.kinematics import Frames, Pose, Rings, ring_at
+from equistera.synthetic.kinematics import Frames, Rings, ring_at
 from equistera.synthetic.mesh import Mesh, join, tubes
+from equistera.synthetic.pose import Pose
 
 #: What a vertex belongs to; legs and hooves in the order of ``anatomy.LEGS``.
 PARTS = (
     "trunk", "head", "lf_leg", "rf_leg", "lh_leg", "rh_leg", "lf_hoof", "rf_hoof", "lh_hoof", "rh_hoof",
-    "l_ear", "r_ear", "eyes", "mane", "tail",
+    "l_ear", "r_ear", "eyes", "mane", "tail", "feather",
 )  # fmt: skip
 PART = {name: number for number, name in enumerate(PARTS)}
-#: Parts with a place on the horse's coat.
-SKIN = tuple(PART[name] for name in PARTS[:12])
 
 _TRUNK_SIDES, _HEAD_SIDES, _LEG_SIDES, _LEG_RINGS = 32, 22, 14, 42
 
@@ -101,9 +100,8 @@ def _ear_grids(build: Build, frames: Frames, pose: Pose) -> np.ndarray:
             axis=-1,
         )
         # an ear stands off the poll, a little outwards; the head hangs, so upright is towards the neck
-        lean = rotation.roll(-side * 0.22) @ rotation.pitch(np.radians(-32.0) * -1 - turn)
-        place = anatomy.EAR_PLACE * np.array([1.0, 1.0, 1.0])
-        base = np.array([place[0], side * place[2], place[1]])
+        lean = rotation.roll(-side * 0.22) @ rotation.pitch(np.radians(32.0) - turn)
+        base = ear_place(side)
         ears.append(in_head(build, frames, base + local @ lean.T))
     return np.stack(ears)
 
@@ -128,6 +126,12 @@ def eye_place(side: float) -> np.ndarray:
     return np.array([along, side * outwards, up])
 
 
+def ear_place(side: float) -> np.ndarray:
+    """Base of an ear; see :func:`eye_place`."""
+    along, up, outwards = anatomy.EAR_PLACE
+    return np.array([along, side * outwards, up])
+
+
 def _leg_grids(build: Build, frames: Frames) -> np.ndarray:
     """float64 [4, R, S, 3], from the girdle to the coronet."""
     grids = []
@@ -135,9 +139,7 @@ def _leg_grids(build: Build, frames: Frames) -> np.ndarray:
     for leg in range(4):
         table = anatomy.FORE_SECTIONS if leg < 2 else anatomy.HIND_SECTIONS
         rows = kinematics.interpolate(table[:, 2:], np.linspace(0, len(table) - 1, _LEG_RINGS))
-        place = np.interp(
-            np.linspace(0, len(table) - 1, _LEG_RINGS), np.arange(len(table)), table[:, 0] + table[:, 1]
-        )
+        place = np.interp(np.linspace(0, len(table) - 1, _LEG_RINGS), np.arange(len(table)), table[:, 0] + table[:, 1])
         # muscle above, bone below; the hoof's joints are the same whatever the muscle
         lower = np.clip((place - 2.2) / 0.6, 0, 1)
         grow = build.muscle * (1 - lower) + build.bone * lower
@@ -187,9 +189,8 @@ class Body:
 
     Attributes:
         mesh: Everything but hair.
-        keypoints: float64 [26, 3], in the order of the built-in skeleton ``horse26``.
+        keypoints: [3] by name of the skeleton ``horse26``; ``tail_end`` comes with the hair.
         trunk: [R, S, 3], see :func:`trunk_grid`; the mane grows on it.
-        tail_root: [3], where the tail leaves the body; also the keypoint.
     """
 
     mesh: Mesh
@@ -228,8 +229,7 @@ def build_body(build: Build, pose: Pose, frames: Frames) -> Body:
     for name, side in (("l", 1.0), ("r", -1.0)):
         outwards = np.array([0.0, side * 0.03, 0.0])
         points[f"{name}_eye"] = in_head(build, frames, eye_place(side) + outwards)
-        along, up, out = anatomy.EAR_PLACE
-        points[f"{name}_ear"] = in_head(build, frames, np.array([along, side * out, up]))
+        points[f"{name}_ear"] = in_head(build, frames, ear_place(side))
     for leg, joints, hoof in zip(anatomy.LEGS, frames.joints, hooves, strict=True):
         side = leg[0]
         if leg[1] == "f":

@@ -68,7 +68,8 @@ def sample_coat(rng: np.random.Generator, build: Build) -> Coat:
     base = np.array(dark) + rng.random() * (np.array(light, float) - np.array(dark))
     base = base * rng.uniform(0.9, 1.1)
     hair = base * rng.uniform(0.7, 1.1) if hair is None else np.array(hair) * rng.uniform(0.8, 1.15)
-    socks = np.where(rng.random(4) < 0.32, rng.choice([0.09, 0.14, 0.20, 0.27], 4), 0.0)
+    # feathers mostly come with high white legs
+    socks = np.where(rng.random(4) < (0.75 if build.feather else 0.32), rng.choice([0.09, 0.14, 0.20, 0.27], 4), 0.0)
     return Coat(
         name=name,
         base=np.clip(base, 0, 240),
@@ -109,7 +110,7 @@ def paint(coat: Coat, part: np.ndarray, rest: np.ndarray, uv: np.ndarray) -> np.
     tint *= (1 + 0.05 * coarse)[:, None]
     if coat.dapples:
         spots = noise.at(volume, place * 60 + coat.offset)
-        where = (own == PART["trunk"]) | ((own >= PART["lf_leg"]) & (z > 0.45))
+        where = np.clip((z - 0.40) / 0.15, 0, 1) * ((own == PART["trunk"]) | (own >= PART["lf_leg"]))
         tint *= (1 + 0.16 * coat.dapples * where * np.tanh(1.5 * spots))[:, None]
     if coat.points:
         legs = np.clip((0.40 - z) / 0.12 + 0.2 * coarse, 0, 1) * (own >= PART["lf_leg"]) * (own <= PART["rh_hoof"])
@@ -136,7 +137,8 @@ def paint(coat: Coat, part: np.ndarray, rest: np.ndarray, uv: np.ndarray) -> np.
     along, around = uv[hair].T
     strand = noise.at(volume, np.stack([along * 3, around * 40, part[hair] * 7.0], axis=1))
     lock = np.modf(np.sin(np.floor(around) * 12.9898) * 43758.547)[0]
-    color[hair] = coat.hair * (1 + 0.14 * strand + 0.16 * lock)[:, None]
+    feather = (part[hair] == PART["feather"]) & (coat.socks.max() > 0)
+    color[hair] = np.where(feather[:, None], _WHITE, coat.hair) * (1 + 0.14 * strand + 0.16 * lock)[:, None]
     return np.clip(color, 0, 255)
 
 

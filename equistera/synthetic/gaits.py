@@ -14,7 +14,8 @@ import numpy as np
 
 from equistera.synthetic import anatomy
 from equistera.synthetic.anatomy import Build
-from equistera.synthetic.kinematics import LIMITS_DEG, Pose, clamp, forward
+from equistera.synthetic.kinematics import forward
+from equistera.synthetic.pose import LIMITS_DEG, Pose, clamp
 
 
 @dataclass(frozen=True)
@@ -159,13 +160,15 @@ def _graze(rng: np.random.Generator, build: Build) -> Pose:
 
 
 def _lower_head(build: Build, pose: Pose, height: float) -> Pose:
-    """Lowers the neck until the muzzle is at a height above ground (in heights at the withers), or as far as it goes."""
+    """Lowers the neck until the muzzle is so high above ground (in heights at the withers) or cannot go lower."""
     lowest, highest = LIMITS_DEG["neck_pitch"][0], -40.0
     for _ in range(7):
         pose = replace(pose, neck_pitch=(lowest + highest) / 2)
         frames = forward(build, _poised(pose))
         muzzle = frames.poll + frames.head[:, 0] * anatomy.HEAD_LENGTH * build.head * frames.scale
-        soles = (frames.joints[:, -1] @ frames.body.T)[:, 2].min() - anatomy.FORE_JOINTS[-1, 2] * build.leg * frames.scale
+        soles = (frames.joints[:, -1] @ frames.body.T)[:, 2].min() - anatomy.FORE_JOINTS[
+            -1, 2
+        ] * build.leg * frames.scale
         if (frames.body @ muzzle)[2] - soles > height * build.height:
             highest = pose.neck_pitch
         else:

@@ -7,8 +7,9 @@ import numpy as np
 from equistera.synthetic import anatomy, rotation
 from equistera.synthetic.anatomy import Build
 from equistera.synthetic.body import PART, Body, in_head, unit_circle
-from equistera.synthetic.kinematics import Frames, Pose, ring_at
+from equistera.synthetic.kinematics import Frames, ring_at
 from equistera.synthetic.mesh import Mesh, join, tubes
+from equistera.synthetic.pose import Pose
 
 _SIDES = 5
 _TAIL_LOCKS, _TAIL_STEPS = 34, 12
@@ -52,12 +53,12 @@ def grow(rng: np.random.Generator, build: Build, pose: Pose, frames: Frames, bod
     """
     tail, end = _tail(rng, build, pose, frames, body)
     meshes = [tail, _mane(rng, build, frames, body), _forelock(rng, build, frames)]
+    if build.feather:
+        meshes.append(_feathers(rng, build, frames))
     return join(meshes), end
 
 
-def _tail(
-    rng: np.random.Generator, build: Build, pose: Pose, frames: Frames, body: Body
-) -> tuple[Mesh, np.ndarray]:
+def _tail(rng: np.random.Generator, build: Build, pose: Pose, frames: Frames, body: Body) -> tuple[Mesh, np.ndarray]:
     size = frames.scale
     gravity = frames.body.T @ np.array([-0.9 * pose.speed, 0.0, -1.0])
     gravity /= np.linalg.norm(gravity)
@@ -130,8 +131,30 @@ def _forelock(rng: np.random.Generator, build: Build, frames: Frames) -> Mesh:
     top = np.interp(along, anatomy.HEAD_SECTIONS[:, 0], anatomy.HEAD_SECTIONS[:, 1]) + 0.03
     sideways = rng.normal(0, 0.045, (count, 1)) + rng.normal(0, 0.05, (count, 1)) * np.linspace(0, 1, 6)
     local = np.stack(
-        [np.broadcast_to(along, (count, 6)), sideways, np.broadcast_to(top, (count, 6)) - 0.5 * np.abs(sideways)], axis=-1
+        [np.broadcast_to(along, (count, 6)), sideways, np.broadcast_to(top, (count, 6)) - 0.5 * np.abs(sideways)],
+        axis=-1,
     )
     lines = in_head(build, frames, local)
     widths = np.interp(np.linspace(0, 1, 6), [0, 0.4, 1], [0.012, 0.014, 0.002]) * frames.scale * np.ones((count, 1))
     return tubes(locks(lines, widths, frames.head[:, 1], 0.5), PART["mane"])
+
+
+def _feathers(rng: np.random.Generator, build: Build, frames: Frames) -> Mesh:
+    """Long hair that falls from above the fetlocks over the hooves."""
+    count, steps = 22, 6
+    size = frames.scale * build.bone
+    lines, across = [], []
+    for axes, angle, joints in zip(frames.leg_axes, frames.leg_angles, frames.joints, strict=True):
+        around = rng.uniform(0.2 * np.pi, 1.8 * np.pi, count)
+        cannon = np.cos(angle[3]) * axes[:, 0] + np.sin(angle[3]) * axes[:, 2]
+        outwards = np.cos(around)[:, None] * cannon + np.sin(around)[:, None] * axes[:, 1]
+        start = joints[4] + (joints[3] - joints[4]) * rng.uniform(0.0, 0.45, (count, 1))
+        fall = frames.body.T @ np.array([0.0, 0.0, -1.0])
+        along = np.linspace(0, 1, steps)[None, :, None]
+        reach = (0.028 + 0.030 * np.sin(0.6 * np.pi * along)) * size
+        length = rng.uniform(0.07, 0.11, (count, 1, 1)) * size * build.feather
+        lines.append(start[:, None] + outwards[:, None] * reach + fall * length * along)
+        across.append(np.cross(outwards, fall))
+    widths = np.interp(np.linspace(0, 1, steps), [0, 0.4, 1], [0.010, 0.012, 0.002]) * size
+    grids = locks(np.concatenate(lines), np.tile(widths, (4 * count, 1)), np.concatenate(across), 0.4)
+    return tubes(grids, PART["feather"])

@@ -9,8 +9,8 @@ import numpy as np
 from equistera.synthetic import anatomy, body, gaits, hair, kinematics, rotation
 from equistera.synthetic.anatomy import Build
 from equistera.synthetic.coat import Coat, sample_coat
-from equistera.synthetic.kinematics import Pose
 from equistera.synthetic.mesh import Mesh, join
+from equistera.synthetic.pose import Pose
 
 
 @dataclass(frozen=True)

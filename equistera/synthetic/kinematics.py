@@ -1,84 +1,17 @@
-"""Joints, their limits, and where a pose puts every bone of a horse (forward kinematics).
+"""Where a pose puts every bone of a horse (forward kinematics).
 
-Every leg moves in its own plane: five hinge angles from the girdle down, each measured from the rest stance and
-positive where the part below swings forward, plus one angle sideways for the whole leg. Neck, loin and tail bend
-evenly along their length.
+Every leg moves in its own plane, which may tilt sideways; neck and loin bend evenly along their length.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from equistera.synthetic import anatomy, rotation
 from equistera.synthetic.anatomy import Build
-
-#: Hinges of the legs from the girdle down, and their range in degrees from the rest stance. The ranges are those of
-#: passive movement in the veterinary literature, rounded; the carpus and the stifle practically bend one way only.
-FORE_LIMITS_DEG = {"scapula": (-20, 30), "shoulder": (-30, 35), "elbow": (-15, 95), "knee": (-120, 2), "fetlock": (-90, 45)}
-HIND_LIMITS_DEG = {"pelvis": (0, 0), "hip": (-45, 65), "stifle": (-95, 25), "hock": (-25, 100), "fetlock": (-90, 45)}
-#: Range of the other angles in degrees.
-LIMITS_DEG = {
-    "abduction": (-12, 18),
-    "neck_pitch": (-125, 35),
-    "neck_yaw": (-70, 70),
-    "head_pitch": (-45, 60),
-    "head_yaw": (-35, 35),
-    "head_roll": (-25, 25),
-    "loin_pitch": (-15, 20),
-    "loin_yaw": (-14, 14),
-    "body_pitch": (-45, 65),
-    "body_roll": (-12, 12),
-    "tail_lift": (-5, 100),
-    "tail_yaw": (-50, 50),
-    "ears": (-70, 40),
-}
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Angles in degrees; zero is the rest stance.
-
-    Attributes:
-        legs: [4, 5], rows as in ``anatomy.LEGS``, columns as in the tables of limits.
-        abduction: [4], the leg sideways, positive outwards.
-        grounded: [4], 1 for a hoof that stands flat, 0 for one that follows its leg.
-        ears: [2], left and right, positive forward.
-        lift: Height of the lowest hoof above the ground, in heights at the withers.
-        speed: 0 hair hangs, 1 hair streams.
-    """
-
-    legs: np.ndarray = field(default_factory=lambda: np.zeros((4, 5)))
-    abduction: np.ndarray = field(default_factory=lambda: np.zeros(4))
-    grounded: np.ndarray = field(default_factory=lambda: np.ones(4))
-    ears: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    neck_pitch: float = 0.0
-    neck_yaw: float = 0.0
-    head_pitch: float = 0.0
-    head_yaw: float = 0.0
-    head_roll: float = 0.0
-    loin_pitch: float = 0.0
-    loin_yaw: float = 0.0
-    body_pitch: float = 0.0
-    body_roll: float = 0.0
-    tail_lift: float = 10.0
-    tail_yaw: float = 0.0
-    lift: float = 0.0
-    speed: float = 0.0
-
-
-def leg_limits_deg() -> np.ndarray:
-    """float64 [4, 5, 2]: lowest and highest angle of every hinge of every leg."""
-    fore, hind = np.array(list(FORE_LIMITS_DEG.values())), np.array(list(HIND_LIMITS_DEG.values()))
-    return np.stack([fore, fore, hind, hind]).astype(float)
-
-
-def clamp(pose: Pose) -> Pose:
-    """The same pose with every angle inside its range."""
-    limits = leg_limits_deg()
-    changed = {name: np.clip(getattr(pose, name), *limit) for name, limit in LIMITS_DEG.items()}
-    return replace(pose, legs=np.clip(pose.legs, limits[..., 0], limits[..., 1]), **changed)
+from equistera.synthetic.pose import Pose, clamp
 
 
 @dataclass(frozen=True)
@@ -115,8 +48,7 @@ class Frames:
         head: [3, 3] and ``poll`` [3]: axes (muzzle, left, forehead) and origin of the head.
         poll: See ``head``.
         pelvis: [3, 3], rotation of the pelvis.
-        body: [3, 3] and ``origin`` [3]: rigid motion from body space to the ground under the horse.
-        origin: See ``body``.
+        body: [3, 3], pitch and roll of the whole horse.
         scale: Metres for one unit of the anatomy's tables.
     """
 
@@ -129,7 +61,6 @@ class Frames:
     poll: np.ndarray
     pelvis: np.ndarray
     body: np.ndarray
-    origin: np.ndarray
     scale: float
 
 
@@ -198,7 +129,6 @@ def forward(build: Build, pose: Pose) -> Frames:
         poll=poll * scale,
         pelvis=pelvis,
         body=body,
-        origin=np.zeros(3),
         scale=scale,
     )
 
@@ -216,7 +146,9 @@ def rest_rings(build: Build) -> Rings:
         edge[:, 0] *= build.trunk_length
         edge[:, 1] = _map_heights(build, edge[:, 1])
     # 0 for the trunk, 1 for the neck, a smooth step over the shoulder
-    neck = np.clip((_RING_PLACES - anatomy.WITHERS_SECTION) / (anatomy.NECK_BASE_SECTION - anatomy.WITHERS_SECTION), 0, 1)
+    neck = np.clip(
+        (_RING_PLACES - anatomy.WITHERS_SECTION) / (anatomy.NECK_BASE_SECTION - anatomy.WITHERS_SECTION), 0, 1
+    )
     neck = neck * neck * (3 - 2 * neck)
     center, half = (top + bottom) / 2, (top - bottom) / 2
     # neck lengths do not depend on the trunk's

@@ -73,7 +73,8 @@ def _slab(
     """Draws an upright rectangle over ``start``-``end``, shaded darker to its lower edge."""
     count = 9
     line = start + (end - start) * np.linspace(0, 1, count)[:, None]
-    corners = np.stack([line + [0, 0, bottom], line + [0, 0, (bottom + top) / 2], line + [0, 0, top]])
+    heights = np.array([bottom, (bottom + top) / 2, top])
+    corners = line + heights[:, None, None] * np.array([0.0, 0.0, 1.0])
     points, far = camera.project(corners)
     for k in range(count - 1):
         if far[:, k : k + 2].min() <= NEAR:
@@ -108,9 +109,7 @@ def cover(picture: np.ndarray, depth: np.ndarray, ring: np.ndarray, distance: fl
     depth[box][nearest] = distance
 
 
-def foliage(
-    rng: np.random.Generator, picture: np.ndarray, depth: np.ndarray, distance: float, light: float
-) -> None:
+def foliage(rng: np.random.Generator, picture: np.ndarray, depth: np.ndarray, distance: float, light: float) -> None:
     """Hangs twigs with leaves over one or two edges of the picture.
 
     Args:
@@ -127,7 +126,9 @@ def foliage(
     for _ in range(rng.integers(1, 3)):
         edge = rng.integers(4)
         along = rng.uniform(0, 1)
-        start = np.array([[along * width, 0], [along * width, height], [0, along * height], [width, along * height]][edge])
+        start = np.array(
+            [[along * width, 0], [along * width, height], [0, along * height], [width, along * height]][edge]
+        )
         inwards = np.array([[0, 1], [0, -1], [1, 0], [-1, 0]][edge])
         for _ in range(rng.integers(3, 8)):
             reach = rng.uniform(0.08, 0.28) * height

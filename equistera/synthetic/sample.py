@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from equistera.synthetic import backdrop, coat, labels, occluders, photo, shading
+from equistera.synthetic import SPLITS, backdrop, coat, labels, occluders, photo, shading
 from equistera.synthetic.camera import Camera, look_at
 from equistera.synthetic.horse import Horse, sample_horse
 from equistera.synthetic.labels import Label
 from equistera.synthetic.renderer import rasterize
 
-_SPLIT_NUMBER = {"train": 0, "val": 1, "test": 2}
 #: Picture sizes and how often each is drawn where the user names none.
 SIZES = ((640, 480), (800, 600), (960, 720), (1280, 960))
 SIZE_WEIGHTS = (0.62, 0.18, 0.12, 0.08)
@@ -43,7 +42,7 @@ class Sample:
 
 def generator(seed: int, split: str, index: int) -> np.random.Generator:
     """The random numbers of one picture: the same whichever process draws it, different for every picture."""
-    return np.random.default_rng([seed, _SPLIT_NUMBER[split], index])
+    return np.random.default_rng([seed, SPLITS.index(split), index])
 
 
 def make_sample(seed: int, split: str, index: int, size: tuple[int, int] | None = None) -> Sample:

@@ -56,9 +56,7 @@ def sample_light(rng: np.random.Generator, toward_camera: float) -> Light:
     return Light(direction, sun, sky, ground, hardness)
 
 
-def shade(
-    mesh: Mesh, fragments: Fragments, color: np.ndarray, coat: Coat, light: Light, camera: Camera
-) -> np.ndarray:
+def shade(mesh: Mesh, fragments: Fragments, color: np.ndarray, coat: Coat, light: Light, camera: Camera) -> np.ndarray:
     """Lights the pixels of a horse.
 
     Args:
@@ -107,7 +105,7 @@ def _smooth(fragments: Fragments, normals: np.ndarray, camera: Camera) -> tuple[
     weight = cv2.GaussianBlur(covered, (0, 0), radius) + 1e-6
     around = cv2.GaussianBlur(deep, (0, 0), radius) / weight
     blurred = cv2.GaussianBlur(layer, (0, 0), radius * 0.8) / weight[..., None]
-    wide_size = int(round(radius * 8)) | 1
+    wide_size = round(radius * 8) | 1
     # nothing is mixed across an edge between near and far
     step = np.abs(around - deep)
     same = np.exp(-((step / 0.035) ** 2))[..., None] * 0.85

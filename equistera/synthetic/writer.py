@@ -21,8 +21,8 @@ from equistera.dataset.coco import category_of, read_json, write_json
 from equistera.errors import UserError
 from equistera.progress import track
 from equistera.skeleton import Skeleton
+from equistera.synthetic import SPLITS
 
-SPLITS = ("train", "val", "test")
 RECORD = "demo_data.json"
 _MADE_BY = "equistera make_demo_data"
 _OWN_FILE = re.compile(r"images/(train|val|test)/[0-9]{6,}\.jpg|annotations/(train|val|test)\.json")
