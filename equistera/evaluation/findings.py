@@ -18,9 +18,11 @@ SWAPPED = 0.6
 MIXED_UP = 0.1
 
 #: A shift is named when taking it off lowers the median error to this share, and when it is this many of its own
-#: standard errors long.
+#: standard errors long. In a simulation (20,000 joints, normal errors, no shift) 1 of 10,000 was named by mistake at
+#: 20 points; at 4 standard errors and 12 points it was 46.
 SHIFT_GAIN = 0.8
-SHIFT_STANDARD_ERRORS = 4.0
+SHIFT_STANDARD_ERRORS = 5.0
+SHIFT_FEWEST_POINTS = 20
 #: Standard error of a median, and median length of an offset, for normal errors of standard deviation 1 on each axis.
 _MEDIAN_STANDARD_ERROR = math.sqrt(math.pi / 2)
 _RAYLEIGH_MEDIAN = math.sqrt(2 * math.log(2))
@@ -118,7 +120,7 @@ def _constant_shifts(table: dict[str, dict]) -> tuple[set[str], list[str]]:
         return set(), []
     common = [sorted(shift[axis] for shift in shifts.values())[len(shifts) // 2] for axis in (0, 1)]
     agreeing = [name for name, shift in shifts.items() if math.dist(shift, common) < 0.5 * math.hypot(*common)]
-    measurable = [row for row in table.values() if row["points"] >= FEWEST_POINTS]
+    measurable = [row for row in table.values() if row["points"] >= SHIFT_FEWEST_POINTS]
     if len(agreeing) >= 3 and len(agreeing) > 0.7 * len(measurable):
         everywhere = (
             f"All keypoints are shifted by about {_vector(common)}: check the scale and the origin of the coordinates "
@@ -134,7 +136,7 @@ def _constant_shifts(table: dict[str, dict]) -> tuple[set[str], list[str]]:
 
 
 def _is_shifted(row: dict) -> bool:
-    if row["points"] < FEWEST_POINTS or row["shift_px"] is None:
+    if row["points"] < SHIFT_FEWEST_POINTS or row["shift_px"] is None:
         return False
     length = math.hypot(*row["shift_px"])
     standard_error = _MEDIAN_STANDARD_ERROR * row["median_px_unshifted"] / _RAYLEIGH_MEDIAN / math.sqrt(row["points"])

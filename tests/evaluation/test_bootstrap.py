@@ -80,6 +80,10 @@ def test_p_value_by_hand():
     assert paired_p_value(np.array([np.nan])) is None
 
 
+def test_interval_by_hand():
+    assert interval(np.arange(101.0)) == [pytest.approx(2.5), pytest.approx(97.5)]
+
+
 def test_interval_leaves_empty_draws_out():
     assert interval(np.array([np.nan, 2.0, 2.0])) == [2, 2]
     assert interval(np.array([np.nan])) is None

@@ -82,8 +82,8 @@ def test_raw_maxima_outside_0_to_1_stay_probabilities():
 def test_nothing_but_right_or_wrong_points(right):
     found = fit(np.random.default_rng(0).uniform(0.3, 0.9, 500), np.full(500, right))
     applied = found.apply(np.array([0.3, 0.9]))
-    assert np.isfinite([found.temperature, found.bias]).all()
-    assert (applied > 0.95).all() if right else (applied < 0.05).all()
+    # 500 of 500: Platt's estimate is 501 of 502, not certainty
+    np.testing.assert_allclose(applied if right else 1 - applied, 501 / 502, atol=5e-4)
 
 
 def test_confidence_that_is_the_same_everywhere():

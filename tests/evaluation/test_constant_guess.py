@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from equistera.evaluation import coco_ap, constant_results, evaluate, mean_pose
+from equistera.evaluation.constant_guess import outcome
 
 
 def test_mean_pose_by_hand(make, animal):
@@ -71,6 +72,24 @@ def test_a_model_hardly_better_is_unclear(make, animal):
     metrics = evaluate(truth, make.noisy(truth, noise), animal, mean_pose=mean_pose(truth, animal), draws=300)
     assert metrics["constant_guess"]["outcome"] == "unclear"
     assert metrics["weak_spots"][0].startswith("Not clearly better")
+
+
+@pytest.mark.parametrize(
+    ("pck", "median_px", "difference", "expected"),
+    [
+        (0.8, 5.0, None, "better"),
+        (0.8, 5.0, [0.1, 0.5], "better"),
+        (0.8, 5.0, [-0.1, 0.5], "unclear"),
+        (0.5, 5.0, None, "not better"),
+        (0.8, 10.0, None, "not better"),
+        (0.4, 5.0, None, "not better"),
+        (0.8, 12.0, None, "not better"),
+        (0.0, None, None, "not better"),
+    ],
+)
+def test_outcome_by_hand(pck, median_px, difference, expected):
+    guess = {"PCK@0.1": 0.5, "median_px": 10.0}
+    assert outcome({"PCK@0.1": pck, "median_px": median_px}, guess, difference) == expected
 
 
 def test_the_guess_itself_is_not_better_than_the_guess(make, animal):

@@ -109,6 +109,12 @@ def test_a_shifted_joint_is_named_with_its_offset(truth, noise_px, shift):
     assert ("left" if shift[0] < 0 else "right") in sentences[0]
 
 
+def test_luck_with_few_pictures_is_not_called_a_shift():
+    few = horses(pictures=23)
+    for seed in range(40):
+        assert not about(findings(few, predicted(few, noise_px=8.0, seed=seed)), "shifted"), seed
+
+
 def test_a_shift_of_everything_is_one_finding(truth):
     points = predicted(truth)
     points[..., :2] += [15.0, -9.0]

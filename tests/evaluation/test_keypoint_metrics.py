@@ -35,6 +35,11 @@ def test_pck_by_hand(make, animal):
     assert row["median_px_unshifted"] == pytest.approx(np.median(np.abs(np.array([5, 9.9, 10, 30]) - 9.95)))
 
 
+def test_correct_points_are_those_of_pck(make, animal):
+    animals, size = scored(make, animal, make.truth(3), nose_off_by(make, 19.9, 20, 20.1))
+    assert km.correct_points(animals, size)[:, 0].tolist() == [True, False, False]
+
+
 def test_overall_is_the_mean_over_keypoints_and_pools_pixels(make, animal):
     animals, size = scored(make, animal, make.truth(4), nose_off_by(make, 5, 9.9, 10, 30))
     overall = km.overall(animals, size, km.per_keypoint(animals, size))
