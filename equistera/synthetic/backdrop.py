@@ -103,11 +103,12 @@ def paint(backdrop: Backdrop, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     if backdrop.trees:
         rows = _rows_with((elevation < 1.3 * backdrop.trees + 0.1) & (elevation > -0.03))
         _plant_trees(picture[rows], backdrop, camera, elevation[rows], haze)
-    rows = _rows_with(ground)
     to_ground = np.full(ground.shape, np.inf, np.float32)
-    to_ground[ground] = -np.float32(camera.position[2]) / rays[..., 2][ground]
-    painted = _ground(backdrop, camera, rays[rows], to_ground[rows], haze)
-    np.copyto(picture[rows], painted, where=ground[rows, :, None])
+    if ground.any():
+        rows = _rows_with(ground)
+        to_ground[ground] = -np.float32(camera.position[2]) / rays[..., 2][ground]
+        painted = _ground(backdrop, camera, rays[rows], to_ground[rows], haze)
+        np.copyto(picture[rows], painted, where=ground[rows, :, None])
     if backdrop.wall:
         ground &= ~_build_wall(picture, backdrop, camera, rays, to_ground)
     return picture, ground

@@ -8,9 +8,11 @@ import numpy as np
 
 from equistera import skeleton
 from equistera.skeleton import Skeleton
+from equistera.synthetic.anatomy import Build
 from equistera.synthetic.camera import NEAR, Camera
 
-#: How far behind the visible surface a keypoint may lie and still count as visible, in heights at the withers.
+#: How far behind the visible surface a keypoint may lie and still count as visible, in heights at the withers of a
+#: horse of usual stoutness.
 #: Joints lie inside the limb, at about half its thickness seen from any side; the base of the neck is the middle of a
 #: thick section. On the far side of head, limb or trunk there is more than this in front of a point.
 TOLERANCE = {
@@ -57,14 +59,19 @@ def tolerance_of(name: str) -> float:
     return TOLERANCE[name] if name in TOLERANCE else TOLERANCE[name.split("_", 1)[1]]
 
 
-def label_keypoints(points: dict[str, np.ndarray], camera: Camera, depth: np.ndarray, height: float) -> np.ndarray:
+def tolerance_unit(build: Build) -> float:
+    """Metres for one unit of ``TOLERANCE``: the horse's height, more where its limbs are stouter than usual."""
+    return build.height * max(1.0, build.bone, build.muscle)
+
+
+def label_keypoints(points: dict[str, np.ndarray], camera: Camera, depth: np.ndarray, unit: float) -> np.ndarray:
     """Projects keypoints and decides which can be seen.
 
     Args:
         points: [3] by name, world.
         camera: The camera.
         depth: [H, W], depth of whatever is nearest in the finished picture, infinite for the background.
-        height: Height of the horse at the withers, metres.
+        unit: Metres for one unit of ``TOLERANCE``, see :func:`tolerance_unit`.
 
     Returns:
         float64 [26, 3], see :class:`Label`.
@@ -79,7 +86,7 @@ def label_keypoints(points: dict[str, np.ndarray], camera: Camera, depth: np.nda
         if distance[k] <= NEAR or not (-0.5 <= x < camera.width - 0.5 and -0.5 <= y < camera.height - 0.5):
             continue
         in_front = distance[k] - depth[round(float(y)), round(float(x))]
-        result[k] = x, y, VISIBLE if in_front <= tolerance_of(name) * height else HIDDEN
+        result[k] = x, y, VISIBLE if in_front <= tolerance_of(name) * unit else HIDDEN
     return result
 
 

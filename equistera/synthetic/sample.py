@@ -111,7 +111,7 @@ def _label(horse: Horse, camera: Camera, depth: np.ndarray, pixels: np.ndarray, 
     rows, columns = np.divmod(pixels, camera.width)
     left, top = int(columns.min()), int(rows.min())
     bbox = (left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1)
-    keypoints = labels.label_keypoints(horse.keypoints, camera, depth, horse.build.height)
+    keypoints = labels.label_keypoints(horse.keypoints, camera, depth, labels.tolerance_unit(horse.build))
     return Label(keypoints, bbox, len(pixels), visible)
 
 
