@@ -132,7 +132,7 @@ def _one_try(part: Path, url: str, name: str, patience: Patience) -> str:
         headers["Range"] = f"bytes={start}-"
     host = urlsplit(url).netloc
     try:
-        answer = _OPENER.open(urllib.request.Request(url, headers=headers), timeout=patience.timeout)
+        answer = _opener().open(urllib.request.Request(url, headers=headers), timeout=patience.timeout)
     except urllib.error.HTTPError as error:
         with error:
             raise _of_status(error, part, url) from error
@@ -236,11 +236,11 @@ def _progress(name: str, start: int, total: int | None) -> Callable[..., None]:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from https to anything else."""
+    """Follows redirects, but not from https to anything else, nor to what is not http at all."""
 
     def redirect_request(self, request, fp, code, msg, headers, newurl):
-        if request.type == "https" and urlsplit(newurl).scheme != "https":
-            raise DownloadError(f"{request.full_url} redirects to {newurl}, which is not https; not followed")
+        if urlsplit(newurl).scheme not in ("https", request.type):
+            raise DownloadError(f"{request.full_url} redirects to {newurl}, which is not {request.type}; not followed")
         return super().redirect_request(request, fp, code, msg, headers, newurl)
 
 
@@ -258,6 +258,3 @@ def _opener() -> urllib.request.OpenerDirector:
     ):
         opener.add_handler(handler())
     return opener
-
-
-_OPENER = _opener()

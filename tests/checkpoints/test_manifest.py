@@ -1,0 +1,71 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from equistera import checkpoints
+from equistera.checkpoints import Checkpoint, command_for, default_dir, find, is_whole, manifest, path_of
+from equistera.errors import UserError
+
+
+def test_every_entry_can_be_downloaded_and_checked():
+    assert {"rtmpose_m_ap10k", "hrnet_w32_ap10k", "hrnet_w32_animalpose"} <= manifest().keys()
+    for name, checkpoint in manifest().items():
+        assert checkpoint.name == name
+        assert checkpoint.url.startswith("https://")
+        assert checkpoint.file_name.endswith(".pth")
+        assert len(checkpoint.hash_prefix) == 8
+        assert checkpoint.what
+
+
+@pytest.mark.parametrize(
+    ("url", "file_name", "prefix"),
+    [
+        ("https://x.org/a/hrnet-18aac840_20211029.pth", "hrnet-18aac840_20211029.pth", "18aac840"),
+        ("https://x.org/rtmdet_20220719_112220-229f527c.pth", "rtmdet_20220719_112220-229f527c.pth", "229f527c"),
+        ("https://x.org/r-1234abcd/rtm-m_pt-7a041aa1_20230206.pth?x=1", "rtm-m_pt-7a041aa1_20230206.pth", "7a041aa1"),
+    ],
+)
+def test_hash_stands_in_the_name(url, file_name, prefix):
+    checkpoint = Checkpoint("x", url, "")
+    assert checkpoint.file_name == file_name
+    assert checkpoint.hash_prefix == prefix
+
+
+def test_known_values():
+    checkpoint = manifest()["rtmpose_m_ap10k"]
+    assert checkpoint.hash_prefix == "7a041aa1"
+    assert (checkpoint.skeleton, checkpoint.input, checkpoint.ap) == ("ap10k", (256, 256), 0.722)
+    assert manifest()["rtmdet_m_coco"].skeleton == ""
+
+
+def test_names_are_looked_up_together():
+    assert [c.name for c in find(["rtmdet_m_coco", "hrnet_w32_ap10k", "rtmdet_m_coco"])] == [
+        "rtmdet_m_coco",
+        "hrnet_w32_ap10k",
+    ]
+    with pytest.raises(UserError, match="no checkpoint of this name") as caught:
+        find(["hrnet_w32_ap10", "nonsense"])
+    assert caught.value.problems == ["'hrnet_w32_ap10', did you mean 'hrnet_w32_ap10k'?", "'nonsense'"]
+
+
+def test_paths_and_commands(tmp_path):
+    name = "hrnet_w32_ap10k"
+    file_name = "hrnet_w32_ap10k_256x256-18aac840_20211029.pth"
+    assert path_of(name, tmp_path) == tmp_path / file_name
+    assert path_of(name) == Path(checkpoints.__file__).parents[2] / "checkpoints" / file_name
+    assert command_for(name) == command_for(name, default_dir()) == f"python tools/download_checkpoints.py {name}"
+    assert command_for(name, tmp_path) == f"python tools/download_checkpoints.py {name} --dir {tmp_path}"
+    with pytest.raises(UserError, match="no checkpoint of this name"):
+        path_of("nonsense")
+
+
+def test_whole_or_not(tmp_path):
+    digest = hashlib.sha256(b"weights").hexdigest()
+    checkpoint = Checkpoint("x", f"https://x.org/x-{digest[:8]}_20240101.pth", "")
+    assert not is_whole(tmp_path, checkpoint)
+    assert not is_whole(tmp_path / "gone", checkpoint)
+    (tmp_path / "file").write_bytes(b"weights")
+    assert is_whole(tmp_path / "file", checkpoint)
+    (tmp_path / "file").write_bytes(b"weight")
+    assert not is_whole(tmp_path / "file", checkpoint)
