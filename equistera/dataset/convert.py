@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from equistera.dataset import formats
 from equistera.dataset.annotate import annotate, frame_of
 from equistera.dataset.coco import category_of, write_json
 from equistera.dataset.convert_report import files_read, skipped
@@ -17,14 +16,12 @@ from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_c
 from equistera.dataset.locate import NOT_FOUND, PictureFinder
 from equistera.dataset.matching import read_keypoint_map
 from equistera.dataset.place import image_dir, place
+from equistera.dataset.sources import UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
 from equistera.errors import UserError
 from equistera.progress import track
 from equistera.skeleton import Skeleton
-
-#: Name of the annotation file, and of the picture folder, of a data set that is not split.
-UNSPLIT = "all"
 
 
 @dataclass(frozen=True)
@@ -93,8 +90,8 @@ def convert_dataset(request: Request) -> str:
     """
     generated = [request.output, *(image_dir(request.output, name) for name in (*SPLITS, UNSPLIT))]
     files = annotation_files(request.input, request.format, leave_out=generated)
-    _keep_input(files, request.output)
-    exports, notes = _read_all(files, request.format)
+    keep_input(files, request.output)
+    exports, notes = read_all(files, request.format)
     keypoint_map = read_keypoint_map(request.keypoint_map, request.skeleton) if request.keypoint_map else {}
     selections = _select_all(exports, request, keypoint_map)
     root = request.img_dir or (request.input if request.input.is_dir() else request.input.parent)
@@ -112,49 +109,13 @@ def convert_dataset(request: Request) -> str:
             problems,
             _hint(done, root),
         )
-    written = _write(done, request)
+    try:
+        written = _write(done, request)
+    except UserError as error:
+        # why too few pictures are left for a split, for instance
+        skipped_before = [f"skipped before: {skip}" for skip in done.skips]
+        raise UserError(error.summary, [*error.problems, *skipped_before], error.hint) from error
     return "\n".join([*_report(selections, done, notes, request.skeleton), "", written])
-
-
-def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path] = ()) -> list[Path]:
-    """Files that may hold annotations.
-
-    Args:
-        source: A file, taken as it is, or a folder to search.
-        name: Format that is asked for; ``auto`` for any.
-        leave_out: Folders that are not searched.
-
-    Returns:
-        The files, sorted. Where DeepLabCut left a CSV and an HDF5 file of the same labels, only the CSV.
-
-    Raises:
-        UserError: No such file or folder, or none in the folder.
-    """
-    if source.is_file():
-        if source.suffix.lower() == ".zip":
-            raise UserError(f"{source} is an archive", hint="Unpack it and give the folder with --input.")
-        return [source]
-    if not source.is_dir():
-        raise UserError(
-            f"no such file or folder: {source}",
-            hint="Give the export of your labelling tool, or its folder, with --input.",
-        )
-    avoided = {path.resolve() for path in leave_out if not source.resolve().is_relative_to(path.resolve())}
-    suffixes = formats.suffixes_of(name)
-    found = [
-        path
-        for path in sorted(source.rglob("*"))
-        if path.suffix.lower() in suffixes and path.is_file() and not avoided.intersection(path.resolve().parents)
-    ]
-    found = [path for path in found if path.suffix == ".csv" or path.with_suffix(".csv") not in found]
-    if not found:
-        archives = [str(path) for path in source.rglob("*.zip")]
-        raise UserError(
-            f"no annotation file in {source}: expected one that ends in {', '.join(suffixes)}",
-            archives,
-            "Unpack the archives first." if archives else "Put the export of your labelling tool there.",
-        )
-    return found
 
 
 def convert(
@@ -210,39 +171,6 @@ def convert(
             if header is not None:
                 done.paths[image_id] = finder.root / file_name
     return done
-
-
-def _keep_input(files: Sequence[Path], output: Path) -> None:
-    """Refuses an output that would replace a file that is read."""
-    written = {(output / f"{name}.json").resolve() for name in (*SPLITS, UNSPLIT, "split")}
-    if own := [str(path) for path in files if path.resolve() in written]:
-        raise UserError("input files would be overwritten by the output:", own, "Choose another --output.")
-
-
-def _read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]:
-    """Exports, and a note about files that hold none."""
-    exports, unknown, problems = [], [], []
-    for path in track(files, "reading", unit="files"):
-        try:
-            export = formats.read(path, name)
-        except UserError as error:
-            problems.append(str(error))
-            continue
-        if export is None:
-            unknown.append(path)
-        else:
-            exports.append(export)
-    if problems:
-        raise UserError(f"{len(problems)} of {len(files)} files cannot be read:", problems)
-    names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-    if not exports:
-        raise UserError(
-            f"no annotations of a known format in {names}",
-            [f"{f.name}: {f.title}, {', '.join(f.suffixes)}" for f in formats.ALL],
-            "Name the format with --format to be told what is wrong with the file.",
-        )
-    notes = [note for export in exports for note in export.notes]
-    return exports, [*notes, f"no annotations of a known format in {names}"] if unknown else notes
 
 
 def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:

@@ -1,0 +1,104 @@
+"""The annotation files of a converter's input: which ones there are, and their content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from equistera.dataset import formats
+from equistera.dataset.formats.records import Export
+from equistera.dataset.split import SPLITS
+from equistera.errors import UserError
+from equistera.progress import track
+
+#: Name of the annotation file, and of the picture folder, of a data set that is not split.
+UNSPLIT = "all"
+
+
+def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path] = ()) -> list[Path]:
+    """Files that may hold annotations.
+
+    Args:
+        source: A file, taken as it is, or a folder to search.
+        name: Format that is asked for; ``auto`` for any.
+        leave_out: Folders that are not searched.
+
+    Returns:
+        The files, sorted. Where DeepLabCut left a CSV and an HDF5 file of the same labels, only the CSV.
+
+    Raises:
+        UserError: No such file or folder, or none in the folder.
+    """
+    if source.is_file():
+        if source.suffix.lower() == ".zip":
+            raise UserError(f"{source} is an archive", hint="Unpack it and give the folder with --input.")
+        return [source]
+    if not source.is_dir():
+        raise UserError(
+            f"no such file or folder: {source}",
+            hint="Give the export of your labelling tool, or its folder, with --input.",
+        )
+    avoided = {path.resolve() for path in leave_out if not source.resolve().is_relative_to(path.resolve())}
+    suffixes = formats.suffixes_of(name)
+    found = [
+        path
+        for path in sorted(source.rglob("*"))
+        if path.suffix.lower() in suffixes and path.is_file() and not avoided.intersection(path.resolve().parents)
+    ]
+    found = [path for path in found if path.suffix == ".csv" or path.with_suffix(".csv") not in found]
+    if not found:
+        archives = [str(path) for path in source.rglob("*.zip")]
+        raise UserError(
+            f"no annotation file in {source}: expected one that ends in {', '.join(suffixes)}",
+            archives,
+            "Unpack the archives first." if archives else "Put the export of your labelling tool there.",
+        )
+    return found
+
+
+def keep_input(files: Sequence[Path], output: Path) -> None:
+    """Makes sure that no file that is read would be replaced by the output.
+
+    Raises:
+        UserError: Names the files.
+    """
+    written = {(output / f"{name}.json").resolve() for name in (*SPLITS, UNSPLIT, "split")}
+    if own := [str(path) for path in files if path.resolve() in written]:
+        raise UserError("input files would be overwritten by the output:", own, "Choose another --output.")
+
+
+def read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]:
+    """Reads annotation files.
+
+    Args:
+        files: From :func:`annotation_files`.
+        name: One of :data:`equistera.dataset.formats.NAMES`, or ``auto``.
+
+    Returns:
+        Their content, and notes for the user, such as which files hold no annotations.
+
+    Raises:
+        UserError: Files that cannot be read, all of them listed; or none holds annotations.
+    """
+    exports, unknown, problems = [], [], []
+    for path in track(files, "reading", unit="files"):
+        try:
+            export = formats.read(path, name)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if export is None:
+            unknown.append(path)
+        else:
+            exports.append(export)
+    if problems:
+        raise UserError(f"{len(problems)} of {len(files)} files cannot be read:", problems)
+    names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+    if not exports:
+        raise UserError(
+            f"no annotations of a known format in {names}",
+            [f"{f.name}: {f.title}, {', '.join(f.suffixes)}" for f in formats.ALL],
+            "Name the format with --format to be told what is wrong with the file.",
+        )
+    notes = [note for export in exports for note in export.notes]
+    return exports, [*notes, f"no annotations of a known format in {names}"] if unknown else notes

@@ -1,0 +1,261 @@
+import json
+
+import pytest
+
+from equistera.dataset import formats
+from equistera.dataset.formats import labelstudio
+from equistera.dataset.formats.records import Animal, Picture, Unusable
+
+
+def keypoint(name, x, y, region_id=None, **more):
+    return {
+        "id": region_id or f"id_{name}",
+        "type": "keypointlabels",
+        "from_name": "kp",
+        "to_name": "img",
+        "original_width": 200,
+        "original_height": 100,
+        "image_rotation": 0,
+        "value": {"x": x, "y": y, "width": 0.5, "keypointlabels": [name]},
+        **more,
+    }
+
+
+def rectangle(region_id, x, y, w, h, label="horse", rotation=0):
+    return {
+        "id": region_id,
+        "type": "rectanglelabels",
+        "original_width": 200,
+        "original_height": 100,
+        "image_rotation": 0,
+        "value": {"x": x, "y": y, "width": w, "height": h, "rotation": rotation, "rectanglelabels": [label]},
+    }
+
+
+def task(*results, image="/data/upload/12/1a2b3c4d-IMG_1.jpg", **annotation):
+    return {"id": 7, "data": {"image": image}, "annotations": [{"result": list(results), **annotation}]}
+
+
+def read(tmp_path, content):
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps(content))
+    export = formats.read(path)
+    assert export is not None
+    assert export.title == "Label Studio JSON"
+    return export
+
+
+def only_animal(export):
+    [picture] = export.pictures
+    [animal] = picture.animals
+    return animal
+
+
+def test_percent_become_fractions_and_names_are_kept_in_order(tmp_path):
+    export = read(tmp_path, [task(keypoint("withers", 50, 25), keypoint("nose", 10, 40))])
+    [picture] = export.pictures
+    assert picture.relative
+    assert picture.size == (200, 100)
+    assert picture.animals[0].points == {"withers": (0.5, 0.25, 2), "nose": (0.1, 0.4, 2)}
+    assert export.keypoints == {"": ["withers", "nose"]}
+
+
+@pytest.mark.parametrize(
+    ("url", "names"),
+    [
+        ("IMG_1.jpg", ("IMG_1.jpg",)),
+        (
+            "/data/upload/12/1a2b3c4d-IMG_1.jpg",
+            ("data/upload/12/1a2b3c4d-IMG_1.jpg", "1a2b3c4d-IMG_1.jpg", "IMG_1.jpg"),
+        ),
+        ("/data/local-files/?d=day%201/IMG_1.jpg", ("day 1/IMG_1.jpg",)),
+        ("/data/local-files/?d=C:\\photos\\IMG_1.jpg", ("C:/photos/IMG_1.jpg",)),
+        ("s3://bucket/day1/IMG_1.jpg", ("day1/IMG_1.jpg",)),
+        ("https://host.example/a%20b/IMG_1.jpg?sig=x", ("a b/IMG_1.jpg",)),
+        ("C:\\photos\\IMG_1.jpg", ("C:/photos/IMG_1.jpg",)),
+    ],
+)
+def test_picture_names(url, names):
+    assert labelstudio.file_names(url) == names
+
+
+@pytest.mark.parametrize("url", ["data:image/png;base64,AAAA", "http://[::1/IMG.jpg"])
+def test_addresses_without_a_file(url):
+    with pytest.raises(Unusable):
+        labelstudio.file_names(url)
+
+
+def test_parent_id_beats_position(tmp_path):
+    export = read(
+        tmp_path,
+        [
+            task(
+                rectangle("a", 0, 0, 50, 100),
+                rectangle("b", 50, 0, 50, 100),
+                keypoint("nose", 10, 10, "p1", parentID="b"),
+                keypoint("nose", 20, 10, "p2", parentID="a"),
+            )
+        ],
+    )
+    first, second = export.pictures[0].animals
+    assert first.box == (0, 0, 0.5, 1)
+    assert first.points["nose"][0] == 0.2
+    assert second.points["nose"][0] == 0.1
+    assert {first.category, second.category} == {"horse"}
+
+
+def test_relation_ties_a_point_to_its_rectangle_in_either_direction(tmp_path):
+    export = read(
+        tmp_path,
+        [
+            task(
+                rectangle("a", 0, 0, 100, 100),
+                rectangle("b", 0, 0, 100, 100),
+                keypoint("nose", 10, 10, "p1"),
+                keypoint("nose", 20, 10, "p2"),
+                {"type": "relation", "from_id": "p1", "to_id": "b", "direction": "right"},
+                {"type": "relation", "from_id": "a", "to_id": "p2", "direction": "right"},
+            )
+        ],
+    )
+    first, second = export.pictures[0].animals
+    assert (first.points["nose"][0], second.points["nose"][0]) == (0.2, 0.1)
+
+
+def test_rectangle_that_holds_the_point(tmp_path):
+    points = [keypoint("nose", 10, 10, "p1"), keypoint("nose", 90, 10, "p2")]
+    export = read(tmp_path, [task(rectangle("a", 0, 0, 40, 100), rectangle("b", 60, 0, 40, 100), *points)])
+    assert [a.points["nose"][0] for a in export.pictures[0].animals] == [0.1, 0.9]
+
+
+def test_turned_rectangle_becomes_the_upright_one_around_it(tmp_path):
+    # 20 x 10 pixels at (100, 20), turned by 90 degrees about its top left corner: 10 x 20 pixels to its left
+    export = read(tmp_path, [task(rectangle("a", 50, 20, 10, 10, rotation=90), keypoint("nose", 46, 30))])
+    assert only_animal(export).box == pytest.approx((0.45, 0.2, 0.05, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("word", "flag"), [("hidden", 1), ("Occluded", 1), ("not_visible", 1), ("visible", 2), ("absent", 0)]
+)
+def test_visibility_by_a_choice_for_the_region(tmp_path, word, flag):
+    choice = {"id": "id_nose", "type": "choices", "value": {"x": 1, "y": 2, "width": 1, "choices": [word]}}
+    assert only_animal(read(tmp_path, [task(keypoint("nose", 1, 2), choice)])).points["nose"] == (0.01, 0.02, flag)
+
+
+def test_unknown_choice_is_told(tmp_path):
+    choice = {"id": "id_nose", "type": "choices", "value": {"choices": ["verdeckt"]}}
+    export = read(tmp_path, [task(keypoint("nose", 1, 2), choice)])
+    assert only_animal(export).points["nose"][2] == 2
+    assert "'verdeckt'" in export.notes[0]
+
+
+def test_labels_tag_and_keypoint_without_its_own_labels(tmp_path):
+    value = {"x": 5, "y": 6, "width": 1}
+    results = [
+        {"id": "p", "type": "keypoint", "value": value},
+        {"id": "p", "type": "labels", "value": {**value, "labels": ["nose"]}},
+    ]
+    assert only_animal(read(tmp_path, [task(*results)])).points == {"nose": (0.05, 0.06, 2)}
+
+
+def test_of_several_annotators_the_ground_truth_then_the_newest_counts(tmp_path):
+    def annotation(x, updated, **more):
+        return {"result": [keypoint("nose", x, 1)], "updated_at": updated, **more}
+
+    old, new = annotation(1, "2024-01-01T00:00:00Z"), annotation(2, "2024-02-01T00:00:00Z")
+    truth = annotation(3, "2023-01-01T00:00:00Z", ground_truth=True)
+    cancelled = annotation(4, "2025-01-01T00:00:00Z", was_cancelled=True)
+    several = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [new, old, cancelled]}
+    export = read(tmp_path, [several])
+    assert only_animal(export).points["nose"][0] == 0.02
+    assert "2 annotations" in export.notes[0]
+    assert only_animal(read(tmp_path, [{**several, "annotations": [new, truth]}])).points["nose"][0] == 0.03
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"data": {"image": "a.jpg"}, "annotations": []}, "no annotation"),
+        ({"data": {"image": "a.jpg"}, "annotations": [], "predictions": [{}]}, "only predictions, no annotation"),
+        (task(keypoint("nose", 1, 1), was_cancelled=True), "cancelled by the annotator"),
+        (task(), "the annotation is empty"),
+        (task(rectangle("a", 0, 0, 1, 1)), "no keypoints in the annotation"),
+        (task(keypoint("nose", "x", 1)), "a coordinate is not a number"),
+        (task(keypoint("nose", True, 1)), "a coordinate is not a number"),
+        (task(keypoint("nose", 1, 1, image_rotation=90)), "the picture was turned inside Label Studio"),
+        (task(keypoint("nose", 1, 1, "p"), keypoint("nose", 2, 2, "q")), "an animal has a point twice"),
+        (task(keypoint("nose", 1, 1, "p"), keypoint("neck", 1, 1, "p")), "a point has several labels"),
+        (task({"id": "p", "type": "keypoint", "value": {"x": 1, "y": 1}}), "a point has no label"),
+        (
+            task(rectangle("a", 0, 0, 9, 9), rectangle("b", 0, 0, 9, 9), keypoint("nose", 5, 5)),
+            "a point lies in several boxes and names none",
+        ),
+        (
+            task(rectangle("a", 0, 0, 9, 9), rectangle("b", 50, 0, 9, 9), keypoint("nose", 30, 5)),
+            "a point lies in none of the boxes",
+        ),
+        ({"data": {"text": "hello"}, "annotations": [{"result": []}]}, "the task's picture is missing"),
+        ({"data": {"l": "a.jpg", "r": "b.jpg"}, "annotations": []}, "the task's data names several pictures"),
+        ("not a task", "not a task"),
+    ],
+)
+def test_what_is_skipped_and_why(tmp_path, item, reason):
+    good = task(keypoint("nose", 1, 1), image="good.jpg")
+    export = read(tmp_path, [good, item])
+    assert [p.names[0] for p in export.pictures] == ["good.jpg"]
+    [skip] = export.skips
+    assert skip.reason.startswith(reason)
+    assert skip.what == "picture"
+
+
+def test_json_min_with_boxes_and_several_annotators(tmp_path):
+    def record(x, updated, annotator):
+        return {
+            "image": "/data/upload/1/0123abcd-IMG_1.jpg",
+            "id": 3,
+            "kp": [
+                {"x": x, "y": 50, "width": 1, "keypointlabels": ["nose"], "original_width": 20, "original_height": 10}
+            ],
+            "box": [{"x": 0, "y": 0, "width": 100, "height": 100, "rotation": 0, "rectanglelabels": ["horse"]}],
+            "annotator": annotator,
+            "annotation_id": annotator,
+            "updated_at": updated,
+        }
+
+    export = read(tmp_path, [record(10, "2024-01-02", 1), record(20, "2024-01-03", 2)])
+    animal = only_animal(export)
+    assert animal == Animal({"nose": (0.2, 0.5, 2)}, (0, 0, 1, 1), "horse")
+    assert export.pictures[0].size == (20, 10)
+    assert "2 annotations" in export.notes[0]
+
+
+def test_one_task_alone_and_the_old_word_for_annotations(tmp_path):
+    old = {"id": 0, "data": {"image": "a.jpg"}, "completions": [{"result": [keypoint("nose", 1, 2)]}]}
+    assert only_animal(read(tmp_path, old)).points == {"nose": (0.01, 0.02, 2)}
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    animals = (
+        Animal({"nose": (10.125, 20.5, 2), "neck": (199.0, 99.0, 1), "back": (0.0, 0.0, 0)}, (5, 6, 190, 90), "horse"),
+        Animal({"nose": (50.0, 60.0, 2)}, (40, 50, 30, 20), "horse"),
+    )
+    tasks = labelstudio.write([Picture(("a b.jpg",), "", animals, (200, 100))])
+    export = read(tmp_path, tasks)
+    assert export.pictures[0].names == ("a b.jpg",)
+    first, second = export.pictures[0].animals
+    assert first.points == {"nose": pytest.approx((0.050625, 0.205, 2)), "neck": pytest.approx((0.995, 0.99, 1))}
+    assert first.box == pytest.approx((0.025, 0.06, 0.95, 0.9))
+    assert second.points == {"nose": pytest.approx((0.25, 0.6, 2))}
+
+
+def test_labelling_config_names_every_point_and_is_xml():
+    from xml.etree import ElementTree
+
+    labels = ElementTree.fromstring(labelstudio.labelling_config(["nose", 'a"<b']))
+    assert [e.get("value") for e in labels.find("KeyPointLabels")] == ["nose", 'a"<b']
+
+
+def test_other_json_is_not_label_studio():
+    assert not labelstudio.accepts([{"a": 1}])
+    assert not labelstudio.accepts({"images": [], "annotations": []})
+    assert not labelstudio.accepts(3)

@@ -1,0 +1,139 @@
+import pytest
+
+from equistera import skeleton
+from equistera.dataset import formats
+from equistera.dataset.formats import yolo
+from equistera.dataset.formats.records import Animal, Picture
+from equistera.errors import UserError
+
+YAML = """
+train: images/train
+val: images/val
+kpt_shape: [2, 3]
+flip_idx: [0, 1]
+names: {0: horse, 1: rider}
+kpt_names:
+  0: [nose, neck]
+  1: [nose, neck]
+"""
+
+
+def project(tmp_path, yaml=YAML, **labels):
+    """A data set with a picture for each label; ``a="..."`` is ``labels/train/a.txt``."""
+    for split in ("train", "val"):
+        (tmp_path / "images" / split).mkdir(parents=True)
+        (tmp_path / "labels" / split).mkdir(parents=True)
+    for name, text in labels.items():
+        (tmp_path / "images/train" / f"{name}.jpg").touch()
+        if text is not None:
+            (tmp_path / "labels/train" / f"{name}.txt").write_text(text)
+    (tmp_path / "data.yaml").write_text(yaml)
+    return tmp_path / "data.yaml"
+
+
+def test_lines_become_animals(tmp_path):
+    path = project(tmp_path, a="0 0.5 0.5 0.2 0.4 0.1 0.2 2 0.3 0.4 1\n1 .5 .5 0 0 0 0 0 .25 .25 2.0\n")
+    export = formats.read(path)
+    assert export.title == "Ultralytics YOLO pose"
+    [picture] = export.pictures
+    assert picture.names == ("images/train/a.jpg",)
+    assert picture.relative
+    first, second = picture.animals
+    assert first.box == pytest.approx((0.4, 0.3, 0.2, 0.4))
+    assert first.points == {"nose": (0.1, 0.2, 2), "neck": (0.3, 0.4, 1)}
+    assert (second.category, second.box, second.points["nose"][2]) == ("rider", None, 0)
+
+
+def test_two_numbers_a_point_and_names_missing(tmp_path):
+    yaml = "train: images/train\nkpt_shape: [2, 2]\nnames: [horse]\n"
+    export = formats.read(project(tmp_path, yaml, a="0 .5 .5 .2 .4 0 0 .3 .4"))
+    assert export.pictures[0].animals[0].points == {"0": (0, 0, 0), "1": (0.3, 0.4, 2)}
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        (None, "no label file beside the picture"),
+        ("", "the label file is empty"),
+        ("0 .5 .5 .2 .4 .1 .2 2", "a line has the wrong number of values"),
+        ("0 .5 .5 .2 .4 .1 .2 2 .3 x 2", "a coordinate is not a number"),
+        ("0 .5 .5 .2 .4 .1 .2 2 .3 .4 9", "a visibility flag is not 0, 1 or 2"),
+    ],
+)
+def test_what_is_skipped_and_why(tmp_path, label, reason):
+    export = formats.read(project(tmp_path, a=label, b="0 .5 .5 .2 .4 .1 .2 2 .3 .4 2"))
+    assert [p.names[0] for p in export.pictures] == ["images/train/b.jpg"]
+    assert [(s.what, s.reason) for s in export.skips] == [("picture", reason)]
+
+
+def test_label_that_is_no_text(tmp_path):
+    path = project(tmp_path, a="")
+    (tmp_path / "labels/train/a.txt").write_bytes(b"\xff\xfe\x00")
+    assert formats.read(path).skips[0].reason == "a label file is not text that can be read"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("kpt_shape: [2, 3]", "kpt_shape: [2]"), "kpt_shape must be"),
+        (("kpt_shape: [2, 3]", "kpt_shape: [100000000, 3]"), "kpt_shape must be"),
+        (("kpt_shape: [2, 3]", "kpt_shape: [true, 3]"), "kpt_shape must be"),
+        (("kpt_shape: [2, 3]", "kpt_shape: [3, 3]"), "kpt_names must list 3 names"),
+        (("0: [nose, neck]", "0: [nose, nose]"), "kpt_names must be different names"),
+        (("0: [nose, neck]", "0: [neck, nose]"), "the same for every class"),
+        (("images/train", "../elsewhere"), "is not found in"),
+        (("images/train", "{a: b}"), "train must be the name of a folder"),
+        (("images/train", "data.yaml"), "expected a folder"),
+        (("names:", "names: ["), "is not YAML"),
+    ],
+)
+def test_data_yaml_that_cannot_be_used(tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        formats.read(project(tmp_path, YAML.replace(*change), a=""))
+
+
+def test_folders_outside_are_refused(tmp_path):
+    (tmp_path / "outside").mkdir()
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    path = project(inside, YAML.replace("images/train", "../outside"))
+    with pytest.raises(UserError, match="leads out of"):
+        formats.read(path)
+
+
+def test_roboflow_writes_one_folder_too_many(tmp_path):
+    path = project(tmp_path, YAML.replace("train: images", "train: ../images"), a="0 .5 .5 .2 .4 .1 .2 2 .3 .4 2")
+    assert formats.read(path).pictures[0].names == ("images/train/a.jpg",)
+
+
+def test_base_path_and_list_of_pictures(tmp_path):
+    yaml = YAML.replace("train: images/train", "path: .\ntrain: list.txt")
+    path = project(tmp_path, yaml, a="0 .5 .5 .2 .4 .1 .2 2 .3 .4 2")
+    (tmp_path / "list.txt").write_text("images/train/a.jpg\n")
+    assert formats.read(path).pictures[0].names == ("images/train/a.jpg",)
+
+
+@pytest.mark.parametrize("yaml", ["a: &a [x]\nb: [*a, *a]\nkpt_shape: [2, 3]\n", "[" * 5000 + "kpt_shape"])
+def test_yaml_bombs_are_refused(tmp_path, yaml):
+    with pytest.raises(UserError, match="is not YAML that can be read"):
+        formats.read(project(tmp_path, yaml))
+
+
+def test_yaml_without_keypoints_is_not_yolo_pose(tmp_path):
+    assert formats.read(project(tmp_path, "train: images/train\nnames: [horse]\n")) is None
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    horse = skeleton.load("horse26")
+    points = {name: (10.0 + i, 20.0 + i / 8, i % 3) for i, name in enumerate(horse.names)}
+    picture = Picture(("a.jpg",), "", (Animal(points, (5.0, 6.0, 190.0, 90.0), "horse"),), (4000, 3000))
+    path = project(tmp_path, yolo.data_yaml(horse, ["horse"], ["train"]))
+    (tmp_path / "images/train/a.jpg").touch()
+    (tmp_path / "labels/train/a.txt").write_text(yolo.write_label(picture, horse.names, ["horse"]))
+    export = formats.read(path)
+    assert export.keypoints == {"horse": list(horse.names)}
+    [animal] = export.pictures[0].animals
+    for name, (x, y, visibility) in points.items():
+        assert animal.points[name][2] == visibility
+        if visibility:
+            assert (animal.points[name][0] * 4000, animal.points[name][1] * 3000) == pytest.approx((x, y), abs=1e-3)
