@@ -243,7 +243,7 @@ def build_body(build: Build, pose: Pose, frames: Frames) -> Body:
 
 @functools.cache
 def rest_places() -> np.ndarray:
-    """float64 [V, 3]: where the vertices of every body are on the standard horse at rest; the coat is painted there."""
+    """float32 [V, 3]: where the vertices of every body are on the standard horse at rest; the coat is painted there."""
     build, pose = anatomy.BUILDS["warmblood"], Pose()
     frames = kinematics.forward(build, pose)
-    return build_body(build, pose, frames).mesh.vertices / frames.scale
+    return build_body(build, pose, frames).mesh.vertices.astype(np.float32) / np.float32(frames.scale)

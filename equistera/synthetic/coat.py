@@ -97,7 +97,7 @@ def paint(coat: Coat, part: np.ndarray, rest: np.ndarray, uv: np.ndarray) -> np.
     Returns:
         float32 [N, 3], sRGB 0-255.
     """
-    volume = noise.volume()
+    volume, offset = noise.volume(), coat.offset.astype(np.float32)
     color = np.tile(coat.base.astype(np.float32), (len(part), 1))
     hair = np.isnan(rest[:, 0])
     skin = np.flatnonzero(~hair)
@@ -106,10 +106,10 @@ def paint(coat: Coat, part: np.ndarray, rest: np.ndarray, uv: np.ndarray) -> np.
     tint = color[skin]
     # lighter belly and inside of the legs, darker back: what countershading does to most coats
     tint *= (1 + 0.10 * np.clip((0.75 - z) / 0.3, -1, 1))[:, None]
-    coarse = noise.at(volume, place * 22 + coat.offset)
+    coarse = noise.at(volume, place * 22 + offset)
     tint *= (1 + 0.05 * coarse)[:, None]
     if coat.dapples:
-        spots = noise.at(volume, place * 60 + coat.offset)
+        spots = noise.at(volume, place * 60 + offset)
         where = np.clip((z - 0.40) / 0.15, 0, 1) * ((own == PART["trunk"]) | (own >= PART["lf_leg"]))
         tint *= (1 + 0.16 * coat.dapples * where * np.tanh(1.5 * spots))[:, None]
     if coat.points:
@@ -117,7 +117,7 @@ def paint(coat: Coat, part: np.ndarray, rest: np.ndarray, uv: np.ndarray) -> np.
         tint = _mix(tint, coat.hair, coat.points * 0.92 * legs)
     if coat.pinto:
         threshold = np.quantile(volume, 1 - coat.pinto)
-        patches = noise.at(volume, place * 9 + coat.offset[::-1])
+        patches = noise.at(volume, place * 9 + offset[::-1])
         on_body = own != PART["head"]
         tint = _mix(tint, _WHITE, _step(patches - threshold, 0.05) * on_body)
     for leg, sock in zip(anatomy.LEGS, coat.socks, strict=True):
@@ -163,7 +163,7 @@ def _paint_head(coat: Coat, tint: np.ndarray, own: np.ndarray, place: np.ndarray
 
 
 def _mix(color: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
-    return color + (other - color) * share[:, None]
+    return color + (np.asarray(other, np.float32) - color) * share.astype(np.float32)[:, None]
 
 
 def _step(value: np.ndarray, softness: float) -> np.ndarray:

@@ -59,7 +59,7 @@ def make_horse(rng: np.random.Generator, build: Build, pose: Pose) -> Horse:
         pose=pose,
         coat=sample_coat(rng, build),
         mesh=join([skin.mesh, hairs]).moved(frames.body, shift),
-        rest=np.concatenate([body.rest_places(), np.full((len(hairs.vertices), 3), np.nan)]),
+        rest=np.concatenate([body.rest_places(), np.full((len(hairs.vertices), 3), np.nan, np.float32)]),
         keypoints={name: frames.body @ point + shift for name, point in points.items()},
     )
 

@@ -13,8 +13,8 @@ class Mesh:
 
     Attributes:
         vertices: float64 [V, 3], metres.
-        normals: float64 [V, 3], unit, outwards.
-        uv: float64 [V, 2], along the tube (0-1) and around it (0-1, plus the tube's number).
+        normals: float32 [V, 3], unit, outwards.
+        uv: float32 [V, 2], along the tube (0-1) and around it (0-1, plus the tube's number).
         part: int64 [V], what the vertex belongs to.
         faces: int64 [F, 3].
     """
@@ -27,7 +27,9 @@ class Mesh:
 
     def moved(self, turn: np.ndarray, shift: np.ndarray) -> Mesh:
         """The mesh after a rotation [3, 3] and then a shift [3]."""
-        return Mesh(self.vertices @ turn.T + shift, self.normals @ turn.T, self.uv, self.part, self.faces)
+        return Mesh(
+            self.vertices @ turn.T + shift, self.normals @ turn.T.astype(np.float32), self.uv, self.part, self.faces
+        )
 
 
 def tubes(grids: np.ndarray, part: int | np.ndarray) -> Mesh:
@@ -50,6 +52,7 @@ def tubes(grids: np.ndarray, part: int | np.ndarray) -> Mesh:
     normals *= sign[:, None, None, None]
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-12
     u, v = np.meshgrid(np.linspace(0, 1, rows), np.arange(sides) / sides, indexing="ij")
+    uv = np.stack([u, v], axis=-1)[None] + np.arange(count)[:, None, None, None] * [0.0, 1.0]
     row, side = (index.ravel() for index in np.meshgrid(np.arange(rows - 1), np.arange(sides), indexing="ij"))
     following = (side + 1) % sides
     a, b = row * sides + side, row * sides + following
@@ -59,8 +62,8 @@ def tubes(grids: np.ndarray, part: int | np.ndarray) -> Mesh:
     faces = faces + (np.arange(count) * rows * sides)[:, None, None]
     return Mesh(
         vertices=grids.reshape(-1, 3),
-        normals=normals.reshape(-1, 3),
-        uv=(np.stack([u, v], axis=-1)[None] + np.arange(count)[:, None, None, None] * [0.0, 1.0]).reshape(-1, 2),
+        normals=normals.reshape(-1, 3).astype(np.float32),
+        uv=uv.reshape(-1, 2).astype(np.float32),
         part=np.repeat(np.broadcast_to(part, count), rows * sides),
         faces=faces.reshape(-1, 3),
     )

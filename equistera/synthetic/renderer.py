@@ -18,7 +18,7 @@ class Fragments:
         pixel: int64 [N], row * width + column, each once.
         depth: float64 [N], along the optical axis.
         corners: int64 [N, 3], the vertices of the nearest triangle.
-        weights: float64 [N, 3], perspective-correct barycentric coordinates in it.
+        weights: float32 [N, 3], perspective-correct barycentric coordinates in it.
     """
 
     pixel: np.ndarray
@@ -64,7 +64,7 @@ def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
         pixel=pixel,
         depth=1 / nearness[winner],
         corners=faces[face[winner]],
-        weights=inverse[winner] / nearness[winner, None],
+        weights=(inverse[winner] / nearness[winner, None]).astype(np.float32),
     )
 
 

@@ -94,6 +94,8 @@ def _scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray,
     before = depth.copy()
     _foreground(rng, camera, picture, depth, nearest, light.brightness)
     owner[depth < before] = -1
+    # the photographer's exposure makes up for most of a bright or dull day
+    picture *= np.float32(light.brightness**-0.7)
     found = tuple(
         _label(horse, camera, depth, pixels, int((owner == number).sum()))
         for number, (horse, pixels) in enumerate(zip(horses, whole, strict=True))
@@ -184,14 +186,19 @@ def _background(
     farthest: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     place = backdrop.sample_backdrop(rng, camera, farthest)
-    picture, ground = backdrop.paint(place, camera)
+    # what is far away is out of focus, and so need not be painted in full resolution
+    coarse = camera.scaled(rng.uniform(0.45, 0.75) * min(1.0, 800 / camera.width))
+    painted, on_ground = backdrop.paint(place, coarse)
+    full = camera.width, camera.height
+    picture = cv2.resize(painted, full, interpolation=cv2.INTER_LINEAR)
+    ground = cv2.resize(on_ground.astype(np.float32), full, interpolation=cv2.INTER_LINEAR)
     colors = np.array(backdrop.GROUNDS[place.ground][:2], float) * place.tint[0]
     bright = light.brightness
     depth = np.full(picture.shape[:2], np.inf)
     if "grass" in place.ground:
         occluders.grass(rng, camera, picture, colors, max(1.0, 0.5 * nearest), 1.6 * farthest, 900)
     shadow = shading.ground_shadow([horse.mesh for horse in horses], light, camera)
-    lit = np.where(ground, np.float32(bright) * (1 - np.float32(0.55) * shadow), np.float32(1))
+    lit = 1 + ground * (np.float32(bright) * (1 - np.float32(0.55) * shadow) - 1)
     picture = cv2.multiply(picture, cv2.merge([lit] * 3))
     if not place.wall and rng.random() < 0.4:
         occluders.fence(rng, camera, farthest + rng.uniform(0.5, 6.0), picture, depth, bright)

@@ -70,18 +70,20 @@ def shade(mesh: Mesh, fragments: Fragments, color: np.ndarray, coat: Coat, light
     Returns:
         float32 [N, 3], sRGB 0-255, not clipped.
     """
-    normals, shut_in = _smooth(fragments, fragments.of(mesh.normals.astype(np.float32)).astype(np.float32), camera)
-    sun = np.clip((normals @ light.direction + 0.15) / 1.15, 0, 1) * shut_in
+    normals, shut_in = _smooth(fragments, fragments.of(mesh.normals), camera)
+    # a coat scatters a little light around the edge of the shade
+    sun = np.clip((normals @ light.direction.astype(np.float32) + 0.15) / 1.15, 0, 1) * shut_in
     up = 0.5 + 0.5 * normals[:, 2]
     # the direction to the camera hardly changes over a horse
     halfway = camera.position - mesh.vertices.mean(axis=0)
     halfway = halfway / np.linalg.norm(halfway) + light.direction
     halfway /= np.linalg.norm(halfway)
-    gloss = coat.gloss * np.clip(normals @ halfway, 0, 1) ** 18 * sun
-    ambient = up[:, None] * light.sky + (1 - up)[:, None] * light.ground
-    strength = sun[:, None] * light.sun + ambient * (0.35 + 0.65 * shut_in[:, None])
-    linear = (color / 255.0) ** 2.2 * strength + 0.5 * gloss[:, None] * light.sun
-    return (255.0 * linear ** (1 / 2.2)).astype(np.float32)
+    gloss = coat.gloss * np.clip(normals @ halfway.astype(np.float32), 0, 1) ** 18 * sun
+    sun_color, sky, ground = (part.astype(np.float32) for part in (light.sun, light.sky, light.ground))
+    ambient = up[:, None] * sky + (1 - up)[:, None] * ground
+    strength = sun[:, None] * sun_color + ambient * (0.35 + 0.65 * shut_in[:, None])
+    linear = np.power(color / 255, np.float32(2.2)) * strength + 0.5 * gloss[:, None] * sun_color
+    return 255 * np.power(linear, np.float32(1 / 2.2))
 
 
 def _smooth(fragments: Fragments, normals: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:

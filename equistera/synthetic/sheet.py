@@ -14,7 +14,7 @@ from equistera.synthetic.sample import make_sample
 
 _CELL, _COLUMNS = (320, 240), 4
 #: Pictures on a sheet, and the quality of its JPEG.
-PICTURES, _QUALITY = 12, 80
+PICTURES, _QUALITY = 12, 72
 
 
 def write_sheet(path: str | Path, seed: int = 0, skeleton_name: str = skeleton.DEFAULT) -> Path:
