@@ -8,17 +8,16 @@ high byte.
 
 from __future__ import annotations
 
+import io
 import os
-import re
-import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
+from equistera.dataset.picture_ends import has_end
 from equistera.errors import UserError
 
 #: Larger pictures are refused before a pixel is decoded: today's largest phone photos have 200 million pixels.
@@ -30,7 +29,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 #: File name endings of those formats, lower case.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
-_ORIENTATION = 0x0112  # EXIF tag
+_THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202  # EXIF tags of the second directory (EXIF 2.3, 4.6.3)
 #: How to turn the stored picture upright, by EXIF orientation (EXIF 2.3, 4.6.4 A).
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -161,6 +160,37 @@ def read_reduced(path: str | Path, max_side: int, *, grey: bool = False) -> np.n
     return _decode(path, max_side=max_side, mode="L" if grey else "RGB")
 
 
+def read_thumbnail(path: str | Path) -> np.ndarray | None:
+    """The small version that cameras put into the EXIF data of a JPEG; the picture itself is not decoded.
+
+    An editor may have left an old one behind, so it is good for a comparison, not as a stand-in for the picture.
+
+    Returns:
+        uint8 [height, width], luma, as displayed; None where there is none of the picture's own shape (some cameras
+        put black bars around it).
+
+    Raises:
+        ImageError: As :func:`read_header`.
+    """
+    with _open(path) as image:
+        exif = image.info.get("exif", b"")
+        if image.format not in ("JPEG", "MPO") or not exif.startswith(b"Exif\0\0"):
+            return None
+        try:
+            directory = image.getexif().get_ifd(ExifTags.IFD.IFD1)
+            start, length = (directory[tag] for tag in (_THUMBNAIL_START, _THUMBNAIL_LENGTH))
+            # offsets count from behind the six bytes "Exif\0\0"
+            with Image.open(io.BytesIO(exif[6 + start : 6 + start + length]), formats=("JPEG",)) as small:
+                same_shape = abs(small.width * image.height / (small.height * image.width) - 1) < 0.02
+                if not same_shape or not 64 <= max(small.size) <= 1024:
+                    return None
+                grey = small.convert("L")
+        except Exception:  # as in _open; it only means that there is no thumbnail of use
+            return None
+        orientation = _orientation(image)
+        return np.array(grey.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else grey)
+
+
 def is_complete(path: str | Path) -> bool:
     """Whether the file is all there, judged by its structure without decoding pixels (TIFF is decoded).
 
@@ -180,7 +210,7 @@ def is_complete(path: str | Path) -> bool:
             if kind == "BMP":
                 return length >= int.from_bytes(start[2:6], "little")
             if kind in ("JPEG", "PNG"):
-                return _has_end(file, length, kind)
+                return has_end(file, kind)
     except FileNotFoundError as error:
         raise ImageError(f"no such picture: {path}") from error
     except OSError as error:
@@ -239,7 +269,7 @@ def _orientation(image: Image.Image) -> int:
         return 1  # Pillow turns TIFF by itself, and its size is that of the turned picture
     try:
         # PngImageFile.getexif would decode the whole picture to look for EXIF behind the pixels
-        value = Image.Image.getexif(image).get(_ORIENTATION, 1)
+        value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     except Exception:  # as in _open; viewers show a picture with damaged EXIF data as it is stored
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
@@ -277,40 +307,3 @@ def _flatten(image: Image.Image, mode: str) -> Image.Image:
         picture = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert(mode)
     return image.convert(mode)
-
-
-_JPEG_END = b"\xff\xd9"
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-#: In JPEG pixel data 0xFF is followed by 0 (a literal 0xFF), a restart marker or padding; else a marker begins
-#: (ITU-T T.81, B.1.1.2).
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-
-
-def _has_end(file: BinaryIO, length: int, kind: str) -> bool:
-    file.seek(-min(length, len(_PNG_END)), os.SEEK_END)
-    if file.read().endswith(_JPEG_END if kind == "JPEG" else _PNG_END):
-        return True
-    # something may stand behind the end of the picture, as phones and editors leave it
-    file.seek(0)
-    return _jpeg_ends(file.read()) if kind == "JPEG" else _png_ends(file.read())
-
-
-def _jpeg_ends(data: bytes) -> bool:
-    """Walks the segments, whose payload may hold a whole thumbnail, to the picture's own end marker."""
-    position = 2
-    while marker := _JPEG_MARKER.search(data, position):
-        if marker[0] == _JPEG_END:
-            return True
-        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-    return False
-
-
-def _png_ends(data: bytes) -> bool:
-    """Walks the chunks (PNG specification, 5.3) to IEND."""
-    position = 8
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == b"IEND":
-            return True
-        position += 12 + length
-    return False

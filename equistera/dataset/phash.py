@@ -27,13 +27,19 @@ _SIDE, _LOW = 32, 8
 _DECODED_SIDE = 4 * _SIDE
 
 
-def perceptual_hash(path: str | Path) -> int:
+def perceptual_hash(path: str | Path, *, by_thumbnail: bool = False) -> int:
     """The 64-bit hash of a picture file, turned as it is displayed.
+
+    Args:
+        path: The picture.
+        by_thumbnail: Hash the thumbnail that a camera has put into the file, where there is one: a hundred times
+            faster, at most a few bits different, and damage to the picture goes unseen.
 
     Raises:
         ImageError: The picture cannot be decoded.
     """
-    return hash_of(images.read_reduced(path, _DECODED_SIDE, grey=True))
+    grey = images.read_thumbnail(path) if by_thumbnail else None
+    return hash_of(images.read_reduced(path, _DECODED_SIDE, grey=True) if grey is None else grey)
 
 
 def hash_of(grey: np.ndarray) -> int:
@@ -64,7 +70,7 @@ _DCT = _dct_rows(_LOW, _SIDE)
 def perceptual_hashes(
     paths: Iterable[str | Path], workers: int | None = None
 ) -> Iterable[tuple[Path, int | images.ImageError]]:
-    """Hashes many pictures on all cores, in order.
+    """Hashes many pictures on all cores, in order, by their thumbnails where they have one.
 
     Args:
         paths: Picture files.
@@ -76,7 +82,7 @@ def perceptual_hashes(
 
     def one(path: str | Path) -> tuple[Path, int | images.ImageError]:
         try:
-            return Path(path), perceptual_hash(path)
+            return Path(path), perceptual_hash(path, by_thumbnail=True)
         except images.ImageError as error:
             return Path(path), error
 
@@ -85,7 +91,7 @@ def perceptual_hashes(
 
 
 def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list[Hashable]]:
-    """Groups of near-duplicate pictures; decodes every picture at reduced size, on all cores, with progress.
+    """Groups of near-duplicate pictures: :func:`perceptual_hashes` with progress, then :func:`near_duplicates`.
 
     Raises:
         UserError: Pictures that cannot be read, all of them listed.

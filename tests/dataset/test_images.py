@@ -16,6 +16,7 @@ from equistera.dataset.images import (
     read_header,
     read_reduced,
     read_rgb,
+    read_thumbnail,
 )
 
 #: 3 wide, 2 high, every pixel its own grey
@@ -280,10 +281,53 @@ class TestInside:
         assert path.resolve().is_relative_to(root.resolve())
 
 
+def with_thumbnail(path, thumbnail, orientation=1, size=(400, 300)):
+    """A JPEG whose EXIF data hold another one, laid out as cameras do: header, IFD0, IFD1, thumbnail (EXIF 2.3)."""
+    start = 8 + (2 + 12 + 4) + (2 + 24 + 4)
+    exif = b"Exif\0\0MM\0*" + struct.pack(">I", 8)
+    exif += struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 26)
+    exif += struct.pack(">HHHIIHHIII", 2, 0x0201, 4, 1, start, 0x0202, 4, 1, len(thumbnail), 0)
+    return photo(path, size=size, exif=exif + thumbnail)
+
+
+class TestThumbnail:
+    @pytest.mark.parametrize("orientation", UPRIGHT)
+    def test_is_read_and_turned(self, tmp_path, orientation):
+        small = photo(tmp_path / "small.jpg", size=(160, 120), quality=95).read_bytes()
+        path = with_thumbnail(tmp_path / "horse.jpg", small, orientation)
+        grey = read_thumbnail(path)
+        assert grey.shape == ((160, 120) if orientation >= 5 else (120, 160))
+        assert np.abs(grey.astype(int) - read_reduced(path, 160, grey=True)).mean() < 12
+
+    @pytest.mark.parametrize(
+        ("size", "change"),
+        [
+            ((160, 120), lambda data: data[:50]),  # cut
+            ((160, 120), lambda data: b""),
+            ((160, 120), lambda data: b"GIF89a" + data),
+            ((160, 90), lambda data: data),  # of another shape
+            ((40, 30), lambda data: data),  # too small to tell anything
+        ],
+    )
+    def test_is_left_alone_when_of_no_use(self, tmp_path, size, change):
+        small = photo(tmp_path / "small.jpg", size=size).read_bytes()
+        assert read_thumbnail(with_thumbnail(tmp_path / "horse.jpg", change(small))) is None
+
+    def test_pictures_without(self, tmp_path):
+        for suffix in ("jpg", "png", "webp", "bmp", "tif"):
+            assert read_thumbnail(photo(tmp_path / f"horse.{suffix}")) is None
+        assert read_thumbnail(photo(tmp_path / "turned.jpg", exif=exif(6))) is None
+        with pytest.raises(ImageError, match="no such picture"):
+            read_thumbnail(tmp_path / "gone.jpg")
+
+
 @pytest.mark.filterwarnings("ignore::Warning")  # Pillow's, about what the test has broken
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif"])
 def test_damaged_files_raise_nothing_but_image_errors(tmp_path, suffix):
-    whole = photo(tmp_path / f"good.{suffix}", size=(40, 30), exif=exif(6)).read_bytes()
+    small = photo(tmp_path / "small.jpg", size=(64, 48)).read_bytes()
+    path = tmp_path / f"good.{suffix}"
+    good = with_thumbnail(path, small, 6, (80, 60)) if suffix == "jpg" else photo(path, (80, 60), exif=exif(6))
+    whole = good.read_bytes()
     generator, bad = random.Random(5), tmp_path / f"bad.{suffix}"
     outcomes, messages = set(), []
     for _ in range(120):
@@ -293,7 +337,7 @@ def test_damaged_files_raise_nothing_but_image_errors(tmp_path, suffix):
         if generator.random() < 0.3:
             del data[generator.randrange(len(data)) :]
         bad.write_bytes(data)
-        for call in (read_header, is_complete, read_rgb):
+        for call in (read_header, is_complete, read_rgb, read_thumbnail):
             try:
                 call(bad)
                 outcomes.add("read")

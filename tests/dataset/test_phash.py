@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from equistera.dataset import images
 from equistera.dataset.images import ImageError
 from equistera.dataset.phash import (
     DISTANCE,
@@ -62,6 +63,15 @@ def test_hash_is_that_of_the_displayed_picture(tmp_path):
     turned = perceptual_hash(tmp_path / "turned.jpg")
     assert distance(turned, perceptual_hash(tmp_path / "upright.jpg")) <= 2
     assert distance(turned, perceptual_hash(tmp_path / "flat.jpg")) > 10
+
+
+def test_thumbnail_stands_for_the_picture(tmp_path, monkeypatch):
+    scene(5).save(tmp_path / "a.jpg")
+    monkeypatch.setattr(images, "read_thumbnail", lambda path: np.asarray(scene(6, (160, 120)).convert("L")))
+    assert perceptual_hash(tmp_path / "a.jpg", by_thumbnail=True) == hash_of(images.read_thumbnail("a.jpg"))
+    assert distance(perceptual_hash(tmp_path / "a.jpg"), perceptual_hash(tmp_path / "a.jpg", by_thumbnail=True)) > 10
+    scene(6).save(tmp_path / "b.jpg")
+    assert distance(perceptual_hash(tmp_path / "b.jpg"), perceptual_hash(tmp_path / "b.jpg", by_thumbnail=True)) <= 4
 
 
 def test_blank_pictures_are_equal():
