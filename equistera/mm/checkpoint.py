@@ -10,6 +10,8 @@ Our checkpoints hold plain values and tensors only::
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -85,46 +87,69 @@ def _harmless() -> list:
     return [*reconstruct, np.ndarray, np.dtype, *dtypes, HistoryBuffer]
 
 
-def upgrade_keys(state_dict: dict) -> dict:
-    """Gives the weights of MMPose 0.x their names in MMPose 1.x (``keypoint_head.`` became ``head.``).
+def upgrade_keys(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Gives the weights of MMPose 0.x their names in MMPose 1.x.
 
-    MMPose's own heads know how their inner names changed and do the rest while loading.
+    ``keypoint_head.`` became ``head.``. Where the old head had convolutions before its last one, all of them were
+    called ``final_layer.N.``; now only the last is the ``final_layer``, the others are ``conv_layers.N.``
+    (``HeatmapHead._load_state_dict_pre_hook`` of MMPose 1.3.2). Names of 1.x stay as they are.
     """
-    return {name.replace("keypoint_head.", "head.", 1): value for name, value in state_dict.items()}
+    renamed = {
+        "head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name: value
+        for name, value in state_dict.items()
+    }
+    numbered = {name: match for name in renamed if (match := re.fullmatch(r"head\.final_layer\.(\d+)\.(\w+)", name))}
+    last = max((int(match[1]) for match in numbered.values()), default=-1)
+    for name, match in numbered.items():
+        layer = "final_layer" if int(match[1]) == last else f"conv_layers.{match[1]}"
+        renamed[f"head.{layer}.{match[2]}"] = renamed.pop(name)
+    return renamed
 
 
-def load_fitting(network: torch.nn.Module, state_dict: dict) -> tuple[int, list[str]]:
+#: Share of a backbone's values that a checkpoint must hold to count as one of the same network. Those of another size
+#: of the same family still share their stem, which is far below.
+SAME_BACKBONE = 0.5
+
+
+def load_fitting(
+    network: torch.nn.Module, state_dict: Mapping[str, torch.Tensor], skip: Mapping[str, str] | None = None
+) -> tuple[int, list[str]]:
     """Loads every weight whose name and shape fit.
 
     Args:
         network: The model; changed.
         state_dict: Weights by name.
+        skip: Weights of the checkpoint that are not to be loaded, and why; for the lines that are returned.
 
     Returns:
         How many were loaded, and a line for each that was left out (either side).
 
     Raises:
-        UserError: Nothing of the backbone fits: it is a checkpoint of another network.
+        UserError: Less than half of the backbone fits: it is a checkpoint of another network.
     """
     own = network.state_dict()
-    fitting, left_out = {}, []
+    fitting, left_out = {}, dict(skip or {})
     for name, value in upgrade_keys(state_dict).items():
+        if name in left_out:
+            continue
         if name not in own:
-            left_out.append(f"{name} {tuple(value.shape)}: not in this model")
+            left_out[name] = f"{tuple(value.shape)} in the file, not in this model"
         elif own[name].shape != value.shape:
-            left_out.append(f"{name}: {tuple(value.shape)} in the file, {tuple(own[name].shape)} in this model")
+            left_out[name] = f"{tuple(value.shape)} in the file, {tuple(own[name].shape)} in this model"
         else:
             fitting[name] = value
-    if not any(name.startswith("backbone.") for name in fitting):
+    for name in own:
+        if name not in fitting and name not in left_out:
+            left_out[name] = "not in the file, keeps its start"
+    lines = [f"{name}: {why}" for name, why in left_out.items()]
+    backbone = {name: value.numel() for name, value in own.items() if name.startswith("backbone.")}
+    share = sum(size for name, size in backbone.items() if name in fitting) / sum(backbone.values())
+    if share < SAME_BACKBONE:
         raise UserError(
-            "the checkpoint is of another network: nothing of its backbone fits",
-            left_out[:5],
+            f"the checkpoint is of another network: {share:.0%} of this backbone ({type(network.backbone).__name__}) "
+            "is in it",
+            [line for line in lines if line.startswith("backbone.")][:5],
             "Choose a checkpoint of the same backbone and size, or --from-scratch",
         )
     network.load_state_dict(fitting, strict=False)
-    left_out += [
-        f"{name}: not in the file, keeps its random start"
-        for name in own
-        if name not in fitting and not any(line.startswith(f"{name}:") for line in left_out)
-    ]
-    return len(fitting), left_out
+    return len(fitting), lines
