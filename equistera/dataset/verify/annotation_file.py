@@ -14,6 +14,11 @@ from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton, SkeletonError
 
+#: Longest side that a picture can have: that of a JPEG (ITU-T T.81, B.2.2), with room for stitched panoramas.
+MAX_SIDE = 1_000_000
+#: Coordinates beyond are no pixels, and would overflow in what is computed from them.
+MAX_COORDINATE = 10.0 * MAX_SIDE
+
 _LISTS = ("images", "annotations", "categories")
 
 
@@ -84,7 +89,7 @@ class AnnotationFile:
             columns = self.columns.get(entry["category_id"]) if is_id(entry.get("category_id")) else None
             values = entry.get("keypoints")
             if columns is not None and isinstance(values, list) and len(values) == 3 * len(columns):
-                result[n] = np.array([number(value) for value in values]).reshape(-1, 3)[columns]
+                result[n] = np.array([coordinate(value) for value in values]).reshape(-1, 3)[columns]
         return result
 
     @functools.cached_property
@@ -109,15 +114,15 @@ class AnnotationFile:
         result = np.full((len(self.annotations), 4), np.nan)
         for n, entry in enumerate(self.annotations):
             if isinstance(entry.get("bbox"), list) and len(entry["bbox"]) == 4:
-                result[n] = [number(value) for value in entry["bbox"]]
+                result[n] = [coordinate(value) for value in entry["bbox"]]
         return result
 
     @functools.cached_property
     def picture_sizes(self) -> np.ndarray:
-        """float64 [M, 2]: width and height according to the file; NaN where missing or not positive."""
+        """float64 [M, 2]: width and height according to the file; NaN where missing or no size of a picture."""
         sizes = [[number(entry.get(key)) for key in ("width", "height")] for entry in self.pictures]
         array = np.array(sizes, dtype=float).reshape(-1, 2)
-        return np.where((array > 0).all(axis=1, keepdims=True), array, np.nan)
+        return np.where(((array > 0) & (array <= MAX_SIDE)).all(axis=1, keepdims=True), array, np.nan)
 
     @functools.cached_property
     def annotation_picture_sizes(self) -> np.ndarray:
@@ -216,6 +221,12 @@ def number(value: object) -> float:
         return float(value)
     except OverflowError:
         return math.inf
+
+
+def coordinate(value: object) -> float:
+    """A JSON number that can be pixels as float; NaN for anything else."""
+    pixels = number(value)
+    return pixels if abs(pixels) <= MAX_COORDINATE else math.nan
 
 
 def short(value: object) -> str:

@@ -138,7 +138,7 @@ _ALL = (
     Check(
         "coordinates",
         "error",
-        "coordinates that are not finite numbers",
+        "coordinates that are no finite numbers of pixels",
         "One NaN makes the loss NaN and ruins the model from that step on; training refuses the file.",
         "annotations",
         fix="sets NaN, infinite and null points to not labelled (text is left for you)",
@@ -289,7 +289,7 @@ _ALL = (
     Check(
         "picture-size-missing",
         "error",
-        "width or height of a picture is missing",
+        "width or height of a picture is missing or meaningless",
         "Stock MMPose stops, and points outside the picture cannot be found.",
         "pictures",
         fix="takes the size of the picture on disk",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 
@@ -12,9 +13,12 @@ from equistera.dataset.verify.findings import Item
 
 #: Animals that both ends of a limb must be labelled on before its length can be judged.
 MIN_ANIMALS = 30
-#: A limb is suspicious when it is this many times as long as on all but 5 % of the animals, or this many times
-#: shorter than on all but 5 %. Projection shortens limbs, so short ones count only where even the shortest are long.
-TOO_LONG, TOO_SHORT, NEVER_SHORT = 2.0, 6.0, 0.5
+#: A limb is suspicious when it is this many times as long as on all but 5 % of the animals. Of 29,000 limbs of
+#: synthetic horses the longest reached 1.7.
+TOO_LONG = 2.0
+#: Projection shortens limbs, so that a short one alone says little; two points closer than this share of the limb's
+#: usual length are one place clicked twice, on a limb that 95 % of the animals show at half its length and more.
+SAME_PLACE, SELDOM_SHORT = 0.015, 0.5
 
 
 def link_lengths(points: np.ndarray, links: np.ndarray) -> np.ndarray:
@@ -52,7 +56,7 @@ def animal_sizes(lengths: np.ndarray) -> np.ndarray:
 
 
 def check_limbs(file: AnnotationFile) -> Iterator[Item]:
-    """Limbs far longer or shorter than the data set's own: a point clicked in the wrong place."""
+    """Limbs far longer than the data set's own, or of no length: a point clicked in the wrong place."""
     links = file.skeleton.link_indices
     if not len(links) or len(file.annotations) < MIN_ANIMALS:
         return
@@ -63,10 +67,15 @@ def check_limbs(file: AnnotationFile) -> Iterator[Item]:
         if known.sum() < MIN_ANIMALS:
             continue
         low, middle, high = np.quantile(ratios[known], [0.05, 0.5, 0.95])
-        limits = high * TOO_LONG, low / TOO_SHORT if low > NEVER_SHORT * middle else 0.0
-        for n in np.flatnonzero(known & ((ratios > limits[0]) | (ratios < limits[1]))).tolist():
-            times = ratios[n] / middle
-            how = f"{times:.1f} times as long as" if times > 1 else f"{times:.2f} of the length"
-            names = f"{file.skeleton.names[a]} to {file.skeleton.names[b]}"
-            text = f"{file.label(n)}: {names} is {how} usual for an animal of its size"
-            yield Item("limb", text, annotation=n, points=(a, b), badness=abs(float(np.log(max(times, 1e-3)))))
+        shortest = SAME_PLACE * middle if low > SELDOM_SHORT * middle else 0.0
+        names = f"{file.skeleton.names[a]} to {file.skeleton.names[b]}"
+        for n in np.flatnonzero(known & ((ratios > high * TOO_LONG) | (ratios < shortest))).tolist():
+            times = float(ratios[n] / middle)
+            what = f"is {times:.1f} times as long as usual for its size" if times > 1 else "is one place clicked twice"
+            yield Item(
+                "limb",
+                f"{file.label(n)}: {names} {what}",
+                annotation=n,
+                points=(a, b),
+                badness=abs(math.log(max(times, 1e-3))),
+            )

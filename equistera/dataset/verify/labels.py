@@ -194,9 +194,8 @@ def _counts(file: AnnotationFile) -> Iterator[Item]:
 
 def copies_of(file: AnnotationFile) -> list[tuple[int, int]]:
     """Pairs (first, copy) of annotations of one picture that agree in every point, flag and box."""
-    everything = np.concatenate(
-        [np.nan_to_num(file.labelled_points.reshape(len(file.annotations), -1)), file.flags, file.boxes], axis=1
-    )
+    points = np.nan_to_num(file.labelled_points).reshape(len(file.annotations), 2 * len(file.skeleton))
+    everything = np.concatenate([points, file.flags, file.boxes], axis=1)
     pairs = []
     for places in file.annotations_by_picture.values():
         kept = []

@@ -18,6 +18,8 @@ from equistera.skeleton import Skeleton
 _FRONT, _REAR, _HEAD, _NOSE = ("nose", "neck", "throat", "wither"), ("tail", "back"), ("eye", "ear"), ("nose",)
 #: Below this cosine of the heading an animal looks towards or away from the camera: no side is the near one.
 _FRONTAL = 0.15
+#: A pair cannot be further apart than this many animal sizes (typical limbs): one of its points is elsewhere.
+_APART = 8.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def views_of(points: np.ndarray, flags: np.ndarray, skeleton: Skeleton) -> Views
     size = animal_sizes(link_lengths(points, skeleton.link_indices))
     headings = _headings(points, size, skeleton)
     offset = (points[:, pairs[:, 0]] - points[:, pairs[:, 1]]) / size[:, None, None]
+    with np.errstate(invalid="ignore"):
+        offset[np.abs(offset) > _APART] = np.nan
     more_visible = flags[:, pairs[:, 0]].astype(float) - flags[:, pairs[:, 1]]
     left_is_near = np.where(np.abs(headings) > _FRONTAL, np.sign(headings), np.nan)
     on_head = np.array([_has(skeleton.names[a], _HEAD) for a in pairs[:, 0]], dtype=int)
