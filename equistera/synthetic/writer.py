@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -215,6 +216,13 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
     # Ctrl-C reaches every process of the terminal; the parent alone answers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # a worker of a killed parent would wait for work for ever
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _make_picture(out: Path, seed: int, size: tuple[int, int] | None, task: tuple[str, int]) -> dict:

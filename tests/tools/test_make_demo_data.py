@@ -1,6 +1,10 @@
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,3 +55,23 @@ def test_help_has_examples_and_imports_nothing_heavy():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert "--out data/demo --train 240 --val 48 --test 48 --seed 0" in result.stdout
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+def test_a_killed_run_leaves_no_annotations_and_no_processes(tmp_path):
+    command = [sys.executable, str(TOOL), "--out", "demo", "--train", "5000", "--size", "160x120", "--workers", "2"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        end = time.monotonic() + 60
+        while not list(tmp_path.glob("demo/images/train/*.jpg")) and time.monotonic() < end:
+            time.sleep(0.05)
+        process.kill()
+        # standard error ends when the last worker has gone
+        process.communicate(timeout=30)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert list(tmp_path.glob("demo/images/train/*.jpg"))
+    assert not (tmp_path / "demo/annotations").exists()
