@@ -1,0 +1,290 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from equistera import skeleton
+from equistera.dataset.convert import Request, convert_dataset
+from equistera.dataset.split import SplitSpec
+from equistera.errors import UserError
+
+HORSE = skeleton.load("horse26")
+
+
+def save_picture(path, size=(40, 20), seed=0, orientation=1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(path, exif=exif)
+
+
+def task(name, x=50, label="nose", size=(40, 20), **data):
+    def point(label, x, y):
+        return {
+            "type": "keypointlabels",
+            "original_width": size[0],
+            "original_height": size[1],
+            "value": {"x": x, "y": y, "width": 1, "keypointlabels": [label]},
+        }
+
+    result = [point(label, x, 50), point("withers", 10, 20)]
+    return {"id": name, "data": {"image": name, **data}, "annotations": [{"result": result}]}
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Ten pictures and a Label Studio export of them."""
+    folder = tmp_path / "data/raw"
+    for i in range(10):
+        save_picture(folder / f"photos/horse{i // 2}_{i}.png", seed=i)
+    write(folder, [task(f"photos/horse{i // 2}_{i}.png") for i in range(10)])
+    return folder
+
+
+def write(folder, tasks, name="export.json"):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(tasks))
+
+
+def run(raw, **more):
+    return convert_dataset(Request(raw, raw.parent / "annotations", HORSE, **more))
+
+
+def read(raw, name):
+    return json.loads((raw.parent / "annotations" / f"{name}.json").read_text())
+
+
+def snapshot(folder):
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_becomes_a_split_data_set(raw):
+    before = snapshot(raw)
+    report = run(raw, split=SplitSpec((0.6, 0.2, 0.2), 0, r"(horse\d+)_"))
+    assert "converted  10 of 10 pictures, 10 of 10 horses" in report
+    assert "skipped    nothing" in report
+    parts = {name: read(raw, name) for name in ("train", "val", "test")}
+    horses = [{image["file_name"].split("_")[0] for image in part["images"]} for part in parts.values()]
+    assert sum(map(len, horses)) == len(set.union(*horses)) == 5
+    for name, part in parts.items():
+        [category] = part["categories"]
+        assert category["keypoints"] == list(HORSE.names)
+        for image in part["images"]:
+            placed = raw.parent / "images" / name / image["file_name"]
+            assert placed.read_bytes() == (raw / image["file_name"]).read_bytes()
+            assert (image["width"], image["height"]) == (40, 20)
+        for annotation in part["annotations"]:
+            assert annotation["keypoints"][:3] == [20, 10, 2]
+            assert annotation["area"] > 0
+            assert annotation["num_keypoints"] == 2
+    assert snapshot(raw) == before
+
+
+def test_the_same_seed_gives_the_same_files(raw):
+    run(raw)
+    first = {path.name: path.read_bytes() for path in (raw.parent / "annotations").iterdir()}
+    shutil.rmtree(raw.parent / "annotations")
+    run(raw)
+    assert {path.name: path.read_bytes() for path in (raw.parent / "annotations").iterdir()} == first
+    assert set(first) == {"train.json", "val.json", "test.json", "split.json"}
+
+
+def test_output_that_exists_is_kept_unless_told(raw):
+    run(raw, split=None)
+    before = snapshot(raw.parent / "annotations")
+    with pytest.raises(UserError, match=r"all\.json exists already"):
+        run(raw, split=None)
+    run(raw)
+    with pytest.raises(UserError, match="exist already and are not overwritten"):
+        run(raw)
+    assert snapshot(raw.parent / "annotations").items() >= before.items()
+    run(raw, overwrite=True)
+
+
+def test_a_grown_data_set_keeps_its_split(raw):
+    run(raw)
+    before = {i["file_name"]: name for name in ("train", "val", "test") for i in read(raw, name)["images"]}
+    save_picture(raw / "photos/new.png", seed=99)
+    write(raw, [task("photos/new.png")], "more.json")
+    run(raw, overwrite=True)
+    after = {i["file_name"]: name for name in ("train", "val", "test") for i in read(raw, name)["images"]}
+    assert after.items() >= before.items()
+    assert len(after) == 11
+
+
+def test_input_is_never_the_output(raw):
+    run(raw, split=None)
+    annotations = raw.parent / "annotations"
+    with pytest.raises(UserError, match="input files would be overwritten"):
+        convert_dataset(Request(annotations / "all.json", annotations, HORSE, split=None, overwrite=True))
+
+
+def test_nothing_of_the_output_is_taken_for_input(raw):
+    data = raw.parent
+    convert_dataset(Request(data, data / "annotations", HORSE))
+    report = convert_dataset(Request(data, data / "annotations", HORSE, overwrite=True))
+    assert "converted  10 of 10 pictures" in report
+
+
+@pytest.mark.parametrize("way", ["link", "copy"])
+def test_pictures_are_linked_or_copied(raw, way):
+    run(raw, split=None, images=way)
+    source, placed = raw / "photos/horse0_0.png", raw.parent / "images/all/photos/horse0_0.png"
+    assert placed.read_bytes() == source.read_bytes()
+    assert os.path.samefile(source, placed) == (way == "link")
+
+
+def test_no_pictures_are_placed_or_needed(raw):
+    (raw / "photos/horse0_0.png").unlink()
+    report = run(raw, split=None, images="none")
+    assert "converted  10 of 10" in report
+    assert not (raw.parent / "images").exists()
+    [first] = [i for i in read(raw, "all")["images"] if i["file_name"] == "photos/horse0_0.png"]
+    assert (first["width"], first["height"]) == (40, 20)
+
+
+def test_everything_skipped_is_listed_with_its_reason(raw):
+    (raw / "photos/horse0_0.png").unlink()
+    (raw / "photos/horse0_1.png").write_bytes((raw / "photos/horse0_1.png").read_bytes()[:-20])
+    (raw / "photos/horse1_2.png").write_text("no picture")
+    save_picture(raw / "photos/horse1_3.png", size=(40, 40))
+    tasks = json.loads((raw / "export.json").read_text())
+    tasks += [
+        task("photos/horse2_4.png"),
+        task("../../secret.png"),
+        {"id": "c", "data": {"image": "c.png"}, "annotations": [{"was_cancelled": True, "result": []}]},
+    ]
+    tasks[5]["annotations"][0]["result"].pop()
+    tasks[6]["annotations"][0]["result"] += task("", label="neck", x=400)["annotations"][0]["result"][:1]
+    write(raw, tasks)
+    report = run(raw, split=None)
+    for line in (
+        "1 x picture: picture not found",
+        "1 x picture: the picture file is cut short",
+        "1 x picture: the picture file cannot be used",
+        "1 x picture: the picture on disk is not the one that was labelled",
+        "export.json, task 'photos/horse1_3.png' (40x40 on disk, 40x20 in the export)",
+        "1 x picture: the picture has been converted already",
+        "1 x picture: the picture's name leads out of the picture folder",
+        "1 x picture: cancelled by the annotator",
+        "1 x horse: no box, and its points span none",
+        "1 x point: lies outside the picture",
+    ):
+        assert line in report
+    assert "skipped    9:" in report
+
+
+def test_strict_makes_skipped_items_an_error_and_writes_nothing(raw):
+    (raw / "photos/horse0_0.png").unlink()
+    with pytest.raises(UserError, match="--strict") as error:
+        run(raw, strict=True)
+    assert error.value.problems == ["export.json, task 'photos/horse0_0.png': picture not found (photos/horse0_0.png)"]
+    assert "--img-dir" in error.value.hint
+    assert not (raw.parent / "annotations").exists()
+    assert not (raw.parent / "images").exists()
+
+
+def test_nothing_to_convert_says_why(tmp_path):
+    raw = tmp_path / "data/raw"
+    write(raw, [task("gone.png")])
+    with pytest.raises(UserError, match="nothing to convert") as error:
+        run(raw)
+    assert "picture not found" in error.value.problems[0]
+
+
+def test_too_few_pictures_for_a_split_say_what_was_skipped(tmp_path):
+    raw = tmp_path / "data/raw"
+    save_picture(raw / "a.png")
+    write(raw, [task("a.png"), task("gone.png")])
+    with pytest.raises(UserError, match="cannot fill 3 splits") as error:
+        run(raw)
+    assert "picture not found" in error.value.problems[0]
+
+
+def test_unknown_keypoints_stop_with_a_suggestion_and_a_map_helps(raw, tmp_path):
+    write(raw, [task("photos/horse0_0.png", label="left_eye")])
+    with pytest.raises(UserError, match="did you mean 'l_eye'"):
+        run(raw, split=None)
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"left_eye": "l_eye", "poll": None}))
+    report = run(raw, split=None, keypoint_map=names)
+    assert read(raw, "all")["annotations"][0]["keypoints"][3:6] == [20, 10, 2]
+    assert "the keypoint map names 'poll', which is in none of the files" in report
+
+
+@pytest.mark.parametrize(("size", "where"), [((20, 40), [10, 20]), ((40, 20), [9, 20])])
+def test_exif_orientation(tmp_path, size, where):
+    """Stored 40 x 20, shown 20 x 40: labelled in its middle by a tool that turns it, and by one that does not."""
+    raw = tmp_path / "data/raw"
+    save_picture(raw / "a.jpg", orientation=6)
+    write(raw, [task("a.jpg", size=size)])
+    run(raw, split=None)
+    content = read(raw, "all")
+    assert (content["images"][0]["width"], content["images"][0]["height"]) == (20, 40)
+    assert content["annotations"][0]["keypoints"][:2] == where
+
+
+def test_several_formats_in_one_folder_and_the_same_name_twice(raw):
+    save_picture(raw / "dlc/img.png", seed=20)
+    save_picture(raw / "other/img.png", seed=21)
+    (raw / "dlc/CollectedData_A.csv").write_text(
+        "scorer,A,A,A,A\nbodyparts,nose,nose,neck,neck\ncoords,x,y,x,y\nlabeled-data/dlc/img.png,1,2,11,12\n"
+    )
+    (raw / "dlc/CollectedData_A.h5").write_bytes(b"not read, the CSV file is")
+    (raw / "notes.json").write_text("{}")
+    report = run(raw, split=None)
+    assert "converted  11 of 11 pictures" in report
+    assert "no annotations of a known format in" in report
+    assert "dlc/img.png" in {image["file_name"] for image in read(raw, "all")["images"]}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda raw: None, "no such file or folder"),
+        (lambda raw: raw.mkdir(parents=True), "no annotation file in"),
+        (lambda raw: write(raw, {}), "no annotations of a known format"),
+        (lambda raw: write(raw, [], "a.zip"), "Unpack the archives first"),
+    ],
+)
+def test_input_that_is_nothing(tmp_path, make, message):
+    raw = tmp_path / "data/raw"
+    make(raw)
+    with pytest.raises(UserError, match=message):
+        run(raw)
+
+
+def test_all_files_that_cannot_be_read_are_named(tmp_path):
+    raw = tmp_path / "data/raw"
+    raw.mkdir(parents=True)
+    (raw / "a.json").write_text("{")
+    (raw / "b.xml").write_text("<")
+    with pytest.raises(UserError, match="2 of 2 files cannot be read") as error:
+        run(raw)
+    assert [name in problem for name, problem in zip(("a.json", "b.xml"), error.value.problems, strict=True)] == [
+        True
+    ] * 2
+
+
+def test_a_single_file_and_pictures_elsewhere(raw, tmp_path):
+    photos = shutil.move(raw / "photos", tmp_path / "elsewhere")
+    report = convert_dataset(
+        Request(raw / "export.json", raw.parent / "annotations", HORSE, img_dir=Path(photos), split=None)
+    )
+    assert "converted  10 of 10 pictures" in report
+    assert (raw.parent / "images/all/horse0_0.png").is_file()
+
+
+def test_pictures_in_the_images_folder_itself(raw):
+    """A user who keeps photos where the output goes: they are found, and none is replaced."""
+    photos = shutil.move(raw / "photos", raw.parent / "images")
+    before = snapshot(Path(photos))
+    report = convert_dataset(Request(raw / "export.json", raw.parent / "annotations", HORSE, img_dir=Path(photos)))
+    assert "converted  10 of 10 pictures" in report
+    assert snapshot(Path(photos)).items() >= before.items()
