@@ -76,7 +76,7 @@ def test_a_users_own_file(tmp_path):
         ({**TINY, "links": [["nose", "nose"]]}, "joins a keypoint with itself"),
         ({**TINY, "links": ["nose"]}, "is not a pair of names"),
         ({**TINY, "link": []}, "unknown field 'link', did you mean 'links'?"),
-        ({**TINY, "correspondence": {"ap10k": {"nose": {"source": "Nose", "match": "maybe"}}}}, "correspondence ap10k/nose"),
+        ({**TINY, "correspondence": {"ap10k": {"nose": {"source": "Nose", "match": "maybe"}}}}, "ap10k/nose: expected"),
         ({"keypoints": []}, "'keypoints' must be a list with at least one entry"),
         ({"keypoints": [{"swap": ""}]}, "keypoint 0 has no name"),
         ([], "expected an object"),

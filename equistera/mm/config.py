@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.registry import init_default_scope
 
 import equistera
 from equistera.errors import UserError
@@ -44,6 +45,8 @@ def load(path: str | Path, overrides: Sequence[str] = (), **shared: object) -> C
     missing = [key for key in SHARED if key not in config]
     if missing:
         raise UserError(f"{path} is not a config of this project: it has no {', '.join(map(repr, missing))}")
+    # names of classes are looked up in MMPose's registries from here on
+    init_default_scope(config.get("default_scope", "mmpose"))
     config.data_root = str(resolve_path(config.data_root))
     if str(config.skeleton).endswith(".json"):
         config.skeleton = str(resolve_path(config.skeleton))

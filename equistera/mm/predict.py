@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
@@ -71,7 +70,6 @@ class Predictor:
         self.config: Config = configs.load(config, cfg_options, **shared)
         self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
         self.config.model.test_cfg.flip_test = flip_test
-        init_default_scope(self.config.default_scope)
         self.model = MODELS.build(self.config.model)
         _load_all(self.model, content["state_dict"], checkpoint_file)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()

@@ -1,0 +1,32 @@
+"""What several test folders need: a small synthetic data set, tools run as a user runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def horses(tmp_path_factory) -> Path:
+    """Data root of 12 + 4 + 4 small synthetic pictures; not to be changed."""
+    from equistera.synthetic.writer import write_dataset
+
+    return write_dataset(
+        tmp_path_factory.mktemp("data") / "horses", {"train": 12, "val": 4, "test": 4}, size=(320, 240), workers=1
+    )
+
+
+@pytest.fixture(scope="session")
+def run_tool():
+    """Runs ``python tools/NAME ARGS`` in a process of its own, from a folder that is not the project's."""
+
+    def run(name: str, *args: object, cwd: Path, env: dict | None = None) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(PROJECT / "tools" / name), *map(str, args)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+    return run

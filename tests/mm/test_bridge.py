@@ -1,0 +1,60 @@
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import equistera.mm  # noqa: F401
+from equistera.mm import bridge
+
+without_compiled = pytest.mark.skipif(bridge.has_compiled_mmcv(), reason="compiled mmcv is installed and wins")
+
+
+@without_compiled
+def test_nms_is_torchvisions():
+    from mmcv.ops import nms
+
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30]])
+    kept, index = nms(boxes, torch.tensor([0.8, 0.9, 0.5]), iou_threshold=0.5)
+    assert index.tolist() == [1, 2]
+    assert kept[:, 4].tolist() == pytest.approx([0.9, 0.5])
+
+
+def test_offset_counts_the_last_pixel_as_inside():
+    boxes = torch.tensor([[0.0, 0, 1, 1], [1, 1, 2, 2]])
+    scores = torch.tensor([0.9, 0.8])
+    # without the offset the boxes only touch; with it they share one of seven pixels
+    assert bridge._nms(boxes, scores, 0.1, offset=0).tolist() == [0, 1]
+    assert bridge._nms(boxes, scores, 0.1, offset=1).tolist() == [0]
+    assert boxes.tolist() == [[0, 0, 1, 1], [1, 1, 2, 2]]
+
+
+@without_compiled
+def test_other_operators_refuse_when_called():
+    from mmcv.ops import roi_align
+
+    with pytest.raises(RuntimeError, match=r"--compiled-mmcv"):
+        roi_align(torch.zeros(1, 1, 4, 4), torch.zeros(1, 5), (1, 1))
+
+
+def test_a_real_module_wins(tmp_path):
+    package = tmp_path / "xtcocotools"
+    package.mkdir()
+    (package / "__init__.py").write_text("real = True\n")
+    for name in ("coco", "cocoeval", "mask"):
+        (package / f"{name}.py").write_text(f"from pycocotools.{name} import *\n")
+    code = "import equistera.mm, xtcocotools; print(xtcocotools.real)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
+
+
+def test_cocoeval_comes_from_pycocotools():
+    if importlib.util.find_spec("xtcocotools.cocoeval").origin.find("xtcocotools") >= 0:
+        pytest.skip("xtcocotools is installed and wins")
+    import pycocotools.cocoeval
+    from xtcocotools.cocoeval import COCOeval
+
+    assert COCOeval is pycocotools.cocoeval.COCOeval

@@ -1,0 +1,85 @@
+import pytest
+
+from equistera.errors import UserError
+from equistera.mm import config as configs
+from equistera.mm import register  # noqa: F401
+
+
+def load(*overrides, name="configs/rtmpose_m_ap10k.py", **shared):
+    return configs.load(name, overrides, **shared)
+
+
+def test_shared_entries_reach_every_part(tmp_path):
+    config = load("codec.input_size=(192,192)", skeleton="ap10k", data_root=str(tmp_path))
+    for part in (config.model, config.train_dataloader.dataset, config.val_dataloader.dataset, config.val_evaluator):
+        assert part.skeleton == "ap10k"
+    assert config.val_evaluator.data_root == str(tmp_path)
+    assert config.model.codec.input_size == (192, 192)
+    assert config.train_dataloader.dataset.pipeline[2].codec.input_size == (192, 192)
+
+
+def test_paths_are_relative_to_the_project_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load().data_root == str(configs.PROJECT / "data")
+    assert load("data_root=elsewhere").data_root == str(configs.PROJECT / "elsewhere")
+
+
+def test_overrides_of_the_guide():
+    config = load("train_dataloader.batch_size=32", "optim_wrapper.optimizer.lr=0.002")
+    assert config.train_dataloader.batch_size == 32
+    assert config.optim_wrapper.optimizer.lr == 0.002
+
+
+def test_an_argument_of_the_class_is_known_even_if_the_config_has_none():
+    assert load("train_dataloader.dataset.indices=10").train_dataloader.dataset.indices == 10
+    assert load("optim_wrapper.optimizer.betas=(0.9,0.95)").optim_wrapper.optimizer.betas == (0.9, 0.95)
+
+
+def test_lists_are_reached_by_number():
+    assert load("strategy.phases.0.augmentation=light").strategy.phases[0].augmentation == "light"
+
+
+@pytest.mark.parametrize(
+    ("override", "finding"),
+    [
+        (
+            "train_dataloader.batchsize=3",
+            "train_dataloader.batchsize: no 'batchsize' in train_dataloader, did you mean",
+        ),
+        ("train_loader.batch_size=3", "no 'train_loader' in the config"),
+        ("optim_wrapper.optimizer.learning_rate=1", "no 'learning_rate' in optim_wrapper.optimizer"),
+        ("train_dataloader.dataset.indeces=3", "did you mean 'indices'?"),
+        ("strategy.phases.7.name=x", "no '7' in strategy.phases"),
+        ("strategy.phases.0.lr_facter=1", "did you mean 'lr_factor'?"),
+        ("batch_size", "expected key=value"),
+        ("=3", "expected key=value"),
+    ],
+)
+def test_a_typo_does_not_pass(override, finding):
+    with pytest.raises(UserError) as caught:
+        load(override)
+    assert finding in str(caught.value)
+
+
+def test_all_typos_come_at_once():
+    with pytest.raises(UserError) as caught:
+        load("a=1", "b=2")
+    assert len(caught.value.problems) == 2
+
+
+def test_no_such_config():
+    with pytest.raises(UserError) as caught:
+        load(name="configs/rtmpose_m_ap01k.py")
+    assert "did you mean 'configs/rtmpose_m_ap10k.py'?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [("x = (", "SyntaxError"), ("raise ValueError('no')", "ValueError"), ("a = 1", "has no 'skeleton'")],
+)
+def test_a_file_that_is_no_config(tmp_path, text, finding):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load(name=path)
+    assert finding in str(caught.value)
