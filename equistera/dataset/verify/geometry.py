@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator
 
@@ -16,9 +15,9 @@ MIN_ANIMALS = 30
 #: A limb is suspicious when it is this many times as long as on all but 5 % of the animals. Of 29,000 limbs of
 #: synthetic horses the longest reached 1.7.
 TOO_LONG = 2.0
-#: Projection shortens limbs, so that a short one alone says little; two points closer than this share of the limb's
-#: usual length are one place clicked twice, on a limb that 95 % of the animals show at half its length and more.
-SAME_PLACE, SELDOM_SHORT = 0.015, 0.5
+#: Projection shortens limbs, so that a short one says nothing; but a limb that should have this many pixels and has
+#: none is one place clicked twice.
+CLEARLY_APART = 30.0
 
 
 def link_lengths(points: np.ndarray, links: np.ndarray) -> np.ndarray:
@@ -61,21 +60,21 @@ def check_limbs(file: AnnotationFile) -> Iterator[Item]:
     if not len(links) or len(file.annotations) < MIN_ANIMALS:
         return
     lengths = link_lengths(file.labelled_points, links)
-    relative = lengths / animal_sizes(lengths)[:, None]
-    for (a, b), ratios in zip(links.tolist(), relative.T, strict=True):
+    size = animal_sizes(lengths)
+    for (a, b), ratios in zip(links.tolist(), (lengths / size[:, None]).T, strict=True):
         known = np.isfinite(ratios)
         if known.sum() < MIN_ANIMALS:
             continue
-        low, middle, high = np.quantile(ratios[known], [0.05, 0.5, 0.95])
-        shortest = SAME_PLACE * middle if low > SELDOM_SHORT * middle else 0.0
+        middle, high = np.quantile(ratios[known], [0.5, 0.95])
+        twice = (ratios == 0) & (middle * size > CLEARLY_APART)
         names = f"{file.skeleton.names[a]} to {file.skeleton.names[b]}"
-        for n in np.flatnonzero(known & ((ratios > high * TOO_LONG) | (ratios < shortest))).tolist():
+        for n in np.flatnonzero(known & ((ratios > high * TOO_LONG) | twice)).tolist():
             times = float(ratios[n] / middle)
-            what = f"is {times:.1f} times as long as usual for its size" if times > 1 else "is one place clicked twice"
+            what = f"is {times:.1f} times as long as usual for its size" if times else "is one place clicked twice"
             yield Item(
                 "limb",
                 f"{file.label(n)}: {names} {what}",
                 annotation=n,
                 points=(a, b),
-                badness=abs(math.log(max(times, 1e-3))),
+                badness=times,
             )
