@@ -6,9 +6,10 @@ from equistera import skeleton
 from equistera.synthetic import anatomy, backdrop, coat, gaits, noise
 from equistera.synthetic.body import PART
 from equistera.synthetic.camera import look_at
+from equistera.synthetic.framing import frame, place_horses
 from equistera.synthetic.horse import sample_horse
 from equistera.synthetic.renderer import rasterize
-from equistera.synthetic.sample import SIZES, frame, generator, make_sample, place_horses
+from equistera.synthetic.sample import SIZES, generator, make_sample
 
 SMALL = (320, 240)
 
