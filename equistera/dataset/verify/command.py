@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import atomic_write, write_json
+from equistera.dataset.verify.annotation_file import default_image_dir
 from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.run import Verification, findings_after, verify
 from equistera.dataset.verify.text import changes_told, summary
@@ -90,5 +90,5 @@ def _fix(result: Verification, target: Path) -> None:
     if changes:
         write_json(target, content)
     print(changes_told(changes, left, str(target)))
-    if changes and target.resolve().parent != file.path.resolve().parent:
-        print(f"its pictures are still in {file.image_dir}: use --img-dir", file=sys.stderr)
+    if changes and default_image_dir(target).resolve() != file.image_dir.resolve():
+        print(f"to verify it, name its picture folder: --img-dir {file.image_dir}")

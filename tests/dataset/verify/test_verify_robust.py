@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
@@ -62,17 +63,17 @@ def verify_and_repair(path, draw):
 def test_mutated_files(tmp_path):
     rng = random.Random(0)
     path, content = verify_horses.write_set(tmp_path, 4)
-    codes, refused = set(), 0
+    codes, refused = set(), []
     for number in range(250):
         path.write_text(json.dumps(mutate(content, rng)))
         try:
             result = verify_and_repair(path, draw=number % 50 == 0)
         except UserError as error:
-            assert str(path) in str(error)
-            refused += 1
+            refused.append(str(error))
         else:
             codes |= {finding.check.code for finding in result.findings}
-    assert refused < 100
+    assert len(refused) < 100
+    assert all(str(path) in message for message in refused)
     assert len(codes) > 20
 
 
@@ -80,12 +81,12 @@ def test_mutated_files(tmp_path):
 def test_many_mutated_files(tmp_path):
     rng = random.Random(1)
     path, content = verify_horses.write_set(tmp_path, 105)
+    answered = 0
     for _ in range(2000):
         path.write_text(json.dumps(mutate(content, rng)))
-        try:
-            verify_and_repair(path, draw=False)
-        except UserError as error:
-            assert str(path) in str(error)
+        with contextlib.suppress(UserError):
+            answered += bool(verify_and_repair(path, draw=False).files)
+    assert answered > 1000
 
 
 @pytest.mark.parametrize(
