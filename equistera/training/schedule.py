@@ -15,6 +15,18 @@ from dataclasses import dataclass
 
 from equistera.errors import UserError
 from equistera.training.stages import Stage
+from equistera.training.strategy import strategy_problems
+from equistera.training.values import count_problem, number_problem
+
+#: A warm-up's ``at_least`` of up to so many steps gives way in a run that is too short for it (a smoke test of a few
+#: steps must run with the default strategy). A longer one was asked for, and a plan is refused rather than bent.
+BENDING_FLOOR = 10
+
+#: Share of a run that warm-up may take; ``check_plan`` refuses more.
+MOST_WARMUP = 0.2
+
+#: Steps that an epoch should have at least: with fewer, a batch is too large a part of the data set.
+HANDFUL = 4
 
 
 @dataclass(frozen=True)
@@ -44,21 +56,27 @@ class Schedule:
         max_epochs: Epochs of the run.
         steps_per_epoch: Optimiser steps in an epoch.
         phases: In order, without gaps.
+        stages: Names of all stages, from input to output.
         stage_lrs: Peak learning rate by stage name.
         opens_at: Epoch at which a stage opens, by name; a stage that is frozen for good is not in it.
         warmup_steps: Steps of the linear warm-up.
         ramp_steps: Steps in which a stage that opens later comes up to its learning rate.
         final_ratio: Share of the peak that the cosine ends at.
+        from_scratch: Every stage is open from the start because there are no weights worth freezing.
+        least_epochs: The fewest epochs in which every phase has one and every stage opens.
     """
 
     max_epochs: int
     steps_per_epoch: int
     phases: tuple[Phase, ...]
+    stages: tuple[str, ...]
     stage_lrs: Mapping[str, float]
     opens_at: Mapping[str, int]
     warmup_steps: int
     ramp_steps: int
     final_ratio: float
+    from_scratch: bool
+    least_epochs: int
 
     @property
     def total_steps(self) -> int:
@@ -71,6 +89,11 @@ class Schedule:
     def is_open(self, stage: str, epoch: int) -> bool:
         """Whether a stage trains in an epoch (from 0)."""
         return stage in self.opens_at and epoch >= self.opens_at[stage]
+
+    def last_change(self, epoch: int) -> int:
+        """The latest epoch, up to ``epoch`` (both from 0), at which a phase began or a stage opened."""
+        changes = (*self.opens_at.values(), *(phase.start for phase in self.phases))
+        return max((change for change in changes if change <= epoch), default=0)
 
     def lr(self, stage: str, step: int) -> float:
         """Learning rate of a stage at an optimiser step (from 0); 0 while it is frozen."""
@@ -95,57 +118,103 @@ def make_schedule(
 ) -> Schedule:
     """Works the config's strategy out for a run of a given length.
 
+    Whether the run is long enough for it is a matter of the plan: see :func:`length_problems`.
+
     Args:
         strategy: ``strategy`` of ``configs/_base_/schedules/three_phase.py``, which describes its fields.
         stages: The network's stages.
         max_epochs: Epochs of the run.
-        steps_per_epoch: Optimiser steps in an epoch.
-        lr_scale: Factor on every learning rate (the optimiser's LR over the one that the tiers were written for).
+        steps_per_epoch: Optimiser steps in an epoch; 0 where the pictures do not fill one batch.
+        lr_scale: Factor on every learning rate, see :func:`equistera.training.scaling.scale_lr`.
         from_scratch: There are no weights worth freezing: every stage is open from the start at the head's LR.
 
     Returns:
         The schedule.
 
     Raises:
-        UserError: The strategy cannot work for this network and length; all findings are listed.
+        UserError: The strategy is malformed or does not fit the network; all findings are listed.
     """
-    tiers, opens = strategy["tier_lr"], strategy["opens_at"]
-    starts = [round(phase["start"] * max_epochs) for phase in strategy["phases"]]
-    names = [stage.name for stage in stages]
-    problems = [f"strategy.opens_at names {name!r}, the network has {names}" for name in opens if name not in names]
-    if starts[0] != 0:
-        problems.append(f"the first phase must start at 0, not at {strategy['phases'][0]['start']}")
-    for i, (start, end) in enumerate(zip(starts, [*starts[1:], max_epochs], strict=True)):
-        if end <= start:
-            problems.append(f"phase {strategy['phases'][i]['name']!r} has no epoch (of {max_epochs})")
-    for stage in stages:
-        if not from_scratch and stage.name in opens and stage.tier not in tiers:
-            problems.append(f"stage {stage.name!r} opens, but tier {stage.tier!r} has no learning rate")
+    problems = strategy_problems(strategy, stages, from_scratch)
+    problems += count_problem("train_cfg.max_epochs", max_epochs)
+    problems += count_problem("steps in an epoch", steps_per_epoch, 0)
+    problems += number_problem("factor on the learning rates", lr_scale, 0, above=True)
     if problems:
         raise UserError(
-            f"the training strategy cannot work in {max_epochs} epochs:",
+            "the training strategy cannot work:",
             problems,
-            "Change train_cfg.max_epochs or the strategy in the config",
+            "configs/_base_/schedules/three_phase.py describes every field of 'strategy'",
         )
-    phases = tuple(
-        Phase(phase["name"], start, end, phase["lr_factor"], phase["augmentation"])
-        for phase, start, end in zip(strategy["phases"], starts, [*starts[1:], max_epochs], strict=True)
-    )
+    tiers, opens, names = strategy["tier_lr"], strategy["opens_at"], tuple(stage.name for stage in stages)
     if from_scratch:
         stage_lrs = dict.fromkeys(names, tiers["head"] * lr_scale)
         opens_at = dict.fromkeys(names, 0)
     else:
-        opens_at = {name: round(share * max_epochs) for name, share in opens.items()}
         stage_lrs = {stage.name: tiers[stage.tier] * lr_scale for stage in stages if stage.name in opens}
+        opens_at = {name: first_epoch(opens[name], max_epochs) for name in names if name in opens}
+    starts = [first_epoch(phase["start"], max_epochs) for phase in strategy["phases"]]
     total = max_epochs * steps_per_epoch
-    warmup = strategy["warmup"]
     return Schedule(
         max_epochs=max_epochs,
         steps_per_epoch=steps_per_epoch,
-        phases=phases,
+        phases=tuple(
+            Phase(phase["name"], start, end, phase["lr_factor"], phase["augmentation"])
+            for phase, start, end in zip(strategy["phases"], starts, [*starts[1:], max_epochs], strict=True)
+        ),
+        stages=names,
         stage_lrs=stage_lrs,
         opens_at=opens_at,
-        warmup_steps=int(min(max(warmup["share"] * total, warmup["at_least"]), warmup["at_most"], 0.2 * total)),
+        warmup_steps=_warmup_steps(strategy["warmup"], total),
         ramp_steps=round(strategy["ramp_share"] * total),
         final_ratio=strategy["final_ratio"],
+        from_scratch=from_scratch,
+        least_epochs=least_epochs(strategy, from_scratch),
+    )
+
+
+def first_epoch(share: float, max_epochs: int) -> int:
+    """The epoch (from 0) at which something begins that begins after a share of the run."""
+    return round(share * max_epochs)
+
+
+def _warmup_steps(warmup: Mapping, total_steps: int) -> int:
+    floor = warmup["at_least"]
+    if floor <= BENDING_FLOOR:
+        floor = min(floor, MOST_WARMUP * total_steps)
+    return int(min(max(warmup["share"] * total_steps, floor), warmup["at_most"]))
+
+
+def length_problems(schedule: Schedule) -> list[str]:
+    """What a run is too short for: phases without an epoch, stages that would never open."""
+    epochs = f"of {schedule.max_epochs} epoch{'s' * (schedule.max_epochs != 1)}"
+    problems = [f"phase {phase.name!r} gets none {epochs}" for phase in schedule.phases if phase.end <= phase.start]
+    return problems + [
+        f"stage {name!r} opens after the last {epochs}"
+        for name, epoch in schedule.opens_at.items()
+        if epoch >= schedule.max_epochs
+    ]
+
+
+#: No strategy that a person writes needs more epochs than this to have one in each phase.
+_MOST_EPOCHS = 1000
+
+
+def least_epochs(strategy: Mapping, from_scratch: bool = False) -> int:
+    """The fewest epochs in which every phase of a valid strategy has one and every stage opens.
+
+    Args:
+        strategy: As :func:`make_schedule` takes it.
+        from_scratch: As :func:`make_schedule` takes it.
+
+    Raises:
+        UserError: Two phases are so close, or one is so late, that there is no such number worth training.
+    """
+    shares = [phase["start"] for phase in strategy["phases"]]
+    latest = max([*shares, *(() if from_scratch else strategy["opens_at"].values())])
+    for epochs in range(1, _MOST_EPOCHS + 1):
+        starts = [first_epoch(share, epochs) for share in shares]
+        if len({*starts}) == len(starts) and first_epoch(latest, epochs) < epochs:
+            return epochs
+    raise UserError(
+        f"the training strategy has a phase too short for {_MOST_EPOCHS} epochs, or a stage that opens too late",
+        hint=f"strategy.phases start at {', '.join(f'{s:g}' for s in shares)}; the latest opening is at {latest:g}",
     )

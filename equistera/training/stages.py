@@ -5,7 +5,7 @@ A stage is what freezes, opens and has a learning rate of its own. Every paramet
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from equistera.errors import UserError
@@ -71,22 +71,35 @@ def layout_for(backbone: str, custom: Iterable[dict] | None = None) -> tuple[Sta
         if backbone not in LAYOUTS:
             raise UserError(
                 f"no stages are known for backbone {backbone!r} (known: {', '.join(LAYOUTS)})",
-                hint="Name them in the config: model.stages=[dict(name='stem', tier='early', prefixes=['backbone.stem']),"
-                " ...]; the last is dict(name='head', tier='head', prefixes=['head'])",
+                hint="Name them in the config: model.stages=[dict(name='stem', tier='early', "
+                "prefixes=['backbone.stem']), ...]; the last is dict(name='head', tier='head', prefixes=['head'])",
             )
         return LAYOUTS[backbone]
     stages, problems = [], []
     for entry in custom:
-        keys = set(entry)
-        if keys != {"name", "tier", "prefixes"} or entry["tier"] not in TIERS or isinstance(entry["prefixes"], str):
-            problems.append(f"expected dict(name=, tier= one of {TIERS}, prefixes=[...]), found {dict(entry)}")
-        else:
+        if _is_stage(entry):
             stages.append(Stage(entry["name"], entry["tier"], tuple(entry["prefixes"])))
+        else:
+            found = dict(entry) if isinstance(entry, Mapping) else entry
+            problems.append(f"expected dict(name=, tier= one of {TIERS}, prefixes=[...]), found {found!r}")
     names = [stage.name for stage in stages]
     problems += [f"stage {name!r} is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    if not stages and not problems:
+        problems = ["it is empty"]
     if problems:
         raise UserError("model.stages cannot be used:", problems)
     return tuple(stages)
+
+
+def _is_stage(entry: object) -> bool:
+    return (
+        isinstance(entry, Mapping)
+        and set(entry) == {"name", "tier", "prefixes"}
+        and isinstance(entry["name"], str)
+        and entry["tier"] in TIERS
+        and isinstance(entry["prefixes"], (list, tuple))
+        and all(isinstance(prefix, str) and prefix for prefix in entry["prefixes"])
+    )
 
 
 def assign(parameters: Iterable[str], stages: Sequence[Stage]) -> dict[str, Stage]:
@@ -114,3 +127,21 @@ def assign(parameters: Iterable[str], stages: Sequence[Stage]) -> dict[str, Stag
     if problems:
         raise UserError("every parameter must belong to exactly one stage:", problems)
     return found
+
+
+def format_stages(owners: Mapping[str, Stage], sizes: Mapping[str, int]) -> str:
+    """The match of parameters and stages as a table, for the log.
+
+    Args:
+        owners: Stage by parameter name, as :func:`assign` finds it.
+        sizes: Number of elements by parameter name.
+
+    Returns:
+        A line for each stage, in the order of the parameters.
+    """
+    lines = [f"{'stage':<10}{'tier':<8}{'tensors':>8}{'parameters':>12}  modules"]
+    for stage in dict.fromkeys(owners.values()):
+        own = [parameter for parameter, owner in owners.items() if owner == stage]
+        elements = sum(sizes[parameter] for parameter in own)
+        lines.append(f"{stage.name:<10}{stage.tier:<8}{len(own):>8}{elements:>12,}  {', '.join(stage.prefixes)}")
+    return "\n".join(lines)

@@ -1,0 +1,139 @@
+"""Which checkpoints a run writes, keeps and resumes from.
+
+Names say how far a run was: ``epoch_12.pth`` after 12 complete epochs, ``step_480.pth`` after 480 steps, written when
+a run is told to stop within an epoch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from equistera.errors import UserError
+
+_NAME = re.compile(r"(epoch|step)_(\d{1,9})\.pth")
+
+
+def saves_after(epoch: int, interval: int, max_epochs: int) -> bool:
+    """Whether a checkpoint is written after ``epoch`` complete epochs; the last epoch is always saved."""
+    return epoch % interval == 0 or epoch == max_epochs
+
+
+def saves_in_run(interval: int, max_epochs: int) -> int:
+    """How many checkpoints a run writes."""
+    return -(-max_epochs // interval)
+
+
+def steps_done(name: str, steps_per_epoch: int) -> int | None:
+    """Optimiser steps behind a checkpoint, by its name; None for any other name, such as ``best.pth``."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    return int(match[2]) * (steps_per_epoch if match[1] == "epoch" else 1)
+
+
+def newest_first(names: Iterable[str], steps_per_epoch: int) -> list[str]:
+    """The checkpoints that a run can be resumed from, in the order in which to try them.
+
+    At the same step a whole epoch goes first: its evaluation is done.
+    """
+    resumable = [name for name in names if steps_done(name, steps_per_epoch) is not None]
+    return sorted(
+        resumable, key=lambda name: (steps_done(name, steps_per_epoch), name.startswith("epoch"), name), reverse=True
+    )
+
+
+def outdated(names: Iterable[str], keep: int, steps_per_epoch: int) -> list[str]:
+    """The checkpoints to delete once the newest is safely written.
+
+    Args:
+        names: What lies in the work dir; names of other kinds are never deleted.
+        keep: How many to keep; 0 keeps all.
+        steps_per_epoch: Optimiser steps in an epoch.
+
+    Returns:
+        Names, oldest last.
+    """
+    return newest_first(names, steps_per_epoch)[keep:] if keep > 0 else []
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a run goes on.
+
+    Attributes:
+        name: The checkpoint.
+        skipped: ``(name, what is wrong with it)`` of the newer ones that are broken.
+    """
+
+    name: str
+    skipped: tuple[tuple[str, str], ...]
+
+
+def choose_resume_point(
+    names: Iterable[str], steps_per_epoch: int, problem_of: Callable[[str], str | None]
+) -> ResumePoint:
+    """The newest checkpoint that loads.
+
+    Args:
+        names: What lies in the work dir.
+        steps_per_epoch: Optimiser steps in an epoch.
+        problem_of: Tries a checkpoint: None if it loads, else what is wrong with it. Called newest first, and no
+            further than needed.
+
+    Returns:
+        The checkpoint and what was skipped on the way to it.
+
+    Raises:
+        UserError: There is none, or none that loads.
+    """
+    skipped = []
+    for name in newest_first(names, steps_per_epoch):
+        problem = problem_of(name)
+        if problem is None:
+            return ResumePoint(name, tuple(skipped))
+        skipped.append((name, problem))
+    if not skipped:
+        raise UserError(
+            "nothing to resume: the work dir holds no epoch_N.pth or step_N.pth", hint="Start the run without --resume"
+        )
+    raise UserError(
+        "nothing to resume: no checkpoint of the work dir loads:",
+        [f"{name}: {problem}" for name, problem in skipped],
+        "Start the run without --resume; best.pth, if it is whole, can be given to --init",
+    )
+
+
+def checkpoint_bytes(elements: int, trained: int, averaged: bool = False, moments: int = 2) -> int:
+    """About the size of a checkpoint that a run can be resumed from.
+
+    Args:
+        elements: Numbers in the network's state, parameters and buffers, at 4 bytes each.
+        trained: Parameters that are ever open; the optimiser keeps ``moments`` numbers for each.
+        averaged: Whether averaged weights are kept beside the weights.
+        moments: 2 for Adam and its kin, 1 for SGD with momentum, 0 for weights alone.
+
+    Returns:
+        Bytes.
+    """
+    return 4 * (elements * (2 if averaged else 1) + moments * trained)
+
+
+def disk_use(full: int, best: int, keep: int, saves: int) -> int:
+    """The most that the checkpoints of a run take on disk.
+
+    Args:
+        full: Bytes of a checkpoint with the optimiser.
+        best: Bytes of ``best.pth``.
+        keep: How many full ones are kept; 0 keeps all.
+        saves: How many the run writes.
+
+    Returns:
+        Bytes, counting the new file that is whole before the old one goes. ``latest.pth`` is a second name of the
+        newest and takes none.
+    """
+    kept = min(keep, saves) if keep > 0 else saves
+    while_saving = (kept + (kept < saves)) * full + best
+    while_saving_best = kept * full + 2 * best
+    return max(while_saving, while_saving_best)

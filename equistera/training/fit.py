@@ -1,0 +1,244 @@
+"""How long a run of a given time is: ``--max-time 2h`` in epochs, steps and evaluations."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from equistera.errors import UserError
+from equistera.progress import duration
+from equistera.training.schedule import HANDFUL, first_epoch
+from equistera.training.values import number_problem
+
+#: Most of the time that evaluations may take.
+EVALUATION_SHARE = 0.1
+
+#: More evaluations than these show nothing new: a curve of 60 points, as in 300 epochs evaluated every 5.
+MOST_EVALUATIONS = 60
+
+#: Share of the time that is planned with. A run may end 5 % early or late; machines slow down more often than they
+#: speed up.
+PLANNED_SHARE = 0.98
+
+#: A run that holds fewer whole epochs than these may have shorter ones instead: whole ones are then so long that they
+#: would leave more than a fortieth of the time unused, and give :func:`refit` little to correct.
+FINE_EPOCHS = 40
+
+#: Share of the possible steps that may be lost to have more epochs.
+_LOST_STEPS = 0.01
+
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII
+)
+
+#: Longest time that is no slip of the finger.
+_MOST_DAYS = 365
+
+
+def parse_duration(text: str) -> float:
+    """Reads a time such as ``2h``, ``90m``, ``1h30m``, ``10m30s``, ``1.5h`` or ``2d``.
+
+    Args:
+        text: Numbers with units d, h, m and s, each at most once, in this order; spaces do not matter.
+
+    Returns:
+        Seconds, above 0.
+
+    Raises:
+        UserError: The text is no such time.
+    """
+    compact = "".join(text.split()).lower()
+    match = _DURATION.fullmatch(compact)
+    if not compact or match is None:
+        unit = " (a unit is missing)" if compact.replace(".", "", 1).isdigit() else ""
+        raise UserError(f"{text!r} is no time{unit}: expected for example 2h, 90m, 1h30m or 10m30s")
+    parts = zip(match.groups(), _SECONDS.values(), strict=True)
+    seconds = sum(float(number) * unit for number, unit in parts if number is not None)
+    if not 0 < seconds <= _MOST_DAYS * _SECONDS["d"]:
+        raise UserError(f"{text!r} is out of range: expected a time above 0 and up to {_MOST_DAYS} days")
+    return seconds
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """How long a step takes from some moment of the run on; open stages cost time, frozen ones save it.
+
+    Attributes:
+        start: Share of the run at which it begins to hold.
+        seconds: Seconds for an optimiser step.
+    """
+
+    start: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a run's parts take, in seconds, as measured on the machine.
+
+    Attributes:
+        steps: Step times, the first from 0 on, starts ascending.
+        evaluation: One evaluation, with all that belongs to it (training subset, batch-norm statistics, best.pth).
+        epoch: What every epoch costs beside its steps and evaluations: workers that start, checkpoints.
+        start_up: What has gone by before the first step, the measuring included.
+    """
+
+    steps: tuple[StepTime, ...]
+    evaluation: float
+    epoch: float = 0.0
+    start_up: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The run that fits a time.
+
+    Attributes:
+        budget: The time asked for, seconds.
+        epochs: ``max_epochs``.
+        steps_per_epoch: Steps in an epoch. Fewer than the pictures would give where whole epochs are too coarse for
+            the time; an epoch then sees that many random batches.
+        val_interval: Epochs between two evaluations; the last epoch is evaluated as well.
+        seconds: The time it should take, start-up included.
+    """
+
+    budget: float
+    epochs: int
+    steps_per_epoch: int
+    val_interval: int
+    seconds: float
+
+    @property
+    def evaluations(self) -> int:
+        return -(-self.epochs // self.val_interval)
+
+
+def run_seconds(
+    costs: Costs, epochs: int, steps_per_epoch: int, val_interval: int, done: int = 0, elapsed: float | None = None
+) -> float:
+    """How long a run takes from its start to its end.
+
+    Args:
+        costs: What its parts take.
+        epochs: Epochs of the run.
+        steps_per_epoch: Optimiser steps in an epoch.
+        val_interval: Epochs between two evaluations.
+        done: Complete epochs, whose time is known.
+        elapsed: Seconds since the start of the run after ``done`` epochs; the start-up by default.
+    """
+    starts = [max(done, first_epoch(step.start, epochs)) for step in costs.steps]
+    spans = zip(costs.steps, starts, [*starts[1:], epochs], strict=True)
+    steps = sum(step.seconds * max(0, end - start) * steps_per_epoch for step, start, end in spans)
+    evaluations = -(-epochs // val_interval) - done // val_interval
+    elapsed = costs.start_up if elapsed is None else elapsed
+    return elapsed + steps + (epochs - done) * costs.epoch + evaluations * costs.evaluation
+
+
+def fit_to_time(budget: float, costs: Costs, steps_per_epoch: int, least_epochs: int = 1) -> Fit:
+    """Finds the run that takes a given time.
+
+    Evaluations get at most a tenth of it, but at least one of them takes place.
+
+    Args:
+        budget: Seconds from the start of the program to its end.
+        costs: What the parts of the run take.
+        steps_per_epoch: Steps that the pictures give.
+        least_epochs: See :func:`equistera.training.schedule.least_epochs`.
+
+    Returns:
+        The longest run of at most :data:`PLANNED_SHARE` of the time.
+
+    Raises:
+        UserError: Not even the shortest run fits; the message says how long that takes.
+    """
+    problems = cost_problems(costs)
+    if problems:
+        raise UserError("the run cannot be fitted to a time:", problems)
+    planned = PLANNED_SHARE * budget
+    shortest = run_seconds(costs, least_epochs, 1, least_epochs)
+    if shortest > planned:
+        raise UserError(
+            f"{duration(budget)} are too short: {duration(math.ceil(costs.start_up))} have gone by before the first "
+            f"step, an evaluation takes {duration(math.ceil(costs.evaluation))}, and the strategy needs "
+            f"{least_epochs} epochs",
+            hint=f"--max-time must be at least {math.ceil(shortest / PLANNED_SHARE)}s, and several times that to learn",
+        )
+    evaluations = _affordable_evaluations(costs, planned)
+    epochs = _most_epochs(lambda n: run_seconds(costs, n, steps_per_epoch, -(-n // evaluations)) <= planned)
+    # an interval is a whole number, so there may be fewer evaluations than affordable, which leaves time for epochs
+    val_interval = -(-max(1, epochs) // evaluations)
+    epochs = _most_epochs(lambda n: run_seconds(costs, n, steps_per_epoch, val_interval) <= planned)
+    if epochs >= max(FINE_EPOCHS, least_epochs):
+        chosen = epochs, steps_per_epoch, val_interval
+    else:
+        chosen = _shorter_epochs(costs, planned, steps_per_epoch, least_epochs)
+    return Fit(budget, *chosen, run_seconds(costs, *chosen))
+
+
+def cost_problems(costs: Costs) -> list[str]:
+    """What is wrong with measured times."""
+    problems = [] if costs.steps and costs.steps[0].start == 0 else ["the first step time must hold from 0 on"]
+    for step in costs.steps:
+        problems += number_problem("seconds for a step", step.seconds, 0, above=True)
+    for name in ("evaluation", "epoch", "start_up"):
+        problems += number_problem(f"seconds for {name}", getattr(costs, name), 0)
+    return problems
+
+
+def _affordable_evaluations(costs: Costs, planned: float) -> int:
+    if costs.evaluation * MOST_EVALUATIONS <= EVALUATION_SHARE * planned:
+        return MOST_EVALUATIONS
+    return max(1, int(EVALUATION_SHARE * planned / costs.evaluation))
+
+
+def _most_epochs(fits: Callable[[int], bool], least: int = 0) -> int:
+    """The largest number of epochs that fits, or ``least`` if none above it does."""
+    low, high = least, least + 1
+    while fits(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _shorter_epochs(costs: Costs, planned: float, steps_per_epoch: int, least_epochs: int) -> tuple[int, int, int]:
+    """Epochs, steps in each and evaluation interval of the run with nearly the most steps and with many epochs."""
+    evaluations = _affordable_evaluations(costs, planned)
+    candidates = []
+    for epochs in range(least_epochs, max(FINE_EPOCHS, least_epochs) + 1):
+        val_interval = -(-epochs // evaluations)
+        fixed = run_seconds(costs, epochs, 0, val_interval)
+        per_step = run_seconds(costs, epochs, 1, val_interval) - fixed
+        steps = min(steps_per_epoch, int((planned - fixed) / per_step))
+        if steps >= 1:
+            candidates.append((epochs, steps, val_interval))
+    most = max(epochs * steps for epochs, steps, _ in candidates)
+    good = [c for c in candidates if c[0] * c[1] >= (1 - _LOST_STEPS) * most]
+    return max(good, key=lambda c: (min(c[1], HANDFUL), c[0]))
+
+
+def refit(fit: Fit, costs: Costs, done: int, elapsed: float) -> Fit:
+    """Corrects the number of epochs after some of them, when the machine turned out slower or faster than measured.
+
+    Steps of an epoch and the evaluation interval stay, so that the past of the run stays what it was.
+
+    Args:
+        fit: The run as it was planned last.
+        costs: What the parts take by now.
+        done: Complete epochs.
+        elapsed: Seconds since the start of the program.
+
+    Returns:
+        The most epochs that end within the planned time, at least one more than ``done``.
+    """
+    planned = PLANNED_SHARE * fit.budget
+
+    def seconds(epochs: int) -> float:
+        return run_seconds(costs, epochs, fit.steps_per_epoch, fit.val_interval, done, elapsed)
+
+    epochs = _most_epochs(lambda n: seconds(n) <= planned, least=done + 1)
+    return Fit(fit.budget, epochs, fit.steps_per_epoch, fit.val_interval, seconds(epochs))

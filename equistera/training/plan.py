@@ -1,0 +1,182 @@
+"""What a run is going to do, worked out before its first step. ``plan_check`` judges it, ``plan_text`` shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from equistera.errors import UserError
+from equistera.training.checkpoints import disk_use, saves_in_run
+from equistera.training.ema import Ema
+from equistera.training.fit import Fit
+from equistera.training.scaling import LrScaling
+from equistera.training.schedule import Phase, Schedule
+from equistera.training.values import count_problem
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run consists of beside its schedule.
+
+    Attributes:
+        train_pictures: Pictures with a labelled animal.
+        train_animals: Labelled animals: the samples of an epoch.
+        val_pictures: The same for validation.
+        val_animals: The same for validation.
+        batch_size: Samples in a batch of one process.
+        processes: Processes that train together.
+        drop_last: Whether the samples that do not fill a last batch are left out.
+        val_interval: Epochs between two evaluations; the last epoch is evaluated as well.
+        checkpoint_interval: Epochs between two checkpoints; the last epoch is saved as well.
+        checkpoints_kept: How many are kept beside ``best.pth``; 0 keeps all.
+        checkpoint_bytes: Size of one, see :func:`equistera.training.checkpoints.checkpoint_bytes`.
+        best_bytes: Size of ``best.pth``.
+        watched: Metric that decides what is best.
+        produced: Metrics that an evaluation gives.
+        lr: The factor on the learning rates.
+        ema: Averaged weights, or None.
+        patience: Epochs without an improvement after which the run stops, or None.
+        fit: The time that the run was fitted to, or None.
+        disk_free: Free bytes where the checkpoints go, or None if unknown.
+    """
+
+    train_pictures: int
+    train_animals: int
+    val_pictures: int
+    val_animals: int
+    batch_size: int
+    processes: int
+    drop_last: bool
+    val_interval: int
+    checkpoint_interval: int
+    checkpoints_kept: int
+    checkpoint_bytes: int
+    best_bytes: int
+    watched: str
+    produced: tuple[str, ...]
+    lr: LrScaling
+    ema: Ema | None = None
+    patience: int | None = None
+    fit: Fit | None = None
+    disk_free: int | None = None
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """An open stage in a phase.
+
+    Attributes:
+        name: Of the stage.
+        opens: Epoch (from 0) at which it opens, which may lie before the phase or within it.
+        lr_start: Learning rate at the phase's first step; 0 while it is frozen.
+        lr_middle: At the step in the middle.
+        lr_end: At the last step.
+    """
+
+    name: str
+    opens: int
+    lr_start: float
+    lr_middle: float
+    lr_end: float
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """A phase of the run.
+
+    Attributes:
+        phase: Its epochs and augmentation.
+        frozen: Stages that stay frozen until its end.
+        open: Stages that train in it, from the output to the input.
+    """
+
+    phase: Phase
+    frozen: tuple[str, ...]
+    open: tuple[StagePlan, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run.
+
+    Attributes:
+        schedule: Epochs, phases, learning rates.
+        setup: The rest.
+        phases: Those that have a step, in order.
+    """
+
+    schedule: Schedule
+    setup: Setup
+    phases: tuple[PhasePlan, ...]
+
+    @property
+    def evaluations(self) -> int:
+        return -(-self.schedule.max_epochs // self.setup.val_interval)
+
+    @property
+    def disk_bytes(self) -> int:
+        """The most that the checkpoints take at a time."""
+        setup = self.setup
+        saves = saves_in_run(setup.checkpoint_interval, self.schedule.max_epochs)
+        return disk_use(setup.checkpoint_bytes, setup.best_bytes, setup.checkpoints_kept, saves)
+
+
+def steps_in_epoch(samples: int, batch_size: int, processes: int = 1, drop_last: bool = True) -> int:
+    """Optimiser steps in an epoch.
+
+    Args:
+        samples: Samples of the data set; processes share them, the last ones doubled to make the shares equal.
+        batch_size: Samples in a batch of one process.
+        processes: Processes that train together.
+        drop_last: Whether the samples that do not fill a last batch are left out.
+
+    Returns:
+        Steps; 0 where the samples do not fill one batch and ``drop_last`` holds.
+
+    Raises:
+        UserError: ``batch_size`` is no batch size.
+    """
+    problems = count_problem("train_dataloader.batch_size", batch_size)
+    if problems:
+        raise UserError(problems[0])
+    share = -(-samples // processes)
+    return share // batch_size if drop_last else -(-share // batch_size)
+
+
+def make_plan(schedule: Schedule, setup: Setup) -> Plan:
+    """Works out what a run is going to do.
+
+    Args:
+        schedule: Its epochs, phases and learning rates.
+        setup: What else it consists of.
+
+    Returns:
+        The plan; :func:`equistera.training.plan_check.check_plan` judges it.
+
+    Raises:
+        UserError: An interval of the config is no interval; all are listed.
+    """
+    problems = count_problem("train_cfg.val_interval", setup.val_interval)
+    problems += count_problem("default_hooks.checkpoint.interval", setup.checkpoint_interval)
+    problems += count_problem("default_hooks.checkpoint.keep", setup.checkpoints_kept, 0)
+    problems += count_problem("train_dataloader.batch_size", setup.batch_size)
+    if setup.patience is not None:
+        problems += count_problem("early_stopping.patience", setup.patience)
+    if problems:
+        raise UserError("the run cannot be planned:", problems)
+    steps = schedule.steps_per_epoch
+    lasting = [phase for phase in schedule.phases if phase.end > phase.start] if steps else []
+    return Plan(schedule, setup, tuple(_phase_plan(schedule, phase) for phase in lasting))
+
+
+def _phase_plan(schedule: Schedule, phase: Phase) -> PhasePlan:
+    first, last = phase.start * schedule.steps_per_epoch, phase.end * schedule.steps_per_epoch - 1
+    middle = (first + last + 1) // 2
+    opened = [name for name in schedule.stages if schedule.is_open(name, phase.end - 1)]
+    return PhasePlan(
+        phase,
+        frozen=tuple(name for name in schedule.stages if name not in opened),
+        open=tuple(
+            StagePlan(name, schedule.opens_at[name], *(schedule.lr(name, step) for step in (first, middle, last)))
+            for name in reversed(opened)
+        ),
+    )

@@ -1,0 +1,162 @@
+"""Which plans cannot work, and why; found before a run costs anybody hours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from equistera.errors import UserError
+from equistera.skeleton import did_you_mean
+from equistera.training.ema import SHARE as EMA_SHARE
+from equistera.training.plan import Plan, steps_in_epoch
+from equistera.training.scaling import REFERENCE_BATCH
+from equistera.training.schedule import HANDFUL, MOST_WARMUP, length_problems
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuses a plan that cannot work.
+
+    Raises:
+        UserError: With every reason and its fix.
+    """
+    problems = [
+        *_batch_problems(plan),
+        *_length_problems(plan),
+        *_warmup_problems(plan),
+        *_ema_problems(plan),
+        *_evaluation_problems(plan),
+        *_disk_problems(plan),
+    ]
+    if problems:
+        raise UserError(
+            "this run cannot work as planned:", problems, "Each line ends with its fix; --plan shows the plan"
+        )
+
+
+def plan_warnings(plan: Plan) -> list[str]:
+    """What is worth knowing about a plan that can work."""
+    schedule, setup = plan.schedule, plan.setup
+    warnings = []
+    if 0 < schedule.steps_per_epoch < HANDFUL and not _few_steps_problem(plan):
+        # smaller batches would make more steps of few animals, but too noisy statistics in the normalisation layers
+        cause = "the time allows no more" if _is_cut(plan) else f"{setup.train_animals} animals are few"
+        warnings.append(
+            f"only {plural(schedule.steps_per_epoch, 'step')} in an epoch: {cause}, so judge the run by its "
+            f"{schedule.total_steps} steps, not by its epochs"
+        )
+    if setup.val_interval > schedule.max_epochs:
+        warnings.append("val_interval is longer than the run: it is evaluated only once, at the end")
+    if schedule.from_scratch:
+        warnings.append("from scratch: nothing is frozen, every stage trains at the head's learning rate")
+    return warnings
+
+
+def _batch_problems(plan: Plan) -> list[str]:
+    setup = plan.setup
+    if setup.train_animals < 1:
+        return ["the training set is empty: it needs labelled animals (tools/verify_dataset.py --ann-file FILE)"]
+    if plan.schedule.steps_per_epoch == 0:
+        whole = (
+            f"{setup.batch_size} on each of {setup.processes} processes" if setup.processes > 1 else setup.batch_size
+        )
+        return [
+            f"{plural(setup.train_animals, 'labelled animal')} do not fill one batch of {whole}, and drop_last leaves "
+            f"incomplete ones out: {_batch_fix(setup.train_animals // setup.processes)}"
+        ]
+    return _few_steps_problem(plan)
+
+
+def _few_steps_problem(plan: Plan) -> list[str]:
+    """Few steps are refused where the batch is at fault, and only warned of where the data set is.
+
+    Whoever has enough pictures for a handful of batches of the usual size takes too large a batch. Whoever tries the
+    toolkit on three pictures, or has 58, has no better choice.
+    """
+    setup, steps = plan.setup, plan.schedule.steps_per_epoch
+    at_usual = setup.train_animals // min(setup.batch_size * setup.processes, REFERENCE_BATCH)
+    if steps >= HANDFUL or at_usual < HANDFUL or _is_cut(plan):
+        return []
+    batch = setup.train_animals // (setup.processes * HANDFUL)
+    return [
+        f"an epoch has only {plural(steps, 'step')}, at least {HANDFUL} are needed: a batch of {setup.batch_size}"
+        f"{f' on each of {setup.processes} processes' if setup.processes > 1 else ''} is too large for "
+        f"{setup.train_animals} labelled animals: {_batch_fix(batch)}"
+    ]
+
+
+def _is_cut(plan: Plan) -> bool:
+    """Whether ``--max-time`` made the epochs shorter than the pictures would give."""
+    setup = plan.setup
+    whole = steps_in_epoch(setup.train_animals, setup.batch_size, setup.processes, setup.drop_last)
+    return setup.fit is not None and plan.schedule.steps_per_epoch < whole
+
+
+def _length_problems(plan: Plan) -> list[str]:
+    fix = f"--cfg-options train_cfg.max_epochs={plan.schedule.least_epochs}, or more"
+    return [f"{problem}: {fix}" for problem in length_problems(plan.schedule)]
+
+
+def _warmup_problems(plan: Plan) -> list[str]:
+    warmup, total = plan.schedule.warmup_steps, plan.schedule.total_steps
+    if warmup <= MOST_WARMUP * total or not total:
+        return []
+    return [
+        f"warm-up takes {warmup} of {total} steps ({warmup / total:.0%}, at most {MOST_WARMUP:.0%}): "
+        "--cfg-options strategy.warmup.share=0.03 strategy.warmup.at_least=10, or more epochs for as long a warm-up"
+    ]
+
+
+def _ema_problems(plan: Plan) -> list[str]:
+    ema, total = plan.setup.ema, plan.schedule.total_steps
+    if ema is None or not total or ema.start_steps < total:
+        return []
+    return [
+        f"the averaged weights never leave their start: a half-life of {ema.half_life:.3g} steps is reached after "
+        f"{ema.start_steps} steps, the run has {total}: --cfg-options ema.share={EMA_SHARE}, or ema=None for no average"
+    ]
+
+
+def _evaluation_problems(plan: Plan) -> list[str]:
+    setup, problems = plan.setup, []
+    if setup.val_animals < 1:
+        problems.append(
+            "the validation set is empty, so there is nothing to choose the best weights by: "
+            "python tools/split_dataset.py makes one from the training pictures"
+        )
+    if setup.watched not in setup.produced:
+        guess = did_you_mean(setup.watched, setup.produced) or "."
+        problems.append(
+            f"the metric to watch, {setup.watched!r}, is not produced{guess} "
+            f"default_hooks.checkpoint.best takes one of {', '.join(_main(setup.produced))}"
+        )
+    if setup.patience is not None and setup.patience < setup.val_interval:
+        problems.append(
+            f"early stopping after {plural(setup.patience, 'epoch')} without an improvement, but evaluations are "
+            f"{setup.val_interval} epochs apart: early_stopping.patience={3 * setup.val_interval}"
+        )
+    return problems
+
+
+def _main(metrics: Sequence[str]) -> list[str]:
+    """Metrics of whole poses; there may be one for every keypoint besides, such as ``val/PCK@0.1/nose``."""
+    return [metric for metric in metrics if metric.count("/") < 2]
+
+
+def _disk_problems(plan: Plan) -> list[str]:
+    free = plan.setup.disk_free
+    if free is None or plan.disk_bytes <= free:
+        return []
+    return [
+        f"the checkpoints need {plan.disk_bytes / 1e9:.2f} GB, {free / 1e9:.2f} GB are free: make room, name another "
+        "--work-dir, or --cfg-options default_hooks.checkpoint.keep=1"
+    ]
+
+
+def _batch_fix(batch: int) -> str:
+    if batch < 1:
+        return "label more animals, or start fewer processes"
+    return f"--cfg-options train_dataloader.batch_size={batch}, or less"
+
+
+def plural(count: int, noun: str) -> str:
+    """``"1 step"``, ``"2 steps"``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,198 @@
+"""A plan as a person reads it, on one screen, and as a program does."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from equistera.progress import duration
+from equistera.training.plan import PhasePlan, Plan, StagePlan, steps_in_epoch
+from equistera.training.plan_check import plan_warnings, plural
+
+
+def format_plan(plan: Plan) -> str:
+    """The plan as text of about 30 lines, at most 120 characters wide."""
+    rows = {
+        "pictures": _pictures(plan),
+        "steps": _steps(plan),
+        "warm-up": _warmup(plan),
+        "LR scale": plan.setup.lr.explain(),
+        "average": _average(plan),
+        "evaluate": f"{_interval(plan.setup.val_interval)}, {_times(plan.evaluations)}; watching {plan.setup.watched}",
+        "save": _save(plan),
+    }
+    if plan.setup.patience is not None:
+        rows["stop"] = (
+            f"after {plural(plan.setup.patience, 'epoch')} without an improvement, "
+            "counted anew when a phase begins or a stage opens"
+        )
+    if plan.setup.fit is not None:
+        fit = plan.setup.fit
+        rows["time"] = f"about {duration(fit.seconds)}, fitted to {duration(fit.budget)}"
+    lines = ["Plan", *(f"  {name:<10}{text}" for name, text in rows.items())]
+    for phase in plan.phases:
+        lines += ["", *_phase_lines(phase)]
+    warnings = plan_warnings(plan)
+    if warnings:
+        lines += ["", *(f"  note: {warning}" for warning in warnings)]
+    return "\n".join(lines)
+
+
+def plan_json(plan: Plan) -> dict:
+    """The plan in plain values that JSON takes. Epochs count from 1 and ranges include both ends."""
+    schedule, setup = plan.schedule, plan.setup
+    return {
+        "train": {"pictures": setup.train_pictures, "animals": setup.train_animals},
+        "val": {"pictures": setup.val_pictures, "animals": setup.val_animals},
+        "batch_size": setup.batch_size,
+        "processes": setup.processes,
+        "epochs": schedule.max_epochs,
+        "steps_per_epoch": schedule.steps_per_epoch,
+        "total_steps": schedule.total_steps,
+        "warmup_steps": schedule.warmup_steps,
+        "ramp_steps": schedule.ramp_steps,
+        "from_scratch": schedule.from_scratch,
+        "lr_scale": {
+            "factor": setup.lr.factor,
+            "optimizer_lr": setup.lr.lr,
+            "reference_lr": setup.lr.reference_lr,
+            "total_batch": setup.lr.total_batch,
+            "reference_batch": setup.lr.reference_batch,
+            "batch_rule": setup.lr.rule,
+        },
+        "phases": [_phase_json(phase) for phase in plan.phases],
+        "ema": _ema_json(plan),
+        "evaluation": {
+            "interval_epochs": setup.val_interval,
+            "evaluations": plan.evaluations,
+            "watched": setup.watched,
+            "produced": list(setup.produced),
+        },
+        "checkpoints": {
+            "interval_epochs": setup.checkpoint_interval,
+            "kept": setup.checkpoints_kept,
+            "disk_bytes": plan.disk_bytes,
+        },
+        "early_stopping_patience_epochs": setup.patience,
+        "time": None
+        if setup.fit is None
+        else {"budget_seconds": setup.fit.budget, "expected_seconds": setup.fit.seconds},
+        "warnings": plan_warnings(plan),
+    }
+
+
+def _pictures(plan: Plan) -> str:
+    setup = plan.setup
+    return (
+        f"{setup.train_pictures} ({setup.train_animals} animals) to train, "
+        f"{setup.val_pictures} ({setup.val_animals} animals) to validate"
+    )
+
+
+def _steps(plan: Plan) -> str:
+    schedule, setup = plan.schedule, plan.setup
+    batch = f"batch {setup.batch_size}" + (f" on each of {setup.processes} processes" if setup.processes > 1 else "")
+    whole = steps_in_epoch(setup.train_animals, setup.batch_size, setup.processes, setup.drop_last)
+    epoch = f"{schedule.steps_per_epoch} an epoch"
+    if schedule.steps_per_epoch != whole:
+        epoch = f"{schedule.steps_per_epoch} of {whole} batches an epoch"
+    return f"{epoch} ({batch}), {schedule.total_steps} in {plural(schedule.max_epochs, 'epoch')}"
+
+
+def _warmup(plan: Plan) -> str:
+    schedule = plan.schedule
+    if not schedule.warmup_steps:
+        return "none"
+    epochs = schedule.warmup_steps / max(1, schedule.steps_per_epoch)
+    share = schedule.warmup_steps / max(1, schedule.total_steps)
+    return f"{plural(schedule.warmup_steps, 'step')} ({epochs:.1f} epochs, {share:.1%} of the run)"
+
+
+def _average(plan: Plan) -> str:
+    ema, steps = plan.setup.ema, plan.schedule.steps_per_epoch
+    if ema is None:
+        return "none (no EMA of the weights)"
+    if not steps:
+        return f"EMA of the weights, half-life {ema.half_life:.0f} steps"
+    return (
+        f"EMA of the weights, half-life {ema.half_life_epochs(steps):.1f} epochs ({ema.half_life:.0f} steps, "
+        f"decay {ema.decay:.5f})"
+    )
+
+
+def _save(plan: Plan) -> str:
+    setup = plan.setup
+    kept = f"the last {setup.checkpoints_kept} kept" if setup.checkpoints_kept else "all kept"
+    free = "" if setup.disk_free is None else f" of {_gigabytes(setup.disk_free)} free"
+    return (
+        f"{_interval(setup.checkpoint_interval)}, {kept}, and best.pth: "
+        f"up to {_gigabytes(plan.disk_bytes)}{free} on disk"
+    )
+
+
+def _phase_lines(plan: PhasePlan) -> list[str]:
+    phase = plan.phase
+    epochs = f"epochs {phase.start + 1}-{phase.end}" if phase.end > phase.start + 1 else f"epoch {phase.end}"
+    title = f"  {epochs}: {phase.name}, {_augmentation(phase.augmentation)} augmentation"
+    lines = [f"{title:<68}{'LR at start':>13}{'middle':>10}{'end':>10}"]
+    for (opens, *lrs), stages in itertools.groupby(plan.open, key=lambda stage: _behaviour(stage, phase.start)):
+        names = ", ".join(stage.name for stage in stages) + (f" (from epoch {opens + 1})" if opens else "")
+        texts = [f"{lr:.1e}" if lr else "frozen" for lr in lrs]
+        lines.append(f"    {names:<64}{texts[0]:>13}{texts[1]:>10}{texts[2]:>10}")
+    if plan.frozen:
+        lines.append(f"    frozen: {', '.join(plan.frozen)}")
+    return lines
+
+
+def _behaviour(stage: StagePlan, phase_start: int) -> tuple[int, float, float, float]:
+    """What stages on one line have in common: when they opened, if not before the phase, and their rates."""
+    return (stage.opens if stage.opens >= phase_start else 0, stage.lr_start, stage.lr_middle, stage.lr_end)
+
+
+def _augmentation(value: str | Mapping) -> str:
+    if isinstance(value, str):
+        return value
+    changes = ", ".join(f"{key}={setting}" for key, setting in value.items() if key != "preset")
+    return f"{value['preset']} ({changes})" if changes else value["preset"]
+
+
+def _phase_json(plan: PhasePlan) -> dict:
+    phase = plan.phase
+    augmentation = phase.augmentation
+    return {
+        "name": phase.name,
+        "first_epoch": phase.start + 1,
+        "last_epoch": phase.end,
+        "augmentation": augmentation if isinstance(augmentation, str) else dict(augmentation),
+        "frozen": list(plan.frozen),
+        "open": [
+            {
+                "stage": stage.name,
+                "opens_at_epoch": stage.opens + 1,
+                "lr_start": stage.lr_start,
+                "lr_middle": stage.lr_middle,
+                "lr_end": stage.lr_end,
+            }
+            for stage in plan.open
+        ],
+    }
+
+
+def _ema_json(plan: Plan) -> dict | None:
+    ema, steps = plan.setup.ema, plan.schedule.steps_per_epoch
+    if ema is None:
+        return None
+    epochs = ema.half_life_epochs(steps) if steps else None
+    return {"half_life_steps": ema.half_life, "half_life_epochs": epochs, "decay": ema.decay}
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"
+
+
+def _interval(count: int) -> str:
+    return "every epoch" if count == 1 else f"every {count} epochs"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,192 @@
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training_cases import CSPNEXT, strategy
+
+from equistera.errors import UserError
+from equistera.training.fit import (
+    EVALUATION_SHARE,
+    Costs,
+    Fit,
+    StepTime,
+    fit_to_time,
+    parse_duration,
+    refit,
+    run_seconds,
+)
+from equistera.training.schedule import length_problems, make_schedule
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2h", 7200),
+        ("90m", 5400),
+        ("10m30s", 630),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("45s", 45),
+        ("2d", 172800),
+        ("1d 2h 3m 4.5s", 93784.5),
+        (" 2 H ", 7200),
+    ],
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "h", "2", "2.5", "two hours", "-2h", "2h2h", "30s10m", "2h30", "1e3s", "٢h", "2x"]
+)
+def test_no_duration(text):
+    with pytest.raises(UserError, match="is no time"):
+        parse_duration(text)
+
+
+def test_a_missing_unit_is_named():
+    with pytest.raises(UserError, match="'600' is no time \\(a unit is missing\\): expected for example 2h"):
+        parse_duration("600")
+
+
+@pytest.mark.parametrize("text", ["0s", "0h0m", "366d", "9" * 400 + "h"])
+def test_duration_out_of_range(text):
+    with pytest.raises(UserError, match="out of range"):
+        parse_duration(text)
+
+
+@given(st.text(alphabet="0123456789.dhms -", max_size=12))
+@settings(max_examples=150)
+def test_any_text_is_a_duration_or_refused(text):
+    try:
+        seconds = parse_duration(text)
+    except UserError:
+        return
+    assert 0 < seconds <= 365 * 86400
+
+
+def test_run_seconds_by_hand():
+    costs = Costs((StepTime(0, 1.0), StepTime(0.5, 2.0)), evaluation=10, epoch=0.5, start_up=7)
+    # 7 + 5 epochs x 3 steps x 1 s + 5 x 3 x 2 s + 10 x 0.5 s + evaluations after 4, 8 and 10 epochs
+    assert run_seconds(costs, 10, 3, 4) == 7 + 15 + 30 + 5 + 30
+    # from epoch 6 on, 100 s after the start: 4 x 3 x 2 s + 4 x 0.5 s + evaluations after 8 and 10
+    assert run_seconds(costs, 10, 3, 4, done=6, elapsed=100) == 100 + 24 + 2 + 20
+
+
+def test_fit_by_hand():
+    fit = fit_to_time(1000, Costs((StepTime(0, 0.5),), evaluation=5, start_up=10), steps_per_epoch=10)
+    # 980 s are planned, of which 98 s allow 19 evaluations; the rest holds about 175 epochs of 5 s
+    assert fit == Fit(1000, epochs=176, steps_per_epoch=10, val_interval=10, seconds=980.0)
+    assert fit.evaluations == 18
+
+
+def test_a_few_steps_make_few_epochs_with_a_handful_each():
+    fit = fit_to_time(51.1, Costs((StepTime(0, 1.0),), evaluation=0), steps_per_epoch=40, least_epochs=3)
+    # 50 steps: 10 x 5 rather than 25 x 2
+    assert (fit.epochs, fit.steps_per_epoch) == (10, 5)
+
+
+def test_one_evaluation_takes_place_even_if_it_costs_more_than_its_share():
+    fit = fit_to_time(1000, Costs((StepTime(0, 0.5),), evaluation=300), steps_per_epoch=10)
+    assert fit.evaluations == 1
+    assert 950 <= fit.seconds <= 1000
+
+
+def test_whole_epochs_too_coarse():
+    """312 steps of 1 s do not go into 10 minutes twice, so the epochs are made shorter."""
+    fit = fit_to_time(600, Costs((StepTime(0, 1.0),), evaluation=20), steps_per_epoch=312, least_epochs=3)
+    # 588 s are planned, of which 40 go into two evaluations
+    assert (fit.epochs, fit.steps_per_epoch, fit.evaluations) == (39, 14, 2)
+    assert fit.seconds == 39 * 14 + 40
+
+
+def test_too_short():
+    with pytest.raises(UserError, match=r"1 min 00 s are too short: 50 s have gone by .* needs 3 epochs") as error:
+        fit_to_time(60, Costs((StepTime(0, 1.0),), evaluation=20, start_up=50), steps_per_epoch=40, least_epochs=3)
+    # 50 s + 3 steps + 1 evaluation = 73 s, of which 98 % are planned with
+    assert error.value.hint.startswith("--max-time must be at least 75s")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"steps": ()}, "the first step time must hold from 0 on"),
+        ({"steps": (StepTime(0.5, 1.0),)}, "the first step time must hold from 0 on"),
+        ({"steps": (StepTime(0, 0.0),)}, "seconds for a step: expected a number above 0, found 0.0"),
+        ({"evaluation": float("nan")}, "seconds for evaluation: expected a number at least 0, found nan"),
+        ({"start_up": -1}, "seconds for start_up: expected a number at least 0, found -1"),
+    ],
+)
+def test_times_that_cannot_be(changes, problem):
+    costs = dataclasses.replace(Costs((StepTime(0, 1.0),), evaluation=1), **changes)
+    with pytest.raises(UserError) as error:
+        fit_to_time(600, costs, steps_per_epoch=10)
+    assert error.value.problems == [problem]
+
+
+costs_of_a_run = st.builds(
+    lambda first, rises, evaluation, epoch, start_up: Costs(
+        tuple(
+            StepTime(share, first * rise) for share, rise in zip((0, 1 / 3, 1 / 2), (1, *sorted(rises)), strict=True)
+        ),
+        evaluation,
+        epoch,
+        start_up,
+    ),
+    first=st.floats(0.02, 2),
+    rises=st.tuples(st.floats(1, 2), st.floats(1, 2)),
+    evaluation=st.floats(0, 60),
+    epoch=st.floats(0, 0.5),
+    start_up=st.floats(0, 60),
+)
+
+
+@given(st.floats(0.25 * HOUR, 20 * HOUR), costs_of_a_run, st.integers(1, 400))
+@settings(max_examples=100, deadline=None)
+def test_a_fitted_run_takes_the_time_within_five_percent(budget, costs, steps):
+    fit = fit_to_time(budget, costs, steps, least_epochs=3)
+    assert 0.95 * budget <= fit.seconds <= budget
+    assert fit.seconds == run_seconds(costs, fit.epochs, fit.steps_per_epoch, fit.val_interval)
+    assert fit.evaluations * costs.evaluation <= max(EVALUATION_SHARE * budget, costs.evaluation)
+    assert 1 <= fit.steps_per_epoch <= steps
+    assert length_problems(make_schedule(strategy(), CSPNEXT, fit.epochs, fit.steps_per_epoch)) == []
+
+
+@given(st.floats(0.25 * HOUR, 5 * HOUR), costs_of_a_run, st.integers(1, 400), st.floats(0.8, 1.25))
+@settings(max_examples=50, deadline=None)
+def test_corrections_keep_the_time_on_a_machine_of_another_speed(budget, costs, steps, slower):
+    """Every tenth of the run the costs turn out ``slower`` times what was measured, and the run is fitted anew."""
+    fit = first = fit_to_time(budget, costs, steps, least_epochs=3)
+    real = Costs(
+        tuple(StepTime(step.start, step.seconds * slower) for step in costs.steps),
+        costs.evaluation * slower,
+        costs.epoch * slower,
+        costs.start_up,
+    )
+    done, elapsed = 0, real.start_up
+    while done < fit.epochs:
+        until = min(fit.epochs, done + max(1, fit.epochs // 10))
+        whole = run_seconds(real, fit.epochs, fit.steps_per_epoch, fit.val_interval, done, elapsed)
+        rest = run_seconds(real, fit.epochs, fit.steps_per_epoch, fit.val_interval, until, 0.0)
+        done, elapsed = until, whole - rest
+        if done < fit.epochs:
+            fit = refit(fit, real, done, elapsed)
+    assert (fit.steps_per_epoch, fit.val_interval) == (first.steps_per_epoch, first.val_interval)
+    epoch = max(step.seconds for step in real.steps) * fit.steps_per_epoch + real.epoch + real.evaluation
+    assert abs(elapsed - budget) <= max(0.05 * budget, 0.02 * budget + epoch)
+
+
+def test_refit():
+    costs = Costs((StepTime(0, 1.0),), evaluation=0)
+    fit = fit_to_time(1000, costs, steps_per_epoch=10)
+    assert fit.epochs == 98
+    slow = Costs((StepTime(0, 1.25),), evaluation=0)
+    # 480 s are left of the 980 planned with: 38 epochs of 12.5 s
+    assert refit(fit, slow, done=40, elapsed=500).epochs == 78
+    fast = Costs((StepTime(0, 0.5),), evaluation=0)
+    assert refit(fit, fast, done=40, elapsed=200).epochs == 196
+    # nothing is left: one more epoch, after which the run is over
+    assert refit(fit, slow, done=60, elapsed=990).epochs == 61
