@@ -19,6 +19,8 @@ MAX_SIDE = 1_000_000
 #: Coordinates beyond are no pixels, and would overflow in what is computed from them.
 MAX_COORDINATE = 10.0 * MAX_SIDE
 
+#: What JSON numbers become; text is not converted, as training would not either, and true is no number.
+_NUMBERS = frozenset((int, float))
 _LISTS = ("images", "annotations", "categories")
 
 
@@ -86,11 +88,22 @@ class AnnotationFile:
         """float64 [N, K, 3], in the skeleton's order; NaN for what is not a number, or all NaN for the wrong count."""
         result = np.full((len(self.annotations), len(self.skeleton), 3), np.nan)
         for n, entry in enumerate(self.annotations):
-            columns = self.columns.get(entry["category_id"]) if is_id(entry.get("category_id")) else None
-            values = entry.get("keypoints")
-            if columns is not None and isinstance(values, list) and len(values) == 3 * len(columns):
-                result[n] = np.array([coordinate(value) for value in values]).reshape(-1, 3)[columns]
+            columns = self.columns_for(n)
+            if columns is not None:
+                result[n] = coordinates(entry["keypoints"]).reshape(-1, 3)[columns]
         return result
+
+    @functools.cached_property
+    def well_formed(self) -> np.ndarray:
+        """bool [N]: 'keypoints' is a list of the right length under a category with the skeleton's names."""
+        return np.array([self.columns_for(n) is not None for n in range(len(self.annotations))], dtype=bool)
+
+    def columns_for(self, n: int) -> np.ndarray | None:
+        """Where annotation ``n`` keeps each keypoint of the skeleton, None unless its values can be told apart."""
+        entry = self.annotations[n]
+        columns = self.columns.get(entry["category_id"]) if is_id(entry.get("category_id")) else None
+        values = entry.get("keypoints")
+        return columns if columns is not None and isinstance(values, list) and len(values) == 3 * len(columns) else None
 
     @functools.cached_property
     def flags(self) -> np.ndarray:
@@ -114,7 +127,7 @@ class AnnotationFile:
         result = np.full((len(self.annotations), 4), np.nan)
         for n, entry in enumerate(self.annotations):
             if isinstance(entry.get("bbox"), list) and len(entry["bbox"]) == 4:
-                result[n] = [coordinate(value) for value in entry["bbox"]]
+                result[n] = coordinates(entry["bbox"])
         return result
 
     @functools.cached_property
@@ -214,8 +227,8 @@ def is_id(value: object) -> bool:
 
 
 def number(value: object) -> float:
-    """A JSON number as float; NaN for anything else (text is not converted: training would not either)."""
-    if type(value) not in (int, float):
+    """A JSON number as float; NaN for anything else."""
+    if type(value) not in _NUMBERS:
         return math.nan
     try:
         return float(value)
@@ -223,10 +236,14 @@ def number(value: object) -> float:
         return math.inf
 
 
-def coordinate(value: object) -> float:
-    """A JSON number that can be pixels as float; NaN for anything else."""
-    pixels = number(value)
-    return pixels if abs(pixels) <= MAX_COORDINATE else math.nan
+def coordinates(values: list) -> np.ndarray:
+    """JSON numbers that can be pixels as float64; NaN for anything else."""
+    try:
+        numeric = all(map(_NUMBERS.__contains__, map(type, values)))
+        array = np.array(values if numeric else [number(value) for value in values], dtype=np.float64)
+    except OverflowError:
+        array = np.array([number(value) for value in values])
+    return np.where(np.abs(array) <= MAX_COORDINATE, array, np.nan)
 
 
 def short(value: object) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from equistera.dataset.phash import near_duplicates, near_pairs
@@ -15,38 +16,39 @@ from equistera.dataset.verify.pictures import PictureState
 
 #: Names shown of a group.
 _SHOWN = 4
+#: Bytes read at a time.
+_BLOCK = 1 << 16
 
 
-def contents(states: Sequence[PictureState]) -> dict[Path, str]:
-    """What tells the content of picture files apart: the size, and a hash where several have the same size.
+def contents(states: Sequence[PictureState]) -> dict[Path, Hashable]:
+    """What tells the content of picture files apart: the size; where several have it, the end; then all bytes.
 
     Only such files are read, so that thousands of large photos take no time.
     """
-    by_size: dict[int, set[Path]] = defaultdict(set)
-    for state in states:
-        if state.path is not None and state.file_size:
-            by_size[state.file_size].add(state.path.resolve())
-    result = {}
-    for size, paths in by_size.items():
-        for path in paths:
-            result[path] = f"{size}:{_digest(path) if len(paths) > 1 else ''}"
-    return result
+    marks: dict[Path, tuple] = {state.path: (state.file_size,) for state in states if state.path and state.file_size}
+    for read in (_end, _digest):
+        alike = Counter(marks.values())
+        marks = {path: (*mark, read(path)) if alike[mark] > 1 else mark for path, mark in marks.items()}
+    return marks
 
 
-def _digest(path: Path) -> str:
+def _end(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-min(path.stat().st_size, _BLOCK), os.SEEK_END)
+        return hashlib.blake2b(file.read()).digest()
+
+
+def _digest(path: Path) -> bytes:
     digest = hashlib.blake2b()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
+        while block := file.read(_BLOCK):
             digest.update(block)
-    return digest.hexdigest()
+    return digest.digest()
 
 
-def content_of(state: PictureState, known: Mapping[Path, str]) -> str | None:
-    """The entry of :func:`contents` for a picture, None for one that cannot be read."""
-    return known.get(state.path.resolve()) if state.path is not None and state.file_size else None
-
-
-def check_duplicates(file: AnnotationFile, states: Sequence[PictureState], known: Mapping[Path, str]) -> Iterator[Item]:
+def check_duplicates(
+    file: AnnotationFile, states: Sequence[PictureState], known: Mapping[Path, Hashable]
+) -> Iterator[Item]:
     """Copies inside one file.
 
     Args:
@@ -55,9 +57,9 @@ def check_duplicates(file: AnnotationFile, states: Sequence[PictureState], known
         known: From :func:`contents`.
     """
     names = [entry["file_name"] for entry in file.pictures]
-    places: dict[str, list[int]] = defaultdict(list)
+    places: dict[Hashable, list[int]] = defaultdict(list)
     for place, state in enumerate(states):
-        content = content_of(state, known)
+        content = known.get(state.path)
         # one name under several ids is reported as such
         if content is not None and names[place] not in {names[other] for other in places[content]}:
             places[content].append(place)
@@ -74,7 +76,7 @@ def check_duplicates(file: AnnotationFile, states: Sequence[PictureState], known
 def check_leaks(
     first: tuple[AnnotationFile, Sequence[PictureState]],
     second: tuple[AnnotationFile, Sequence[PictureState]],
-    known: Mapping[Path, str],
+    known: Mapping[Path, Hashable],
     group_by: str,
 ) -> Iterator[Item]:
     """What two files have in common although they should not.
@@ -89,13 +91,13 @@ def check_leaks(
         UserError: ``group_by`` does not fit the file names.
     """
     names = [[entry["file_name"] for entry in file.pictures] for file, _ in (first, second)]
-    there: dict[str, int] = {}
+    there: dict[Hashable, int] = {}
     for place, state in enumerate(second[1]):
-        if (content := content_of(state, known)) is not None:
+        if (content := known.get(state.path)) is not None:
             there.setdefault(content, place)
     same = set()
     for place, state in enumerate(first[1]):
-        other = there.get(content_of(state, known))
+        other = there.get(known.get(state.path))
         if other is not None:
             same.add((place, other))
             yield Item("leak-picture", f"{names[0][place]} = {names[1][other]}", picture=place)

@@ -121,7 +121,7 @@ def _points(file: AnnotationFile, sizes: dict) -> list[str]:
     outside[[not _size_is_right(file, n, sizes) for n in range(len(file.annotations))]] = False
     nonfinite = 0
     for n, entry in enumerate(file.annotations):
-        columns = _columns(file, entry)
+        columns = file.columns_for(n)
         if columns is None:
             continue
         for k, column in enumerate(columns.tolist()):
@@ -147,24 +147,17 @@ def _size_is_right(file: AnnotationFile, n: int, sizes: dict) -> bool:
     return header is None or tuple(file.picture_sizes[place]) == header.size
 
 
-def _columns(file: AnnotationFile, entry: dict) -> np.ndarray | None:
-    """Where an annotation keeps the skeleton's points, None if its values cannot be told apart."""
-    columns = file.columns.get(entry["category_id"]) if is_id(entry.get("category_id")) else None
-    values = entry.get("keypoints")
-    return columns if columns is not None and isinstance(values, list) and len(values) == 3 * len(columns) else None
-
-
 def _order(file: AnnotationFile, sizes: dict) -> list[str]:
     moved = {own for own, columns in file.columns.items() if (columns != np.arange(len(columns))).any()}
     # values that cannot be told apart would then stand under names that are not theirs
     blocked = {
         entry.get("category_id")
-        for entry in file.annotations
-        if is_id(entry.get("category_id")) and entry.get("keypoints") is not None and _columns(file, entry) is None
+        for n, entry in enumerate(file.annotations)
+        if is_id(entry.get("category_id")) and entry.get("keypoints") is not None and not file.well_formed[n]
     }
     moved -= blocked
-    for entry in file.annotations:
-        columns = _columns(file, entry)
+    for n, entry in enumerate(file.annotations):
+        columns = file.columns_for(n)
         if columns is not None and entry["category_id"] in moved:
             values = entry["keypoints"]
             entry["keypoints"] = [value for c in columns.tolist() for value in values[3 * c : 3 * c + 3]]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
+from equistera.dataset.verify.annotation_file import AnnotationFile, is_id, number, short
 from equistera.dataset.verify.findings import Item
 
 #: Pixels by which a point or box may stand outside its picture: rounding, and points at the edge of the last pixel.
@@ -23,6 +23,8 @@ RARE_SHARE, RARE_FROM = 0.05, 20
 SAME = 0.5
 #: Pictures this large, with no coordinate above 100 or 1.5, are labelled in percent or in fractions.
 _LARGE_SIDE, _PERCENT, _FRACTION = 300, 100.0, 1.5
+#: Points of one annotation that are written out.
+_SHOWN = 4
 
 
 def check_labels(file: AnnotationFile) -> Iterator[Item]:
@@ -38,48 +40,46 @@ def check_labels(file: AnnotationFile) -> Iterator[Item]:
 
 
 def _keypoint_values(file: AnnotationFile) -> Iterator[Item]:
-    for n, entry in enumerate(file.annotations):
-        category = entry.get("category_id")
-        columns = file.columns.get(category) if isinstance(category, (int, str)) else None
-        values = entry.get("keypoints")
+    for n in np.flatnonzero(~file.well_formed).tolist():
+        entry = file.annotations[n]
+        values, category = entry.get("keypoints"), entry.get("category_id")
+        columns = file.columns.get(category) if is_id(category) else None
         if columns is None or values is None:
             continue
-        if not isinstance(values, list):
-            yield Item("keypoint-count", f"{file.label(n)}: expected a list, found {short(values)}", annotation=n)
-        elif len(values) != 3 * len(columns):
-            text = f"{file.label(n)}: {len(values)} values, expected {3 * len(columns)} (x, y, flag of each keypoint)"
-            yield Item("keypoint-count", text, annotation=n)
+        if isinstance(values, list):
+            found = f"{len(values)} values, expected {3 * len(columns)} (x, y, flag of each keypoint)"
         else:
-            yield from _point_values(file, n, values, columns)
+            found = f"expected a list, found {short(values)}"
+        yield Item("keypoint-count", f"{file.label(n)}: {found}", annotation=n)
+    flags = file.keypoints[..., 2]
+    for code, wrong in (
+        ("coordinates", ~np.isfinite(file.keypoints).all(axis=2) & file.well_formed[:, None]),
+        ("visibility-flag", np.isfinite(flags) & ~np.isin(flags, (0, 1, 2))),
+        ("labelled-at-origin", file.labelled & (file.keypoints[..., :2] == 0).all(axis=2)),
+    ):
+        for n in np.flatnonzero(wrong.any(axis=1)).tolist():
+            points = np.flatnonzero(wrong[n]).tolist()
+            text = f"{file.label(n)}: {_listed(points, lambda k, n=n, code=code: _point(file, n, k, code))}"
+            yield Item(code, text, annotation=n, points=tuple(points))
 
 
-def _point_values(file: AnnotationFile, n: int, values: list, columns: np.ndarray) -> Iterator[Item]:
-    points = file.keypoints[n]
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1)).tolist()
-    if bad:
-        shown = ", ".join(f"{file.skeleton.names[k]} {_raw(values, columns[k])}" for k in bad[:3])
-        text = f"{file.label(n)}: {shown}{' ...' if len(bad) > 3 else ''}"
-        yield Item("coordinates", text, annotation=n, points=tuple(bad))
-    odd = np.flatnonzero(np.isfinite(points[:, 2]) & ~np.isin(points[:, 2], (0, 1, 2))).tolist()
-    if odd:
-        shown = ", ".join(f"{file.skeleton.names[k]} {points[k, 2]:g}" for k in odd[:3])
-        yield Item("visibility-flag", f"{file.label(n)}: {shown}", annotation=n, points=tuple(odd))
-    origin = np.flatnonzero(file.labelled[n] & (points[:, :2] == 0).all(axis=1)).tolist()
-    if origin:
-        yield Item("labelled-at-origin", f"{file.label(n)}: {_named(file, origin)}", annotation=n, points=tuple(origin))
+def _point(file: AnnotationFile, n: int, k: int, code: str) -> str:
+    """A point in words, with what is wrong about it."""
+    name = file.skeleton.names[k]
+    if code == "coordinates":
+        place = 3 * file.columns_for(n)[k]
+        return f"{name} ({', '.join(short(value) for value in file.annotations[n]['keypoints'][place : place + 3])})"
+    if code == "visibility-flag":
+        return f"{name} {file.keypoints[n, k, 2]:g}"
+    if code == "labelled-at-origin":
+        return name
+    x, y = file.labelled_points[n, k]
+    return f"{name} at ({x:.0f}, {y:.0f})"
 
 
-def _raw(values: list, place: int) -> str:
-    return f"({', '.join(short(value) for value in values[3 * place : 3 * place + 3])})"
-
-
-def _named(file: AnnotationFile, points: list[int], coordinates: np.ndarray | None = None) -> str:
-    shown = [
-        file.skeleton.names[k]
-        + (f" at ({coordinates[k, 0]:.0f}, {coordinates[k, 1]:.0f})" if coordinates is not None else "")
-        for k in points[:4]
-    ]
-    return ", ".join(shown) + (f" and {len(points) - 4} more" if len(points) > 4 else "")
+def _listed(points: list[int], words: Callable[[int], str]) -> str:
+    more = f" and {len(points) - _SHOWN} more" if len(points) > _SHOWN else ""
+    return ", ".join(map(words, points[:_SHOWN])) + more
 
 
 def _scale(file: AnnotationFile) -> Iterator[Item]:
@@ -118,8 +118,8 @@ def _outside(file: AnnotationFile) -> Iterator[Item]:
     ):
         for n in np.flatnonzero(outside.any(axis=1)).tolist():
             points = np.flatnonzero(outside[n]).tolist()
-            where = _named(file, points, file.labelled_points[n])
             limits = file.annotation_picture_sizes[n] if code == "outside-picture" else file.boxes[n]
+            where = _listed(points, lambda k, n=n, code=code: _point(file, n, k, code))
             text = f"{file.label(n)}: {where}, {_frame(limits)}"
             yield Item(code, text, annotation=n, points=tuple(points), badness=len(points))
 

@@ -14,7 +14,7 @@ import numpy as np
 #: Degrees of freedom: small for heavy tails, large enough that the covariance exists.
 DEGREES = 4.0
 #: More rows change the estimate little and cost time in proportion.
-_MAX_ROWS = 1500
+_MAX_ROWS = 800
 _ROUNDS = 15
 
 
