@@ -199,7 +199,9 @@ def _look_up(
     except Unusable as error:
         if pictures_needed or error.reason != NOT_FOUND:
             raise
-        return picture.names[-1].replace("\\", "/").lstrip("/"), None
+        # relative on every system, or training would refuse it
+        parts = [part for part in picture.names[-1].replace("\\", "/").split("/") if part not in ("", ".")]
+        return "/".join(part for part in parts if not part.endswith(":")) or picture.names[-1], None
     path = finder.root / file_name
     try:
         header = read_header(path)

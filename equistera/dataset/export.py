@@ -116,6 +116,8 @@ def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> Source:
             problems.append(f"{image['file_name']}: no width and height in the file, and {error.summary}")
             continue
         name = image["file_name"].replace("\\", "/")
+        if not name.isprintable():
+            problems.append(f"{name!r}: a file name with characters that XML and text files cannot hold")
         pictures.append(Picture((name,), f"{path.name}, picture {name}", tuple(animals[image["id"]]), size))
     if problems:
         raise UserError(

@@ -139,6 +139,10 @@ def test_annotations_that_cannot_be_exported(tmp_path):
     path = save(tmp_path, [annotation([(1, 2, 3)])])
     with pytest.raises(UserError, match="a visibility flag is not 0, 1 or 2"):
         export_annotations([path], "coco", tmp_path / "a.json", HORSE)
+    path = save(tmp_path, [annotation([(1, 2, 2)])])
+    path.write_text(path.read_text().replace("a b.png", "a\\u0001b.png"))
+    with pytest.raises(UserError, match="characters that XML and text files cannot hold"):
+        export_annotations([path], "cvat", tmp_path / "a.xml", HORSE)
     path = save(tmp_path, [])
     with pytest.raises(UserError, match="no animal with a labelled keypoint"):
         export_annotations([path], "coco", tmp_path / "a.json", HORSE)

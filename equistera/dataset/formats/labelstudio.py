@@ -35,6 +35,11 @@ TITLE = "Label Studio JSON"
 HIDDEN_WORDS = ("hidden", "occluded", "not visible", "invisible")
 ABSENT_WORDS = ("absent", "outside", "not labelled", "not labeled")
 VISIBLE_WORDS = ("visible",)
+_FLAGS = {
+    **dict.fromkeys(HIDDEN_WORDS, HIDDEN),
+    **dict.fromkeys(ABSENT_WORDS, ABSENT),
+    **dict.fromkeys(VISIBLE_WORDS, VISIBLE),
+}
 
 #: What Label Studio puts before the name of an uploaded file.
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
@@ -338,9 +343,7 @@ def _only_label(region: _Region) -> str:
 
 
 def _visibility(region: _Region, unknown_words: set[str]) -> int:
-    flags = {**dict.fromkeys(HIDDEN_WORDS, HIDDEN), **dict.fromkeys(ABSENT_WORDS, ABSENT)}
-    flags.update(dict.fromkeys(VISIBLE_WORDS, VISIBLE))
-    found = [flags.get(word.strip().lower().replace("_", " ")) for word in region.choices]
+    found = [_FLAGS.get(word.strip().lower().replace("_", " ")) for word in region.choices]
     unknown_words.update(word for word, known in zip(region.choices, found, strict=True) if known is None)
     return min((known for known in found if known is not None), default=VISIBLE)
 
