@@ -1,0 +1,274 @@
+"""What carrying the head over is worth, with the three-phase strategy and with stock settings.
+
+Examples:
+  python benchmarks/head_transfer.py --out work_dirs/head_transfer
+  python benchmarks/head_transfer.py --out /tmp/smoke --smoke          does it all run? a few minutes
+
+A small RTMPose learns AP-10K's 17 points on synthetic horses. Then it is trained on horse26's 26 points with 40 and
+with 160 other pictures, with a transferred and with a random head, by the strategy of our configs and by stock MMPose's
+schedule (benchmarks/stock_training.py), for equal epochs, with several seeds; a seed also draws the pictures. Each is
+scored with tools/test.py on pictures that none has seen.
+
+Every run leaves OUT/runs/NAME/result.json and is not repeated, so a benchmark that was stopped goes on where it was.
+OUT/results.json holds the runs and OUT/results.md the table, which is printed as well.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from equistera import cli
+from equistera.dataset.coco import read_json, write_json
+from equistera.errors import UserError
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+STRATEGIES = ("three-phase", "stock")
+HEADS = ("transfer", "random")
+SCORES = ("AP", "AP50", "PCK@0.1", "median_px")
+
+CONFIG = """\"\"\"Written by benchmarks/head_transfer.py.\"\"\"
+
+_base_ = [
+    "{base}/default_runtime.py",
+    "{base}/datasets/horse26.py",
+    "{base}/schedules/three_phase.py",
+    "{base}/models/rtmpose_t.py",
+]
+
+# sigma follows from the input's size as in the published 256x256 config: 5.66 * sqrt(side / 256)
+codec = dict(input_size=({side}, {side}), sigma=({sigma}, {sigma}))
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a benchmark consists of; results of different settings are never mixed.
+
+    Attributes:
+        pretraining_pictures: Pictures with 17 points.
+        pretraining_epochs: Epochs on them, from scratch.
+        pictures: Numbers of pictures with 26 points.
+        epochs: Epochs on those, the same for every run.
+        seeds: How many times each is run.
+        test_pictures: Pictures that score the runs.
+        batch: Batch size of every run.
+        side: Width and height of the network's input, pixels.
+    """
+
+    pretraining_pictures: int = 400
+    pretraining_epochs: int = 60
+    pictures: tuple[int, ...] = (40, 160)
+    epochs: int = 60
+    seeds: int = 3
+    test_pictures: int = 100
+    batch: int = 8
+    side: int = 160
+
+
+SMOKE = Settings(
+    pretraining_pictures=24, pretraining_epochs=3, pictures=(16,), epochs=3, seeds=1, test_pictures=8, batch=4, side=64
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run of the comparison."""
+
+    strategy: str
+    head: str
+    pictures: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.pictures}_{self.strategy}_{self.head}_seed{self.seed}"
+
+
+def parse_args(argv: Sequence[str]):
+    parser = cli.parser(__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for data, runs and results")
+    parser.add_argument("--smoke", action="store_true", help="everything tiny: shows that it runs, measures nothing")
+    parser.add_argument("--seeds", type=int, default=Settings.seeds, help="runs of each kind")
+    parser.add_argument("--epochs", type=int, default=Settings.epochs, help="epochs of every run on 26 points")
+    parser.add_argument("--pretraining-epochs", type=int, default=Settings.pretraining_epochs, help="on 17 points")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads of a run")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    return parser.parse_args(argv)
+
+
+class Bench:
+    """The folder of a benchmark and the commands that fill it."""
+
+    def __init__(self, out: Path, settings: Settings, device: str, threads: int):
+        self.out, self.settings = out.resolve(), settings
+        self.device, self.threads = device, threads
+        self.config = self.out / "config.py"
+
+    def start(self) -> None:
+        """Makes the folder, or makes sure that it holds a benchmark with the same settings."""
+        wanted = {**asdict(self.settings), "pictures": list(self.settings.pictures)}
+        record = self.out / "settings.json"
+        if record.exists() and read_json(record) != wanted:
+            raise UserError(f"{self.out} holds a benchmark with other settings", hint="Name another folder with --out")
+        write_json(record, wanted, indent=1)
+        side = self.settings.side
+        text = CONFIG.format(
+            base=(PROJECT / "configs/_base_").as_posix(), side=side, sigma=round(5.66 * (side / 256) ** 0.5, 2)
+        )
+        self.config.write_text(text, encoding="utf-8")
+
+    def call(self, log: Path, script: str, *arguments: object) -> None:
+        """Runs a script of the project; what it prints goes to ``log``."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
+        command = [sys.executable, str(PROJECT / script), *map(str, arguments)]
+        with log.open("w", encoding="utf-8") as file:
+            done = subprocess.run(command, cwd=self.out, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        if done.returncode:
+            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+            raise UserError(f"{script} ended with {done.returncode}; its log is {log}:", last)
+
+    def data(self, name: str, skeleton: str, seed: int, train: int, test: int) -> Path:
+        """A synthetic data set, made once."""
+        folder = self.out / "data" / name
+        if not (folder / "annotations" / "val.json").exists():
+            # annotations are written last: without them the pictures are of a run that was stopped
+            shutil.rmtree(folder, ignore_errors=True)
+            counts = ["--train", train, "--val", 16, "--test", test, "--seed", seed]
+            options = ["--skeleton", skeleton, "--size", "640x480", "--workers", self.threads]
+            self.call(self.out / f"data_{name}.log", "tools/make_demo_data.py", "--out", folder, *counts, *options)
+        return folder
+
+    def pretrained(self) -> Path:
+        """The model that knows 17 points, trained once."""
+        folder = self.out / "pretrained"
+        finished = folder / "finished.json"
+        if not finished.exists():
+            root = self.data("ap10k", "ap10k", 1001, self.settings.pretraining_pictures, self.settings.test_pictures)
+            options = self.options(self.settings.pretraining_epochs)
+            common = ["--skeleton", "ap10k", "--data-root", root, "--device", self.device]
+            start = ["--from-scratch", "--work-dir", folder, "--seed", 0]
+            log = self.out / "pretrained.log"
+            self.call(log, "tools/train.py", self.config, *common, *start, "--cfg-options", *options)
+            write_json(finished, self.score(folder / "best.pth", root, "ap10k"), indent=1)
+        return folder / "best.pth"
+
+    def options(self, epochs: int) -> list[str]:
+        """Overrides that every run has; nothing is evaluated before the last epoch, so nothing is chosen by score."""
+        return [
+            f"train_cfg.max_epochs={epochs}",
+            f"train_cfg.val_interval={epochs}",
+            f"train_dataloader.batch_size={self.settings.batch}",
+        ]
+
+    def score(self, weights: Path, root: Path, skeleton: str) -> dict:
+        """The scores of a checkpoint on the test pictures."""
+        out = weights.parent / "scores"
+        where = ["--data-root", root, "--skeleton", skeleton, "--split", "test", "--out", out]
+        log = weights.parent / "test.log"
+        self.call(log, "tools/test.py", self.config, weights, *where, "--device", self.device)
+        metrics = read_json(out / "metrics.json")
+        return {name: metrics[name] for name in SCORES}
+
+    def run(self, run: Run, init: Path) -> dict:
+        """One run's result, computed or read."""
+        folder = self.out / "runs" / run.name
+        result = folder / "result.json"
+        if result.exists():
+            return read_json(result)
+        pool = 2 * max(self.settings.pictures)
+        root = self.data("horse26", "horse26", 2002, pool, self.settings.test_pictures)
+        subset = draw_pictures(root, run.pictures, run.seed)
+        options = [*self.options(self.settings.epochs), f"train_dataloader.dataset.ann_file={subset}"]
+        common = [self.config, "--init", init, "--data-root", root, "--work-dir", folder, "--seed", run.seed]
+        common += ["--device", self.device]
+        log, began = self.out / "runs" / f"{run.name}.log", time.monotonic()
+        if run.strategy == "stock":
+            more = ["--head-init", run.head, "--threads", self.threads, "--cfg-options", *options]
+            self.call(log, "benchmarks/stock_training.py", *common, *more)
+        else:
+            self.call(log, "tools/train.py", *common, "--cfg-options", *options, f"head_init={run.head}")
+        seconds = round(time.monotonic() - began, 1)
+        weights = folder / ("final.pth" if run.strategy == "stock" else "best.pth")
+        content = {**asdict(run), "training_seconds": seconds, **self.score(weights, root, "horse26")}
+        write_json(result, content, indent=1)
+        return content
+
+
+def draw_pictures(root: Path, count: int, seed: int) -> str:
+    """Writes the annotation file of some of the training pictures, drawn by seed; returns its path under ``root``."""
+    coco = read_json(root / "annotations" / "train.json")
+    images = random.Random(seed).sample(coco["images"], count)
+    ids = {image["id"] for image in images}
+    name = f"annotations/train_{count}_seed{seed}.json"
+    annotations = [a for a in coco["annotations"] if a["image_id"] in ids]
+    write_json(root / name, {**coco, "images": images, "annotations": annotations})
+    return name
+
+
+def table_of(results: Iterable[dict]) -> str:
+    """A row of Markdown for each kind of run, with the mean over its seeds and the AP of each."""
+    lines = [
+        "| pictures | strategy | head | AP | AP of each seed | PCK@0.1 | median error, px |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    kinds: dict[tuple, list[dict]] = {}
+    for result in results:
+        kinds.setdefault((result["pictures"], result["strategy"], result["head"]), []).append(result)
+    for kind, runs in kinds.items():
+        mean = {name: statistics.fmean(run[name] for run in runs) for name in SCORES}
+        each = ", ".join(f"{run['AP']:.3f}" for run in runs)
+        row = [*kind, f"{mean['AP']:.3f}", each, f"{mean['PCK@0.1']:.3f}", f"{mean['median_px']:.1f}"]
+        lines.append("| " + " | ".join(map(str, row)) + " |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str]) -> None:
+    args = parse_args(argv)
+    settings = (
+        SMOKE
+        if args.smoke
+        else Settings(seeds=args.seeds, epochs=args.epochs, pretraining_epochs=args.pretraining_epochs)
+    )
+    bench = Bench(args.out, settings, args.device, args.threads)
+    bench.start()
+    init = bench.pretrained()
+    pretrained = read_json(init.parent / "finished.json")
+    print(f"pretrained on 17 points: AP {pretrained['AP']:.3f}", flush=True)
+    results = []
+    # seed by seed, so that a benchmark that is stopped early has every kind of run
+    for seed in range(settings.seeds):
+        for pictures in settings.pictures:
+            for strategy in STRATEGIES:
+                for head in HEADS:
+                    results.append(bench.run(Run(strategy, head, pictures, seed), init))
+                    print(f"{Run(strategy, head, pictures, seed).name}: AP {results[-1]['AP']:.3f}", flush=True)
+    machine = f"{platform.machine()}, {args.threads} CPU threads, {args.device}"
+    write_json(
+        bench.out / "results.json",
+        {
+            "settings": {**asdict(settings), "pictures": list(settings.pictures)},
+            "machine": machine,
+            "pretrained": pretrained,
+            "runs": results,
+        },
+        indent=1,
+    )
+    table = table_of(results)
+    (bench.out / "results.md").write_text(table + "\n", encoding="utf-8")
+    print(table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.run(main))
