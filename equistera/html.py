@@ -47,7 +47,8 @@ figure svg, figure.plot img { background: #ffffff; }
 figcaption { margin-top: 4px; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(260px, 1fr)); gap: 16px; align-items: start; }
 .gallery figure { margin: 0; }
-.gallery img { width: 100%; }
+.gallery img { width: 100%; height: 260px; object-fit: contain; background: var(--band); }
+figcaption .badge { white-space: normal; }
 .badge { font-weight: 700; white-space: nowrap; }
 .error { color: var(--error); } .warning { color: var(--warning); } .info { color: var(--info); }
 .good { color: var(--accent); }

@@ -61,8 +61,11 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         }
         self._frozen: frozenset[str] = frozenset()
         self.precision = None if precision is None else getattr(torch, precision)
+        # convolutions are faster in this layout, on CPUs and on GPUs with tensor cores
+        self.to(memory_format=torch.channels_last)
 
     def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.precision is None:
             return super().extract_feat(inputs)
         with torch.autocast(inputs.device.type, dtype=self.precision):

@@ -73,7 +73,8 @@ class Predictor:
         self.model = MODELS.build(self.config.model)
         _load_all(self.model, content["state_dict"], checkpoint_file)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        self._pipeline = Compose([{"type": "DrawGeometry"}, *self.config.val_pipeline[2:]])
+        steps = [step for step in self.config.val_pipeline if step["type"] != "LoadPicture"]
+        self._pipeline = Compose(steps)
 
     def predict_samples(self, batch: list) -> list[dict]:
         """Runs the model on collated samples of a data set or of :meth:`poses`; returns data samples as dicts."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import subprocess
-import sys
-from pathlib import Path
+import re
 
 import pytest
 from PIL import Image
@@ -13,14 +12,12 @@ from PIL import Image
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import category_of, write_json
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "verify_dataset.py"
 HORSE26 = skeletons.load("horse26")
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, str(TOOL), *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )
+@pytest.fixture
+def run(run_tool, tmp_path):
+    return functools.partial(run_tool, "verify_dataset.py", cwd=tmp_path)
 
 
 @pytest.fixture
@@ -61,14 +58,14 @@ def change(path, **values):
     path.write_text(json.dumps(content))
 
 
-def test_clean(ann_file):
+def test_clean(run, ann_file):
     result = run("--ann-file", ann_file)
     assert result.returncode == 0, result.stderr
     assert "2 pictures, 2 annotations" in result.stdout
     assert result.stdout.strip().endswith("nothing wrong")
 
 
-def test_errors_are_told_with_what_they_do(ann_file):
+def test_errors_are_told_with_what_they_do(run, ann_file):
     change(ann_file, area=0)
     (ann_file.parents[1] / "images" / "train" / "2.png").unlink()
     result = run("--ann-file", ann_file, "--quick")
@@ -80,7 +77,7 @@ def test_errors_are_told_with_what_they_do(ann_file):
     assert "Traceback" not in result.stderr
 
 
-def test_warnings_do_not_fail(ann_file):
+def test_warnings_do_not_fail(run, ann_file):
     change(ann_file, iscrowd=1)
     result = run("--ann-file", ann_file)
     assert result.returncode == 0
@@ -100,7 +97,7 @@ def test_warnings_do_not_fail(ann_file):
         (["--ann-file", "FILE", "OTHER", "--fix", "out.json"], "--fix repairs one file at a time, found 2"),
     ],
 )
-def test_could_not_run(ann_file, tmp_path, arguments, message):
+def test_could_not_run(run, ann_file, tmp_path, arguments, message):
     other = tmp_path / "other.json"
     other.write_text(ann_file.read_text())
     before = ann_file.read_bytes()
@@ -113,7 +110,7 @@ def test_could_not_run(ann_file, tmp_path, arguments, message):
     assert ann_file.read_bytes() == before
 
 
-def test_fix_writes_a_copy_and_says_what(ann_file, tmp_path):
+def test_fix_writes_a_copy_and_says_what(run, ann_file, tmp_path):
     change(ann_file, area=0, num_keypoints=3)
     before = ann_file.read_bytes()
     fixed = ann_file.with_name("fixed.json")
@@ -127,7 +124,7 @@ def test_fix_writes_a_copy_and_says_what(ann_file, tmp_path):
     assert again.returncode == 0, again.stdout
 
 
-def test_fix_of_a_clean_file_writes_nothing(ann_file):
+def test_fix_of_a_clean_file_writes_nothing(run, ann_file):
     fixed = ann_file.with_name("fixed.json")
     result = run("--ann-file", ann_file, "--fix", fixed)
     assert result.returncode == 0
@@ -135,7 +132,7 @@ def test_fix_of_a_clean_file_writes_nothing(ann_file):
     assert not fixed.exists()
 
 
-def test_report_opens_without_a_network(ann_file, tmp_path):
+def test_report_opens_without_a_network(run, ann_file, tmp_path):
     change(ann_file, bbox=[5, 10, 60, 45], area=2700)
     report = tmp_path / "out.html"
     result = run("--ann-file", ann_file, "--report", report)
@@ -150,7 +147,7 @@ def test_report_opens_without_a_network(ann_file, tmp_path):
     assert run("--ann-file", ann_file, "--report", report, "--overwrite").returncode == 0
 
 
-def test_leak_between_files(ann_file):
+def test_leak_between_files(run, ann_file):
     val = ann_file.with_name("val.json")
     val.write_text(ann_file.read_text())
     pictures = ann_file.parents[1] / "images"
@@ -163,7 +160,15 @@ def test_leak_between_files(ann_file):
     assert "1.png = 1.png" in result.stdout
 
 
-def test_another_skeleton(ann_file):
+def test_another_skeleton(run, ann_file):
     result = run("--ann-file", ann_file, "--skeleton", "ap10k")
     assert result.returncode == 1
     assert "keypoint names are not the skeleton's" in result.stdout
+
+
+def test_synthetic_horses_are_clean(run, horses):
+    files = [horses / "annotations" / f"{name}.json" for name in ("train", "val", "test")]
+    result = run("--ann-file", *files)
+    assert result.returncode == 0, result.stdout
+    assert "ERROR" not in result.stdout
+    assert not {"swap", "limb"} & set(re.findall(r"\[([a-z-]+)\]$", result.stdout, re.MULTILINE))

@@ -5,16 +5,16 @@ data_root = "data"
 
 # skeleton, data_root and codec are filled in from the top level, see equistera/mm/config.py
 train_pipeline = [
-    dict(type="LoadPicture"),
     dict(type="DrawGeometry"),
+    dict(type="LoadPicture", codec=None),
     dict(type="CropToInput", codec=None),
     dict(type="Photometric"),
     dict(type="EncodeTargets", codec=None),
     dict(type="PackPoseInputs"),
 ]
 val_pipeline = [
-    dict(type="LoadPicture"),
     dict(type="DrawGeometry"),
+    dict(type="LoadPicture", codec=None),
     dict(type="CropToInput", codec=None),
     dict(type="PackPoseInputs"),
 ]

@@ -25,6 +25,6 @@ strategy = dict(
 optim_wrapper = dict(
     constructor="StagedOptimWrapperConstructor",
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=0.004, weight_decay=0.05),
+    optimizer=dict(type="AdamW", lr=0.004, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=5.0),
 )

@@ -1,0 +1,37 @@
+import pytest
+
+from equistera import cli
+from equistera.errors import UserError
+
+
+def fails():
+    raise UserError("found x, expected y:", ["first", "second"], "do z")
+
+
+def test_a_users_mistake_is_printed_without_a_traceback(capsys):
+    assert cli.run(lambda argv: fails(), []) == 1
+    assert capsys.readouterr().err == "error: found x, expected y:\n  - first\n  - second\n  do z\n"
+
+
+def test_exit_codes():
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    assert cli.run(lambda argv: None, []) == 0
+    assert cli.run(lambda argv: 2, []) == 2
+    assert cli.run(interrupted, []) == 130
+
+
+def test_our_own_bugs_are_not_hidden():
+    def bug(argv):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cli.run(bug, [])
+
+
+def test_many_findings_are_counted_rather_than_listed():
+    shown = str(UserError("broken:", [f"finding {i}" for i in range(50)]))
+    assert "finding 19" in shown
+    assert "finding 20" not in shown
+    assert "... and 30 more" in shown

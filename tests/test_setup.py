@@ -1,0 +1,109 @@
+"""setup.sh decides before it installs: what it says with --dry-run, on machines made up by a PATH."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SETUP = Path(__file__).parents[1] / "setup.sh"
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="a bash script")
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A folder with what setup.sh reads, and no venv/."""
+    for name in ("setup.sh", "requirements.txt", "requirements-no-deps.txt", "pyproject.toml"):
+        (tmp_path / name).write_bytes((SETUP.parent / name).read_bytes())
+    (tmp_path / "bin").mkdir()
+    return tmp_path
+
+
+def put(clone, name, text):
+    path = clone / "bin" / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def run(clone, *arguments, **environment):
+    path = {"PATH": f"{clone / 'bin'}:{os.environ['PATH']}", "PYTHON": sys.executable}
+    return subprocess.run(
+        ["bash", str(clone / "setup.sh"), *arguments],
+        env={**os.environ, **path, **environment},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("gpu", "index"),
+    [
+        ("Tesla V100-SXM2-16GB, 535.104.05, 7.0", "cu126"),
+        ("NVIDIA A100, 550.54.15, 8.0", "cu126"),
+        ("Tesla V100-SXM2-16GB, 580.10, 7.0", "cu126"),
+        ("NVIDIA H100, 580.82.07, 9.0", ""),
+    ],
+)
+def test_an_old_gpu_or_driver_gets_the_cuda_12_build(clone, gpu, index):
+    put(clone, "nvidia-smi", f'echo "{gpu}"')
+    done = run(clone, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert ("too old for the default CUDA 13 build" in done.stdout) == bool(index)
+    assert index in done.stdout
+    assert not (clone / "venv").exists()
+
+
+def test_a_broken_driver_counts_as_no_gpu(clone):
+    put(clone, "nvidia-smi", "exit 9")
+    assert "no NVIDIA GPU found" in run(clone, "--dry-run").stdout
+
+
+def test_another_index_is_taken_as_it_is(clone):
+    put(clone, "nvidia-smi", 'echo "Tesla V100, 535.1, 7.0"')
+    done = run(clone, "--dry-run", "--torch-index", "https://example.org/whl/cpu")
+    assert "torch from https://example.org/whl/cpu" in done.stdout
+
+
+def test_python_too_old(clone):
+    old = put(clone, "python3.6", 'if [ "$1" = --version ]; then echo "Python 3.6.9"; exit 0; fi; exit 1')
+    done = run(clone, "--dry-run", PYTHON=str(old))
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"error: PYTHON={old} is Python 3.6.9; Python 3.10 to 3.13 is needed"
+
+
+def test_too_little_disk(clone):
+    put(clone, "df", "printf 'F B U A C M\\n/dev/x 9 9 1048576 9%% /\\n'")
+    done = run(clone, "--dry-run")
+    assert done.returncode == 1
+    assert "too little disk: 1 GB free" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_network_is_one_clear_line(clone):
+    blocked = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    blocked |= {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": "",
+        "PIP_NO_CACHE_DIR": "1",
+        "NO_PROXY": "",
+        "no_proxy": "",
+    }
+    done = run(clone, **blocked)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no network")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (clone / "venv" / ".made-from").exists()
+
+
+def test_an_unknown_argument(clone):
+    done = run(clone, "--fast")
+    assert done.returncode == 2
+    assert "unknown argument '--fast'" in done.stderr
+
+
+def test_help(clone):
+    assert "./setup.sh demo" in run(clone, "--help").stdout
