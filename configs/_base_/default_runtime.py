@@ -5,6 +5,7 @@ default_scope = "mmpose"
 
 from_scratch = False  # no pretrained weights: nothing is frozen (train.py --from-scratch)
 pretrained = None  # name in the manifest of tools/download_checkpoints.py, or the path of a checkpoint
+head_init = "transfer"  # carry the checkpoint's head over by keypoint; or "random"
 
 vis_backends = [
     dict(type="LocalVisBackend"),

@@ -39,15 +39,7 @@ def check_data(config: Config) -> DataSummary:
     for dataset in sets:
         coco = check_split(root / dataset.ann_file, root / dataset.data_prefix.img, skeleton)
         counts += [len({a["image_id"] for a in coco["annotations"]}), len(coco["annotations"])]
-    summary = DataSummary(*counts)
-    batch = config.train_dataloader.batch_size
-    if summary.train_animals < batch * world_size():
-        raise UserError(
-            f"{summary.train_animals} labelled animals do not fill one batch of {batch}"
-            + (f" on each of {world_size()} processes" if world_size() > 1 else ""),
-            hint=f"--cfg-options train_dataloader.batch_size={max(1, summary.train_animals // world_size())}",
-        )
-    return summary
+    return DataSummary(*counts)
 
 
 def finish(config: Config, seed: int | None) -> None:
@@ -67,13 +59,14 @@ def finish(config: Config, seed: int | None) -> None:
         dataset.augmentation = [(round(p.start * epochs), p.augmentation) for p in config.strategy.phases]
 
 
-def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Path | None:
+def choose_weights(config: Config, init: str | None, from_scratch: bool, required: bool = True) -> Path | None:
     """The checkpoint that a run starts from, or None for random weights.
 
     Args:
         config: Its ``pretrained`` and ``from_scratch``; the latter is set to what is decided.
         init: ``--init``, a file that replaces the config's.
         from_scratch: ``--from-scratch``.
+        required: Whether the file must be there.
 
     Raises:
         UserError: The file is missing; the message names the command that fetches it.
@@ -87,7 +80,7 @@ def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Path
         path, hint = resolve_path(config.pretrained), "The config's 'pretrained' names it"
     else:
         path, hint = path_of(config.pretrained), f"Fetch it: {command_for(config.pretrained)}"
-    if not path.is_file():
+    if required and not path.is_file():
         raise UserError(
             f"the pretrained weights are missing: {path}",
             hint=f"{hint}\n  Or train without: --from-scratch. Or start from another checkpoint: --init FILE",

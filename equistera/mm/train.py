@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmpose.registry import MODELS
 
 import equistera
 from equistera import skeleton as skeletons
@@ -18,10 +19,13 @@ from equistera.dataset.coco import write_json
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
+from equistera.mm.planning import plan_of
 from equistera.mm.preflight import DataSummary, check_data, choose_weights, cores_per_process, finish
 from equistera.mm.trainer import Trainer, choose_device, device_name
 from equistera.monitor.plots import plot_run
 from equistera.progress import duration
+from equistera.training.plan_check import check_plan
+from equistera.training.plan_text import format_plan, plan_json
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class TrainOptions:
     resume: bool = False
     from_scratch: bool = False
     init: str | None = None
+    plan: bool = False
+    json: str | None = None
     device: str | None = None
     seed: int | None = None
     cfg_options: list[str] = field(default_factory=list)
@@ -43,7 +49,7 @@ class TrainOptions:
 
 
 def train(options: TrainOptions) -> Path:
-    """Trains.
+    """Trains, or only says what a training would do.
 
     Args:
         options: What the user asked for.
@@ -65,7 +71,15 @@ def train(options: TrainOptions) -> Path:
     skeletons.load(config.skeleton)
     data = check_data(config)
     finish(config, options.seed)
-    weights = choose_weights(config, options.init, options.from_scratch)
+    weights = choose_weights(config, options.init, options.from_scratch, required=not options.plan)
+    plan = plan_of(config, MODELS.build(config.model), data, work_dir)
+    if options.json:
+        write_json(options.json, plan_json(plan), indent=1)
+    if options.plan:
+        print(format_plan(plan))
+    check_plan(plan)
+    if options.plan:
+        return work_dir
     _prepare_work_dir(work_dir, options.resume)
     config.work_dir, config.launcher, config.resume = str(work_dir), options.launcher, options.resume
     config.load_from = str(weights) if weights else None
@@ -76,7 +90,7 @@ def train(options: TrainOptions) -> Path:
 
     trainer = Trainer.from_cfg(config)
     if trainer.rank == 0:
-        print(banner(trainer, config, data, weights), flush=True)
+        print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
         _write_run_file(trainer, config)
     start = time.monotonic()
     trainer.train()
@@ -88,12 +102,17 @@ def train(options: TrainOptions) -> Path:
 
 
 def _use_mixed_precision(config: Config) -> None:
-    """bfloat16 where the device has it; float16, whose gradients must be scaled, on older GPUs."""
-    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
-        config.model.precision = "float16"
-        config.optim_wrapper.type = "AmpOptimWrapper"
-    else:
+    """bfloat16 where the device computes in it; float16, whose gradients must be scaled, on older GPUs."""
+    if torch.cuda.is_available():
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            config.model.precision = "bfloat16"
+        else:
+            config.model.precision = "float16"
+            config.optim_wrapper.type = "AmpOptimWrapper"
+    elif torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
         config.model.precision = "bfloat16"
+    else:
+        print("--amp: this CPU has no bfloat16 arithmetic, which would only be slower; staying with float32")
 
 
 def _best(trainer: Trainer) -> str:

@@ -18,7 +18,9 @@ import equistera
 from equistera.errors import UserError
 from equistera.mm import checkpoint
 from equistera.mm.model import SkeletonPoseEstimator
-from equistera.training.schedule import Schedule, make_schedule
+from equistera.mm.planning import schedule_of
+from equistera.mm.transfer import format_transfer_table, initialise
+from equistera.training.schedule import Schedule
 
 
 class Trainer(Runner):
@@ -62,15 +64,7 @@ class Trainer(Runner):
     @functools.cached_property
     def schedule(self) -> Schedule:
         """What holds at each step; needs the train loader's length, so it is worked out when first asked for."""
-        strategy = self.cfg.strategy
-        return make_schedule(
-            strategy,
-            self.network.stages,
-            max_epochs=self.max_epochs,
-            steps_per_epoch=len(self.train_dataloader),
-            lr_scale=self.cfg.optim_wrapper.optimizer.lr / strategy.reference_lr,
-            from_scratch=self.cfg.from_scratch,
-        )
+        return schedule_of(self.cfg, self.network, len(self.train_dataloader))
 
     def evaluates_after(self, epoch: int) -> bool:
         """Whether the train loop evaluates when ``epoch`` (from 1) is complete."""
@@ -107,10 +101,15 @@ class Trainer(Runner):
         if self._resume:
             self._resume_from(Path(self.work_dir) / "latest.pth")
         elif self._load_from:
-            content = checkpoint.load(self._load_from)
-            loaded, left_out = checkpoint.load_fitting(self.network, content["state_dict"])
-            self.loaded_weights = loaded, left_out
-            self.logger.info(f"loaded {loaded} weights from {self._load_from}; left out:\n" + "\n".join(left_out))
+            self._start_from(Path(self._load_from))
+
+    def _start_from(self, path: Path) -> None:
+        report = initialise(self.network, checkpoint.load(path), path, self.cfg.head_init)
+        table = format_transfer_table(report)
+        self.logger.info(f"{path}: {report.loaded} weights loaded\n{table}\nleft out:\n" + "\n".join(report.left_out))
+        if self.rank == 0:
+            print(f"{path.name}: {report.loaded} weights loaded, {len(report.left_out)} left out (the log lists them)")
+            print(f"  {table.splitlines()[0]}", flush=True)
 
     def _resume_from(self, path: Path) -> None:
         content = checkpoint.load(path)

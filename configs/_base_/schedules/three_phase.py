@@ -9,6 +9,9 @@ val_cfg = dict()
 strategy = dict(
     # optim_wrapper.optimizer.lr that stands for the tiers below; another value scales them all
     reference_lr=0.004,
+    # samples in a step that the tiers were written for; other batches scale the rates (equistera/training/scaling.py)
+    reference_batch=16,
+    scale_lr_with_batch=True,
     tier_lr=dict(head=1e-3, middle=1e-4),
     # share of the run at which a stage opens; a stage that is not named stays frozen for good
     opens_at=dict(head=0, stage4=0, stage3=1 / 3, stage2=1 / 2),
