@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
-from equistera.dataset.formats import coco, cvat, labelstudio, yolo
+from equistera.dataset.formats import coco, cvat, labelstudio_tasks, yolo
 from equistera.dataset.formats.records import Animal, Picture, Unusable, flag, positive_size
 from equistera.dataset.horses import HORSE
 from equistera.dataset.images import ImageError, check_inside, read_header
@@ -75,9 +75,9 @@ def export_annotations(
     _check_free([output, config] if to == "labelstudio" else [output], overwrite)
     counted = f"wrote {len(pictures)} pictures, {sum(len(p.animals) for p in pictures)} horses to {output}"
     if to == "labelstudio":
-        write_json(output, labelstudio.write(pictures, url_prefix))
+        write_json(output, labelstudio_tasks.write(pictures, url_prefix))
         with atomic_write(config) as file:
-            file.write(labelstudio.labelling_config(skeleton.names, HORSE))
+            file.write(labelstudio_tasks.labelling_config(skeleton.names, HORSE))
         return (
             f"{counted}\nIn Label Studio: make a project with the labelling interface of {config} (Settings, Labeling "
             f"Interface, Code), then import {output.name}.\nA picture's address is {url_prefix}NAME; --url-prefix "

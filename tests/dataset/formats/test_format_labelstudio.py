@@ -3,7 +3,7 @@ import json
 import pytest
 
 from equistera.dataset import formats
-from equistera.dataset.formats import labelstudio
+from equistera.dataset.formats import labelstudio, labelstudio_tasks
 from equistera.dataset.formats.records import Animal, Picture, Unusable
 
 
@@ -239,7 +239,7 @@ def test_what_is_written_is_read_back(tmp_path):
         Animal({"nose": (10.125, 20.5, 2), "neck": (199.0, 99.0, 1), "back": (0.0, 0.0, 0)}, (5, 6, 190, 90), "horse"),
         Animal({"nose": (50.0, 60.0, 2)}, (40, 50, 30, 20), "horse"),
     )
-    tasks = labelstudio.write([Picture(("a b.jpg",), "", animals, (200, 100))])
+    tasks = labelstudio_tasks.write([Picture(("a b.jpg",), "", animals, (200, 100))])
     export = read(tmp_path, tasks)
     assert export.pictures[0].names == ("a b.jpg",)
     first, second = export.pictures[0].animals
@@ -251,7 +251,7 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_labelling_config_names_every_point_and_is_xml():
     from xml.etree import ElementTree
 
-    labels = ElementTree.fromstring(labelstudio.labelling_config(["nose", 'a"<b']))
+    labels = ElementTree.fromstring(labelstudio_tasks.labelling_config(["nose", 'a"<b']))
     assert [e.get("value") for e in labels.find("KeyPointLabels")] == ["nose", 'a"<b']
 
 

@@ -1,0 +1,65 @@
+"""Annotated tasks for Label Studio's import, and the labelling interface that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.sax.saxutils import quoteattr
+
+from equistera.dataset.formats.labelstudio import HIDDEN_WORDS, VISIBLE_WORDS
+from equistera.dataset.formats.records import ABSENT, HIDDEN, Picture
+
+
+def write(pictures: Sequence[Picture], url_prefix: str = "/data/local-files/?d=") -> list[dict]:
+    """Makes annotated tasks for Label Studio's import.
+
+    Args:
+        pictures: Pictures with known size and pixel coordinates.
+        url_prefix: What stands before a picture's name in the task.
+
+    Returns:
+        The tasks: a rectangle for each animal, its points as children, hidden points with the choice ``hidden``.
+    """
+    tasks = []
+    for picture_number, picture in enumerate(pictures, 1):
+        width, height = picture.size
+        place = {"original_width": width, "original_height": height, "image_rotation": 0, "to_name": "image"}
+        result: list[dict] = []
+        for animal_number, animal in enumerate(picture.animals):
+            # ids only have to be unique inside a task
+            animal_id = f"horse{animal_number}"
+            x, y, w, h = animal.box
+            box = {"x": x / width * 100, "y": y / height * 100, "width": w / width * 100, "height": h / height * 100}
+            value = {**box, "rotation": 0, "rectanglelabels": [animal.category]}
+            result.append({"id": animal_id, "type": "rectanglelabels", "from_name": "box", "value": value, **place})
+            for name, (px, py, visibility) in animal.points.items():
+                if visibility == ABSENT:
+                    continue
+                point = {"x": px / width * 100, "y": py / height * 100, "width": 0.5}
+                shared = {"id": f"{animal_id}_{name}", "parentID": animal_id, **place}
+                label = {"type": "keypointlabels", "from_name": "keypoint"}
+                result.append({**shared, **label, "value": {**point, "keypointlabels": [name]}})
+                if visibility == HIDDEN:
+                    choice = {"type": "choices", "from_name": "visibility"}
+                    result.append({**shared, **choice, "value": {**point, "choices": [HIDDEN_WORDS[0]]}})
+        data = {"image": url_prefix + picture.names[0]}
+        tasks.append({"id": picture_number, "data": data, "annotations": [{"result": result}]})
+    return tasks
+
+
+def labelling_config(names: Sequence[str], category: str = "horse") -> str:
+    """The labelling interface that :func:`write`'s tasks need (Settings, Labeling Interface, Code)."""
+    labels = "\n".join(f"    <Label value={quoteattr(name)}/>" for name in names)
+    return f"""<View>
+  <Image name="image" value="$image" zoom="true" zoomControl="true"/>
+  <RectangleLabels name="box" toName="image">
+    <Label value={quoteattr(category)}/>
+  </RectangleLabels>
+  <KeyPointLabels name="keypoint" toName="image">
+{labels}
+  </KeyPointLabels>
+  <Choices name="visibility" toName="image" perRegion="true" whenTagName="keypoint">
+    <Choice value="{VISIBLE_WORDS[0]}"/>
+    <Choice value="{HIDDEN_WORDS[0]}"/>
+  </Choices>
+</View>
+"""
