@@ -172,12 +172,13 @@ run_demo() {
     echo "== data/demo is there already"
   else
     echo "== making synthetic horses"
-    venv/bin/python tools/make_demo_data.py --out data/demo --train 800 --val 48 --test 48 --seed 0
+    venv/bin/python tools/make_demo_data.py --out data/demo --train 1200 --val 48 --test 48 --seed 0 --size 640x480
   fi
   echo "== training"
-  venv/bin/python tools/train.py configs/demo_rtmpose_t.py --work-dir work_dirs/demo
+  venv/bin/python tools/train.py configs/demo_rtmpose_t.py --work-dir work_dirs/demo --amp
   echo "== testing on pictures it has not seen"
-  venv/bin/python tools/test.py configs/demo_rtmpose_t.py work_dirs/demo/best.pth --out work_dirs/demo/test
+  venv/bin/python tools/test.py configs/demo_rtmpose_t.py work_dirs/demo/best.pth --out work_dirs/demo/test \
+    --flip-test --report
   echo "== drawing predictions"
   venv/bin/python tools/visualize.py --config configs/demo_rtmpose_t.py --checkpoint work_dirs/demo/best.pth \
     --img-dir data/demo/images/test --ann-file data/demo/annotations/test.json --out-dir work_dirs/demo/predictions
@@ -188,6 +189,7 @@ print(f"""
 test AP {metrics['AP']:.3f}   PCK@0.1 {metrics['PCK@0.1']:.3f}
   weights      work_dirs/demo/best.pth
   scores       work_dirs/demo/test/metrics.json
+  report       work_dirs/demo/test/report.html
   predictions  work_dirs/demo/predictions/
   curves       work_dirs/demo/training_curves.png
   TensorBoard  venv/bin/tensorboard --logdir work_dirs/demo

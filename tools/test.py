@@ -2,7 +2,7 @@
 
 Examples:
   python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth
-  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth --split val --flip-test --out /tmp/scores
+  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth --split val --flip-test --report
 """
 
 from equistera import cli
@@ -16,6 +16,7 @@ def parse_args(argv):
     parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
     parser.add_argument("--split", choices=["val", "test"], default="test", help="which annotations to score on")
     parser.add_argument("--out", help="folder for metrics.json and predictions.json (default: beside the checkpoint)")
+    parser.add_argument("--report", action="store_true", help="also write report.html: curves, worst pictures")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
