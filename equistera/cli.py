@@ -34,6 +34,10 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
     Returns:
         The exit code: 1 after a :class:`UserError` (printed to stderr), 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # a file name may hold what the console's encoding does not
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return main(sys.argv[1:] if argv is None else argv) or 0
     except UserError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from equistera.dataset.boxes import box_around
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import ImageError, read_rgb
 from equistera.drawing import draw_box, draw_pose
@@ -19,8 +20,6 @@ from equistera.mm.predict import Pose, Predictor
 from equistera.progress import track
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-#: A box from predicted keypoints is this much larger than they are: keypoints lie inside the animal.
-POINTS_TO_BOX = 1.2
 #: Fewer confident keypoints than this do not say where the animal is.
 ENOUGH_POINTS = 4
 
@@ -139,14 +138,14 @@ def _on_whole_picture(predictor: Predictor, image: np.ndarray, threshold: float)
     """Looks at the whole picture first, then once more at where the keypoints were found."""
     height, width = image.shape[:2]
     (pose,) = predictor.poses([(image, (0, 0, width, height))])
-    box = box_around(pose.points[pose.scores >= threshold], (width, height))
+    box = box_of(pose.points[pose.scores >= threshold], (width, height))
     if box is None:
         return pose
     (closer,) = predictor.poses([(image, box)])
     return closer if closer.scores.mean() > pose.scores.mean() else pose
 
 
-def box_around(points: np.ndarray, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+def box_of(points: np.ndarray, size: tuple[int, int]) -> list[float] | None:
     """The box of an animal from its keypoints.
 
     Args:
@@ -156,13 +155,7 @@ def box_around(points: np.ndarray, size: tuple[int, int]) -> tuple[float, float,
     Returns:
         x, y, width, height inside the picture, or None if the points are too few or in one place.
     """
-    if len(points) < ENOUGH_POINTS:
-        return None
-    low, high = points.min(axis=0), points.max(axis=0)
-    margin = (high - low).max() * (POINTS_TO_BOX - 1) / 2
-    x1, y1 = np.maximum(low - margin, 0)
-    x2, y2 = np.minimum(high + margin, size)
-    return (float(x1), float(y1), float(x2 - x1), float(y2 - y1)) if x2 > x1 and y2 > y1 else None
+    return box_around(points, *size) if len(points) >= ENOUGH_POINTS else None
 
 
 def _write_picture(path: Path, image: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from equistera import skeleton
 from equistera.errors import UserError
 from equistera.mm.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.test import test as run_test
-from equistera.mm.visualize import VisualizeOptions, box_around, visualize
+from equistera.mm.visualize import VisualizeOptions, box_of, visualize
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -166,9 +166,9 @@ def test_what_cannot_be_drawn_is_said(trained, tiny, tmp_path, monkeypatch, chan
         draw(trained, tiny, **changes)
 
 
-def test_a_box_around_points():
+def test_a_box_of_points():
     points = np.array([[10.0, 10], [30, 10], [30, 20], [10, 20]])
-    assert box_around(points, (100, 100)) == pytest.approx((8, 8, 24, 14))
-    assert box_around(points, (31, 100)) == pytest.approx((8, 8, 23, 14))
-    assert box_around(points[:3], (100, 100)) is None
-    assert box_around(np.full((5, 2), np.array([200.0, 200])), (100, 100)) is None
+    assert box_of(points, (100, 100)) == pytest.approx((8, 8, 24, 14))
+    assert box_of(points, (31, 100)) == pytest.approx((8, 8, 23, 14))
+    assert box_of(points[:3], (100, 100)) is None
+    assert box_of(np.full((5, 2), np.array([200.0, 200])), (100, 100)) is None

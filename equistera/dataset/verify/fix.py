@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from equistera.dataset.boxes import box_around
 from equistera.dataset.coco import category_of
 from equistera.dataset.verify.annotation_file import AnnotationFile, is_id, keypoint_names, number
 from equistera.dataset.verify.labels import (
@@ -22,8 +23,6 @@ from equistera.dataset.verify.labels import (
 from equistera.dataset.verify.pictures import PictureState, is_unturned, points_fit_turned
 from equistera.dataset.verify.structure import is_whole
 
-#: Share of a box's longer side by which one that is made from points is padded on each side.
-PADDING = 0.1
 #: Of an animal's labelled points this share may be outside the picture for them to count as slips.
 MAX_OUTSIDE = 1 / 3
 
@@ -176,7 +175,8 @@ def _boxes(file: AnnotationFile, sizes: dict) -> list[str]:
         points = file.labelled_points[n][file.labelled[n]]
         size = file.annotation_picture_sizes[n]
         if not usable[n]:
-            box = _box_around(points, size)
+            known = np.isfinite(size).all()
+            box = box_around(points, *(size if known else (np.inf, np.inf)))
             if box is None:
                 continue
             made += 1
@@ -203,17 +203,6 @@ def _boxes(file: AnnotationFile, sizes: dict) -> list[str]:
         *_told(clipped, "clipped {} boxes to their picture"),
         *_told(widened, "widened {} boxes to their points"),
     ]
-
-
-def _box_around(points: np.ndarray, size: np.ndarray) -> list[float] | None:
-    """A padded box, clipped to the picture where its size is known; None if the points span no area."""
-    if len(points) < 2 or not (np.ptp(points, axis=0) > 0).all():
-        return None
-    room = PADDING * np.ptp(points, axis=0).max()
-    low, high = points.min(axis=0) - room, points.max(axis=0) + room
-    if np.isfinite(size).all():
-        low, high = np.maximum(low, 0), np.minimum(high, size)
-    return [*low.tolist(), *(high - low).tolist()] if (high > low).all() else None
 
 
 def _areas(file: AnnotationFile, sizes: dict) -> list[str]:
