@@ -1,6 +1,7 @@
 """Everything that verification can find: how bad it is, what it does to training, and what ``--fix`` does about it.
 
-The effects were looked up in and tried on this toolkit's loader, pycocotools 2.0.11 and MMPose 1.3.2.
+What is said about AP was tried with pycocotools 2.0.11; what is said about training was read in this toolkit's loader
+(``dataset.coco.load_annotations``) and in MMPose 1.3.2.
 """
 
 from __future__ import annotations
