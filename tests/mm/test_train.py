@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,12 @@ DEMO = "configs/demo_rtmpose_t.py"
 def run(horses, work_dir, options, **changes):
     given = {"config": DEMO, "work_dir": str(work_dir), "data_root": str(horses), "cfg_options": options, **changes}
     return train(TrainOptions(**given))
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def weights_of(path):
@@ -114,14 +121,21 @@ def test_two_processes_end_with_identical_weights(horses, tiny, trained, tmp_pat
     arguments = [DEMO, "--work-dir", tmp_path / "ddp", "--data-root", horses, "--init", trained / "best.pth"]
     options = tiny(**{"strategy.opens_at.stage3": 0.34, "train_dataloader.batch_size": 2})
     script = Path(__file__).with_name("dump_each_rank.py")
-    command = [sys.executable, "-m", "torch.distributed.launch", "--nproc_per_node=2", "--master_port=0", script]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.launch",
+        "--nproc_per_node=2",
+        f"--master_port={free_port()}",
+        script,
+    ]
     done = subprocess.run(
         [*map(str, command + arguments), "--launcher", "pytorch", "--cfg-options", *options],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=200,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (torch.load(tmp_path / f"rank{rank}.pth", weights_only=True) for rank in (0, 1))
