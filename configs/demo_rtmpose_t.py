@@ -14,8 +14,7 @@ _base_ = [
 data_root = "data/demo"
 from_scratch = True
 codec = dict(input_size=(160, 160), sigma=(4.9, 4.9))
-train_cfg = dict(max_epochs=38, val_interval=6)
+train_cfg = dict(max_epochs=36, val_interval=6)
 default_hooks = dict(checkpoint=dict(interval=6))
 # the pictures to test on are drawn like those to train on, and time is short: little augmentation
 strategy = dict(phases=[dict(name="demo", start=0, lr_factor=1.0, augmentation="light")])
-optim_wrapper = dict(optimizer=dict(lr=0.003))

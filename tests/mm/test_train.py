@@ -143,7 +143,7 @@ def test_two_processes_end_with_identical_weights(horses, tiny, trained, tmp_pat
     assert [name for name in first if not torch.equal(first[name], second[name])] == []
     start = weights_of(trained / "best.pth")
     assert not torch.equal(start["backbone.stage3.0.conv.weight"], first["backbone.stage3.0.conv.weight"])
-    assert torch.equal(start["backbone.stage2.0.conv.weight"], first["backbone.stage2.0.conv.weight"])
+    assert torch.equal(start["backbone.stage1.0.conv.weight"], first["backbone.stage1.0.conv.weight"])
 
 
 def test_an_earlier_run_is_moved_aside_not_overwritten(trained, tmp_path):
@@ -258,4 +258,4 @@ def test_every_config_trains_a_step_and_predicts(name, horses, tmp_path):
     (pose,) = predictor.poses([(np.zeros((120, 160, 3), np.uint8), (10, 10, 100, 90))])
     assert pose.points.shape == (26, 2)
     assert np.isfinite(pose.points).all()
-    assert configs.load(f"configs/{name}").train_cfg.max_epochs in (300, 38)
+    assert configs.load(f"configs/{name}").train_cfg.max_epochs in (300, 36)
