@@ -1,0 +1,94 @@
+"""The calibration that belongs to a checkpoint: ``best.calibration.json`` beside ``best.pth``.
+
+Averaging with the mirrored picture changes the confidences, so it has a calibration of its own. The file names the
+weights by their SHA-256: after another training under the same name it counts as absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+# the home of atomic writing
+from equistera.dataset.coco import read_json, write_json
+from equistera.errors import UserError
+from equistera.evaluation.calibration import Calibration
+
+_FIT_AGAIN = "Delete it and fit again: python tools/test.py CONFIG CHECKPOINT --split val"
+
+
+def calibration_path(checkpoint: str | Path) -> Path:
+    """Where a checkpoint's calibration is stored."""
+    return Path(checkpoint).with_suffix(".calibration.json")
+
+
+def stored_calibration(checkpoint: str | Path, flip_test: bool = False) -> Calibration | None:
+    """The calibration that ``tools/test.py`` has fitted for these weights.
+
+    Args:
+        checkpoint: The weights' file.
+        flip_test: Whether predictions are averaged with those on the mirrored picture.
+
+    Returns:
+        The calibration, or None where none is stored for these very weights.
+
+    Raises:
+        UserError: The file holds something else.
+    """
+    path = calibration_path(checkpoint)
+    content = _read(path) if path.is_file() else None
+    if content is None or content["sha256"] != _sha256(checkpoint):
+        return None
+    entry = content["fits"].get(_mode(flip_test))
+    if entry is None:
+        return None
+    try:
+        return Calibration.from_json(entry)
+    except UserError as error:
+        raise UserError(f"{path}: {error.summary}", hint=_FIT_AGAIN) from error
+
+
+def store_calibration(checkpoint: str | Path, calibration: Calibration, flip_test: bool, **about: object) -> Path:
+    """Stores a calibration beside its checkpoint; the other mode's is kept if it belongs to the same weights.
+
+    Args:
+        checkpoint: The weights' file.
+        calibration: Fitted on the validation set.
+        flip_test: As for :func:`stored_calibration`.
+        **about: What else a reader should know, JSON-ready: on which pictures and points it was fitted.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    path, sha256 = calibration_path(checkpoint), _sha256(checkpoint)
+    fits = {}
+    if path.is_file():
+        earlier = _read(path)
+        fits = earlier["fits"] if earlier["sha256"] == sha256 else {}
+    fits[_mode(flip_test)] = {**calibration.to_json(), **about}
+    write_json(path, {"checkpoint": Path(checkpoint).name, "sha256": sha256, "fits": fits}, indent=1)
+    return path
+
+
+def _read(path: Path) -> dict:
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), kind) for key, kind in (("sha256", str), ("fits", dict))
+    ):
+        raise UserError(f"{path} is no calibration of a checkpoint: it needs 'sha256' and 'fits'", hint=_FIT_AGAIN)
+    return content
+
+
+def _mode(flip_test: bool) -> str:
+    return "flip_test" if flip_test else "plain"
+
+
+def _sha256(path: str | Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

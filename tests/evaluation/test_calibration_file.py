@@ -1,0 +1,70 @@
+"""A calibration is found again for its own weights, and only for those."""
+
+import json
+
+import pytest
+
+from equistera.errors import UserError
+from equistera.evaluation.calibration import Calibration
+from equistera.evaluation.calibration_file import calibration_path, store_calibration, stored_calibration
+
+FITTED = Calibration(1.7, -0.3)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "best.pth"
+    path.write_bytes(b"weights")
+    return path
+
+
+def test_it_lies_beside_the_checkpoint(weights):
+    written = store_calibration(weights, FITTED, False, points=312)
+    assert written == calibration_path(weights) == weights.parent / "best.calibration.json"
+    assert stored_calibration(weights) == FITTED
+    assert json.loads(written.read_text())["fits"]["plain"]["points"] == 312
+
+
+def test_the_mirrored_picture_has_its_own(weights):
+    store_calibration(weights, FITTED, False)
+    assert stored_calibration(weights, flip_test=True) is None
+    store_calibration(weights, Calibration(0.9), True)
+    assert stored_calibration(weights, flip_test=True) == Calibration(0.9)
+    assert stored_calibration(weights) == FITTED
+
+
+def test_other_weights_of_the_same_name_have_none(weights):
+    store_calibration(weights, FITTED, False)
+    weights.write_bytes(b"trained again")
+    assert stored_calibration(weights) is None
+    store_calibration(weights, Calibration(2.0), True)
+    assert stored_calibration(weights) is None, "the earlier weights' fit must not come back"
+
+
+def test_no_file_no_calibration(weights):
+    assert stored_calibration(weights) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no calibration of a checkpoint"),
+        ('{"sha256": "x"}', "is no calibration of a checkpoint"),
+    ],
+)
+def test_something_else_in_its_place(weights, content, finding):
+    calibration_path(weights).write_text(content)
+    with pytest.raises(UserError, match=finding):
+        stored_calibration(weights)
+    with pytest.raises(UserError, match=finding):
+        store_calibration(weights, FITTED, False)
+
+
+def test_a_broken_entry_is_named_with_its_file(weights):
+    path = store_calibration(weights, FITTED, False)
+    content = json.loads(path.read_text())
+    content["fits"]["plain"]["temperature"] = -1
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"best\.calibration\.json: a calibration must be"):
+        stored_calibration(weights)
