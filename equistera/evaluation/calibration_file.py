@@ -6,10 +6,10 @@ weights by their SHA-256: after another training under the same name it counts a
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-# the home of atomic writing
+# the homes of hashing and of atomic writing
+from equistera.checkpoints import file_hash
 from equistera.dataset.coco import read_json, write_json
 from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration
@@ -37,7 +37,7 @@ def stored_calibration(checkpoint: str | Path, flip_test: bool = False) -> Calib
     """
     path = calibration_path(checkpoint)
     content = _read(path) if path.is_file() else None
-    if content is None or content["sha256"] != _sha256(checkpoint):
+    if content is None or content["sha256"] != file_hash(Path(checkpoint)):
         return None
     entry = content["fits"].get(_mode(flip_test))
     if entry is None:
@@ -63,7 +63,7 @@ def store_calibration(checkpoint: str | Path, calibration: Calibration, flip_tes
     Raises:
         OSError: The folder cannot be written.
     """
-    path, sha256 = calibration_path(checkpoint), _sha256(checkpoint)
+    path, sha256 = calibration_path(checkpoint), file_hash(Path(checkpoint))
     fits = {}
     if path.is_file():
         earlier = _read(path)
@@ -84,11 +84,3 @@ def _read(path: Path) -> dict:
 
 def _mode(flip_test: bool) -> str:
     return "flip_test" if flip_test else "plain"
-
-
-def _sha256(path: str | Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 import torch
 from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.models.utils.tta import flip_heatmaps, flip_vectors
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
@@ -77,6 +78,52 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         # the optimiser's wrapper may have switched autocast on around the whole step
         with torch.autocast(inputs.device.type, enabled=False):
             return self.head.loss(features, data_samples, train_cfg=self.train_cfg)
+
+    def predict(self, inputs: torch.Tensor, data_samples: list) -> list:
+        return self.decode(self.raw_outputs(inputs), data_samples)
+
+    def raw_outputs(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the head says before anything is decoded; averaged with the mirrored picture's under ``flip_test``.
+
+        Args:
+            inputs: float [B, 3, H, W], preprocessed.
+
+        Returns:
+            Of a SimCC head the vectors [B, K, W'] and [B, K, H'], of a heatmap head one tensor [B, K, h, w].
+        """
+        outputs = self._head_outputs(inputs)
+        if not self.test_cfg.get("flip_test", False):
+            return outputs
+        back = self.unmirrored(self._head_outputs(inputs.flip(-1)))
+        return tuple((straight + turned) / 2 for straight, turned in zip(outputs, back, strict=True))
+
+    def decode(self, outputs: tuple[torch.Tensor, ...], data_samples: list) -> list:
+        """Data samples with the keypoints that :meth:`raw_outputs` (or a mean of several models') stands for.
+
+        Args:
+            outputs: Raw outputs of this head's kind.
+            data_samples: Of the same pictures; changed.
+
+        Returns:
+            The data samples with ``pred_instances`` in pixels of the picture.
+        """
+        decoded = self.head.decode(outputs if len(outputs) > 1 else outputs[0])
+        return self.add_pred_to_datasample(decoded, None, data_samples)
+
+    def unmirrored(self, outputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        """Raw outputs on a mirrored picture, as they would be on the picture itself: left and right exchanged."""
+        flip_indices = self.skeleton.flip_indices.tolist()
+        if len(outputs) == 1:
+            # turned about the middle of a cell where the picture is turned about that of a pixel: a cell apart
+            shift = self.test_cfg.get("shift_heatmap", False)
+            return (flip_heatmaps(outputs[0], flip_indices=flip_indices, shift_heatmap=shift),)
+        x, y = flip_vectors(*outputs, flip_indices=flip_indices)
+        # likewise: pixel p stands in bin p * ratio, so turning the bins leaves ratio - 1 too many (MMPose keeps them)
+        return torch.roll(x, 1 - round(self.head.simcc_split_ratio), dims=-1), y
+
+    def _head_outputs(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self.head.forward(self.extract_feat(inputs))
+        return outputs if isinstance(outputs, tuple) else (outputs,)
 
     def stage_parameters(self, stage: str) -> list:
         """``(name, parameter)`` of every parameter of a stage."""

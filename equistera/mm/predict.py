@@ -81,6 +81,17 @@ class Predictor:
         with torch.inference_mode():
             return [sample.to_dict() for sample in self.model.test_step(batch)]
 
+    def raw_outputs(self, batch: list) -> tuple[list, tuple[torch.Tensor, ...]]:
+        """The data samples of a batch and the head's outputs for them, not decoded yet (for averaging models)."""
+        with torch.inference_mode():
+            prepared = self.model.data_preprocessor(batch, training=False)
+            return prepared["data_samples"], self.model.raw_outputs(prepared["inputs"])
+
+    def decode(self, data_samples: list, outputs: tuple[torch.Tensor, ...]) -> list[dict]:
+        """Data samples with predictions, as dicts, from (averaged) raw outputs."""
+        with torch.inference_mode():
+            return [sample.to_dict() for sample in self.model.decode(outputs, data_samples)]
+
     def poses(self, crops: Iterable[tuple[np.ndarray, Sequence[float]]], batch_size: int = 16) -> Iterator[Pose]:
         """Predicts one pose for each pair of a picture and a box.
 

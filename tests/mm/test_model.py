@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -96,3 +97,34 @@ def test_mixed_precision_computes_the_backbone_in_bfloat16():
     assert b.dtype == torch.float32
     assert not torch.equal(a, b)
     assert torch.allclose(a, b, atol=0.05 * a.abs().max())
+
+
+@pytest.mark.parametrize("name", ["demo_rtmpose_t.py", "hrnet_w32_ap10k.py"])
+def test_outputs_on_a_mirrored_picture_are_put_back(name):
+    """Points encoded as the mirrored picture shows them decode to where they are, under the exchanged names."""
+    model, _ = built(name, *(["codec.input_size=(64,64)"] if "rtmpose" in name else []))
+    width = model.input_size[0]
+    points = np.random.default_rng(0).uniform(0.2 * width, 0.7 * width, (1, 26, 2)).round().astype(np.float32)
+    mirrored = points[:, model.skeleton.flip_indices] * [-1, 1] + [width - 1, 0]
+    encoded = model.head.decoder.encode(mirrored.astype(np.float32), np.ones((1, 26), np.float32))
+    if "heatmaps" in encoded:
+        outputs = (torch.from_numpy(encoded["heatmaps"])[None],)
+    else:
+        outputs = tuple(torch.from_numpy(encoded[f"keypoint_{axis}_labels"]) for axis in "xy")
+    back = model.unmirrored(outputs)
+    decoded = model.head.decode(back if len(back) > 1 else back[0])
+    # a heatmap's cell is four pixels wide
+    np.testing.assert_allclose(decoded[0].keypoints, points, atol=0.01 if len(back) > 1 else 3)
+
+
+def test_flip_test_averages_both_pictures(small):
+    model, _ = small
+    model.eval()
+    inputs = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        plain, turned = model.raw_outputs(inputs), model.unmirrored(model.raw_outputs(inputs.flip(-1)))
+        model.test_cfg["flip_test"] = True
+        both = model.raw_outputs(inputs)
+    model.test_cfg["flip_test"] = False
+    for mean, straight, back in zip(both, plain, turned, strict=True):
+        torch.testing.assert_close(mean, (straight + back) / 2)
