@@ -4,6 +4,7 @@ Our checkpoints hold plain values and tensors only::
 
     state_dict   the network
     optimizer    state of the optimiser (not in best.pth)
+    hooks        state of each hook that has one, by class name (not in best.pth)
     meta         epoch, iter, config (text), skeleton, seed, scores, version
 """
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import Runner
@@ -92,7 +93,16 @@ class Trainer(Runner):
         content = {"meta": meta, "state_dict": self.network.state_dict()}
         if with_optimizer:
             content["optimizer"] = self.optim_wrapper.state_dict()
+            content["hooks"] = {name: hook.state_dict() for name, hook in self._stateful_hooks().items()}
         return content
+
+    def _stateful_hooks(self) -> dict[str, Hook]:
+        """Hooks that remember something across steps, by class name.
+
+        Such a hook has ``state_dict()``, called on rank 0 only, which returns plain values and tensors, and
+        ``load_state_dict(state)``, called on every rank before the first step of a resumed run.
+        """
+        return {type(hook).__name__: hook for hook in self.hooks if hasattr(hook, "state_dict")}
 
     def load_or_resume(self) -> None:
         if self._has_loaded:
@@ -126,6 +136,10 @@ class Trainer(Runner):
         self.optim_wrapper.load_state_dict(content["optimizer"])
         self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
         self.best_score, self.best_epoch = meta["best_score"], meta["best_epoch"]
+        for name, hook in self._stateful_hooks().items():
+            # a hook that the run did not have before starts afresh
+            if name in content["hooks"]:
+                hook.load_state_dict(content["hooks"][name])
         self.logger.info(f"resumed {path} after epoch {meta['epoch']}")
 
 
