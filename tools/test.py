@@ -1,8 +1,15 @@
-"""Score a checkpoint: OKS AP, PCK and pixel errors, overall and for each keypoint.
+"""Score checkpoints: OKS AP, PCK and pixel errors, overall and for each keypoint, and what they say in words.
 
 Examples:
   python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth
   python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth --split val --flip-test --report
+
+Several models (a work dir stands for its best.pth; another config holds for the checkpoints after it):
+  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/seed0 work_dirs/seed1 --compare --report
+  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/a configs/hrnet_w32_ap10k.py work_dirs/b --compare
+  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/seed0 work_dirs/seed1 --ensemble --flip-test
+
+A run's own copy of its config, work_dirs/NAME/CONFIG.py, holds the --cfg-options that it was trained with.
 """
 
 from equistera import cli
@@ -10,14 +17,37 @@ from equistera import cli
 
 def parse_args(argv):
     parser = cli.parser(__doc__)
-    parser.add_argument("config", help="config file of the run")
-    parser.add_argument("checkpoint", help="its weights, such as work_dirs/NAME/best.pth")
-    parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
+    parser.add_argument(
+        "models",
+        nargs="+",
+        metavar="CONFIG CHECKPOINT [CHECKPOINT ...]",
+        help="config file and the weights that were trained with it, such as work_dirs/NAME/best.pth",
+    )
+    parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the first config's)")
     parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
-    parser.add_argument("--split", choices=["val", "test"], default="test", help="which annotations to score on")
-    parser.add_argument("--out", help="folder for metrics.json and predictions.json (default: beside the checkpoint)")
+    parser.add_argument(
+        "--split",
+        choices=["train", "val", "test"],
+        default="test",
+        help="which annotations to score on; val also fits the calibration of the confidences anew",
+    )
+    parser.add_argument("--out", help="folder for the files (default: beside the checkpoint)")
+    parser.add_argument("--compare", action="store_true", help="test every pair of models on the same bootstrap draws")
+    parser.add_argument("--ensemble", action="store_true", help="also score the average of all models")
     parser.add_argument("--report", action="store_true", help="also write report.html: curves, worst pictures")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
+    parser.add_argument(
+        "--body-length",
+        nargs=2,
+        metavar="KEYPOINT",
+        help="measure PCK in the distance of two keypoints, such as withers tail_base (default: the box's longer side)",
+    )
+    parser.add_argument(
+        "--group-by",
+        default="none",
+        help="draw whole groups for the intervals, as tools/split_dataset.py groups: folder, or a regular expression "
+        "such as '^(horse[0-9]+)_'; for pictures of few horses or videos",
+    )
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return vars(parser.parse_args(argv))

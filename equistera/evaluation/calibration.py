@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from equistera.errors import UserError
-from equistera.evaluation.instances import EvaluationSet
-from equistera.evaluation.keypoint_metrics import correct_points
+from equistera.evaluation.instances import EvaluationSet, pair
+from equistera.evaluation.keypoint_metrics import animal_size, correct_points
+from equistera.skeleton import Skeleton
 
 BINS = 10
 
@@ -146,6 +147,29 @@ def fit(confidence: np.ndarray, correct: np.ndarray) -> Calibration | None:
         slope = 1 / HOTTEST
         intercept = _logit(target.mean()) - slope * logit.mean()
     return Calibration(temperature=float(1 / slope), bias=float(intercept / slope))
+
+
+def fit_on_results(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> tuple[Calibration | None, dict]:
+    """Fits a calibration on a model's predictions for the validation set.
+
+    Args:
+        gt_coco: Content of the validation set's COCO file.
+        results: COCO keypoint results (see :func:`~.ground_truth.check_results`).
+        skeleton: The K keypoints.
+
+    Returns:
+        The calibration, None where too few points are labelled, and what it was fitted on: ``points`` and the
+        expected calibration error on them, ``ECE`` before and ``ECE_calibrated`` after.
+
+    Raises:
+        UserError: Annotations or predictions cannot be scored.
+    """
+    animals = pair(gt_coco, results, skeleton)
+    confidence, correct = confidence_and_correctness(animals, animal_size(animals))
+    calibration = fit(confidence, correct)
+    summary = summarise_calibration(confidence, correct, calibration)
+    errors = {key: summary[key] for key in ("ECE", "ECE_calibrated") if key in summary}
+    return calibration, {"points": len(confidence), **errors}
 
 
 def summarise_calibration(confidence: np.ndarray, correct: np.ndarray, calibration: Calibration | None = None) -> dict:

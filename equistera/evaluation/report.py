@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
 from equistera import html
 from equistera.errors import UserError
 from equistera.evaluation import report_plots
-from equistera.evaluation.comparison import compare, number, side_by_side, winner, with_interval
+from equistera.evaluation.comparison import number, side_by_side, winner, with_interval
 from equistera.evaluation.keypoint_metrics import CORRECT
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.per_animal import animal_rows, left_right_swaps, worst_and_typical
 from equistera.evaluation.picture_scores import METRICS, PCK
 from equistera.evaluation.report_pictures import animal_panels
-from equistera.evaluation.table import COLUMNS, counted, how_intervals_were_made, keypoint_cells
+from equistera.evaluation.table import COLUMNS, PAIRED, counted, how_intervals_were_made, keypoint_cells
 
 #: Pictures shown of the worst, of the typical and of the swapped kind: for one model, and for each of several.
 SHOWN, SHOWN_OF_SEVERAL = (8, 4, 8), (4, 4, 4)
@@ -41,7 +41,10 @@ LEGEND = (
 
 
 def report(
-    models: Mapping[str, Scored], load_picture: Callable[[Hashable], np.ndarray], title: str = "Evaluation"
+    models: Mapping[str, Scored],
+    load_picture: Callable[[Hashable], np.ndarray],
+    title: str = "Evaluation",
+    pairs: Sequence[dict] = (),
 ) -> str:
     """Writes the report of one model, or of several side by side.
 
@@ -50,6 +53,7 @@ def report(
         load_picture: Takes an image id, gives RGB uint8 [H, W, 3] in the annotations' coordinates. A
             :class:`UserError` it raises is shown in the picture's place.
         title: Heading of the page.
+        pairs: The ``pairs`` of :func:`~.comparison.compare`, to be shown.
 
     Returns:
         The HTML file's content.
@@ -59,16 +63,15 @@ def report(
     """
     if not models:
         raise UserError("a report needs at least one model")
-    blocks = [_comparison(models)] if len(models) > 1 else []
+    blocks = [_comparison(models, pairs)] if len(models) > 1 else []
     for name, scored in models.items():
         blocks += _one_model(f"{name}: " if len(models) > 1 else "", scored, load_picture)
     return html.page(title, *blocks)
 
 
-def _comparison(models: Mapping[str, Scored]) -> str:
+def _comparison(models: Mapping[str, Scored], pairs: Sequence[dict]) -> str:
     headers, rows = side_by_side({name: scored.metrics for name, scored in models.items()})
-    tested = all(scored.resampled for scored in models.values())
-    verdicts = [_paired_tests(compare(models)["pairs"])] if tested else []
+    verdicts = [html.paragraph(PAIRED), _paired_tests(pairs)] if pairs else []
     how = next(iter(models.values())).metrics.get("bootstrap")
     return html.section(
         "Side by side",
@@ -81,7 +84,7 @@ def _comparison(models: Mapping[str, Scored]) -> str:
     )
 
 
-def _paired_tests(pairs: list[dict]) -> str:
+def _paired_tests(pairs: Sequence[dict]) -> str:
     rows = []
     for pair in pairs:
         metric, better = pair["metric"], winner(pair)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from equistera.evaluation.comparison import in_words, side_by_side, with_interval
+from collections.abc import Mapping, Sequence
+
+from equistera.evaluation.comparison import in_words, number, side_by_side, with_interval
+from equistera.evaluation.picture_scores import PCK
 
 COLUMNS = (
     ("points", "points", "d"),
@@ -19,6 +22,12 @@ COLUMNS = (
 
 #: What stands above the table, with intervals where they were made.
 HEADLINE = ("AP", "AP50", "AP75", "AR", "PCK@0.1", "median_px")
+
+#: What the paired tests are, above their results.
+PAIRED = (
+    "Paired tests (each pair on the same bootstrap draws; p is not corrected for the number of tests, so with many of "
+    "them expect one of 20 below 0.05 by luck):"
+)
 
 
 def format_table(metrics: dict) -> str:
@@ -46,33 +55,50 @@ def format_table(metrics: dict) -> str:
     return "\n".join(lines)
 
 
-def format_comparison(comparison: dict) -> str:
-    """Several models side by side with intervals, and the paired tests in words.
+def format_comparison(models: Mapping[str, dict], pairs: Sequence[dict] = ()) -> str:
+    """Several models side by side with intervals, keypoint by keypoint, and the paired tests in words.
 
     Args:
-        comparison: What :func:`~.comparison.compare` returned.
+        models: What :func:`~.metrics.evaluate` returned with draws, by name.
+        pairs: The ``pairs`` of :func:`~.comparison.compare`.
 
     Returns:
         Text for a terminal.
     """
-    headers, rows = side_by_side(comparison["models"])
-    how = next(iter(comparison["models"].values()))["bootstrap"]
-    return "\n".join(
-        [
-            *aligned(headers, rows, []),
-            "",
-            how_intervals_were_made(how),
-            *(in_words(pair) for pair in comparison["pairs"]),
-        ]
-    )
+    first = next(iter(models.values()))
+    rows = [
+        [name, *(number(model["per_keypoint"][name][PCK], PCK, signed=False) for model in models.values())]
+        for name in first["per_keypoint"]
+    ]
+    lines = [
+        *aligned(*side_by_side(models), []),
+        "",
+        *aligned([PCK, *models], rows, []),
+        "",
+        counted_in(first),
+        how_intervals_were_made(first["bootstrap"]),
+    ]
+    if pairs:
+        lines += ["", PAIRED, *(f"  - {in_words(pair)}" for pair in pairs)]
+    for name, model in models.items():
+        if model["weak_spots"]:
+            lines += ["", f"Weak spots of {name}:", *(f"  - {sentence}" for sentence in model["weak_spots"])]
+    return "\n".join(lines)
 
 
 def counted(metrics: dict) -> str:
-    """One line on what the figures were computed from."""
+    """One line on what one model's figures were computed from."""
     return (
-        f"{metrics['animals']} animals in {metrics['pictures']} pictures; {metrics['missed_animals']} without a "
-        f"prediction, {metrics['extra_predictions']} predictions without an animal; PCK in shares of the animal's "
-        f"size: {metrics['size']}"
+        f"{counted_in(metrics)}; {metrics['missed_animals']} animals without a prediction, "
+        f"{metrics['extra_predictions']} predictions without an animal"
+    )
+
+
+def counted_in(metrics: dict) -> str:
+    """The part of :func:`counted` that is the same for every model."""
+    return (
+        f"{metrics['animals']} animals in {metrics['pictures']} pictures; PCK in shares of the animal's size: "
+        f"{metrics['size']}"
     )
 
 

@@ -1,106 +1,159 @@
-"""Scores a checkpoint on a split: the work behind ``tools/test.py``."""
+"""Scores checkpoints on a split: the work behind ``tools/test.py``."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmengine.runner import Runner
+import numpy as np
 
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
 from equistera.dataset.images import check_inside, read_rgb
-from equistera.dataset.ready import check_split, missing_files
+from equistera.dataset.split import picture_groups
+from equistera.errors import UserError
+from equistera.evaluation.comparison import compare, score_models
 from equistera.evaluation.constant_guess import mean_pose
-from equistera.evaluation.metrics import Options as ScoringOptions
+from equistera.evaluation.files import FILES, write_model
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
-from equistera.evaluation.table import format_table
-from equistera.mm import config as configs
-from equistera.mm.metric import to_result
+from equistera.evaluation.table import format_comparison, format_table
+from equistera.mm.calibrate import calibrations_of
+from equistera.mm.ensemble import ENSEMBLE, fuse_results
+from equistera.mm.members import load_members
 from equistera.mm.predict import Predictor
-from equistera.mm.preflight import default_workers
-from equistera.progress import track
+from equistera.mm.split_predictions import Split, files_of, predict_split
 
 #: Enough for two digits of a 95 % interval, in a fraction of a second.
 BOOTSTRAP_DRAWS = 1000
+
+COMPARISON, REPORT = "comparison.json", "report.html"
 
 
 @dataclass(frozen=True)
 class TestOptions:
     """What the user asked for; see ``tools/test.py --help``."""
 
-    config: str
-    checkpoint: str
+    models: list[str]
     data_root: str | None = None
     skeleton: str | None = None
     split: str = "test"
     out: str | None = None
+    compare: bool = False
+    ensemble: bool = False
     report: bool = False
     flip_test: bool = False
+    body_length: list[str] | None = None
+    group_by: str = "none"
     device: str | None = None
     cfg_options: list[str] = field(default_factory=list)
 
 
-def test(options: TestOptions) -> dict:
-    """Evaluates, prints a table and writes ``metrics.json`` and ``predictions.json``.
+def test(options: TestOptions) -> dict[str, dict]:
+    """Predicts, evaluates, prints tables and writes the files.
 
     Args:
         options: What the user asked for.
 
     Returns:
-        The metrics, see :func:`equistera.evaluation.metrics.evaluate`.
+        By the model's name its metrics, see :func:`equistera.evaluation.metrics.evaluate`.
 
     Raises:
-        UserError: Data or checkpoint cannot be used.
+        UserError: Data or checkpoints cannot be used.
     """
-    predictor = Predictor(
-        options.config,
-        options.checkpoint,
+    predictors, checkpoints = load_members(
+        options.models,
+        taken=ENSEMBLE,
+        data_root=options.data_root,
+        skeleton=options.skeleton,
         device=options.device,
         flip_test=options.flip_test,
         cfg_options=options.cfg_options,
-        data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
-        skeleton=configs.skeleton_argument(options.skeleton),
     )
-    config = predictor.config
-    dataset = config.val_dataloader.dataset
-    if options.split != "val":
-        dataset.ann_file = f"annotations/{options.split}.json"
-        dataset.data_prefix.img = f"images/{options.split}"
-    root = Path(config.data_root)
-    missing_files(root, [dataset.ann_file])
-    ground_truth = check_split(root / dataset.ann_file, root / dataset.data_prefix.img, predictor.skeleton)
-    if config.val_dataloader.num_workers is None:
-        config.val_dataloader.num_workers = default_workers()
-    loader = Runner.build_dataloader(config.val_dataloader)
-    batches = track(loader, f"testing on {options.split}", unit="batches")
-    results = [to_result(sample) for batch in batches for sample in predictor.predict_samples(batch)]
-    train_file = root / config.train_dataloader.dataset.ann_file
-    guess = (
-        mean_pose(load_annotations(train_file, predictor.skeleton), predictor.skeleton)
-        if train_file.is_file()
-        else None
-    )
-    scored = Scored.of(
-        ground_truth, results, predictor.skeleton, ScoringOptions(draws=BOOTSTRAP_DRAWS, mean_pose=guess)
-    )
-    metrics = scored.metrics
-    out = Path(options.out) if options.out else Path(options.checkpoint).resolve().parent / options.split
-    write_json(
-        out / "metrics.json", {"checkpoint": str(options.checkpoint), "split": options.split, **metrics}, indent=1
-    )
-    write_json(out / "predictions.json", results)
-    if options.report:
-        folder = root / dataset.data_prefix.img
-        names = {image["id"]: image["file_name"] for image in ground_truth["images"]}
-        page = report(
-            {Path(options.checkpoint).stem: scored},
-            lambda image_id: read_rgb(check_inside(folder, names[image_id], links=True)),
-            title=f"{options.checkpoint} on {options.split}",
+    if len(predictors) < 2 and (options.compare or options.ensemble):
+        wanted = "--compare" if options.compare else "--ensemble"
+        raise UserError(f"{wanted} needs at least two checkpoints, found one", hint="CONFIG CHECKPOINT CHECKPOINT ...")
+    lead = next(iter(predictors.values()))
+    split = Split.of(lead.config, options.split, lead.skeleton)
+    results = predict_split(predictors, split, options.ensemble)
+    calibrations = calibrations_of(predictors, checkpoints, (split, results), options.flip_test, options.ensemble)
+    if options.ensemble and ENSEMBLE not in results:
+        results[ENSEMBLE] = fuse_results(
+            list(results.values()), [calibrations.get(name) for name in predictors], split.ground_truth
         )
-        with atomic_write(out / "report.html") as file:
-            file.write(page)
-    print(format_table(metrics))
-    written = ["metrics.json", "predictions.json", *(["report.html"] if options.report else [])]
-    print(f"written: {', '.join(str(out / name) for name in written)}")
-    return metrics
+    scored = score_models(
+        split.ground_truth,
+        results,
+        lead.skeleton,
+        # on the pictures that it was fitted on, a calibration would look better than it is
+        {} if split.name == "val" else calibrations,
+        draws=BOOTSTRAP_DRAWS,
+        mean_pose=_mean_pose(lead, split),
+        body_length=tuple(options.body_length) if options.body_length else None,
+        groups=_groups(split, options.group_by),
+    )
+    out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
+    _write(out, scored, results, checkpoints, split, options)
+    return {name: model.metrics for name, model in scored.items()}
+
+
+def _mean_pose(predictor: Predictor, split: Split) -> np.ndarray | None:
+    """The training set's, for the constant guess; None where there is no training set."""
+    train_file = split.root / files_of(predictor.config, "train")[0]
+    if not train_file.is_file():
+        return None
+    return mean_pose(load_annotations(train_file, predictor.skeleton), predictor.skeleton)
+
+
+def _groups(split: Split, group_by: str) -> dict | None:
+    if group_by == "none":
+        return None
+    return picture_groups({image["id"]: image["file_name"] for image in split.ground_truth["images"]}, group_by)
+
+
+def _default_out(checkpoints: list[Path], split: str) -> Path:
+    """Beside the checkpoint; of several, in the folder that holds all of theirs."""
+    folders = [path.resolve().parent for path in checkpoints]
+    return folders[0] / split if len(folders) == 1 else Path(os.path.commonpath(folders)) / f"comparison_{split}"
+
+
+def _write(
+    out: Path,
+    scored: Mapping[str, Scored],
+    results: Mapping[str, list[dict]],
+    checkpoints: Mapping[str, Path],
+    split: Split,
+    options: TestOptions,
+) -> None:
+    several = len(scored) > 1
+    written = []
+    for name, model in scored.items():
+        folder = out / name if several else out
+        members = [str(checkpoints[name])] if name in checkpoints else [str(path) for path in checkpoints.values()]
+        about = {"checkpoint": members[0]} if name in checkpoints else {"ensemble_of": members}
+        write_model(folder, model, results[name], {**about, "split": split.name, "flip_test": options.flip_test})
+        written += [str(folder / file) for file in FILES]
+    comparison = compare(scored) if options.compare else None
+    if comparison:
+        write_json(out / COMPARISON, comparison, indent=1)
+        written.append(str(out / COMPARISON))
+    if options.report:
+        with atomic_write(out / REPORT) as file:
+            file.write(_page(scored, split, comparison))
+        written.append(str(out / REPORT))
+    metrics = {name: model.metrics for name, model in scored.items()}
+    pairs = comparison["pairs"] if comparison else []
+    print(format_comparison(metrics, pairs) if several else format_table(*metrics.values()))
+    print("written:", *written, sep="\n  ")
+
+
+def _page(scored: Mapping[str, Scored], split: Split, comparison: dict | None) -> str:
+    folder = split.root / split.images
+    names = {image["id"]: image["file_name"] for image in split.ground_truth["images"]}
+    return report(
+        scored,
+        lambda image_id: read_rgb(check_inside(folder, names[image_id], links=True)),
+        title=f"{', '.join(scored)} on {split.name}",
+        pairs=comparison["pairs"] if comparison else (),
+    )

@@ -18,7 +18,7 @@ def test_a_better_model_is_called_better(make, animal):
         assert low <= pair["difference"] <= high
         assert pair["clear"]
         assert pair["p"] < 0.05
-    text = format_comparison(comparison)
+    text = format_comparison(comparison["models"], comparison["pairs"])
     assert text.count("sharp is better than blurred") == 3
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equistera.errors import UserError
-from equistera.evaluation import evaluate, mean_pose, report_plots, score_models
+from equistera.evaluation import compare, evaluate, mean_pose, report_plots, score_models
 from equistera.evaluation.calibration import Calibration
 from equistera.evaluation.metrics import Options, Scored
 from equistera.evaluation.per_animal import FIELDS, animal_rows, left_right_swaps, worst_and_typical
@@ -102,7 +102,7 @@ def test_several_models_stand_side_by_side(make, animal):
     models = score_models(truth, predictions, animal, calibrations, draws=50)
     assert models["first"].metrics["calibration"]["temperature"] == 2
     assert "temperature" not in models["second <b>"].metrics["calibration"]
-    page = report(models, grey)
+    page = report(models, grey, pairs=compare(models)["pairs"])
     assert "<h2>Side by side</h2>" in page
     assert "second &lt;b&gt;" in page
     assert "<b>" not in page

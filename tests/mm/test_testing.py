@@ -18,9 +18,15 @@ from equistera.mm.visualize import VisualizeOptions, box_of, visualize
 DEMO = "configs/demo_rtmpose_t.py"
 
 
-def score(horses, trained, tiny, out, **changes):
-    given = {"config": DEMO, "checkpoint": str(trained / "best.pth"), "data_root": str(horses), "cfg_options": tiny()}
-    return run_test(Options(**{**given, "out": str(out), **changes}))
+def score(horses, trained, tiny, out, config=DEMO, checkpoint=None, **changes):
+    if checkpoint is None:
+        # the calibration is stored beside it
+        checkpoint = out / "weights" / "best.pth"
+        checkpoint.parent.mkdir(parents=True)
+        shutil.copy(trained / "best.pth", checkpoint)
+    given = {"models": [config, str(checkpoint)], "data_root": str(horses), "cfg_options": tiny(), "out": str(out)}
+    (metrics,) = run_test(Options(**{**given, **changes})).values()
+    return metrics
 
 
 def draw(trained, tiny, **changes):
