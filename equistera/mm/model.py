@@ -23,6 +23,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         codec: The codec's config; gives the head's decoder and, for SimCC heads, its sizes.
         backbone: MMPose or MMDetection backbone.
         head: Head without what follows from skeleton and codec.
+        stride: Input pixels for each cell of the feature map that the head gets; SimCC heads need it.
         stages: Stages of a backbone that ``equistera.training.stages`` does not know.
         precision: ``bfloat16`` or ``float16`` computes the backbone in mixed precision, in training and in
             evaluation. The head stays in float32: it is a small part of the work, its softmax needs the range, and
@@ -39,6 +40,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         codec: dict,
         backbone: dict,
         head: dict,
+        stride: int = 32,
         stages: Iterable[dict] | None = None,
         precision: str | None = None,
         **kwargs,
@@ -47,7 +49,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         head = {**head, "out_channels": len(self_skeleton), "decoder": codec}
         if codec["type"] == "SimCCLabel":
             head["input_size"] = codec["input_size"]
-            head["in_featuremap_size"] = tuple(side // 32 for side in codec["input_size"])
+            head["in_featuremap_size"] = tuple(side // stride for side in codec["input_size"])
             head["simcc_split_ratio"] = codec["simcc_split_ratio"]
         super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)
         self.skeleton = self_skeleton

@@ -8,7 +8,7 @@ import pytest
 TINY = [
     "codec.input_size=(64,64)",
     "model.backbone.widen_factor=0.125",
-    "model.head.in_channels=128",
+    "model.head.in_channels=64",
     "model.head.gau_cfg.hidden_dims=32",
     "model.head.gau_cfg.s=16",
     "train_dataloader.batch_size=4",

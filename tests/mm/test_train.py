@@ -112,7 +112,7 @@ def test_frozen_stages_do_not_move_and_open_when_the_schedule_says(horses, tiny,
         }
         for a, b in itertools.pairwise(epochs)
     ]
-    assert moved == [{"head", "stage4"}, {"head", "stage3", "stage4"}, {"head", "stage2", "stage3", "stage4"}]
+    assert moved == [{"head"}, {"head", "stage3"}, {"head", "stage2", "stage3"}]
 
 
 def test_two_processes_end_with_identical_weights(horses, tiny, trained, tmp_path):
@@ -258,4 +258,4 @@ def test_every_config_trains_a_step_and_predicts(name, horses, tmp_path):
     (pose,) = predictor.poses([(np.zeros((120, 160, 3), np.uint8), (10, 10, 100, 90))])
     assert pose.points.shape == (26, 2)
     assert np.isfinite(pose.points).all()
-    assert configs.load(f"configs/{name}").train_cfg.max_epochs in (300, 36)
+    assert configs.load(f"configs/{name}").train_cfg.max_epochs in (300, 54)

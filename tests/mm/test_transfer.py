@@ -29,7 +29,7 @@ from equistera.mm.transfer import (
 FAMILIES = {
     "rtmpose": (
         "demo_rtmpose_t.py",
-        ["codec.input_size=(64,64)", "model.backbone.widen_factor=0.125", "model.head.in_channels=128"],
+        ["codec.input_size=(64,64)", "model.backbone.widen_factor=0.125", "model.head.in_channels=64"],
     ),
     "hrnet": (
         "hrnet_w32_ap10k.py",
@@ -415,7 +415,7 @@ def test_another_input_size_leaves_out_what_depends_on_it_and_names_it():
     given = trained("rtmpose", "ap10k").state_dict()
     report = initialise(model, {"state_dict": given}, "x.pth")
     assert report.left_out == [
-        "head.mlp.1.weight: (256, 4) in the file, (256, 12) in this model",
+        "head.mlp.1.weight: (256, 16) in the file, (256, 48) in this model",
         "head.cls_x.weight: (128, 256) in the file, (192, 256) in this model",
         "head.cls_y.weight: (128, 256) in the file, (256, 256) in this model",
     ]
@@ -457,7 +457,7 @@ def test_a_checkpoint_of_another_network_is_refused_and_changes_nothing():
     with pytest.raises(UserError, match="of another network: 0% of this backbone \\(CSPNeXt\\)"):
         initialise(model, {"state_dict": trained("hrnet", "ap10k").state_dict()}, "x.pth")
     # a wider sibling shares names and a few shapes
-    wider = build("rtmpose", "ap10k", 0, "model.backbone.widen_factor=0.25", "model.head.in_channels=256")
+    wider = build("rtmpose", "ap10k", 0, "model.backbone.widen_factor=0.25", "model.head.in_channels=128")
     with pytest.raises(UserError, match="of another network") as caught:
         initialise(model, {"state_dict": wider.state_dict()}, "x.pth")
     assert "in the file" in caught.value.problems[0]
