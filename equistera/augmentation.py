@@ -28,9 +28,14 @@ class Augmentation:
         hue: Turn of the hue, drawn from -hue to +hue, in OpenCV's units (180 is a full turn).
         photometric: Probability of each of the four above.
         blur: Probability of a Gaussian blur.
+        blur_sigma: Its standard deviation is drawn from this range, pixels of the crop.
         noise: Probability of Gaussian noise.
-        dropout: Probability of coarse dropout (a few flat holes).
-        occlusion: Probability of an occluder: a patch of noise, of flat colour, or a bar across the picture.
+        noise_sigma: Its standard deviation is drawn from this range, of 255.
+        dropout: Probability of coarse dropout (a few black holes).
+        dropout_holes: Number of holes, drawn from this range.
+        dropout_size: Height and width of a hole, drawn from this range, shares of the crop's.
+        occlusion: Probability of something in front: a patch of noise, of flat colour or of another picture, a rail,
+            or a person (``equistera.mm.occluders``).
     """
 
     flip: float = 0.0
@@ -44,8 +49,12 @@ class Augmentation:
     hue: float = 0.0
     photometric: float = 0.5
     blur: float = 0.0
+    blur_sigma: tuple[float, float] = (0.5, 2.5)
     noise: float = 0.0
+    noise_sigma: tuple[float, float] = (5.0, 25.0)
     dropout: float = 0.0
+    dropout_holes: tuple[int, int] = (1, 4)
+    dropout_size: tuple[float, float] = (0.08, 0.25)
     occlusion: float = 0.0
 
 
@@ -125,19 +134,37 @@ def augmentation(preset: str, **changes) -> Augmentation:
     return Augmentation(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-_PROBABILITIES = ("flip", "half_body", "photometric", "blur", "noise", "dropout", "occlusion")
-_RANGES = ("scale", "contrast", "saturation")
+#: Lowest and highest value of each field. A factor of 0 would leave no box and no contrast.
+LIMITS = {
+    **dict.fromkeys(("flip", "half_body", "photometric", "blur", "noise", "dropout", "occlusion"), (0, 1)),
+    "rotation": (0, 180),
+    "scale": (0.1, 10),
+    "shift": (0, 1),
+    "brightness": (0, 255),
+    "contrast": (0, 10),
+    "saturation": (0, 10),
+    "hue": (0, 90),
+    "blur_sigma": (0.1, 20),
+    "noise_sigma": (0, 255),
+    "dropout_holes": (1, 100),
+    "dropout_size": (0, 1),
+}
 
 
 def _problem_of(name: str, value: object) -> list[str]:
-    if name in _RANGES:
-        good = (
-            isinstance(value, (tuple, list))
-            and len(value) == 2
-            and all(isinstance(v, (int, float)) for v in value)
-            and 0 < value[0] <= value[1]
-        )
-        return [] if good else [f"{name}: expected (low, high) with 0 < low <= high, found {value!r}"]
-    high = 1.0 if name in _PROBABILITIES else float("inf")
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= high
-    return [] if good else [f"{name}: expected a number from 0 to {high:g}, found {value!r}"]
+    low, high = LIMITS[name]
+    integral = name == "dropout_holes"
+    default = getattr(Augmentation, name)
+    if isinstance(default, tuple):
+        pair = isinstance(value, (tuple, list)) and len(value) == 2
+        good = pair and all(_is_number(v, integral) for v in value) and low <= value[0] <= value[1] <= high
+        what = f"({'whole numbers ' if integral else ''}low, high) with {low} <= low <= high <= {high}"
+    else:
+        good = _is_number(value, integral) and low <= value <= high
+        what = f"a number from {low} to {high}"
+    return [] if good else [f"{name}: expected {what}, found {value!r}"]
+
+
+def _is_number(value: object, integral: bool) -> bool:
+    # True would count as 1; a comparison with the limits turns NaN away
+    return isinstance(value, int if integral else (int, float)) and not isinstance(value, bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from equistera.augmentation import augmentation as augment
 from equistera.dataset.coco import load_annotations
 from equistera.errors import UserError
 from equistera.mm.metainfo import metainfo_of
+from equistera.mm.textures import Textures
 
 
 @DATASETS.register_module()
@@ -70,7 +72,9 @@ class KeypointDataset(BaseCocoStyleDataset):
         images = {image["id"]: image for image in coco["images"]}
         if not coco["annotations"]:
             raise UserError(f"{self.ann_file} has no labelled animal ({len(images)} pictures)")
-        return [self._sample(annotation, images[annotation["image_id"]]) for annotation in coco["annotations"]]
+        samples = [self._sample(annotation, images[annotation["image_id"]]) for annotation in coco["annotations"]]
+        self.textures = Textures([(sample["img_path"], sample["bbox"][0]) for sample in samples], self.seed)
+        return samples
 
     def _sample(self, annotation: dict, image: dict) -> dict:
         points = np.array(annotation["keypoints"], dtype=np.float32).reshape(1, -1, 3)
@@ -93,4 +97,5 @@ class KeypointDataset(BaseCocoStyleDataset):
             epoch = int(self._epoch)
             info["augmentation"] = next(preset for start, preset in reversed(self.augmentation) if start <= epoch)
             info["rng"] = np.random.default_rng((self.seed, epoch, idx))
+            info["texture"] = functools.partial(self.textures.draw, avoid=info["img_path"])
         return self.pipeline(info)

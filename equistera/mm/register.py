@@ -1,3 +1,3 @@
 """Importing this registers everything that the configs name; they do it by ``custom_imports``."""
 
-from equistera.mm import dataset, hooks, metric, model, optim, transforms  # noqa: F401
+from equistera.mm import dataset, from_albumentations, hooks, metric, model, optim, photometric, transforms  # noqa: F401

@@ -15,7 +15,6 @@ from mmpose.structures.bbox import get_warp_matrix
 
 from equistera.augmentation import Augmentation
 from equistera.errors import UserError
-from equistera.mm import photometric
 
 #: Share of the box that the crop shows around it on each axis: MMPose's default, which the public weights saw.
 BOX_PADDING = 1.25
@@ -32,6 +31,7 @@ class DrawGeometry(BaseTransform):
     """Decides where the crop lies: ``bbox_center`` [1, 2], ``bbox_scale`` [1, 2], ``bbox_rotation`` [1], ``flip``.
 
     Draws from the sample's ``augmentation`` with its ``rng``; a sample without them gives the padded box itself.
+    ``drawn`` says what came of it.
     """
 
     def transform(self, results: dict) -> dict:
@@ -46,8 +46,14 @@ class DrawGeometry(BaseTransform):
             upper = rng.random() < 0.5
             shift, factor = rng.uniform(-drawn.shift, drawn.shift, 2), rng.uniform(*drawn.scale)
             rotation = rng.uniform(-drawn.rotation, drawn.rotation)
+            results["drawn"] = {"rotation": rotation, "scale": factor, "shift": shift} | (
+                {"flip": True} if flip else {}
+            )
             if half:
+                whole = scale
                 center, scale = self._half_body(results, bool(upper), center, scale)
+                if scale is not whole:
+                    results["drawn"]["half_body"] = "upper" if upper else "lower"
             center = (center + scale / BOX_PADDING * shift).astype(np.float32)
             scale = (scale * factor).astype(np.float32)
         else:
@@ -147,15 +153,6 @@ def _with_aspect_ratio(scale: np.ndarray, ratio: float) -> np.ndarray:
     if width > height * ratio:
         return np.array([width, width / ratio], dtype=np.float32)
     return np.array([height * ratio, height], dtype=np.float32)
-
-
-@TRANSFORMS.register_module()
-class Photometric(BaseTransform):
-    """Colour, blur, noise, dropout and occlusion on the crop, as the sample's ``augmentation`` asks; keypoints stay."""
-
-    def transform(self, results: dict) -> dict:
-        results["img"] = photometric.apply(results["img"], results["augmentation"], results["rng"])
-        return results
 
 
 @TRANSFORMS.register_module()

@@ -5,7 +5,8 @@ import pytest
 from equistera import skeleton
 from equistera.augmentation import augmentation
 from equistera.mm.metainfo import metainfo_of
-from equistera.mm.transforms import CropToInput, DrawGeometry, EncodeTargets, Photometric
+from equistera.mm.photometric import Photometric
+from equistera.mm.transforms import CropToInput, DrawGeometry, EncodeTargets
 
 CODEC = {"type": "SimCCLabel", "input_size": (64, 64), "sigma": (2.0, 2.0), "simcc_split_ratio": 2.0}
 HORSE = skeleton.load("horse26")
