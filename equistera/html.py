@@ -46,8 +46,10 @@ figure img, figure svg { display: block; max-width: 100%; height: auto; border-r
 figure svg, figure.plot img { background: #ffffff; }
 figcaption { margin-top: 4px; color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(260px, 1fr)); gap: 16px; align-items: start; }
+.gallery.large { grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); }
 .gallery figure { margin: 0; }
 .gallery img { width: 100%; height: 260px; object-fit: contain; background: var(--band); }
+.gallery.large img { height: auto; }
 figcaption .badge { white-space: normal; }
 .badge { font-weight: 700; white-space: nowrap; }
 .error { color: var(--error); } .warning { color: var(--warning); } .info { color: var(--info); }
@@ -162,9 +164,11 @@ def picture(rgb: np.ndarray, caption: object = "", max_side: int = 640, quality:
     return _figure(f'<img src="{source}" width="{width}" height="{height}" alt="{_alternative(caption)}">', caption)
 
 
-def gallery(pictures: Iterable[str]) -> Html:
-    """Pictures side by side, as many in a row as fit."""
-    return Html('<div class="gallery">\n' + "\n".join(escape(one) for one in pictures) + "\n</div>")
+def gallery(pictures: Iterable[str], large: bool = False) -> Html:
+    """Pictures side by side, as many in a row as fit; large ones keep their shape, others get one height."""
+    return Html(
+        f'<div class="gallery{" large" if large else ""}">\n' + "\n".join(escape(one) for one in pictures) + "\n</div>"
+    )
 
 
 def figure(plot: Figure, caption: object = "") -> Html:

@@ -23,6 +23,8 @@ MIXED_UP = 0.1
 SHIFT_GAIN = 0.8
 SHIFT_STANDARD_ERRORS = 5.0
 SHIFT_FEWEST_POINTS = 20
+#: And when with the shift taken off this share of the points would be right.
+SHIFT_LANDS = 0.5
 #: Standard error of a median, and median length of an offset, for normal errors of standard deviation 1 on each axis.
 _MEDIAN_STANDARD_ERROR = math.sqrt(math.pi / 2)
 _RAYLEIGH_MEDIAN = math.sqrt(2 * math.log(2))
@@ -141,7 +143,9 @@ def _is_shifted(row: dict) -> bool:
     length = math.hypot(*row["shift_px"])
     standard_error = _MEDIAN_STANDARD_ERROR * row["median_px_unshifted"] / _RAYLEIGH_MEDIAN / math.sqrt(row["points"])
     is_certain = length > SHIFT_STANDARD_ERRORS * standard_error
-    return is_certain and row["median_px_unshifted"] <= SHIFT_GAIN * row["median_px"]
+    # points scattered all over the animal have a median too, but no place that they are shifted to
+    is_one_place = (row[f"{PCK}_unshifted"] or 0.0) >= SHIFT_LANDS
+    return is_certain and is_one_place and row["median_px_unshifted"] <= SHIFT_GAIN * row["median_px"]
 
 
 def _vector(shift: list[float]) -> str:

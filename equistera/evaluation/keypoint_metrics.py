@@ -151,17 +151,18 @@ def per_keypoint(animals: EvaluationSet, size: np.ndarray) -> dict[str, dict]:
     Returns:
         By name: the figures of :func:`summarise`; the same under ``visible`` and ``hidden``; ``swap_rate`` and
         ``mistaken_for`` (the keypoint it most often lies on, with the share of animals, or None); ``shift_px``
-        (median x and y of prediction minus annotation) and ``median_px_unshifted`` (median error once that shift is
-        taken off); ``score`` (mean, 5th and 95th percentile of the confidence over the points that count).
+        (median x and y of prediction minus annotation), ``median_px_unshifted`` and ``PCK@0.1_unshifted`` (once that
+        shift is taken off); ``score`` (mean, 5th and 95th percentile of the confidence over the points that count).
     """
     table, confused = {}, confusion(animals, size)
     mirror = animals.skeleton.flip_indices
     for k, name in enumerate(animals.skeleton.names):
         column = np.zeros(animals.labelled.shape, dtype=bool)
         column[:, k] = True
-        offset = animals.offset_px[:, k]
-        offset = offset[np.isfinite(offset).all(axis=-1)]
+        found = np.isfinite(animals.offset_px[:, k]).all(axis=-1)
+        offset = animals.offset_px[found, k]
         shift = np.median(offset, axis=0) if len(offset) else None
+        unshifted = None if shift is None else np.linalg.norm(offset - shift, axis=-1)
         table[name] = {
             **summarise(animals, size, column),
             "visible": summarise(animals, size, column & (animals.visibility == 2)),
@@ -169,7 +170,8 @@ def per_keypoint(animals: EvaluationSet, size: np.ndarray) -> dict[str, dict]:
             "swap_rate": _number(confused[k, mirror[k]]),
             "mistaken_for": _most_confused(confused[k], animals.skeleton.names),
             "shift_px": None if shift is None else [float(v) for v in shift],
-            "median_px_unshifted": None if shift is None else float(np.median(np.linalg.norm(offset - shift, axis=-1))),
+            "median_px_unshifted": None if unshifted is None else float(np.median(unshifted)),
+            f"{pck_name(CORRECT)}_unshifted": _share_within(unshifted, CORRECT * size[found]),
             "score": _score_summary(animals.scores[animals.labelled[:, k] & ~animals.missed, k]),
         }
     return table
@@ -222,6 +224,10 @@ def _score_summary(scores: np.ndarray) -> dict | None:
 def _mean(values) -> float | None:
     values = np.asarray(values, dtype=float)
     return float(values.mean()) if values.size else None
+
+
+def _share_within(error: np.ndarray | None, limit: np.ndarray) -> float | None:
+    return None if error is None else _mean((error < limit)[np.isfinite(limit)])
 
 
 def _number(value: float) -> float | None:

@@ -18,7 +18,7 @@ from equistera.evaluation.report_pictures import animal_panels
 from equistera.evaluation.table import COLUMNS, PAIRED, counted, how_intervals_were_made, keypoint_cells
 
 #: Pictures shown of the worst, of the typical and of the swapped kind: for one model, and for each of several.
-SHOWN, SHOWN_OF_SEVERAL = (8, 4, 8), (4, 4, 4)
+SHOWN, SHOWN_OF_SEVERAL = (6, 3, 6), (3, 3, 3)
 
 #: With more swapped keypoints than this in one picture, a caption gives their number instead of their names.
 NAMED_SWAPS = 4
@@ -200,4 +200,4 @@ def _gallery(animals: np.ndarray | list[int], rows: list[dict], scored: Scored, 
             shown.append(html.paragraph(html.badge(f"{row['file_name']}: {error.summary}", "error")))
         else:
             shown.append(html.picture(panels, caption, max_side=max(panels.shape)))
-    return html.gallery(shown)
+    return html.gallery(shown, large=True)

@@ -54,7 +54,7 @@ def keypoint_figure(models: Mapping[str, Scored]) -> Figure:
         error.hlines(y, median, high, color=model_color(i), alpha=0.5, linewidth=3)
         error.plot(median, y, "o", color=model_color(i), markersize=5, label=model)
     accuracy.set_yticks(np.arange(len(names)), names)
-    accuracy.invert_yaxis()
+    accuracy.set_ylim(len(names) - 0.4, -0.6)
     accuracy.set_xlim(-0.02, 1.02)
     accuracy.set_xlabel("PCK@0.1" + (" with 95% interval" if "intervals" in scored.metrics else ""))
     error.set_xlim(left=0)
@@ -115,17 +115,23 @@ def pck_figure(models: Mapping[str, Scored]) -> Figure:
 
 
 def calibration_figure(models: Mapping[str, Scored]) -> Figure:
-    """Reliability curves: share of right points over confidence, and below how many points have that confidence."""
+    """Reliability curves: share of right points over confidence, and below how many points have that confidence.
+
+    One model's raw and calibrated confidences are both drawn, of several the calibrated ones where there are any.
+    """
     figure = _figure(6.4, 4.6)
     curve_axes, count_axes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     curve_axes.plot([0, 1], [0, 1], color=GUESS_COLOR, linewidth=1, label="as it should be")
     for i, (model, scored) in enumerate(models.items()):
         calibration = scored.metrics["calibration"]
-        label = f"{model}, raw" if len(models) > 1 else "raw"
-        _reliability_line(curve_axes, calibration["reliability"], "o-", model_color(i), label)
-        if "reliability_calibrated" in calibration:
-            label = f"{model}, calibrated" if len(models) > 1 else "calibrated"
-            _reliability_line(curve_axes, calibration["reliability_calibrated"], "s--", model_color(i), label)
+        curves = {"raw": ("reliability", "o-"), "calibrated": ("reliability_calibrated", "s--")}
+        if "reliability_calibrated" not in calibration:
+            del curves["calibrated"]
+        elif len(models) > 1:
+            del curves["raw"]
+        for kind, (key, style) in curves.items():
+            label = f"{model}, {kind}" if len(models) > 1 else kind
+            _reliability_line(curve_axes, calibration[key], style, model_color(i), label)
         bins = calibration["reliability"]
         middles = [(b["low"] + b["high"]) / 2 for b in bins]
         count_axes.step(middles, [b["points"] for b in bins], where="mid", color=model_color(i))

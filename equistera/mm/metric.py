@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import load_annotations
 from equistera.evaluation.average_precision import instance_score
+from equistera.evaluation.constant_guess import mean_pose
+from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS, pck_name
 from equistera.evaluation.metrics import evaluate
+from equistera.evaluation.picture_scores import PCK
 
 
 def to_result(data_sample: dict) -> dict:
@@ -30,23 +34,52 @@ def to_result(data_sample: dict) -> dict:
     }
 
 
+#: What is logged of :func:`equistera.evaluation.metrics.evaluate`, beside PCK@0.1 of every keypoint.
+LOGGED = (
+    *("AP", "AP50", "AP75", "AR"),
+    *map(pck_name, PCK_THRESHOLDS),
+    *("median_px", "p90_px", "normalised_error", "swap_rate"),
+)
+#: Prefix of the constant guess's figures, and what they are.
+GUESS, GUESSED = "constant_guess_", ("AP", PCK, "median_px")
+
+
 @METRICS.register_module()
 class KeypointMetric(BaseMetric):
-    """OKS AP with the skeleton's sigmas, PCK and pixel errors; see ``equistera.evaluation``.
+    """OKS AP with the skeleton's sigmas, PCK, errors and swaps; see ``equistera.evaluation``.
+
+    The figures of a constant guess, the training set's mean pose in the box, are logged beside the model's; a model
+    that is not better gets a warning in the log.
 
     Args:
         skeleton: Name or path.
         ann_file: Annotation file, relative to ``data_root``.
         data_root: Folder of the data set.
+        train_ann_file: Annotations of the training set, relative to ``data_root``, for the constant guess; None, or a
+            file that is not there, leaves it out.
         per_keypoint: Whether PCK@0.1 of every keypoint is logged as well.
         prefix: What the names of the metrics start with.
     """
 
-    def __init__(self, skeleton: str, ann_file: str, data_root: str, per_keypoint: bool = True, prefix: str = "val"):
+    def __init__(
+        self,
+        skeleton: str,
+        ann_file: str,
+        data_root: str,
+        train_ann_file: str | None = "annotations/train.json",
+        per_keypoint: bool = True,
+        prefix: str = "val",
+    ):
         super().__init__(collect_device="cpu", prefix=prefix)
         self.skeleton = skeletons.load(skeleton)
         self.ground_truth = load_annotations(Path(data_root) / ann_file, self.skeleton)
         self.per_keypoint = per_keypoint
+        train_file = Path(data_root) / train_ann_file if train_ann_file else None
+        self.mean_pose = (
+            mean_pose(load_annotations(train_file, self.skeleton), self.skeleton)
+            if train_file is not None and train_file.is_file()
+            else None
+        )
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         self.results += [to_result(sample) for sample in data_samples]
@@ -54,9 +87,14 @@ class KeypointMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict[str, float]:
         # with several processes the loader may hand out a sample twice to make their shares equal
         unique = list({result["ann_id"]: result for result in results}.values())
-        metrics = evaluate(self.ground_truth, unique, self.skeleton)
-        logged = {name: metrics[name] for name in ("AP", "AP50", "AP75", "AR", "PCK@0.1", "median_px")}
+        metrics = evaluate(self.ground_truth, unique, self.skeleton, mean_pose=self.mean_pose)
+        logged = {name: metrics[name] for name in LOGGED}
         if self.per_keypoint:
-            logged |= {f"PCK@0.1/{name}": row["PCK@0.1"] for name, row in metrics["per_keypoint"].items()}
+            logged |= {f"{PCK}/{name}": row[PCK] for name, row in metrics["per_keypoint"].items()}
+        guess = metrics.get("constant_guess")
+        if guess:
+            logged |= {f"{GUESS}{name}": guess[name] for name in GUESSED}
+            if guess["outcome"] != "better":
+                MMLogger.get_current_instance().warning(guess["verdict"])
         # a keypoint that is not labelled in these pictures has no score
         return {name: float(value) for name, value in logged.items() if value is not None}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from equistera.mm.metric import LOGGED
 from equistera.mm.model import SkeletonPoseEstimator
 from equistera.mm.preflight import DataSummary, world_size
 from equistera.training.checkpoints import checkpoint_bytes
@@ -50,7 +51,7 @@ def plan_of(config: Config, network: SkeletonPoseEstimator, data: DataSummary, w
     opened = [stage.name for stage in network.stages if stage.name in schedule.opens_at]
     trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
     prefix = config.val_evaluator.get("prefix", "val")
-    produced = tuple(f"{prefix}/{name}" for name in ("AP", "AP50", "AP75", "AR", "PCK@0.1", "median_px"))
+    produced = tuple(f"{prefix}/{name}" for name in LOGGED)
     existing = next(folder for folder in (work_dir, *work_dir.parents) if folder.exists())
     return make_plan(
         schedule,

@@ -115,6 +115,14 @@ def test_luck_with_few_pictures_is_not_called_a_shift():
         assert not about(findings(few, predicted(few, noise_px=8.0, seed=seed)), "shifted"), seed
 
 
+def test_points_scattered_over_the_animal_are_not_called_shifted(truth):
+    """Their median lies somewhere, but they do not lie there."""
+    points = predicted(truth)
+    k = HORSE.index["lh_hoof"]
+    points[:, k, :2] += np.random.default_rng(3).normal([120, 0], 60, (len(points), 2))
+    assert not about(findings(truth, points), "shifted")
+
+
 def test_a_shift_of_everything_is_one_finding(truth):
     points = predicted(truth)
     points[..., :2] += [15.0, -9.0]

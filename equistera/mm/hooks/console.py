@@ -9,6 +9,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from equistera.evaluation.constant_guess import outcome
+from equistera.evaluation.picture_scores import PCK
+from equistera.mm.metric import GUESS, GUESSED
 from equistera.progress import PLAIN_INTERVAL, duration
 
 
@@ -63,7 +66,7 @@ class Console(Hook):
             f"{name} {metrics[f'val/{name}']:.3f}" for name in ("AP", "AP50", "PCK@0.1") if f"val/{name}" in metrics
         )
         best = "  (best so far)" if runner.best_epoch == runner.epoch else ""
-        line = f"epoch {runner.epoch}/{runner.max_epochs}  val: {scores}{best}"
+        line = f"epoch {runner.epoch}/{runner.max_epochs}  val: {scores}{best}{_warning(metrics)}"
         if self._bar is not None:
             self._bar.write(line)
         else:
@@ -72,3 +75,11 @@ class Console(Hook):
     def after_train(self, runner) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _warning(metrics: dict) -> str:
+    """A line for a model that knows no more than where the box is; the log file says more."""
+    model, guess = ({name: metrics.get(f"val/{prefix}{name}") for name in GUESSED} for prefix in ("", GUESS))
+    if guess[PCK] is None or outcome(model, guess) == "better":
+        return ""
+    return f"\n  not better than a constant guess, the mean pose in the box: {PCK} {guess[PCK]:.3f}"
