@@ -10,6 +10,7 @@ from mmpose.models.utils.tta import flip_heatmaps, flip_vectors
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
+from equistera.mm.losses import head_loss
 from equistera.mm.metainfo import metainfo_of
 from equistera.training.stages import Stage, assign, layout_for
 
@@ -26,8 +27,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         stride: Input pixels for each cell of the feature map that the head gets; SimCC heads need it.
         stages: Stages of a backbone that ``equistera.training.stages`` does not know.
         precision: ``bfloat16`` or ``float16`` computes the backbone in mixed precision, in training and in
-            evaluation. The head stays in float32: it is a small part of the work, its softmax needs the range, and
-            MMPose's heads measure their accuracy in NumPy, which has no bfloat16.
+            evaluation. The head stays in float32: it is a small part of the work, its softmax needs the range.
         kwargs: As :class:`TopdownPoseEstimator` takes them.
 
     Raises:
@@ -79,7 +79,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         features = self.extract_feat(inputs)
         # the optimiser's wrapper may have switched autocast on around the whole step
         with torch.autocast(inputs.device.type, enabled=False):
-            return self.head.loss(features, data_samples, train_cfg=self.train_cfg)
+            return head_loss(self.head, features, data_samples)
 
     def predict(self, inputs: torch.Tensor, data_samples: list) -> list:
         return self.decode(self.raw_outputs(inputs), data_samples)

@@ -1,4 +1,4 @@
-"""The sample path: picture and box in, augmented crop and training targets out.
+"""The sample path: picture and box in, augmented crop out; ``targets.py`` makes the targets of it.
 
 Geometry is drawn first and carried out once: flip, shift, scale and rotation become one affine warp straight from
 the photo to the network's input, for picture and keypoints alike. Photometric changes then touch the small crop
@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmpose.registry import KEYPOINT_CODECS, TRANSFORMS
+from mmpose.registry import TRANSFORMS
 from mmpose.structures.bbox import get_warp_matrix
 
 from equistera.augmentation import Augmentation
@@ -153,61 +153,3 @@ def _with_aspect_ratio(scale: np.ndarray, ratio: float) -> np.ndarray:
     if width > height * ratio:
         return np.array([width, width / ratio], dtype=np.float32)
     return np.array([height * ratio, height], dtype=np.float32)
-
-
-@TRANSFORMS.register_module()
-class EncodeTargets(BaseTransform):
-    """Training targets of ``transformed_keypoints`` as the codec makes them, weighted by keypoint.
-
-    Args:
-        codec: The codec's config.
-    """
-
-    def __init__(self, codec: dict):
-        self.codec = KEYPOINT_CODECS.build(codec)
-        self.is_gaussian_simcc = codec["type"] == "SimCCLabel" and self.codec.smoothing_type == "gaussian"
-
-    def transform(self, results: dict) -> dict:
-        points, visible = results["transformed_keypoints"], results["keypoints_visible"]
-        if self.is_gaussian_simcc:
-            encoded = encode_simcc(points, visible, self.codec)
-        else:
-            encoded = self.codec.encode(keypoints=points, keypoints_visible=visible)
-        weights = encoded["keypoint_weights"] * results["dataset_keypoint_weights"][None]
-        encoded["keypoint_weights"] = weights.astype(np.float32)
-        results.update(encoded)
-        # where PackPoseInputs looks for the labels of this codec; an empty table would hide its defaults
-        for name in ("label_mapping_table", "field_mapping_table", "instance_mapping_table"):
-            if getattr(self.codec, name):
-                results[name] = getattr(self.codec, name)
-        return results
-
-
-def encode_simcc(points: np.ndarray, visible: np.ndarray, codec) -> dict[str, np.ndarray]:
-    """SimCC labels of MMPose's ``SimCCLabel`` with Gaussian smoothing, all keypoints at once.
-
-    Args:
-        points: float [1, K, 2], input pixels.
-        visible: float [1, K].
-        codec: The ``SimCCLabel``.
-
-    Returns:
-        ``keypoint_x_labels`` [1, K, w * ratio], ``keypoint_y_labels`` [1, K, h * ratio] and ``keypoint_weights``
-        [1, K], float32, equal to the codec's own to the bit.
-    """
-    bins = np.around(np.asarray(codec.input_size) * codec.simcc_split_ratio).astype(int)
-    middle = np.around(points[0] * codec.simcc_split_ratio).astype(np.int64)
-    reach = codec.sigma * 3
-    inside = ((middle - reach < bins) & (middle + reach + 1 >= 0)).all(axis=1)
-    labelled = visible[0] >= 0.5
-    weights = visible.copy()
-    weights[0, labelled & ~inside] = 0
-    labels = []
-    for axis in (0, 1):
-        distance = np.arange(bins[axis], dtype=np.float32) - middle[:, axis, None]
-        label = np.exp(-(distance**2) / (2 * codec.sigma[axis] ** 2)).astype(np.float32)
-        if codec.normalize:
-            label /= codec.sigma[axis] * np.sqrt(np.pi * 2)
-        label[~(labelled & inside)] = 0
-        labels.append(label[None])
-    return {"keypoint_x_labels": labels[0], "keypoint_y_labels": labels[1], "keypoint_weights": weights}

@@ -6,7 +6,7 @@ from equistera import skeleton
 from equistera.augmentation import augmentation
 from equistera.mm.metainfo import metainfo_of
 from equistera.mm.photometric import Photometric
-from equistera.mm.transforms import CropToInput, DrawGeometry, EncodeTargets
+from equistera.mm.transforms import CropToInput, DrawGeometry
 
 CODEC = {"type": "SimCCLabel", "input_size": (64, 64), "sigma": (2.0, 2.0), "simcc_split_ratio": 2.0}
 HORSE = skeleton.load("horse26")
@@ -144,21 +144,3 @@ def test_half_body_leaves_sparse_annotations_alone():
     results = sample(preset="none", half_body=1.0)
     results["keypoints_visible"][0, 5:] = 0
     assert DrawGeometry().transform(results)["bbox_center"].tolist() == [[100, 80]]
-
-
-@pytest.mark.parametrize(
-    "codec", [CODEC, {"type": "MSRAHeatmap", "input_size": (64, 64), "heatmap_size": (16, 16), "sigma": 1}]
-)
-def test_targets_point_at_the_keypoints_and_carry_the_schemas_weights(codec):
-    results = crop(sample())
-    results["keypoints_visible"][0, 3] = 0
-    encoded = EncodeTargets(codec).transform(results)
-    points = results["transformed_keypoints"][0]
-    if codec["type"] == "SimCCLabel":
-        peaks = np.stack([encoded["keypoint_x_labels"][0].argmax(1), encoded["keypoint_y_labels"][0].argmax(1)], 1) / 2
-    else:
-        maps = encoded["heatmaps"]
-        peaks = np.stack(np.unravel_index(maps.reshape(26, -1).argmax(1), maps.shape[1:])[::-1], 1) * 4
-    labelled = np.arange(26) != 3
-    assert np.abs(peaks - points)[labelled].max() <= (0.5 if codec["type"] == "SimCCLabel" else 4)
-    assert np.allclose(encoded["keypoint_weights"][0], HORSE.weights * labelled)
