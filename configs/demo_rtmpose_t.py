@@ -15,7 +15,7 @@ data_root = "data/demo"
 from_scratch = True
 # targets three times as wide as RTMPose's: random weights find the right neighbourhood sooner
 codec = dict(input_size=(128, 128), sigma=(8, 8))
-train_cfg = dict(max_epochs=54, val_interval=9)
+train_cfg = dict(max_epochs=36, val_interval=9)
 default_hooks = dict(checkpoint=dict(interval=9))
 
 # The backbone ends at stride 16. From the 4x4 cells of stride 32 random weights predict nothing but the mean pose for
