@@ -92,27 +92,35 @@ def draw_pose(
 
 
 def draw_box(
-    image: np.ndarray, bbox: Sequence[float], color: tuple[int, int, int] = (255, 255, 255), label: str = ""
+    image: np.ndarray,
+    bbox: Sequence[float],
+    color: tuple[int, int, int] = (255, 255, 255),
+    label: str = "",
+    scale: float | None = None,
 ) -> None:
-    """Draws a box ``[x, y, width, height]`` with an optional label, in place."""
+    """Draws a box ``[x, y, width, height]`` with an optional label, in place; ``scale`` as for :func:`draw_pose`."""
     import cv2
 
     x, y, w, h = (float(np.clip(v, -1e5, 1e5)) for v in bbox)
-    scale = stroke_scale(max(image.shape[:2]))
+    scale = scale or stroke_scale(max(image.shape[:2]))
     corners = (round(x), round(y)), (round(x + w), round(y + h))
     cv2.rectangle(image, *corners, _OUTLINE, max(2, round(scale * 1.4) + 1))
     cv2.rectangle(image, *corners, color, max(1, round(scale * 0.7)))
     if label:
-        put_text(image, label, (x + 2 * scale, y + 11 * scale), color)
+        put_text(image, label, (x + 2 * scale, y + 11 * scale), color, scale)
 
 
 def put_text(
-    image: np.ndarray, text: str, at: tuple[float, float], color: tuple[int, int, int] = (255, 255, 255)
+    image: np.ndarray,
+    text: str,
+    at: tuple[float, float],
+    color: tuple[int, int, int] = (255, 255, 255),
+    scale: float | None = None,
 ) -> None:
-    """Writes outlined text whose base line starts at ``at`` (pixels), in place."""
+    """Writes outlined text whose base line starts at ``at`` (pixels), in place; ``scale`` 1 is 7 pixels high."""
     import cv2
 
-    scale = stroke_scale(max(image.shape[:2]))
+    scale = scale or stroke_scale(max(image.shape[:2]))
     where, size = (round(at[0]), round(at[1])), 0.32 * scale
     for ink, width in ((_OUTLINE, max(2, round(scale * 1.5))), (color, max(1, round(scale * 0.5)))):
         cv2.putText(image, text, where, cv2.FONT_HERSHEY_SIMPLEX, size, ink, width, cv2.LINE_AA)
@@ -121,6 +129,25 @@ def put_text(
 def stroke_scale(extent: float) -> float:
     """Stroke unit for something ``extent`` pixels large: 1 at 300 pixels, growing more slowly than the size."""
     return max(0.6, math.sqrt(extent / 300.0))
+
+
+def viewing_scale(image: np.ndarray, extent: float) -> float:
+    """Stroke unit for a picture that will be looked at as a whole, on a screen, whatever its size.
+
+    Strokes grow with the picture, so that they are as wide on a photo of 12 megapixels as on a small one when both
+    fill the screen; around a small animal they stay thin enough to leave it visible.
+
+    Args:
+        image: [H, W, 3].
+        extent: Longer side of what is drawn, pixels.
+    """
+    return max(0.6, min(max(image.shape[:2]) / 500, extent / 150))
+
+
+def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Two RGB pictures of one height with a white line between."""
+    gap = max(2, round(left.shape[1] / 160))
+    return np.concatenate([left, np.full((left.shape[0], gap, 3), 255, np.uint8), right], axis=1)
 
 
 def contact_sheet(

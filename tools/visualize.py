@@ -5,6 +5,12 @@ Examples:
       --img data/images/test/sample.jpg --out-file output.jpg
   python tools/visualize.py --config configs/rtmpose_m_ap10k.py --checkpoint work_dirs/rtmpose_m/best.pth \\
       --img-dir data/images/test/ --out-dir visualizations/
+  python tools/visualize.py --config configs/rtmpose_m_ap10k.py --checkpoint work_dirs/rtmpose_m/best.pth \\
+      --img-dir data/images/test/ --ann-file data/annotations/test.json --out-dir visualizations/ --json poses.json
+
+Orange is the animal's left, blue its right, yellow the middle; points that the model is unsure of are dimmed. Without
+boxes there is one animal a picture: the whole picture is looked at, then once more where the points were found.
+Pictures that cannot be read are named at the end (exit code 1), all others are drawn.
 """
 
 from equistera import cli
@@ -16,12 +22,18 @@ def parse_args(argv):
     parser.add_argument("--checkpoint", required=True, help="its weights, such as work_dirs/NAME/best.pth")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--img", help="one picture")
-    what.add_argument("--img-dir", help="a folder of pictures")
+    what.add_argument("--img-dir", help="a folder of pictures, with those below it")
     parser.add_argument("--out-file", help="where to draw --img")
-    parser.add_argument("--out-dir", help="where to draw the pictures of --img-dir")
-    parser.add_argument("--ann-file", help="COCO file with the animals' boxes (default: one animal a picture)")
+    parser.add_argument("--out-dir", help="where to draw the pictures of --img-dir; never in place of them")
+    parser.add_argument("--json", metavar="FILE", help="write the predictions too, as COCO keypoint results")
+    parser.add_argument("--ann-file", help="COCO file with boxes; what it labels is drawn beside the predictions")
     parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
-    parser.add_argument("--kpt-thr", type=float, default=0.3, help="confidence below which a keypoint is dimmed")
+    parser.add_argument(
+        "--conf", type=float, metavar="P",
+        help="dim keypoints of less confidence (default: 0.5 of a probability if a calibration is stored beside the "
+        "checkpoint, see tools/test.py; else 0.3 of the raw confidence)",
+    )  # fmt: skip
+    parser.add_argument("--batch-size", type=int, default=16, help="animals that go through the model together")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -17,6 +18,7 @@ from equistera.errors import UserError
 from equistera.mm import checkpoint, register  # noqa: F401
 from equistera.mm import config as configs
 from equistera.mm.trainer import choose_device
+from equistera.mm.transforms import BOX_PADDING, decode_factor
 from equistera.skeleton import Skeleton
 
 
@@ -28,11 +30,33 @@ class Pose:
         points: float64 [K, 2], pixels of the picture.
         scores: float64 [K], confidence.
         bbox: float64 [4], x, y, width, height: where the model looked.
+        bbox_score: Confidence that there is an animal in the box; 1 where nobody asked.
     """
 
     points: np.ndarray
     scores: np.ndarray
     bbox: np.ndarray
+    bbox_score: float = 1.0
+
+
+class SmallerVersions:
+    """Averaged-down versions of the picture that was asked for last."""
+
+    def __init__(self):
+        self._image: np.ndarray | None = None
+        self._versions: dict[int, np.ndarray] = {}
+
+    def of(self, image: np.ndarray, factor: int) -> np.ndarray:
+        """``image`` with every ``factor`` x ``factor`` pixels averaged; a rest at the right and bottom is cut off."""
+        if factor == 1:
+            return image
+        if image is not self._image:
+            self._image, self._versions = image, {}
+        if factor not in self._versions:
+            height, width = (side // factor for side in image.shape[:2])
+            whole = image[: height * factor, : width * factor]
+            self._versions[factor] = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+        return self._versions[factor]
 
 
 class Predictor:
@@ -102,21 +126,35 @@ class Predictor:
         Yields:
             Poses, in order.
         """
-        waiting = []
+        waiting, smaller = [], SmallerVersions()
         for image, bbox in crops:
-            waiting.append(self._sample(image, bbox))
+            waiting.append(self.sample(image, bbox, smaller))
             if len(waiting) == batch_size:
-                yield from self._run(waiting)
+                yield from self.run(waiting)
                 waiting = []
         if waiting:
-            yield from self._run(waiting)
+            yield from self.run(waiting)
 
-    def _sample(self, image: np.ndarray, bbox: Sequence[float]) -> dict:
+    def sample(self, image: np.ndarray, bbox: Sequence[float], smaller: SmallerVersions | None = None) -> dict:
+        """The network's input for one box of a picture; may be called in any thread.
+
+        A picture much larger than the crop is averaged down first, as a data set's pictures are when they are
+        decoded: a bilinear warp alone would leave most pixels out.
+
+        Args:
+            image: RGB uint8 [H, W, 3].
+            bbox: x, y, width, height, pixels.
+            smaller: Remembers what was averaged down, where a picture has several boxes.
+
+        Returns:
+            A sample for :meth:`run`.
+        """
         x, y, width, height = (float(value) for value in bbox)
-        return self._pipeline(
+        factor = decode_factor(np.array([width, height]) * BOX_PADDING, self.config.codec.input_size)
+        sample = self._pipeline(
             {
-                # the transforms and the model's preprocessor take pictures as OpenCV reads them
-                "img": np.ascontiguousarray(image[..., ::-1]),
+                "img": (smaller or SmallerVersions()).of(image, factor),
+                "decode_scale": 1 / factor,
                 "img_path": "",
                 "id": 0,
                 "img_id": 0,
@@ -127,8 +165,12 @@ class Predictor:
                 "flip_indices": self.skeleton.flip_indices.tolist(),
             }
         )
+        # the model's preprocessor takes pictures as OpenCV reads them
+        sample["inputs"] = sample["inputs"].flip(0)
+        return sample
 
-    def _run(self, samples: list[dict]) -> Iterator[Pose]:
+    def run(self, samples: list[dict]) -> Iterator[Pose]:
+        """Poses of samples that :meth:`sample` made, all in one batch."""
         for sample in self.predict_samples(pseudo_collate(samples)):
             predicted = sample["pred_instances"]
             x1, y1, x2, y2 = np.asarray(predicted["bboxes"], dtype=np.float64)[0]

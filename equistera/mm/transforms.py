@@ -96,9 +96,7 @@ class LoadPicture(BaseTransform):
         self.input_size = codec["input_size"]
 
     def transform(self, results: dict) -> dict:
-        width, height = self.input_size
-        scale = _with_aspect_ratio(results["bbox_scale"][0], width / height)
-        factor = next((f for f in _REDUCED if f <= scale[0] / width), 1)
+        factor = decode_factor(results["bbox_scale"][0], self.input_size)
         picture = cv2.imread(str(results["img_path"]), _REDUCED.get(factor, cv2.IMREAD_COLOR))
         if picture is None:
             raise UserError(
@@ -108,6 +106,18 @@ class LoadPicture(BaseTransform):
         results["img"], results["decode_scale"] = picture, 1 / factor
         results["ori_shape"] = results["img_shape"] = picture.shape[:2]
         return results
+
+
+def decode_factor(bbox_scale: np.ndarray, input_size: tuple[int, int]) -> int:
+    """1, 2, 4 or 8: how much smaller a picture can be decoded and still be no smaller than the crop.
+
+    Args:
+        bbox_scale: Width and height of the region, pixels of the whole picture.
+        input_size: Width and height of the crop.
+    """
+    width, height = input_size
+    needed = _with_aspect_ratio(bbox_scale, width / height)[0] / width
+    return next((factor for factor in _REDUCED if factor <= needed), 1)
 
 
 @TRANSFORMS.register_module()

@@ -1,27 +1,23 @@
-"""Draws predictions on pictures: the work behind ``tools/visualize.py``."""
+"""Predicts on pictures, a folder or a video, and draws: the work behind ``tools/visualize.py``."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import cv2
-import numpy as np
-
-from equistera.dataset.boxes import box_around
-from equistera.dataset.coco import load_annotations
-from equistera.dataset.images import ImageError, read_rgb
-from equistera.drawing import draw_box, draw_pose
+from equistera.dataset.animals import PictureAnimals, read_animals
+from equistera.dataset.coco import write_json
 from equistera.errors import UserError
+from equistera.frames import PictureFiles, one_picture, picture_folder
+from equistera.in_order import in_order
 from equistera.mm import config as configs
-from equistera.mm.predict import Pose, Predictor
+from equistera.mm.confidence import Confidence
+from equistera.mm.pose_drawing import draw_seen, results_of
+from equistera.mm.predict import Predictor
+from equistera.mm.stream import Seen, predict_frames
+from equistera.mm.where import Annotated, Everywhere
 from equistera.progress import track
-
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-#: Fewer confident keypoints than this do not say where the animal is.
-ENOUGH_POINTS = 4
+from equistera.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
@@ -34,12 +30,20 @@ class VisualizeOptions:
     out_file: str | None = None
     img_dir: str | None = None
     out_dir: str | None = None
+    json: str | None = None
     ann_file: str | None = None
     skeleton: str | None = None
-    kpt_thr: float = 0.3
+    conf: float | None = None
+    batch_size: int = 16
     flip_test: bool = False
     device: str | None = None
     cfg_options: list[str] = field(default_factory=list)
+
+
+class UnreadableError(UserError):
+    """Pictures that could not be used, every one of them named."""
+
+    SHOWN = sys.maxsize
 
 
 def visualize(options: VisualizeOptions) -> int:
@@ -49,12 +53,15 @@ def visualize(options: VisualizeOptions) -> int:
         options: What the user asked for.
 
     Returns:
-        Exit code: 1 if some pictures could not be read (they are named; the others are drawn).
+        Exit code 0.
 
     Raises:
+        UnreadableError: Some pictures could not be read or written; all others were.
         UserError: Nothing can be drawn.
     """
-    jobs = _jobs(options)
+    source = _source(options)
+    if options.batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, found {options.batch_size}")
     predictor = Predictor(
         options.config,
         options.checkpoint,
@@ -63,104 +70,78 @@ def visualize(options: VisualizeOptions) -> int:
         cfg_options=options.cfg_options,
         skeleton=configs.skeleton_argument(options.skeleton),
     )
-    boxes = _boxes(options.ann_file, predictor) if options.ann_file else None
-    failed: list[str] = []
-    for target, image, poses in _predict(predictor, jobs, boxes, options, failed):
-        for pose in poses:
-            draw_pose(image, pose.points, predictor.skeleton, scores=pose.scores, threshold=options.kpt_thr)
-            if boxes is not None:
-                draw_box(image, pose.bbox, label=f"{pose.scores.mean():.2f}")
-        _write_picture(target, image)
-    drawn = len(jobs) - len(failed)
-    print(f"{drawn} picture{'s' if drawn != 1 else ''} drawn: {options.out_file or options.out_dir}")
+    confidence = Confidence.of(options.checkpoint, options.flip_test, options.conf)
+    print(confidence.description)
+    pictures = read_animals(options.ann_file, predictor.skeleton) if options.ann_file else None
+    image_ids = _image_ids(pictures, source) if pictures else None
+    where = Annotated(pictures) if pictures else Everywhere()
+    stream = predict_frames(predictor, source.frames(), where, confidence.is_sure, options.batch_size)
+    work = _Finish(source, predictor.skeleton, confidence)
+    results, failed, empty = [], [], 0
+    finished = in_order(work, stream, source.writers, ahead=2 * source.writers)
+    for seen, problem in track(finished, "drawing" if work.draws else "predicting", len(source), source.unit):
+        if problem:
+            failed.append(f"{seen.frame.name}: {problem}")
+        empty += not problem and not seen.poses
+        if options.json:
+            results += results_of(seen, confidence, image_ids)
+    source.close()
+    if options.json:
+        write_json(options.json, results)
+    _say(options, source, len(source) - len(failed), empty, len(results))
     if failed:
-        raise UserError(f"{len(failed)} of {len(jobs)} pictures could not be read:", failed)
+        raise UnreadableError(f"{len(failed)} of {len(source)} {source.unit} could not be used:", failed)
     return 0
 
 
-def _jobs(options: VisualizeOptions) -> list[tuple[Path, Path]]:
-    """Pairs of a picture and the file to draw it into."""
+def _source(options: VisualizeOptions) -> PictureFiles:
     if options.img:
-        if not options.out_file:
-            raise UserError("--img needs --out-file: where to write the drawing")
-        if Path(options.out_file).resolve() == Path(options.img).resolve():
-            raise UserError("--out-file is the picture itself; it is not overwritten", hint="Choose another name")
-        if Path(options.out_file).suffix.lower() not in PICTURES:
-            raise UserError(f"--out-file {options.out_file} is no picture name", hint=f"Known: {', '.join(PICTURES)}")
-        if not Path(options.img).is_file():
-            raise UserError(f"no such picture: {options.img}")
-        return [(Path(options.img), Path(options.out_file))]
-    if not options.out_dir:
-        raise UserError("--img-dir needs --out-dir: where to write the drawings")
-    folder, out = Path(options.img_dir), Path(options.out_dir)
-    if not folder.is_dir():
-        raise UserError(f"no such folder: {folder}")
-    if out.resolve() == folder.resolve():
+        if not options.out_file and not options.json:
+            raise UserError("--img needs --out-file, where to write the drawing, or --json")
+        return one_picture(options.img, options.out_file)
+    if not options.out_dir and not options.json:
+        raise UserError("--img-dir needs --out-dir, where to write the drawings, or --json")
+    return picture_folder(options.img_dir, options.out_dir)
+
+
+def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, object]:
+    """The file's ids of the pictures that it knows; the others have no animals and so no results."""
+    known = {name: pictures.find(name) for name in source.names}
+    if not any(known.values()):
         raise UserError(
-            "--out-dir is the folder of the pictures; they are not overwritten", hint="Choose another folder"
+            f"--ann-file knows none of the {len(source)} pictures, such as {source.names[0]}",
+            [f"it names {name}" for name in list(pictures.image_ids)[:3]],
         )
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-    if not pictures:
-        raise UserError(f"no pictures in {folder}", hint=f"Looked for: {', '.join(PICTURES)}")
-    return [(path, out / path.name) for path in pictures]
+    return {name: pictures.image_ids[found] for name, found in known.items() if found is not None}
 
 
-def _boxes(ann_file: str, predictor: Predictor) -> dict[str, list]:
-    coco = load_annotations(ann_file, predictor.skeleton)
-    names = {image["id"]: Path(image["file_name"]).name for image in coco["images"]}
-    boxes = defaultdict(list)
-    for annotation in coco["annotations"]:
-        boxes[names[annotation["image_id"]]].append(annotation["bbox"])
-    return boxes
-
-
-def _predict(
-    predictor: Predictor,
-    jobs: list[tuple[Path, Path]],
-    boxes: dict[str, list] | None,
-    options: VisualizeOptions,
-    failed: list[str],
-) -> Iterator[tuple[Path, np.ndarray, list[Pose]]]:
-    for source, target in track(jobs, "drawing"):
-        try:
-            image = read_rgb(source)
-        except ImageError as error:
-            failed.append(f"{source.name}: {error.summary}")
-            continue
-        if boxes is not None:
-            poses = list(predictor.poses((image, box) for box in boxes.get(source.name, [])))
-        else:
-            poses = [_on_whole_picture(predictor, image, options.kpt_thr)]
-        yield target, image, poses
-
-
-def _on_whole_picture(predictor: Predictor, image: np.ndarray, threshold: float) -> Pose:
-    """Looks at the whole picture first, then once more at where the keypoints were found."""
-    height, width = image.shape[:2]
-    (pose,) = predictor.poses([(image, (0, 0, width, height))])
-    box = box_of(pose.points[pose.scores >= threshold], (width, height))
-    if box is None:
-        return pose
-    (closer,) = predictor.poses([(image, box)])
-    return closer if closer.scores.mean() > pose.scores.mean() else pose
-
-
-def box_of(points: np.ndarray, size: tuple[int, int]) -> list[float] | None:
-    """The box of an animal from its keypoints.
+class _Finish:
+    """What is done with a picture after the prediction, in another thread than the model's.
 
     Args:
-        points: float [N, 2], pixels.
-        size: Width and height of the picture.
-
-    Returns:
-        x, y, width, height inside the picture, or None if the points are too few or in one place.
+        source: Where drawings are written.
+        skeleton: The keypoints.
+        confidence: As for :func:`~.pose_drawing.draw_seen`.
     """
-    return box_around(points, *size) if len(points) >= ENOUGH_POINTS else None
+
+    def __init__(self, source: PictureFiles, skeleton: Skeleton, confidence: Confidence):
+        self.source, self.skeleton, self.confidence = source, skeleton, confidence
+        self.draws = source.targets is not None
+
+    def __call__(self, seen: Seen) -> tuple[Seen, str]:
+        """The picture without its pixels, which are no longer needed, and what went wrong, if anything."""
+        problem = seen.frame.error
+        if self.draws and not problem:
+            problem = self.source.write(seen.frame, draw_seen(seen, self.skeleton, self.confidence))
+        return seen.without_pixels(), problem
 
 
-def _write_picture(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    done, encoded = cv2.imencode(path.suffix, image[..., ::-1])
-    if not done:
-        raise UserError(f"cannot write {path}")
-    path.write_bytes(encoded.tobytes())
+def _say(options: VisualizeOptions, source: PictureFiles, done: int, empty: int, results: int) -> None:
+    out = options.out_file or options.out_dir
+    if out:
+        print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {out}")
+        print("  orange: the animal's left, blue: its right, yellow: the middle")
+    if empty:
+        print(f"  on {empty} of them there was no box to look into")
+    if options.json:
+        print(f"{results} poses as COCO keypoint results: {options.json}")

@@ -1,9 +1,8 @@
-"""tools/test.py and tools/visualize.py on a real checkpoint of a tiny run."""
+"""tools/test.py on a real checkpoint of a tiny run."""
 
 import json
 import shutil
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,7 +12,6 @@ from equistera import skeleton
 from equistera.errors import UserError
 from equistera.mm.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.test import test as run_test
-from equistera.mm.visualize import VisualizeOptions, box_of, visualize
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -27,11 +25,6 @@ def score(horses, trained, tiny, out, config=DEMO, checkpoint=None, **changes):
     given = {"models": [config, str(checkpoint)], "data_root": str(horses), "cfg_options": tiny(), "out": str(out)}
     (metrics,) = run_test(Options(**{**given, **changes})).values()
     return metrics
-
-
-def draw(trained, tiny, **changes):
-    given = {"config": DEMO, "checkpoint": str(trained / "best.pth"), "cfg_options": tiny()}
-    return visualize(VisualizeOptions(**{**given, **changes}))
 
 
 def test_metrics_and_predictions_are_written(horses, trained, tiny, tmp_path, capsys):
@@ -104,77 +97,3 @@ def test_a_broken_checkpoint_is_one_message(horses, trained, tiny, tmp_path, kee
     (tmp_path / "cut.pth").write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
     with pytest.raises(UserError, match="broken or no checkpoint"):
         score(horses, trained, tiny, tmp_path, checkpoint=str(tmp_path / "cut.pth"))
-
-
-def test_a_folder_is_drawn_and_the_pictures_stay(horses, trained, tiny, tmp_path, capsys):
-    source = horses / "images" / "test"
-    before = {path.name: path.read_bytes() for path in source.iterdir()}
-    assert draw(trained, tiny, img_dir=str(source), out_dir=str(tmp_path / "out")) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(before)
-    for name, content in before.items():
-        drawn, plain = cv2.imread(str(tmp_path / "out" / name)), cv2.imread(str(source / name))
-        assert drawn.shape == plain.shape
-        assert (np.abs(drawn.astype(int) - plain) > 40).mean() > 0.001
-        assert (source / name).read_bytes() == content
-    assert "4 pictures drawn" in capsys.readouterr().out
-
-
-def test_boxes_come_from_an_annotation_file(horses, trained, tiny, tmp_path):
-    annotations = str(horses / "annotations" / "test.json")
-    folder = str(horses / "images" / "test")
-    draw(trained, tiny, img_dir=folder, out_dir=str(tmp_path / "boxes"), ann_file=annotations)
-    draw(trained, tiny, img_dir=folder, out_dir=str(tmp_path / "whole"))
-    for path in (tmp_path / "boxes").iterdir():
-        assert path.read_bytes() != (tmp_path / "whole" / path.name).read_bytes()
-
-
-def test_one_picture_of_any_kind(trained, tiny, tmp_path):
-    rng = np.random.default_rng(0)
-    kinds = {
-        "grey.png": rng.integers(0, 255, (90, 120), dtype=np.uint8),
-        "alpha.png": rng.integers(0, 255, (90, 120, 4), dtype=np.uint8),
-        "deep.png": rng.integers(0, 65535, (90, 120, 3), dtype=np.uint16),
-    }
-    for name, pixels in kinds.items():
-        cv2.imwrite(str(tmp_path / name), pixels)
-        out = tmp_path / "out" / f"{name}.jpg"
-        draw(trained, tiny, img=str(tmp_path / name), out_file=str(out))
-        assert cv2.imread(str(out)).shape == (90, 120, 3)
-
-
-def test_bad_pictures_are_named_at_the_end_and_the_others_drawn(horses, trained, tiny, tmp_path):
-    folder = tmp_path / "mixed"
-    shutil.copytree(horses / "images" / "test", folder)
-    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
-    with pytest.raises(UserError) as caught:
-        draw(trained, tiny, img_dir=str(folder), out_dir=str(tmp_path / "out"))
-    assert "1 of 5 pictures could not be read" in str(caught.value)
-    assert "broken.jpg" in str(caught.value)
-    assert len(list((tmp_path / "out").iterdir())) == 4
-
-
-@pytest.mark.parametrize(
-    ("changes", "finding"),
-    [
-        ({"img": "a.jpg"}, "--img needs --out-file"),
-        ({"img": "a.jpg", "out_file": "a.jpg"}, "is the picture itself"),
-        ({"img": "a.jpg", "out_file": "b.txt"}, "is no picture name"),
-        ({"img": "a.jpg", "out_file": "b.jpg"}, "no such picture: a.jpg"),
-        ({"img_dir": "."}, "--img-dir needs --out-dir"),
-        ({"img_dir": "nothing", "out_dir": "out"}, "no such folder: nothing"),
-        ({"img_dir": ".", "out_dir": "."}, "they are not overwritten"),
-        ({"img_dir": ".", "out_dir": "out"}, "no pictures in ."),
-    ],
-)
-def test_what_cannot_be_drawn_is_said(trained, tiny, tmp_path, monkeypatch, changes, finding):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=finding):
-        draw(trained, tiny, **changes)
-
-
-def test_a_box_of_points():
-    points = np.array([[10.0, 10], [30, 10], [30, 20], [10, 20]])
-    assert box_of(points, (100, 100)) == pytest.approx((8, 8, 24, 14))
-    assert box_of(points, (31, 100)) == pytest.approx((8, 8, 23, 14))
-    assert box_of(points[:3], (100, 100)) is None
-    assert box_of(np.full((5, 2), np.array([200.0, 200])), (100, 100)) is None

@@ -1,0 +1,117 @@
+"""Where the animals of pictures are, from a COCO file: boxes, and what is labelled of their keypoints."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from equistera.dataset.coco import load_annotations, read_json
+from equistera.errors import UserError
+from equistera.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Animal:
+    """One annotated animal.
+
+    Attributes:
+        bbox: x, y, width, height, pixels.
+        keypoints: float64 [K, 3], x, y and COCO's visibility; None where none is labelled.
+        score: Confidence of the box; 1 unless a detector wrote the file.
+    """
+
+    bbox: tuple[float, float, float, float]
+    keypoints: np.ndarray | None = None
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class PictureAnimals:
+    """The animals of the pictures of a COCO file.
+
+    Attributes:
+        animals: By the picture's ``file_name`` in the file.
+        image_ids: Likewise.
+    """
+
+    animals: Mapping[str, list[Animal]]
+    image_ids: Mapping[str, object]
+
+    @functools.cached_property
+    def _by_last_part(self) -> Mapping[str, str]:
+        last_parts = Counter(_last_part(name) for name in self.image_ids)
+        return {_last_part(name): name for name in self.image_ids if last_parts[_last_part(name)] == 1}
+
+    def find(self, name: str) -> str | None:
+        """The ``file_name`` of a picture: the same relative path or, if only one has it, the same last part."""
+        return name if name in self.image_ids else self._by_last_part.get(_last_part(name))
+
+
+def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
+    """Reads boxes, and keypoints where a category has them; unlike for training, a box alone is enough.
+
+    Args:
+        path: COCO file.
+        skeleton: The K keypoints wanted.
+
+    Returns:
+        All pictures of the file, those without animals included.
+
+    Raises:
+        UserError: The file cannot be read, has other keypoints, or boxes that are none.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), list) for key in ("images", "annotations")
+    ):
+        raise UserError(f"{path} is not a COCO file: it needs the lists 'images' and 'annotations'")
+    categories = content.get("categories") or []
+    labelled = {}
+    if any(isinstance(category, dict) and category.get("keypoints") for category in categories):
+        annotations = load_annotations(path, skeleton)["annotations"]
+        labelled = {a.get("id"): np.array(a["keypoints"], dtype=float).reshape(-1, 3) for a in annotations}
+    names, animals, problems = {}, defaultdict(list), []
+    for image in content["images"]:
+        if isinstance(image, dict) and isinstance(image.get("file_name"), str) and "id" in image:
+            names[str(image["id"])] = image
+        else:
+            problems.append(f"an image needs 'id' and 'file_name', found {str(image)[:80]}")
+    for annotation in content["annotations"]:
+        image = names.get(str(annotation.get("image_id"))) if isinstance(annotation, dict) else None
+        if image is None:
+            problems.append(f"an annotation needs the 'image_id' of an image, found {str(annotation)[:80]}")
+            continue
+        if annotation.get("iscrowd"):
+            continue
+        bbox, score = _box(annotation.get("bbox")), annotation.get("score", 1.0)
+        if bbox is None or not isinstance(score, (int, float)):
+            problems.append(f"annotation {annotation.get('id')!r}: bbox must be [x, y, width, height], above 0")
+            continue
+        animal = Animal(bbox, labelled.get(annotation.get("id")), float(score))
+        animals[_posix(image["file_name"])].append(animal)
+    if problems:
+        raise UserError(f"{path} cannot be used:", problems)
+    return PictureAnimals(dict(animals), {_posix(image["file_name"]): image["id"] for image in names.values()})
+
+
+def _box(values: object) -> tuple[float, float, float, float] | None:
+    try:
+        box = np.array(values, dtype=float)
+    except (TypeError, ValueError):
+        return None
+    if box.shape != (4,) or not np.isfinite(box).all() or box[2] <= 0 or box[3] <= 0:
+        return None
+    return tuple(box.tolist())
+
+
+def _posix(name: str) -> str:
+    return name.replace("\\", "/")
+
+
+def _last_part(name: str) -> str:
+    return PurePosixPath(name).name

@@ -1,0 +1,152 @@
+"""Pictures that come from somewhere, one after the other, and the drawings that go somewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from equistera.dataset.coco import atomic_write
+from equistera.dataset.images import SUFFIXES, ImageError, read_rgb
+from equistera.errors import UserError
+from equistera.in_order import default_threads, in_order
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture on its way.
+
+    Attributes:
+        name: Path relative to its folder with ``/``, or ``frame 17``.
+        number: Place in the folder or video, from 0.
+        image: RGB uint8 [H, W, 3]; None where it could not be read.
+        error: Why not.
+    """
+
+    name: str
+    number: int
+    image: np.ndarray | None
+    error: str = ""
+
+
+class PictureFiles:
+    """Picture files, read ahead in threads, and where their drawings are written.
+
+    Args:
+        folder: Folder of the pictures.
+        names: Paths relative to it.
+        targets: Files to draw into, by name; None to draw nothing.
+
+    Attributes:
+        unit: What is counted.
+        writers: Threads that may write at once.
+        problems: What went wrong beside single pictures: nothing.
+    """
+
+    unit = "pictures"
+    problems: tuple[str, ...] = ()
+
+    def __init__(self, folder: Path, names: list[str], targets: dict[str, Path] | None):
+        self.folder, self.names, self.targets = folder, names, targets
+        self.writers = default_threads()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def frames(self) -> Iterator[Frame]:
+        """All pictures in order; those that cannot be read come with their error."""
+        threads = default_threads()
+        yield from in_order(self._read, enumerate(self.names), threads, ahead=2 * threads)
+
+    def write(self, frame: Frame, drawing: np.ndarray) -> str:
+        """Writes a drawing, RGB; returns what went wrong with it, or an empty text."""
+        import cv2
+
+        target = self.targets[frame.name]
+        try:
+            done, encoded = cv2.imencode(target.suffix, drawing[..., ::-1])
+        except cv2.error as error:
+            return f"cannot be written as {target.suffix}: {error.err}"
+        if not done:
+            return f"cannot be written as {target.suffix}"
+        try:
+            with atomic_write(target, "wb") as file:
+                file.write(encoded.tobytes())
+        except OSError as error:
+            raise UserError(f"cannot write {target}: {error.strerror}") from error
+        return ""
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def _read(self, item: tuple[int, str]) -> Frame:
+        number, name = item
+        try:
+            return Frame(name, number, read_rgb(self.folder / name))
+        except ImageError as error:
+            reason = error.summary.replace(f"{self.folder / name}", "").replace("  ", " ").strip()
+            return Frame(name, number, None, reason)
+
+
+def picture_folder(folder: str | Path, out: str | Path | None) -> PictureFiles:
+    """The pictures of a folder and the folders below it.
+
+    Args:
+        folder: Where they are.
+        out: Where their drawings go, under the same names; None to draw nothing. Inside ``folder`` it is not looked
+            for pictures.
+
+    Raises:
+        UserError: There is no such folder or no picture in it, or a drawing would take the place of a picture.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"no such folder: {folder}")
+    if out is not None and Path(out).resolve() == folder.resolve():
+        raise UserError(
+            "--out-dir is the folder of the pictures; they are not overwritten", hint="Choose another folder"
+        )
+    names = sorted(_pictures_below(folder, Path(out).resolve() if out else None))
+    if not names:
+        raise UserError(f"no pictures in {folder}", hint=f"Looked for: {', '.join(SUFFIXES)}")
+    if out is None:
+        return PictureFiles(folder, names, None)
+    targets = {name: Path(out) / name for name in names}
+    sources = {(folder / name).resolve() for name in names}
+    taken = [str(target) for target in targets.values() if target.resolve() in sources]
+    if taken:
+        raise UserError("drawings would take the place of pictures:", taken, "Choose another --out-dir")
+    return PictureFiles(folder, names, targets)
+
+
+def one_picture(path: str | Path, out: str | Path | None) -> PictureFiles:
+    """One picture.
+
+    Args:
+        path: Where it is.
+        out: File to draw into; None to draw nothing.
+
+    Raises:
+        UserError: There is no such picture, or ``out`` is the picture itself or no name of a picture.
+    """
+    path = Path(path)
+    if out is not None:
+        if Path(out).resolve() == path.resolve():
+            raise UserError("--out-file is the picture itself; it is not overwritten", hint="Choose another name")
+        if Path(out).suffix.lower() not in SUFFIXES:
+            raise UserError(f"--out-file {out} is no picture name", hint=f"Known: {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise UserError(f"no such picture: {path}")
+    return PictureFiles(path.parent, [path.name], {path.name: Path(out)} if out else None)
+
+
+def _pictures_below(folder: Path, left_out: Path | None) -> Iterator[str]:
+    for here, folders, files in os.walk(folder):
+        kept = [name for name in folders if not name.startswith(".") and Path(here, name).resolve() != left_out]
+        folders[:] = kept
+        for name in files:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield Path(here, name).relative_to(folder).as_posix()
