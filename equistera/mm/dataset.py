@@ -12,6 +12,7 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
 from equistera import skeleton as skeletons
+from equistera.augmentation import Augmentation
 from equistera.augmentation import augmentation as augment
 from equistera.dataset.coco import load_annotations
 from equistera.errors import UserError
@@ -67,6 +68,10 @@ class KeypointDataset(BaseCocoStyleDataset):
         """Makes later samples draw their augmentation for ``epoch`` (counted from 0)."""
         self._epoch.fill_(epoch)
 
+    def augmentation_at(self, epoch: int) -> Augmentation:
+        """What samples of ``epoch`` (counted from 0) draw from."""
+        return next(preset for start, preset in reversed(self.augmentation) if start <= epoch)
+
     def load_data_list(self) -> list[dict]:
         coco = load_annotations(self.ann_file, self.skeleton)
         images = {image["id"]: image for image in coco["images"]}
@@ -95,7 +100,7 @@ class KeypointDataset(BaseCocoStyleDataset):
         info = self.get_data_info(idx)
         if self.augmentation:
             epoch = int(self._epoch)
-            info["augmentation"] = next(preset for start, preset in reversed(self.augmentation) if start <= epoch)
+            info["augmentation"] = self.augmentation_at(epoch)
             info["rng"] = np.random.default_rng((self.seed, epoch, idx))
             info["texture"] = functools.partial(self.textures.draw, avoid=info["img_path"])
         return self.pipeline(info)
