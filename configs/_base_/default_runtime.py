@@ -22,7 +22,18 @@ default_hooks = dict(
     param_scheduler=None,  # learning rates come from the schedule hook
     checkpoint=dict(type="SaveCheckpoints", interval=5, keep=2, best="val/AP"),
 )
-custom_hooks = [dict(type="ApplySchedule"), dict(type="SyncBuffersHook"), dict(type="Console")]
+custom_hooks = [
+    dict(type="ApplySchedule"),
+    dict(type="EvaluatedWeights"),
+    dict(type="SyncBuffersHook"),
+    dict(type="Console"),
+]
+
+# Of these the best on the training subset are evaluated and saved as best.pth (equistera/mm/hooks/evaluated_weights.py)
+training_subset = dict(pictures=48)  # training pictures scored beside the validation set, without augmentation
+norm_statistics = dict(pictures=64)  # re-estimate BatchNorm statistics over so many training pictures; None: never
+ema = dict(share=0.02, at_most=3500)  # average of the weights: half-life, share of the run; None: none
+
 log_processor = dict(by_epoch=True, window_size=20)
 
 env_cfg = dict(cudnn_benchmark=True, mp_cfg=dict(opencv_num_threads=1), dist_cfg=dict(backend="nccl"))

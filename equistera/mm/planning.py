@@ -11,6 +11,7 @@ from equistera.mm.metric import LOGGED
 from equistera.mm.model import SkeletonPoseEstimator
 from equistera.mm.preflight import DataSummary, world_size
 from equistera.training.checkpoints import checkpoint_bytes
+from equistera.training.ema import make_ema
 from equistera.training.plan import Plan, Setup, make_plan, steps_in_epoch
 from equistera.training.scaling import LrScaling, scale_lr
 from equistera.training.schedule import Schedule, make_schedule
@@ -50,6 +51,7 @@ def plan_of(config: Config, network: SkeletonPoseEstimator, data: DataSummary, w
     elements = sum(value.numel() for value in network.state_dict().values())
     opened = [stage.name for stage in network.stages if stage.name in schedule.opens_at]
     trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
+    ema = make_ema(config.get("ema"), schedule.total_steps)
     prefix = config.val_evaluator.get("prefix", "val")
     produced = tuple(f"{prefix}/{name}" for name in LOGGED)
     existing = next(folder for folder in (work_dir, *work_dir.parents) if folder.exists())
@@ -66,11 +68,12 @@ def plan_of(config: Config, network: SkeletonPoseEstimator, data: DataSummary, w
             val_interval=config.train_cfg.val_interval,
             checkpoint_interval=saving.interval,
             checkpoints_kept=saving.keep,
-            checkpoint_bytes=checkpoint_bytes(elements, trained),
+            checkpoint_bytes=checkpoint_bytes(elements, trained, averaged=ema is not None),
             best_bytes=checkpoint_bytes(elements, 0),
             watched=saving.best,
             produced=produced,
             lr=scaling_of(config),
+            ema=ema,
             disk_free=shutil.disk_usage(existing).free,
         ),
     )

@@ -18,6 +18,7 @@ from torch import nn
 import equistera
 from equistera.errors import UserError
 from equistera.mm import checkpoint
+from equistera.mm.hooks.evaluated_weights import Candidate
 from equistera.mm.model import SkeletonPoseEstimator
 from equistera.mm.planning import schedule_of
 from equistera.mm.transfer import format_transfer_table, initialise
@@ -34,10 +35,12 @@ class Trainer(Runner):
     Attributes:
         best_score: Best score so far of the metric that is watched, or None.
         best_epoch: Epoch (from 1) of ``best_score``, or None.
+        evaluated: The weights that were evaluated last, or None before the first evaluation.
     """
 
     best_score: float | None = None
     best_epoch: int | None = None
+    evaluated: Candidate | None = None
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
@@ -73,7 +76,10 @@ class Trainer(Runner):
         return self._val_loop is not None and (epoch % loop.val_interval == 0 or epoch == self.max_epochs)
 
     def snapshot(self, epoch: int, with_optimizer: bool) -> dict:
-        """All that a checkpoint holds after ``epoch`` complete epochs."""
+        """All that a checkpoint holds after ``epoch`` complete epochs.
+
+        Without the optimiser it holds the weights that were evaluated last, otherwise training's own.
+        """
         meta = {
             "epoch": epoch,
             "iter": epoch * len(self.train_dataloader),
@@ -91,6 +97,9 @@ class Trainer(Runner):
             "equistera_version": equistera.__version__,
         }
         content = {"meta": meta, "state_dict": self.network.state_dict()}
+        if not with_optimizer and self.evaluated is not None:
+            content["state_dict"].update(self.evaluated.changes)
+            meta["weights"] = self.evaluated.describe()
         if with_optimizer:
             content["optimizer"] = self.optim_wrapper.state_dict()
             content["hooks"] = {name: hook.state_dict() for name, hook in self._stateful_hooks().items()}

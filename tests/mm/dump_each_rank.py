@@ -1,4 +1,4 @@
-"""tools/train.py, then every process writes its own weights: what test_train.py compares."""
+"""tools/train.py, then every process writes its weights and those that it evaluated: what test_train.py compares."""
 
 import os
 import runpy
@@ -11,7 +11,7 @@ from equistera.mm import train as training
 from equistera.mm.trainer import Trainer
 
 finished = []
-Trainer.train = (lambda original: lambda self: (original(self), finished.append(self.network))[0])(Trainer.train)
+Trainer.train = (lambda original: lambda self: (original(self), finished.append(self))[0])(Trainer.train)
 
 try:
     sys.argv[0] = "train.py"
@@ -19,4 +19,7 @@ try:
 except SystemExit as stop:
     if stop.code:
         raise
-torch.save(finished[0].state_dict(), Path(os.environ["EQUISTERA_TEST_DUMP"]) / f"rank{os.environ['RANK']}.pth")
+(trainer,) = finished
+evaluated = {f"evaluated {name}": value for name, value in trainer.evaluated.changes.items()}
+weights = {**trainer.network.state_dict(), **evaluated, "candidate": torch.tensor(trainer.evaluated.error)}
+torch.save(weights, Path(os.environ["EQUISTERA_TEST_DUMP"]) / f"rank{os.environ['RANK']}.pth")

@@ -2,6 +2,7 @@
 
 from equistera.mm.hooks.checkpoints import SaveCheckpoints
 from equistera.mm.hooks.console import Console
+from equistera.mm.hooks.evaluated_weights import EvaluatedWeights
 from equistera.mm.hooks.schedule import ApplySchedule
 
-__all__ = ["ApplySchedule", "Console", "SaveCheckpoints"]
+__all__ = ["ApplySchedule", "Console", "EvaluatedWeights", "SaveCheckpoints"]

@@ -11,6 +11,7 @@ from mmengine.registry import HOOKS
 
 from equistera.evaluation.constant_guess import outcome
 from equistera.evaluation.picture_scores import PCK
+from equistera.mm.hooks.evaluated_weights import SUBSET
 from equistera.mm.metric import GUESS, GUESSED
 from equistera.progress import PLAIN_INTERVAL, duration
 
@@ -65,8 +66,9 @@ class Console(Hook):
         scores = "  ".join(
             f"{name} {metrics[f'val/{name}']:.3f}" for name in ("AP", "AP50", "PCK@0.1") if f"val/{name}" in metrics
         )
+        subset = f"  on training pictures: AP {metrics[f'{SUBSET}/AP']:.3f}" if f"{SUBSET}/AP" in metrics else ""
         best = "  (best so far)" if runner.best_epoch == runner.epoch else ""
-        line = f"epoch {runner.epoch}/{runner.max_epochs}  val: {scores}{best}{_warning(metrics)}"
+        line = f"epoch {runner.epoch}/{runner.max_epochs}  val: {scores}{subset}{best}{_warning(metrics)}"
         if self._bar is not None:
             self._bar.write(line)
         else:
