@@ -15,7 +15,6 @@ from mmengine.config import Config
 
 from equistera.errors import UserError
 from equistera.mm import checkpoint
-from equistera.mm import config as configs
 from equistera.mm.train import TrainOptions, _prepare_work_dir, train
 
 DEMO = "configs/demo_rtmpose_t.py"
@@ -258,4 +257,3 @@ def test_every_config_trains_a_step_and_predicts(name, horses, tmp_path):
     (pose,) = predictor.poses([(np.zeros((120, 160, 3), np.uint8), (10, 10, 100, 90))])
     assert pose.points.shape == (26, 2)
     assert np.isfinite(pose.points).all()
-    assert configs.load(f"configs/{name}").train_cfg.max_epochs in (300, 36)
