@@ -82,6 +82,9 @@ class PictureFiles:
     def close(self) -> None:
         """Nothing is left open."""
 
+    def abandon(self) -> None:
+        """Nothing is half-written."""
+
     def _read(self, item: tuple[int, str]) -> Frame:
         number, name = item
         try:

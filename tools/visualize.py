@@ -1,4 +1,4 @@
-"""Draw predicted poses on pictures.
+"""Draw predicted poses on pictures or a video.
 
 Examples:
   python tools/visualize.py --config configs/rtmpose_m_ap10k.py --checkpoint work_dirs/rtmpose_m/best.pth \\
@@ -7,6 +7,8 @@ Examples:
       --img-dir data/images/test/ --out-dir visualizations/
   python tools/visualize.py --config configs/rtmpose_m_ap10k.py --checkpoint work_dirs/rtmpose_m/best.pth \\
       --img-dir data/images/test/ --ann-file data/annotations/test.json --out-dir visualizations/ --json poses.json
+  python tools/visualize.py --config configs/rtmpose_m_ap10k.py --checkpoint work_dirs/rtmpose_m/best.pth \\
+      --video trot.mp4 --out-file trot_drawn.mp4
 
 Orange is the animal's left, blue its right, yellow the middle; points that the model is unsure of are dimmed. Without
 boxes there is one animal a picture: the whole picture is looked at, then once more where the points were found.
@@ -22,8 +24,9 @@ def parse_args(argv):
     parser.add_argument("--checkpoint", required=True, help="its weights, such as work_dirs/NAME/best.pth")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--img", help="one picture")
+    what.add_argument("--video", help="a video")
     what.add_argument("--img-dir", help="a folder of pictures, with those below it")
-    parser.add_argument("--out-file", help="where to draw --img")
+    parser.add_argument("--out-file", help="where to draw --img, or --video (.mp4 or .avi)")
     parser.add_argument("--out-dir", help="where to draw the pictures of --img-dir; never in place of them")
     parser.add_argument("--json", metavar="FILE", help="write the predictions too, as COCO keypoint results")
     parser.add_argument("--ann-file", help="COCO file with boxes; what it labels is drawn beside the predictions")

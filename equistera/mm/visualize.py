@@ -18,6 +18,7 @@ from equistera.mm.stream import Seen, predict_frames
 from equistera.mm.where import Annotated, Everywhere
 from equistera.progress import track
 from equistera.skeleton import Skeleton
+from equistera.video import VideoFrames
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class VisualizeOptions:
     checkpoint: str
     img: str | None = None
     out_file: str | None = None
+    video: str | None = None
     img_dir: str | None = None
     out_dir: str | None = None
     json: str | None = None
@@ -79,22 +81,36 @@ def visualize(options: VisualizeOptions) -> int:
     work = _Finish(source, predictor.skeleton, confidence)
     results, failed, empty = [], [], 0
     finished = in_order(work, stream, source.writers, ahead=2 * source.writers)
-    for seen, problem in track(finished, "drawing" if work.draws else "predicting", len(source), source.unit):
-        if problem:
-            failed.append(f"{seen.frame.name}: {problem}")
-        empty += not problem and not seen.poses
-        if options.json:
-            results += results_of(seen, confidence, image_ids)
-    source.close()
+    done = 0
+    try:
+        for seen, problem in track(finished, "drawing" if work.draws else "predicting", len(source), source.unit):
+            done += not problem
+            if problem:
+                failed.append(f"{seen.frame.name}: {problem}")
+            empty += not problem and not seen.poses
+            if options.json:
+                results += results_of(seen, confidence, image_ids)
+        source.close()
+    except BaseException:
+        source.abandon()
+        raise
     if options.json:
         write_json(options.json, results)
-    _say(options, source, len(source) - len(failed), empty, len(results))
+    _say(options, source, done, empty, len(results))
+    if source.problems:
+        raise UnreadableError("not all of the video could be read:", source.problems)
     if failed:
         raise UnreadableError(f"{len(failed)} of {len(source)} {source.unit} could not be used:", failed)
     return 0
 
 
-def _source(options: VisualizeOptions) -> PictureFiles:
+def _source(options: VisualizeOptions) -> PictureFiles | VideoFrames:
+    if options.video:
+        if options.ann_file:
+            raise UserError("--ann-file names pictures; it says nothing of the frames of a --video")
+        if not options.out_file and not options.json:
+            raise UserError("--video needs --out-file, where to write the drawn video, or --json")
+        return VideoFrames(options.video, options.out_file)
     if options.img:
         if not options.out_file and not options.json:
             raise UserError("--img needs --out-file, where to write the drawing, or --json")
@@ -124,7 +140,7 @@ class _Finish:
         confidence: As for :func:`~.pose_drawing.draw_seen`.
     """
 
-    def __init__(self, source: PictureFiles, skeleton: Skeleton, confidence: Confidence):
+    def __init__(self, source: PictureFiles | VideoFrames, skeleton: Skeleton, confidence: Confidence):
         self.source, self.skeleton, self.confidence = source, skeleton, confidence
         self.draws = source.targets is not None
 
@@ -136,8 +152,8 @@ class _Finish:
         return seen.without_pixels(), problem
 
 
-def _say(options: VisualizeOptions, source: PictureFiles, done: int, empty: int, results: int) -> None:
-    out = options.out_file or options.out_dir
+def _say(options: VisualizeOptions, source: PictureFiles | VideoFrames, done: int, empty: int, results: int) -> None:
+    out = options.out_dir or (source.out if options.video else options.out_file)
     if out:
         print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {out}")
         print("  orange: the animal's left, blue: its right, yellow: the middle")

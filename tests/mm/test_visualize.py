@@ -215,3 +215,19 @@ def test_a_box_of_points():
     assert box_of(points, (31, 100)) == pytest.approx((8, 8, 23, 14))
     assert box_of(points[:3], (100, 100)) is None
     assert box_of(np.full((5, 2), np.array([200.0, 200])), (100, 100)) is None
+
+
+def test_a_video_is_drawn_and_its_frames_are_numbered(horses, trained, tiny, tmp_path, capsys):
+    pictures = sorted((horses / "images" / "train").iterdir())
+    writer = cv2.VideoWriter(str(tmp_path / "in.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 25, (320, 240))
+    for path in pictures:
+        writer.write(cv2.imread(str(path)))
+    writer.release()
+    given = {"video": str(tmp_path / "in.mp4"), "out_file": str(tmp_path / "out.mp4")}
+    assert draw(trained, tiny, **given, json=str(tmp_path / "p.json"), batch_size=5, conf=0.0) == 0
+    assert [pose["image_id"] for pose in read(tmp_path / "p.json")] == list(range(len(pictures)))
+    plain, drawn = cv2.VideoCapture(given["video"]), cv2.VideoCapture(given["out_file"])
+    for _ in pictures:
+        before, after = plain.read()[1].astype(int), drawn.read()[1]
+        assert (np.abs(after - before) > 60).mean() > 0.001
+    assert f"{len(pictures)} frames drawn: {tmp_path / 'out.mp4'}" in capsys.readouterr().out
