@@ -24,8 +24,10 @@ default_hooks = dict(
 )
 custom_hooks = [
     dict(type="ApplySchedule"),
+    dict(type="StopOnNonFinite", interval=10),
     dict(type="EvaluatedWeights"),
     dict(type="SyncBuffersHook"),
+    dict(type="StopEarly"),
     dict(type="Console"),
 ]
 
@@ -33,6 +35,8 @@ custom_hooks = [
 training_subset = dict(pictures=48)  # training pictures scored beside the validation set, without augmentation
 norm_statistics = dict(pictures=64)  # re-estimate BatchNorm statistics over so many training pictures; None: never
 ema = dict(share=0.02, at_most=3500)  # average of the weights: half-life, share of the run; None: none
+# Give up after so many epochs without an improvement of the metric that is watched; None: never
+early_stopping = dict(patience=None, min_delta=0.0)
 
 log_processor = dict(by_epoch=True, window_size=20)
 

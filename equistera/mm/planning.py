@@ -74,6 +74,7 @@ def plan_of(config: Config, network: SkeletonPoseEstimator, data: DataSummary, w
             produced=produced,
             lr=scaling_of(config),
             ema=ema,
+            patience=config.early_stopping.patience,
             disk_free=shutil.disk_usage(existing).free,
         ),
     )

@@ -52,7 +52,8 @@ class SaveCheckpoints(Hook):
 
     @master_only
     def _save(self, runner, epoch: int) -> None:
-        if epoch % self.interval and epoch != runner.max_epochs:
+        last = epoch == runner.max_epochs or runner.train_loop.stop_training
+        if epoch % self.interval and not last:
             return
         folder = Path(runner.work_dir)
         newest = folder / f"epoch_{epoch}.pth"
