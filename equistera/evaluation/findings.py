@@ -166,7 +166,7 @@ def _fixed_confidence(table: dict[str, dict]) -> list[str]:
     if sorted(spreads.values())[len(spreads) // 2] < USUAL_SPREAD:
         return []
     return [
-        f"{name} always has confidence {scored[name]['mean']:.2f}, whatever the picture, while that of other "
+        f"{name} always has confidence {scored[name]['p05']:.2f}, whatever the picture, while that of other "
         f"keypoints varies: its confidence says nothing (the point is right in {table[name][PCK]:.0%})."
         for name in fixed
         if table[name][PCK] is not None
@@ -175,12 +175,12 @@ def _fixed_confidence(table: dict[str, dict]) -> list[str]:
 
 def _overconfident_keypoints(table: dict[str, dict]) -> list[str]:
     return [
-        f"{name} is surer than it is right: mean confidence {row['score']['mean']:.2f}, right in {row[PCK]:.0%}."
+        f"{name} is surer than it is right: mean confidence {row['score']['probability']:.2f}, right in {row[PCK]:.0%}."
         for name, row in table.items()
         if row["points"] >= FEWEST_POINTS
         and row["score"]
         and row[PCK] is not None
-        and row["score"]["mean"] - row[PCK] >= OVERCONFIDENT
+        and row["score"]["probability"] - row[PCK] >= OVERCONFIDENT
     ]
 
 

@@ -14,6 +14,8 @@ Definitions, the same everywhere in the project:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from equistera.errors import UserError
@@ -145,14 +147,27 @@ def summarise(animals: EvaluationSet, size: np.ndarray, points: np.ndarray) -> d
     }
 
 
-def per_keypoint(animals: EvaluationSet, size: np.ndarray) -> dict[str, dict]:
+def clipped(scores: np.ndarray) -> np.ndarray:
+    """Raw confidences taken as probabilities: a peak above 1, which a SimCC head can have, is as sure as can be."""
+    return np.clip(scores, 0, 1)
+
+
+def per_keypoint(
+    animals: EvaluationSet, size: np.ndarray, probability: Callable[[np.ndarray], np.ndarray] = clipped
+) -> dict[str, dict]:
     """The table by keypoint.
+
+    Args:
+        animals: N animals of K keypoints.
+        size: float64 [N] pixels.
+        probability: What raw confidences mean as probabilities of being right.
 
     Returns:
         By name: the figures of :func:`summarise`; the same under ``visible`` and ``hidden``; ``swap_rate`` and
         ``mistaken_for`` (the keypoint it most often lies on, with the share of animals, or None); ``shift_px``
         (median x and y of prediction minus annotation), ``median_px_unshifted`` and ``PCK@0.1_unshifted`` (once that
-        shift is taken off); ``score`` (mean, 5th and 95th percentile of the confidence over the points that count).
+        shift is taken off); ``score`` (5th and 95th percentile of the raw confidence, and its mean as a
+        probability, over the points that count).
     """
     table, confused = {}, confusion(animals, size)
     mirror = animals.skeleton.flip_indices
@@ -172,7 +187,7 @@ def per_keypoint(animals: EvaluationSet, size: np.ndarray) -> dict[str, dict]:
             "shift_px": None if shift is None else [float(v) for v in shift],
             "median_px_unshifted": None if unshifted is None else float(np.median(unshifted)),
             f"{pck_name(CORRECT)}_unshifted": _share_within(unshifted, CORRECT * size[found]),
-            "score": _score_summary(animals.scores[animals.labelled[:, k] & ~animals.missed, k]),
+            "score": _score_summary(animals.scores[animals.labelled[:, k] & ~animals.missed, k], probability),
         }
     return table
 
@@ -214,11 +229,11 @@ def _most_confused(rates: np.ndarray, names: tuple[str, ...]) -> dict | None:
     return {"keypoint": names[j], "rate": float(rates[j])}
 
 
-def _score_summary(scores: np.ndarray) -> dict | None:
+def _score_summary(scores: np.ndarray, probability: Callable[[np.ndarray], np.ndarray]) -> dict | None:
     if not scores.size:
         return None
     low, high = np.percentile(scores, [5, 95])
-    return {"mean": float(scores.mean()), "p05": float(low), "p95": float(high)}
+    return {"probability": float(probability(scores).mean()), "p05": float(low), "p95": float(high)}
 
 
 def _mean(values) -> float | None:

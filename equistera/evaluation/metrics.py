@@ -88,7 +88,8 @@ class Scored:
         animals = pair(gt_coco, results, skeleton)
         size = keypoint_metrics.animal_size(animals, options.body_length)
         cocoeval = run_cocoeval(gt_coco, results, skeleton)
-        table = keypoint_metrics.per_keypoint(animals, size)
+        probability = options.calibration.apply if options.calibration else keypoint_metrics.clipped
+        table = keypoint_metrics.per_keypoint(animals, size, probability)
         metrics = {
             **summary_of(cocoeval),
             **keypoint_metrics.overall(animals, size, table),

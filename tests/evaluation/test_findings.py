@@ -5,6 +5,7 @@ import pytest
 
 from equistera import skeleton as schema
 from equistera.evaluation import evaluate
+from equistera.evaluation.calibration import Calibration
 
 HORSE = schema.load("horse26")
 K = len(HORSE)
@@ -193,3 +194,19 @@ def test_missed_animals_and_false_alarms(make, animal):
 def test_keypoints_never_labelled_are_named(make, animal):
     metrics = evaluate(make.truth(2, visibility=(0, 2, 2, 2, 0)), [make.result(1), make.result(2)], animal)
     assert about(metrics["weak_spots"], "Never labelled", "nose, tail")
+
+
+def test_peaks_above_one_are_not_taken_for_more_than_certainty(truth):
+    """A SimCC head's peaks may exceed 1; they are as sure as can be, and no surer."""
+    points = predicted(truth)
+    points[..., 2] *= 1.4
+    assert not about(findings(truth, points), "surer than it is right")
+
+
+def test_what_is_calibrated_is_judged_by_its_probabilities(truth):
+    points = predicted(truth)
+    k = HORSE.index["withers"]
+    points[:, k, :2] += np.random.default_rng(5).normal(0, 40, (len(points), 2))
+    assert about(findings(truth, points), "withers is surer than it is right")
+    # at this temperature every confidence becomes about a half
+    assert not about(findings(truth, points, calibration=Calibration(temperature=50.0)), "surer than it is right")

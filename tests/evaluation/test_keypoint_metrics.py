@@ -75,7 +75,7 @@ def test_missed_animals_are_wrong_without_pixel_errors(make, animal):
     assert row["PCK@0.2"] == 1 / 2
     assert row["OKS"] == 1 / 2
     assert row["median_px"] == 0
-    assert row["score"]["mean"] == pytest.approx(0.9)
+    assert row["score"]["probability"] == pytest.approx(0.9)
 
 
 def test_body_length(make, animal):
