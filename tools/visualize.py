@@ -8,7 +8,7 @@ Examples:
   python tools/visualize.py --config configs/rtmpose_m_ap10k.py --checkpoint work_dirs/rtmpose_m/best.pth \\
       --img-dir data/images/test/ --ann-file data/annotations/test.json --out-dir visualizations/ --json poses.json
   python tools/visualize.py --config configs/rtmpose_m_ap10k.py --checkpoint work_dirs/rtmpose_m/best.pth \\
-      --video trot.mp4 --out-file trot_drawn.mp4
+      --video trot.mp4 --out-file trot_drawn.mp4 --det rtmdet
 
 Orange is the animal's left, blue its right, yellow the middle; points that the model is unsure of are dimmed. Without
 boxes there is one animal a picture: the whole picture is looked at, then once more where the points were found.
@@ -30,6 +30,15 @@ def parse_args(argv):
     parser.add_argument("--out-dir", help="where to draw the pictures of --img-dir; never in place of them")
     parser.add_argument("--json", metavar="FILE", help="write the predictions too, as COCO keypoint results")
     parser.add_argument("--ann-file", help="COCO file with boxes; what it labels is drawn beside the predictions")
+    parser.add_argument(
+        "--det", choices=("rtmdet", "rtmdet_tiny"),
+        help="find the animals with this detector; tools/download_checkpoints.py rtmdet_m_coco (or rtmdet_tiny_coco)",
+    )  # fmt: skip
+    parser.add_argument("--det-weights", metavar="FILE", help="its weights (default: those in checkpoints/)")
+    parser.add_argument(
+        "--det-class", nargs="+", default=("horse",), metavar="NAME", help="COCO classes that count (default: horse)"
+    )
+    parser.add_argument("--det-thr", type=float, default=0.3, help="confidence of a box from which it counts")
     parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
     parser.add_argument(
         "--conf", type=float, metavar="P",

@@ -154,3 +154,30 @@ def load_fitting(
         )
     network.load_state_dict(fitting, strict=False)
     return len(fitting), lines
+
+
+def load_exactly(network: torch.nn.Module, state_dict: Mapping[str, torch.Tensor], path: str | Path, hint: str) -> None:
+    """Loads weights that must all be there, and no others.
+
+    Args:
+        network: The model; changed.
+        state_dict: Weights by name.
+        path: Where they come from, for the message.
+        hint: What to do if they do not fit.
+
+    Raises:
+        UserError: Names or shapes differ.
+    """
+    own = network.state_dict()
+    problems = [
+        f"{name} {tuple(value.shape)}: not in this model" for name, value in state_dict.items() if name not in own
+    ]
+    problems += [f"{name}: not in the file" for name in own if name not in state_dict]
+    problems += [
+        f"{name}: {tuple(state_dict[name].shape)} in the file, {tuple(own[name].shape)} in this model"
+        for name in own
+        if name in state_dict and state_dict[name].shape != own[name].shape
+    ]
+    if problems:
+        raise UserError(f"{path} does not belong to this config: {len(problems)} weights differ", problems[:5], hint)
+    network.load_state_dict(dict(state_dict))

@@ -14,7 +14,6 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
-from equistera.errors import UserError
 from equistera.mm import checkpoint, register  # noqa: F401
 from equistera.mm import config as configs
 from equistera.mm.trainer import choose_device
@@ -95,7 +94,12 @@ class Predictor:
         self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
         self.config.model.test_cfg.flip_test = flip_test
         self.model = MODELS.build(self.config.model)
-        _load_all(self.model, content["state_dict"], checkpoint_file)
+        checkpoint.load_exactly(
+            self.model,
+            checkpoint.upgrade_keys(content["state_dict"]),
+            checkpoint_file,
+            "Give the config that it was trained with (and --skeleton, if it is not the config's)",
+        )
         self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         steps = [step for step in self.config.val_pipeline if step["type"] != "LoadPicture"]
         self._pipeline = Compose(steps)
@@ -187,22 +191,3 @@ def _skeleton_of(content: dict) -> str | None:
     if source and (source in skeletons.builtin_names() or Path(source).is_file()):
         return source
     return None
-
-
-def _load_all(model: torch.nn.Module, state_dict: dict, path: str | Path) -> None:
-    own = model.state_dict()
-    given = checkpoint.upgrade_keys(state_dict)
-    problems = [f"{name} {tuple(value.shape)}: not in this model" for name, value in given.items() if name not in own]
-    problems += [f"{name}: not in the file" for name in own if name not in given]
-    problems += [
-        f"{name}: {tuple(given[name].shape)} in the file, {tuple(own[name].shape)} in this model"
-        for name in own
-        if name in given and given[name].shape != own[name].shape
-    ]
-    if problems:
-        raise UserError(
-            f"{path} does not belong to this config: {len(problems)} weights differ",
-            problems[:5],
-            "Give the config that it was trained with (and --skeleton, if it is not the config's)",
-        )
-    model.load_state_dict(given)

@@ -15,7 +15,7 @@ from equistera.mm.confidence import Confidence
 from equistera.mm.pose_drawing import draw_seen, results_of
 from equistera.mm.predict import Predictor
 from equistera.mm.stream import Seen, predict_frames
-from equistera.mm.where import Annotated, Everywhere
+from equistera.mm.where import Annotated, Everywhere, Where
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.video import VideoFrames
@@ -34,6 +34,10 @@ class VisualizeOptions:
     out_dir: str | None = None
     json: str | None = None
     ann_file: str | None = None
+    det: str | None = None
+    det_weights: str | None = None
+    det_class: tuple[str, ...] = ("horse",)
+    det_thr: float = 0.3
     skeleton: str | None = None
     conf: float | None = None
     batch_size: int = 16
@@ -76,7 +80,7 @@ def visualize(options: VisualizeOptions) -> int:
     print(confidence.description)
     pictures = read_animals(options.ann_file, predictor.skeleton) if options.ann_file else None
     image_ids = _image_ids(pictures, source) if pictures else None
-    where = Annotated(pictures) if pictures else Everywhere()
+    where = _where(options, pictures)
     stream = predict_frames(predictor, source.frames(), where, confidence.is_sure, options.batch_size)
     work = _Finish(source, predictor.skeleton, confidence)
     results, failed, empty = [], [], 0
@@ -120,6 +124,19 @@ def _source(options: VisualizeOptions) -> PictureFiles | VideoFrames:
     return picture_folder(options.img_dir, options.out_dir)
 
 
+def _where(options: VisualizeOptions, pictures: PictureAnimals | None) -> Where:
+    if options.det is None and options.det_weights:
+        raise UserError("--det-weights needs --det: of which detector are they?")
+    if options.det is None:
+        return Everywhere() if pictures is None else Annotated(pictures)
+    if pictures is not None:
+        raise UserError("--ann-file and --det both say where to look; give one of them")
+    # mmdet's part of the import takes a while that others need not wait for
+    from equistera.mm.detect import Detected
+
+    return Detected(options.det, options.det_weights, options.det_class, options.det_thr)
+
+
 def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, object]:
     """The file's ids of the pictures that it knows; the others have no animals and so no results."""
     known = {name: pictures.find(name) for name in source.names}
@@ -158,6 +175,7 @@ def _say(options: VisualizeOptions, source: PictureFiles | VideoFrames, done: in
         print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {out}")
         print("  orange: the animal's left, blue: its right, yellow: the middle")
     if empty:
-        print(f"  on {empty} of them there was no box to look into")
+        what = " or ".join(options.det_class) + " was found" if options.det else "box to look into"
+        print(f"  no {what} on {empty} of them")
     if options.json:
         print(f"{results} poses as COCO keypoint results: {options.json}")
