@@ -106,7 +106,9 @@ def train(args) -> Path:
     config.default_hooks = {"logger": {"type": "LoggerHook", "interval": 10}, "checkpoint": None}
     config.val_dataloader = config.val_cfg = config.val_evaluator = None
     config.work_dir = str(Path(args.work_dir).resolve())
-    config.train_cfg.val_interval = config.train_cfg.max_epochs
+    epochs = config.train_cfg.max_epochs
+    config.train_cfg = {"by_epoch": True, "max_epochs": epochs, "val_interval": epochs}
+    config.train_dataloader.sampler = {"type": "DefaultSampler", "shuffle": True}
 
     runner = StockRunner.from_cfg(config)
     model = runner.train()

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from equistera.errors import UserError
+from equistera.errors import Stopped, UserError
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -32,7 +32,8 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
         argv: Arguments without the program's name; ``sys.argv[1:]`` by default.
 
     Returns:
-        The exit code: 1 after a :class:`UserError` (printed to stderr), 130 after Ctrl-C.
+        The exit code: 1 after a :class:`UserError` (printed to stderr), 130 after Ctrl-C, 128 + the number of
+        a signal after which a run was saved.
     """
     for stream in (sys.stdout, sys.stderr):
         # a file name may hold what the console's encoding does not
@@ -43,6 +44,10 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except Stopped as stop:
+        if str(stop):
+            print(stop, file=sys.stderr)
+        return stop.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

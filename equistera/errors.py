@@ -34,3 +34,17 @@ class UserError(Exception):
         if self.hint:
             lines.append(f"  {self.hint}")
         return "\n".join(lines)
+
+
+class Stopped(Exception):
+    """The run was asked to stop, and did so in good order.
+
+    Args:
+        message: Where it stands and how to go on.
+        number: The signal that asked; the exit code follows from it as in a shell.
+    """
+
+    def __init__(self, message: str, number: int):
+        super().__init__(message)
+        self.number = number
+        self.exit_code = 128 + number

@@ -4,10 +4,12 @@ from equistera.mm import (  # noqa: F401
     dataset,
     from_albumentations,
     hooks,
+    loop,
     metric,
     model,
     optim,
     photometric,
+    sampler,
     targets,
     transforms,
 )

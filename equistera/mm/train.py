@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -16,14 +18,19 @@ from mmpose.registry import MODELS
 import equistera
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import write_json
-from equistera.errors import UserError
+from equistera.errors import Stopped, UserError
 from equistera.mm import config as configs
-from equistera.mm import register  # noqa: F401
+from equistera.mm import (
+    register,  # noqa: F401
+    resume,
+)
 from equistera.mm.planning import plan_of
-from equistera.mm.preflight import DataSummary, check_data, choose_weights, cores_per_process, finish
+from equistera.mm.preflight import DataSummary, check_data, choose_weights, cores_per_process, finish, world_size
+from equistera.mm.resume import FoundCheckpoint
 from equistera.mm.trainer import Trainer, choose_device, device_name
 from equistera.monitor.plots import plot_run
 from equistera.progress import duration
+from equistera.training.plan import steps_in_epoch
 from equistera.training.plan_check import check_plan
 from equistera.training.plan_text import format_plan, plan_json
 
@@ -71,7 +78,11 @@ def train(options: TrainOptions) -> Path:
     skeletons.load(config.skeleton)
     data = check_data(config)
     finish(config, options.seed)
-    weights = choose_weights(config, options.init, options.from_scratch, required=not options.plan)
+    found = _resume_point(config, work_dir, data) if options.resume else None
+    if found is not None:
+        config.from_scratch, weights = found.content["meta"]["from_scratch"], None
+    else:
+        weights = choose_weights(config, options.init, options.from_scratch, required=not options.plan)
     plan = plan_of(config, MODELS.build(config.model), data, work_dir)
     if options.json:
         write_json(options.json, plan_json(plan), indent=1)
@@ -89,16 +100,49 @@ def train(options: TrainOptions) -> Path:
         torch.set_num_threads(cores_per_process())
 
     trainer = Trainer.from_cfg(config)
+    trainer.resume_point = found
     if trainer.rank == 0:
         print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
         _write_run_file(trainer, config)
     start = time.monotonic()
-    trainer.train()
+    try:
+        with trainer.interruption:
+            trainer.train()
+    except Stopped as stop:
+        # every process stops, one says so
+        message = f"{stop}; go on with:\n  {resume_command(options, work_dir)}" if trainer.rank == 0 else ""
+        raise Stopped(message, stop.number) from None
     if trainer.rank == 0:
         curves = plot_run(work_dir, work_dir / "training_curves.png")
         print(f"trained in {duration(time.monotonic() - start)}; best {_best(trainer)}")
         print(f"  weights  {work_dir / 'best.pth'}\n  curves   {curves}\n  logs     tensorboard --logdir {work_dir}")
     return work_dir
+
+
+def _resume_point(config: Config, work_dir: Path, data: DataSummary) -> FoundCheckpoint:
+    loader = config.train_dataloader
+    steps = steps_in_epoch(data.train_animals, loader.batch_size, world_size(), bool(loader.get("drop_last", False)))
+    found = resume.find(work_dir, steps)
+    if int(os.environ.get("RANK", 0)) == 0:
+        for name, problem in found.skipped:
+            print(f"{name} is skipped: {problem}")
+    return found
+
+
+def resume_command(options: TrainOptions, work_dir: Path) -> str:
+    """The command that goes on with a run."""
+    start = [Path(sys.executable).name]
+    if options.launcher == "pytorch":
+        start += ["-m", "torch.distributed.launch", f"--nproc_per_node={os.environ.get('LOCAL_WORLD_SIZE', 1)}"]
+    words = [*start, "tools/train.py", options.config, "--work-dir", str(work_dir)]
+    for name in ("data_root", "skeleton", "device", "seed"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    words += ["--amp"] if options.amp else []
+    words += ["--launcher", options.launcher] if options.launcher != "none" else []
+    words += ["--cfg-options", *options.cfg_options] if options.cfg_options else []
+    return shlex.join([*words, "--resume"])
 
 
 def _use_mixed_precision(config: Config) -> None:
@@ -131,12 +175,13 @@ def _prepare_work_dir(work_dir: Path, resume: bool) -> None:
         raise UserError(
             f"cannot write to work dir {work_dir}: {error.strerror}", hint="--work-dir names another"
         ) from error
+    if int(os.environ.get("RANK", 0)):
+        return
     if resume:
-        if not (work_dir / "latest.pth").is_file():
-            raise UserError(
-                f"nothing to resume: {work_dir / 'latest.pth'} does not exist", hint="Start the run without --resume"
-            )
-    elif (work_dir / "run.json").exists() and int(os.environ.get("RANK", 0)) == 0:
+        for rest in work_dir.glob(".*.part"):
+            # what a kill left of a file that was being written
+            rest.unlink()
+    elif (work_dir / "run.json").exists():
         aside = work_dir / time.strftime("earlier_%Y%m%d_%H%M%S")
         aside.mkdir()
         for entry in work_dir.iterdir():

@@ -5,22 +5,28 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import torch
+from mmengine.dist import all_gather_object, broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 import equistera
-from equistera.errors import UserError
+from equistera.errors import Stopped, UserError
 from equistera.mm import checkpoint
 from equistera.mm.hooks.evaluated_weights import Candidate
+from equistera.mm.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
 from equistera.mm.model import SkeletonPoseEstimator
 from equistera.mm.planning import schedule_of
+from equistera.mm.resume import FoundCheckpoint, copied, log_history, resume
 from equistera.mm.transfer import format_transfer_table, initialise
 from equistera.training.schedule import Schedule
 
@@ -36,11 +42,33 @@ class Trainer(Runner):
         best_score: Best score so far of the metric that is watched, or None.
         best_epoch: Epoch (from 1) of ``best_score``, or None.
         evaluated: The weights that were evaluated last, or None before the first evaluation.
+        resume_point: Where the run goes on if its config says ``resume``.
     """
+
+    resume_point: FoundCheckpoint | None = None
 
     best_score: float | None = None
     best_epoch: int | None = None
     evaluated: Candidate | None = None
+
+    @functools.cached_property
+    def interruption(self) -> Interruption:
+        """What asks the run to stop; a context manager around :meth:`train`."""
+        return Interruption()
+
+    def train(self) -> nn.Module:
+        try:
+            return super().train()
+        finally:
+            for loop in (self._train_loop, self._val_loop):
+                if isinstance(loop, BaseLoop):
+                    dismiss_workers(loop.dataloader)
+
+    @staticmethod
+    def build_dataloader(*args, **kwargs) -> DataLoader:
+        loader = Runner.build_dataloader(*args, **kwargs)
+        shield_workers(loader)
+        return loader
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
@@ -66,6 +94,11 @@ class Trainer(Runner):
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     @functools.cached_property
+    def _config_text(self) -> str:
+        # formatting it takes a third of a second
+        return self.cfg.pretty_text
+
+    @functools.cached_property
     def schedule(self) -> Schedule:
         """What holds at each step; needs the train loader's length, so it is worked out when first asked for."""
         return schedule_of(self.cfg, self.network, len(self.train_dataloader))
@@ -75,16 +108,22 @@ class Trainer(Runner):
         loop = self.train_loop
         return self._val_loop is not None and (epoch % loop.val_interval == 0 or epoch == self.max_epochs)
 
-    def snapshot(self, epoch: int, with_optimizer: bool) -> dict:
-        """All that a checkpoint holds after ``epoch`` complete epochs.
+    def snapshot(self, with_optimizer: bool) -> dict:
+        """All that a checkpoint holds of the run as it stands between two steps.
 
-        Without the optimiser it holds the weights that were evaluated last, otherwise training's own.
+        Without the optimiser it holds the weights that were evaluated last, otherwise training's own. With several
+        processes every one must call it where the run is within an epoch.
         """
+        loop = self.train_loop
         meta = {
-            "epoch": epoch,
-            "iter": epoch * len(self.train_dataloader),
+            "epoch": loop.epoch,
+            "batch": loop.batch,
+            "iter": loop.iter,
+            "evaluation_pending": loop.evaluation_pending,
+            "stop_training": loop.stop_training,
             "seed": self.seed,
-            "config": self.cfg.pretty_text,
+            "from_scratch": self.cfg.from_scratch,
+            "config": self._config_text,
             "config_name": Path(self.cfg.filename or "config.py").stem,
             "skeleton": {
                 "name": self.network.skeleton.name,
@@ -102,14 +141,55 @@ class Trainer(Runner):
             meta["weights"] = self.evaluated.describe()
         if with_optimizer:
             content["optimizer"] = self.optim_wrapper.state_dict()
-            content["hooks"] = {name: hook.state_dict() for name, hook in self._stateful_hooks().items()}
+            content["hooks"] = {name: hook.state_dict() for name, hook in self.stateful_hooks().items()}
+            content["log"] = log_history(self.message_hub)
+            if loop.batch and self.world_size > 1:
+                # processes share their normalisation statistics only at the end of an epoch
+                own = {name: buffer.cpu() for name, buffer in self.network.named_buffers()}
+                content["buffers_of_ranks"] = all_gather_object(own)
         return content
 
-    def _stateful_hooks(self) -> dict[str, Hook]:
+    def snapshot_copy(self) -> dict:
+        """A :meth:`snapshot` of its own memory, on the CPU, which stays as it is when the run goes on."""
+        return copied(self.snapshot(with_optimizer=True)) if self.rank == 0 else {}
+
+    def stop(self, number: int, content: dict | None = None) -> NoReturn:
+        """Saves and ends the run, because a signal asked for it.
+
+        Args:
+            number: The signal.
+            content: What to save; the run as it stands if None.
+
+        Raises:
+            Stopped: Always.
+            UserError: The checkpoint cannot be written.
+        """
+        content = self.snapshot(with_optimizer=True) if content is None else content
+        self.call_hook("before_stop", content=content)
+        loop = self.train_loop
+        raise Stopped(
+            f"stopped by {SIGNALS.get(number, number)} after step {loop.iter} of {loop.max_iters}, "
+            f"epoch {min(loop.epoch + 1, loop.max_epochs)} of {loop.max_epochs}; saved",
+            number,
+        )
+
+    def from_rank_0(self, value: object) -> object:
+        """What process 0 has as ``value``, in every process."""
+        values = [value]
+        broadcast_object_list(values)
+        return values[0]
+
+    def warn(self, message: str) -> None:
+        """Tells the person at the terminal and the log of something that does not stop the run."""
+        self.logger.warning(message)
+        if self.rank == 0:
+            print(f"warning: {message}", file=sys.stderr, flush=True)
+
+    def stateful_hooks(self) -> dict[str, Hook]:
         """Hooks that remember something across steps, by class name.
 
-        Such a hook has ``state_dict()``, called on rank 0 only, which returns plain values and tensors, and
-        ``load_state_dict(state)``, called on every rank before the first step of a resumed run.
+        Such a hook has ``state_dict()``, which returns plain values and tensors without talking to other processes,
+        and ``load_state_dict(state)``, called on every rank before ``before_train`` of a resumed run.
         """
         return {type(hook).__name__: hook for hook in self.hooks if hasattr(hook, "state_dict")}
 
@@ -118,7 +198,7 @@ class Trainer(Runner):
             return
         self._has_loaded = True
         if self._resume:
-            self._resume_from(Path(self.work_dir) / "latest.pth")
+            resume(self, self.resume_point)
         elif self._load_from:
             self._start_from(Path(self._load_from))
 
@@ -129,27 +209,6 @@ class Trainer(Runner):
         if self.rank == 0:
             print(f"{path.name}: {report.loaded} weights loaded, {len(report.left_out)} left out (the log lists them)")
             print(f"  {table.splitlines()[0]}", flush=True)
-
-    def _resume_from(self, path: Path) -> None:
-        content = checkpoint.load(path)
-        meta = content["meta"]
-        names = list(self.network.skeleton.names)
-        if meta["skeleton"]["keypoints"] != names:
-            raise UserError(
-                f"cannot resume {path}: it was trained for skeleton {meta['skeleton']['name']!r} "
-                f"({len(meta['skeleton']['keypoints'])} keypoints), this run is for {self.network.skeleton.name!r} "
-                f"({len(names)})",
-                hint="Choose another --work-dir, or start from its weights with --init",
-            )
-        self.network.load_state_dict(content["state_dict"])
-        self.optim_wrapper.load_state_dict(content["optimizer"])
-        self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
-        self.best_score, self.best_epoch = meta["best_score"], meta["best_epoch"]
-        for name, hook in self._stateful_hooks().items():
-            # a hook that the run did not have before starts afresh
-            if name in content["hooks"]:
-                hook.load_state_dict(content["hooks"][name])
-        self.logger.info(f"resumed {path} after epoch {meta['epoch']}")
 
 
 def device_name() -> str:

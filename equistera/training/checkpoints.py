@@ -58,6 +58,24 @@ def outdated(names: Iterable[str], keep: int, steps_per_epoch: int) -> list[str]
     return newest_first(names, steps_per_epoch)[keep:] if keep > 0 else []
 
 
+def superseded(names: Iterable[str], newest: str, steps_per_epoch: int) -> list[str]:
+    """The checkpoints within an epoch that are of no more use once ``newest``, at the end of one, is safely written.
+
+    Args:
+        names: What lies in the work dir.
+        newest: Name of the checkpoint just written.
+        steps_per_epoch: Optimiser steps in an epoch.
+
+    Returns:
+        Names; empty if ``newest`` is itself within an epoch.
+    """
+    done = steps_done(newest, steps_per_epoch)
+    if done is None or not newest.startswith("epoch"):
+        return []
+    steps = {name: steps_done(name, steps_per_epoch) for name in names if name.startswith("step")}
+    return [name for name, step in steps.items() if step is not None and step <= done]
+
+
 @dataclass(frozen=True)
 class ResumePoint:
     """Where a run goes on.

@@ -23,7 +23,7 @@ train_dataloader = dict(
     batch_size=16,
     num_workers=None,  # None: from the machine
     drop_last=True,
-    sampler=dict(type="DefaultSampler", shuffle=True),
+    sampler=dict(type="ResumableSampler"),
     dataset=dict(
         type="KeypointDataset",
         skeleton=None,

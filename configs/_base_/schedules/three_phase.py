@@ -3,8 +3,8 @@
 All times are shares of ``train_cfg.max_epochs``, so changing that alone rescales everything.
 """
 
-train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
-val_cfg = dict()
+train_cfg = dict(type="ResumableTrainLoop", max_epochs=300, val_interval=5)
+val_cfg = dict(type="InterruptibleValLoop")
 
 strategy = dict(
     # optim_wrapper.optimizer.lr that stands for the tiers below; another value scales them all

@@ -10,19 +10,24 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from equistera.errors import UserError
 from equistera.mm import checkpoint
+from equistera.training.checkpoints import outdated, saves_after, superseded
 
 
 @HOOKS.register_module()
 class SaveCheckpoints(Hook):
-    """Saves after an epoch is complete, its evaluation included.
+    """Saves after an epoch is complete, its evaluation included, and when the run is asked to stop.
 
-    ``epoch_N.pth`` holds all that resuming needs and ``latest.pth`` is the newest of them; ``best.pth`` holds the
-    weights with the best score.
+    ``epoch_N.pth`` holds all that resuming needs, as does ``step_N.pth``, which a run leaves that was stopped before
+    an epoch and its evaluation were complete. ``latest.pth`` is the newest of them; ``best.pth`` holds the weights
+    with the best score.
+
+    A checkpoint that cannot be written is a warning while the run will save again, and an error where it will not.
 
     Args:
         interval: Epochs between two saves; the last epoch is always saved.
-        keep: How many ``epoch_N.pth`` are kept.
+        keep: How many ``epoch_N.pth`` and ``step_N.pth`` are kept.
         best: Metric of the evaluation that decides what is best (higher is better).
     """
 
@@ -32,41 +37,58 @@ class SaveCheckpoints(Hook):
         self.interval = interval
         self.keep = keep
         self.best = best
+        self._saved_step: int | None = None
 
-    def after_train_epoch(self, runner) -> None:
-        # the loop counts the epoch only after this call
-        epoch = runner.epoch + 1
-        if not runner.evaluates_after(epoch):
-            self._save(runner, epoch)
+    def before_train(self, runner) -> None:
+        # what the run goes on from need not be saved again
+        self._saved_step = runner.iter
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         score = metrics[self.best]
-        if runner.best_score is None or score > runner.best_score:
+        before = runner.best_score, runner.best_epoch
+        if before[0] is None or score > before[0]:
             runner.best_score, runner.best_epoch = score, runner.epoch
-            self._save_best(runner)
-        self._save(runner, runner.epoch)
+            if not self._save_best(runner):
+                # the file still holds the earlier one, which a later epoch need only beat
+                runner.best_score, runner.best_epoch = before
+
+    def after_epoch_complete(self, runner) -> None:
+        last = runner.epoch == runner.max_epochs or runner.train_loop.stop_training
+        if last or saves_after(runner.epoch, self.interval, runner.max_epochs):
+            self._save(runner, runner.snapshot(with_optimizer=True), last)
+
+    def before_stop(self, runner, content: dict) -> None:
+        self._save(runner, content, last=True)
 
     @master_only
-    def _save_best(self, runner) -> None:
-        checkpoint.save(Path(runner.work_dir) / "best.pth", runner.snapshot(runner.epoch, with_optimizer=False))
-
-    @master_only
-    def _save(self, runner, epoch: int) -> None:
-        last = epoch == runner.max_epochs or runner.train_loop.stop_training
-        if epoch % self.interval and not last:
-            return
+    def _save(self, runner, content: dict, last: bool) -> None:
+        meta = content["meta"]
+        whole = meta["batch"] == 0 and not meta["evaluation_pending"]
+        name = f"epoch_{meta['epoch']}.pth" if whole else f"step_{meta['iter']}.pth"
         folder = Path(runner.work_dir)
-        newest = folder / f"epoch_{epoch}.pth"
-        checkpoint.save(newest, runner.snapshot(epoch, with_optimizer=True))
-        _point_to(folder / "latest.pth", newest)
-        saved = sorted(folder.glob("epoch_*.pth"), key=_epoch_of)
-        for old in saved[: -self.keep] if self.keep > 0 else []:
-            old.unlink()
+        if not self._written(runner, folder / name, content, last):
+            return
+        _point_to(folder / "latest.pth", folder / name)
+        names, steps = [entry.name for entry in folder.iterdir()], len(runner.train_dataloader)
+        for old in {*outdated(names, self.keep, steps), *superseded(names, name, steps)}:
+            (folder / old).unlink(missing_ok=True)
 
+    def _save_best(self, runner) -> bool:
+        """Whether ``best.pth`` holds the weights now; every process gets the same answer."""
+        content = runner.snapshot(with_optimizer=False)
+        done = self._written(runner, Path(runner.work_dir) / "best.pth", content, False) if runner.rank == 0 else True
+        return runner.from_rank_0(done)
 
-def _epoch_of(path: Path) -> int:
-    number = path.stem.removeprefix("epoch_")
-    return int(number) if number.isdigit() else -1
+    @staticmethod
+    def _written(runner, path: Path, content: dict, last: bool) -> bool:
+        try:
+            checkpoint.save(path, content)
+        except UserError as error:
+            if last:
+                raise
+            runner.warn(f"{error}\n  Training goes on and tries again at the next save.")
+            return False
+        return True
 
 
 def _point_to(name: Path, target: Path) -> None:

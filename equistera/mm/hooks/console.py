@@ -78,6 +78,9 @@ class Console(Hook):
         if self._bar is not None:
             self._bar.close()
 
+    def before_stop(self, runner, content: dict) -> None:
+        self.after_train(runner)
+
 
 def _warning(metrics: dict) -> str:
     """A line for a model that knows no more than where the box is; the log file says more."""

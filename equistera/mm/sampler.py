@@ -1,0 +1,61 @@
+"""The order in which a training set is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+
+import numpy as np
+from mmengine.dist import get_dist_info
+from mmengine.registry import DATA_SAMPLERS
+from torch.utils.data import Sampler
+
+
+@DATA_SAMPLERS.register_module()
+class ResumableSampler(Sampler):
+    """Shuffles by (seed, epoch) alone, shares out among processes, and can begin within an epoch.
+
+    Process ``r`` of ``n`` gets the samples ``r, r + n, r + 2n ...`` of the epoch's order, so a step of all processes
+    sees the same samples whatever ``n`` is, if their batches make up the same whole.
+
+    Args:
+        dataset: Samples are its indices.
+        seed: Equal in all processes.
+        shuffle: False keeps the order of the data set.
+        rank: Of this process; None asks the process group.
+        world_size: Number of processes; None asks the process group.
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        seed: int,
+        shuffle: bool = True,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ):
+        self.dataset = dataset
+        self.seed = seed
+        self.shuffle = shuffle
+        found_rank, found_size = get_dist_info()
+        self.rank = found_rank if rank is None else rank
+        self.world_size = found_size if world_size is None else world_size
+        self.epoch = 0
+        self._skipped = 0
+
+    def __len__(self) -> int:
+        """Samples of this process in a whole epoch, skipped or not; the first ones fill up to equal shares."""
+        return -(-len(self.dataset) // self.world_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the order of ``epoch`` (from 0)."""
+        self.epoch = epoch
+
+    def skip(self, samples: int) -> None:
+        """Makes iterations begin after the first ``samples`` of this process, which are not loaded."""
+        self._skipped = samples
+
+    def __iter__(self) -> Iterator[int]:
+        size = len(self.dataset)
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(size) if self.shuffle else np.arange(size)
+        shares = np.resize(order, len(self) * self.world_size)
+        yield from shares[self.rank :: self.world_size][self._skipped :].tolist()
