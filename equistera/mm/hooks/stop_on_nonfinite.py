@@ -65,6 +65,9 @@ class StopOnNonFinite(Hook):
                 hint=_advice(runner),
             )
 
+    def before_stop(self, runner, content: dict) -> None:
+        self.look(runner)
+
     def look(self, runner) -> None:
         """Stops the run if any process met a loss that is not finite since the last look.
 
