@@ -3,12 +3,14 @@
 Examples:
   python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --amp
   python tools/train.py configs/rtmpose_m_ap10k.py --plan
+  python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --max-time 2h
   python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --resume
   python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --cfg-options train_dataloader.batch_size=8
   python -m torch.distributed.launch --nproc_per_node=2 tools/train.py configs/rtmpose_m_ap10k.py --launcher pytorch
 """
 
 import os
+import time
 
 from equistera import cli
 
@@ -24,6 +26,7 @@ def parse_args(argv):
     start.add_argument("--resume", action="store_true", help="continue the run in the work dir")
     start.add_argument("--from-scratch", action="store_true", help="start from random weights; nothing is frozen")
     start.add_argument("--init", metavar="CHECKPOINT", help="start from these weights instead of the config's")
+    parser.add_argument("--max-time", metavar="TIME", help="fit the run to this time, such as 2h, 90m or 1h30m")
     parser.add_argument("--plan", action="store_true", help="say what the run would do, and stop")
     parser.add_argument("--json", metavar="FILE", help="write the plan for machines")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
@@ -36,11 +39,12 @@ def parse_args(argv):
 
 
 def main(argv):
+    started = time.monotonic()
     options = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(options.pop("local_rank")))
     from equistera.mm.train import TrainOptions, train
 
-    train(TrainOptions(**options))
+    train(TrainOptions(**options, started=started))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,17 +60,23 @@ class KeypointDataset(BaseCocoStyleDataset):
             (start, augment(**preset) if isinstance(preset, dict) else augment(preset))
             for start, preset in augmentation or ()
         ]
-        # shared memory: workers that live through many epochs see the main process count on
+        # shared memory: workers that live through many epochs see what the main process changes
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._starts = torch.tensor([start for start, _ in self.augmentation], dtype=torch.int64).share_memory_()
         super().__init__(ann_file=ann_file, metainfo=metainfo_of(self.skeleton), **kwargs)
 
     def set_epoch(self, epoch: int) -> None:
         """Makes later samples draw their augmentation for ``epoch`` (counted from 0)."""
         self._epoch.fill_(epoch)
 
+    def move_starts(self, moved: Callable[[int], int]) -> None:
+        """Makes every preset begin at another epoch: ``moved`` of the one at which it would have begun."""
+        self._starts.copy_(torch.tensor([moved(start) for start in self._starts.tolist()], dtype=torch.int64))
+
     def augmentation_at(self, epoch: int) -> Augmentation:
         """What samples of ``epoch`` (counted from 0) draw from."""
-        return next(preset for start, preset in reversed(self.augmentation) if start <= epoch)
+        begun = int((self._starts <= epoch).sum())
+        return self.augmentation[begun - 1][1]
 
     def load_data_list(self) -> list[dict]:
         coco = load_annotations(self.ann_file, self.skeleton)

@@ -12,6 +12,7 @@ from equistera.mm.model import SkeletonPoseEstimator
 from equistera.mm.preflight import DataSummary, world_size
 from equistera.training.checkpoints import checkpoint_bytes
 from equistera.training.ema import make_ema
+from equistera.training.fit import Fit
 from equistera.training.plan import Plan, Setup, make_plan, steps_in_epoch
 from equistera.training.scaling import LrScaling, scale_lr
 from equistera.training.schedule import Schedule, make_schedule
@@ -42,12 +43,22 @@ def schedule_of(config: Config, network: SkeletonPoseEstimator, steps_per_epoch:
     )
 
 
-def plan_of(config: Config, network: SkeletonPoseEstimator, data: DataSummary, work_dir: Path) -> Plan:
-    """What a run is going to do, from its resolved config."""
+def plan_of(
+    config: Config, network: SkeletonPoseEstimator, data: DataSummary, work_dir: Path, fit: Fit | None = None
+) -> Plan:
+    """What a run is going to do, from its resolved config.
+
+    Args:
+        config: Of the run.
+        network: As the config describes it.
+        data: What there is to train on.
+        work_dir: Where checkpoints go; need not exist.
+        fit: The time that the config was fitted to.
+    """
     loader, saving = config.train_dataloader, config.default_hooks.checkpoint
     drop_last = bool(loader.get("drop_last", False))
     steps = steps_in_epoch(data.train_animals, loader.batch_size, world_size(), drop_last)
-    schedule = schedule_of(config, network, steps)
+    schedule = schedule_of(config, network, fit.steps_per_epoch if fit else steps)
     elements = sum(value.numel() for value in network.state_dict().values())
     opened = [stage.name for stage in network.stages if stage.name in schedule.opens_at]
     trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
@@ -75,6 +86,7 @@ def plan_of(config: Config, network: SkeletonPoseEstimator, data: DataSummary, w
             lr=scaling_of(config),
             ema=ema,
             patience=config.early_stopping.patience,
+            fit=fit,
             disk_free=shutil.disk_usage(existing).free,
         ),
     )

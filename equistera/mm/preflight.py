@@ -14,6 +14,7 @@ from equistera.checkpoints import command_for, path_of
 from equistera.dataset.ready import check_split, missing_files
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
+from equistera.training.schedule import first_epoch
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,16 @@ def finish(config: Config, seed: int | None) -> None:
             loader.num_workers = default_workers()
         loader.persistent_workers = loader.num_workers > 0
         loader.pin_memory = torch.cuda.is_available()
-    dataset, epochs = config.train_dataloader.dataset, config.train_cfg.max_epochs
+    dataset = config.train_dataloader.dataset
     dataset.seed = config.randomness.seed
     if dataset.get("augmentation") is None:
-        dataset.augmentation = [(round(p.start * epochs), p.augmentation) for p in config.strategy.phases]
+        dataset.augmentation = augmentation_by_epoch(config)
+
+
+def augmentation_by_epoch(config: Config) -> list:
+    """``(first epoch, preset)`` of every phase, for the length that the config has."""
+    epochs = config.train_cfg.max_epochs
+    return [(first_epoch(phase.start, epochs), phase.augmentation) for phase in config.strategy.phases]
 
 
 def choose_weights(config: Config, init: str | None, from_scratch: bool, required: bool = True) -> Path | None:

@@ -21,6 +21,7 @@ class ResumableSampler(Sampler):
         dataset: Samples are its indices.
         seed: Equal in all processes.
         shuffle: False keeps the order of the data set.
+        most: Samples of this process in an epoch, where that is to be shorter than the data set; None for all.
         rank: Of this process; None asks the process group.
         world_size: Number of processes; None asks the process group.
     """
@@ -30,6 +31,7 @@ class ResumableSampler(Sampler):
         dataset: Sized,
         seed: int,
         shuffle: bool = True,
+        most: int | None = None,
         rank: int | None = None,
         world_size: int | None = None,
     ):
@@ -39,12 +41,14 @@ class ResumableSampler(Sampler):
         found_rank, found_size = get_dist_info()
         self.rank = found_rank if rank is None else rank
         self.world_size = found_size if world_size is None else world_size
+        self._share = -(-len(dataset) // self.world_size)
+        self._length = self._share if most is None else min(self._share, most)
         self.epoch = 0
         self._skipped = 0
 
     def __len__(self) -> int:
-        """Samples of this process in a whole epoch, skipped or not; the first ones fill up to equal shares."""
-        return -(-len(self.dataset) // self.world_size)
+        """Samples of this process in an epoch, skipped or not; the first ones fill up to equal shares."""
+        return self._length
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of ``epoch`` (from 0)."""
@@ -57,5 +61,5 @@ class ResumableSampler(Sampler):
     def __iter__(self) -> Iterator[int]:
         size = len(self.dataset)
         order = np.random.default_rng((self.seed, self.epoch)).permutation(size) if self.shuffle else np.arange(size)
-        shares = np.resize(order, len(self) * self.world_size)
-        yield from shares[self.rank :: self.world_size][self._skipped :].tolist()
+        shares = np.resize(order, self._share * self.world_size)
+        yield from shares[self.rank :: self.world_size][self._skipped : self._length].tolist()

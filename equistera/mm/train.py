@@ -24,12 +24,15 @@ from equistera.mm import (
     register,  # noqa: F401
     resume,
 )
+from equistera.mm.fit_to_time import apply_fit, earlier_fit, fit
 from equistera.mm.planning import plan_of
 from equistera.mm.preflight import DataSummary, check_data, choose_weights, cores_per_process, finish, world_size
 from equistera.mm.resume import FoundCheckpoint
+from equistera.mm.run_file import write_run_file
 from equistera.mm.trainer import Trainer, choose_device, device_name
 from equistera.monitor.plots import plot_run
 from equistera.progress import duration
+from equistera.training.fit import Fit, parse_duration
 from equistera.training.plan import steps_in_epoch
 from equistera.training.plan_check import check_plan
 from equistera.training.plan_text import format_plan, plan_json
@@ -47,12 +50,14 @@ class TrainOptions:
     resume: bool = False
     from_scratch: bool = False
     init: str | None = None
+    max_time: str | None = None
     plan: bool = False
     json: str | None = None
     device: str | None = None
     seed: int | None = None
     cfg_options: list[str] = field(default_factory=list)
     launcher: str = "none"
+    started: float = field(default_factory=time.monotonic)
 
 
 def train(options: TrainOptions) -> Path:
@@ -83,7 +88,14 @@ def train(options: TrainOptions) -> Path:
         config.from_scratch, weights = found.content["meta"]["from_scratch"], None
     else:
         weights = choose_weights(config, options.init, options.from_scratch, required=not options.plan)
-    plan = plan_of(config, MODELS.build(config.model), data, work_dir)
+    config.launcher = options.launcher
+    if options.amp:
+        _use_mixed_precision(config)
+    if not torch.cuda.is_available() and (options.launcher != "none" or "OMP_NUM_THREADS" not in os.environ):
+        # launchers set OMP_NUM_THREADS to 1 themselves; without one it is what the user wants
+        torch.set_num_threads(cores_per_process())
+    fitted = _fit_to_time(config, options, data, work_dir)
+    plan = plan_of(config, MODELS.build(config.model), data, work_dir, fitted)
     if options.json:
         write_json(options.json, plan_json(plan), indent=1)
     if options.plan:
@@ -92,18 +104,14 @@ def train(options: TrainOptions) -> Path:
     if options.plan:
         return work_dir
     _prepare_work_dir(work_dir, options.resume)
-    config.work_dir, config.launcher, config.resume = str(work_dir), options.launcher, options.resume
+    config.work_dir, config.resume = str(work_dir), options.resume
     config.load_from = str(weights) if weights else None
-    if options.amp:
-        _use_mixed_precision(config)
-    if not torch.cuda.is_available():
-        torch.set_num_threads(cores_per_process())
 
     trainer = Trainer.from_cfg(config)
     trainer.resume_point = found
     if trainer.rank == 0:
         print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
-        _write_run_file(trainer, config)
+        write_run_file(trainer)
     start = time.monotonic()
     try:
         with trainer.interruption:
@@ -143,6 +151,26 @@ def resume_command(options: TrainOptions, work_dir: Path) -> str:
     words += ["--launcher", options.launcher] if options.launcher != "none" else []
     words += ["--cfg-options", *options.cfg_options] if options.cfg_options else []
     return shlex.join([*words, "--resume"])
+
+
+def _fit_to_time(config: Config, options: TrainOptions, data: DataSummary, work_dir: Path) -> Fit | None:
+    """Gives the config the length that ``--max-time`` asks for, or that the resumed run was fitted to."""
+    budget = parse_duration(options.max_time) if options.max_time else None
+    if options.resume:
+        fitted = earlier_fit(work_dir, budget)
+    elif budget is None:
+        fitted = None
+    else:
+        plan = plan_of(config, MODELS.build(config.model), data, work_dir)
+        check_plan(plan)
+        if int(os.environ.get("RANK", 0)) == 0:
+            print(f"measuring the first steps, to fit the run to {duration(budget)} ...", flush=True)
+        schedule = plan.schedule
+        fitted = fit(config, budget, schedule.steps_per_epoch, schedule.least_epochs, options.started)
+    if fitted is None:
+        return None
+    apply_fit(config, fitted, time.monotonic() - options.started)
+    return fitted.fit
 
 
 def _use_mixed_precision(config: Config) -> None:
@@ -210,20 +238,3 @@ def banner(trainer: Trainer, config: Config, data: DataSummary, weights: Path | 
         "output": str(trainer.work_dir),
     }
     return "\n".join([f"Equistera Trainer {equistera.__version__}", *(f"  {k:<9}{v}" for k, v in rows.items())])
-
-
-def _write_run_file(trainer: Trainer, config: Config) -> None:
-    """What ``tools/monitor_training.py`` needs to know beside the scalars."""
-    schedule = trainer.schedule
-    write_json(
-        Path(trainer.work_dir) / "run.json",
-        {
-            "config": Path(config.filename).stem,
-            "max_epochs": schedule.max_epochs,
-            "steps_per_epoch": schedule.steps_per_epoch,
-            "phases": [{"name": p.name, "start": p.start, "end": p.end} for p in schedule.phases],
-            "skeleton": trainer.network.skeleton.name,
-            "started": time.strftime("%Y-%m-%d %H:%M:%S"),
-        },
-        indent=1,
-    )

@@ -9,6 +9,8 @@ Warm-up and ramps only rise, everything else only falls, so a rate never rises o
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +66,8 @@ class Schedule:
         final_ratio: Share of the peak that the cosine ends at.
         from_scratch: Every stage is open from the start because there are no weights worth freezing.
         least_epochs: The fewest epochs in which every phase has one and every stage opens.
+        knots: ``(epoch, share of the run)`` where the length of the run was changed on the way, in order; see
+            :func:`refitted`.
     """
 
     max_epochs: int
@@ -77,10 +81,19 @@ class Schedule:
     final_ratio: float
     from_scratch: bool
     least_epochs: int
+    knots: tuple[tuple[int, float], ...] = ()
 
     @property
     def total_steps(self) -> int:
         return self.max_epochs * self.steps_per_epoch
+
+    def share_at(self, epoch: float) -> float:
+        """The share of the run that is over after ``epoch`` complete epochs, in [0, 1]."""
+        ends = [(0, 0.0), *self.knots, (self.max_epochs, 1.0)]
+        for (start, before), (end, after) in itertools.pairwise(ends):
+            if epoch < end:
+                return before + (after - before) * (epoch - start) / (end - start)
+        return 1.0
 
     def phase_at(self, epoch: int) -> Phase:
         """The phase that an epoch (from 0) lies in; the last one holds on."""
@@ -101,11 +114,58 @@ class Schedule:
         if not self.is_open(stage, epoch):
             return 0.0
         warmup = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
-        progress = max(0, step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps)
+        progress = self._annealed(step)
         cosine = self.final_ratio + (1 - self.final_ratio) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
         opened = self.opens_at[stage] * self.steps_per_epoch
         ramp = min(1.0, (step - opened + 1) / self.ramp_steps) if opened and self.ramp_steps else 1.0
         return self.stage_lrs[stage] * warmup * cosine * ramp * self.phase_at(epoch).lr_factor
+
+    def _annealed(self, step: int) -> float:
+        """How far the cosine is at a step: 0 until the warm-up ends, 1 at the end of the run."""
+        if not self.knots:
+            return max(0, step - self.warmup_steps) / max(1, self.total_steps - self.warmup_steps)
+        warm = self.share_at(self.warmup_steps / self.steps_per_epoch)
+        return max(0.0, self.share_at(step / self.steps_per_epoch) - warm) / (1 - warm) if warm < 1 else 1.0
+
+
+def refitted(schedule: Schedule, done: int, max_epochs: int) -> Schedule:
+    """The schedule of a run whose length changes on the way.
+
+    What is over stays as it was; what remains is stretched or shortened evenly, so that the cosine goes on from where
+    it is and no learning rate jumps. Phases that have begun and stages that are open remain so.
+
+    Args:
+        schedule: As it was until now.
+        done: Complete epochs, at least 1.
+        max_epochs: The new length, above ``done``.
+
+    Returns:
+        The new schedule. A phase or a stage may get no epoch of a remainder that is too short for it.
+    """
+    if max_epochs == schedule.max_epochs:
+        return schedule
+
+    def moved(epoch: int) -> int:
+        return moved_epoch(epoch, done, schedule.max_epochs, max_epochs)
+
+    starts = [moved(phase.start) for phase in schedule.phases]
+    return dataclasses.replace(
+        schedule,
+        max_epochs=max_epochs,
+        phases=tuple(
+            dataclasses.replace(phase, start=start, end=end)
+            for phase, start, end in zip(schedule.phases, starts, [*starts[1:], max_epochs], strict=True)
+        ),
+        opens_at={name: moved(epoch) for name, epoch in schedule.opens_at.items()},
+        knots=(*schedule.knots, (done, schedule.share_at(done))),
+    )
+
+
+def moved_epoch(epoch: int, done: int, old_epochs: int, new_epochs: int) -> int:
+    """Where something that begins at ``epoch`` begins when the run's length changes after ``done`` epochs."""
+    if epoch <= done:
+        return epoch
+    return done + round((epoch - done) * (new_epochs - done) / (old_epochs - done))
 
 
 def make_schedule(

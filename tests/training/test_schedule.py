@@ -9,7 +9,7 @@ from training_cases import CSPNEXT, HRNET, schedule, strategy
 
 from equistera.errors import UserError
 from equistera.training.scaling import scale_lr
-from equistera.training.schedule import least_epochs, length_problems, make_schedule
+from equistera.training.schedule import least_epochs, length_problems, make_schedule, refitted
 
 SHIPPED = runpy.run_path(str(Path(__file__).parents[2] / "configs/_base_/schedules/three_phase.py"))["strategy"]
 
@@ -263,3 +263,38 @@ def test_arguments_that_are_no_length_or_factor():
         "steps in an epoch: expected a whole number of at least 0, found -1",
         "factor on the learning rates: expected a number above 0, found nan",
     ]
+
+
+@pytest.mark.parametrize("changes", [[(60, 240)], [(60, 400)], [(20, 200), (90, 180), (150, 260)], [(299, 301)]])
+def test_a_run_whose_length_changes_never_raises_a_rate_outside_of_its_ramp(changes):
+    run = schedule(steps=4)
+    lrs, previous = {name: [] for name in run.stages}, 0
+    for done, epochs in [*changes, (None, None)]:
+        end = run.max_epochs if done is None else done
+        for step in range(previous * 4, end * 4):
+            for name in run.stages:
+                lrs[name].append(run.lr(name, step))
+        previous = end
+        run = run if done is None else refitted(run, done, epochs)
+    assert len(lrs["head"]) == 4 * run.max_epochs
+    for name, opened in run.opens_at.items():
+        risen = [step for step in range(1, len(lrs[name])) if lrs[name][step] > lrs[name][step - 1]]
+        may_rise = max(run.warmup_steps, opened * 4 + run.ramp_steps)
+        assert max(risen) <= may_rise
+    # it ends where any run ends
+    final = run.stage_lrs["head"] * run.final_ratio * run.phases[-1].lr_factor
+    assert lrs["head"][-1] == pytest.approx(final, rel=0.02)
+
+
+def test_what_remains_is_shortened_evenly_and_what_is_over_stays():
+    run = schedule()
+    short = refitted(run, 120, 210)
+    assert [(phase.start, phase.end) for phase in short.phases] == [(0, 100), (100, 160), (160, 210)]
+    assert short.opens_at == {"head": 0, "stage4": 0, "stage3": 100, "stage2": 135}
+    assert short.share_at(120) == run.share_at(120) == 0.4
+    assert short.share_at(165) == pytest.approx(0.7)
+    assert short.share_at(210) == 1.0
+    assert short.lr("head", 120 * 40) == pytest.approx(run.lr("head", 120 * 40))
+    assert refitted(run, 120, 300) is run
+    # too short for the last phase: nothing breaks, the run is one epoch longer than it was
+    assert refitted(run, 120, 121).phases[-1].end == 121

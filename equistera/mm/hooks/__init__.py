@@ -3,8 +3,17 @@
 from equistera.mm.hooks.checkpoints import SaveCheckpoints
 from equistera.mm.hooks.console import Console
 from equistera.mm.hooks.evaluated_weights import EvaluatedWeights
+from equistera.mm.hooks.keep_to_time import KeepToTime
 from equistera.mm.hooks.schedule import ApplySchedule
 from equistera.mm.hooks.stop_early import StopEarly
 from equistera.mm.hooks.stop_on_nonfinite import StopOnNonFinite
 
-__all__ = ["ApplySchedule", "Console", "EvaluatedWeights", "SaveCheckpoints", "StopEarly", "StopOnNonFinite"]
+__all__ = [
+    "ApplySchedule",
+    "Console",
+    "EvaluatedWeights",
+    "KeepToTime",
+    "SaveCheckpoints",
+    "StopEarly",
+    "StopOnNonFinite",
+]

@@ -43,6 +43,8 @@ class Console(Hook):
         now = time.monotonic()
         due = now - self._last_line >= (0.5 if self._bar is not None else PLAIN_INTERVAL)
         if self._bar is not None:
+            # a run that is kept to a time may change its length
+            self._bar.total = runner.max_iters
             self._bar.update(1)
         if not due:
             return
