@@ -11,6 +11,7 @@ vis_backends = [
     dict(type="LocalVisBackend"),
     dict(type="TensorboardVisBackend"),
     # dict(type="WandbVisBackend", init_kwargs=dict(project="equistera")),
+    # dict(type="MLflowBackend", exp_name="equistera"),
 ]
 visualizer = dict(type="Visualizer", vis_backends=vis_backends)
 
@@ -28,6 +29,7 @@ custom_hooks = [
     dict(type="EvaluatedWeights"),
     dict(type="SyncBuffersHook"),
     dict(type="StopEarly"),
+    dict(type="PredictionPictures", pictures=8),
     dict(type="Console"),
 ]
 

@@ -11,5 +11,6 @@ from equistera.mm import (  # noqa: F401
     photometric,
     sampler,
     targets,
+    tracking,
     transforms,
 )

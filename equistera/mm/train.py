@@ -29,6 +29,7 @@ from equistera.mm.planning import plan_of
 from equistera.mm.preflight import DataSummary, check_data, choose_weights, cores_per_process, finish, world_size
 from equistera.mm.resume import FoundCheckpoint
 from equistera.mm.run_file import write_run_file
+from equistera.mm.tracking import add_text
 from equistera.mm.trainer import Trainer, choose_device, device_name
 from equistera.monitor.plots import plot_run
 from equistera.progress import duration
@@ -112,6 +113,7 @@ def train(options: TrainOptions) -> Path:
     if trainer.rank == 0:
         print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
         write_run_file(trainer)
+        add_text(trainer.visualizer, "plan", format_plan(plan))
     start = time.monotonic()
     try:
         with trainer.interruption:
