@@ -5,7 +5,7 @@ Examples:
 
 Model, pictures, augmentation, batch and number of epochs are the config's. Stock are the optimiser (one learning rate
 for everything, nothing frozen), the warm-up of 1000 steps, the cosine over the second half and the moving average of
-the weights, all from MMPose 1.3.2, configs/animal_2d_keypoint/rtmpose/ap10k/rtmpose-m_8xb64-210e_ap10k-256x256.py.
+the weights, as equistera/mm/benchmark/stock.py has them from MMPose.
 Nothing is evaluated on the way; WORK_DIR/final.pth holds the averaged weights, as MMEngine saves them.
 """
 
@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from equistera import cli
-
-BASE_LR = 4e-3
 
 
 def parse_args(argv: Sequence[str]):
@@ -33,39 +31,6 @@ def parse_args(argv: Sequence[str]):
     return parser.parse_args(argv)
 
 
-def stock_schedule(max_epochs: int) -> dict:
-    """What the config of MMPose says of optimiser, learning rate and averaging, for a run of this length."""
-    return {
-        "optim_wrapper": {
-            "type": "OptimWrapper",
-            "optimizer": {"type": "AdamW", "lr": BASE_LR, "weight_decay": 0.05},
-            "paramwise_cfg": {"norm_decay_mult": 0, "bias_decay_mult": 0, "bypass_duplicate": True},
-        },
-        "param_scheduler": [
-            {"type": "LinearLR", "start_factor": 1e-5, "by_epoch": False, "begin": 0, "end": 1000},
-            {
-                "type": "CosineAnnealingLR",
-                "eta_min": BASE_LR * 0.05,
-                "begin": max_epochs // 2,
-                "end": max_epochs,
-                "T_max": max_epochs - max_epochs // 2,
-                "by_epoch": True,
-                "convert_to_iter_based": True,
-            },
-        ],
-        "custom_hooks": [
-            {
-                "type": "EMAHook",
-                "ema_type": "ExpMomentumEMA",
-                "momentum": 0.0002,
-                "update_buffers": True,
-                "priority": 49,
-            },
-            {"type": "TellEpoch"},
-        ],
-    }
-
-
 def train(args) -> Path:
     """Trains, and saves the averaged weights; returns their path."""
     import torch
@@ -75,6 +40,7 @@ def train(args) -> Path:
 
     from equistera.mm import checkpoint, preflight
     from equistera.mm import config as configs
+    from equistera.mm.benchmark import stock
     from equistera.mm.trainer import choose_device
     from equistera.mm.transfer import initialise
 
@@ -101,8 +67,9 @@ def train(args) -> Path:
     if args.threads:
         torch.set_num_threads(args.threads)
     # merging would keep what the strategy says of the optimiser and the hooks beside what is stock
-    for key, value in stock_schedule(config.train_cfg.max_epochs).items():
+    for key, value in stock.schedule(config.train_cfg.max_epochs).items():
         config[key] = value
+    config.custom_hooks.append({"type": "TellEpoch"})
     config.default_hooks = {"logger": {"type": "LoggerHook", "interval": 10}, "checkpoint": None}
     config.val_dataloader = config.val_cfg = config.val_evaluator = None
     config.work_dir = str(Path(args.work_dir).resolve())

@@ -26,6 +26,7 @@ from equistera.mm import (
 )
 from equistera.mm.fit_to_time import apply_fit, earlier_fit, fit
 from equistera.mm.planning import plan_of
+from equistera.mm.precision import use_mixed_precision
 from equistera.mm.preflight import DataSummary, check_data, choose_weights, cores_per_process, finish, world_size
 from equistera.mm.resume import FoundCheckpoint
 from equistera.mm.run_file import write_run_file
@@ -91,7 +92,7 @@ def train(options: TrainOptions) -> Path:
         weights = choose_weights(config, options.init, options.from_scratch, required=not options.plan)
     config.launcher = options.launcher
     if options.amp:
-        _use_mixed_precision(config)
+        use_mixed_precision(config)
     if not torch.cuda.is_available() and (options.launcher != "none" or "OMP_NUM_THREADS" not in os.environ):
         # launchers set OMP_NUM_THREADS to 1 themselves; without one it is what the user wants
         torch.set_num_threads(cores_per_process())
@@ -173,20 +174,6 @@ def _fit_to_time(config: Config, options: TrainOptions, data: DataSummary, work_
         return None
     apply_fit(config, fitted, time.monotonic() - options.started)
     return fitted.fit
-
-
-def _use_mixed_precision(config: Config) -> None:
-    """bfloat16 where the device computes in it; float16, whose gradients must be scaled, on older GPUs."""
-    if torch.cuda.is_available():
-        if torch.cuda.is_bf16_supported(including_emulation=False):
-            config.model.precision = "bfloat16"
-        else:
-            config.model.precision = "float16"
-            config.optim_wrapper.type = "AmpOptimWrapper"
-    elif torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
-        config.model.precision = "bfloat16"
-    else:
-        print("--amp: this CPU has no bfloat16 arithmetic, which would only be slower; staying with float32")
 
 
 def _best(trainer: Trainer) -> str:

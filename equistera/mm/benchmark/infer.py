@@ -1,0 +1,138 @@
+"""Pictures a second of prediction from files to poses, and what evaluation costs over bare forward passes.
+
+Nothing is known of where the animals are: both look at the whole picture, ours once (its second, closer look is more
+work than stock does). Networks and weights are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import MODELS
+
+from equistera import skeleton as skeletons
+from equistera.dataset.images import read_rgb
+from equistera.in_order import default_threads, in_order
+from equistera.mm import checkpoint
+from equistera.mm.benchmark import stock
+from equistera.mm.benchmark.networks import first_batch
+from equistera.mm.benchmark.options import Options, load
+from equistera.mm.benchmark.rounds import Case, in_turn, rate, synchronize
+from equistera.mm.metainfo import metainfo_of
+from equistera.mm.precision import use_mixed_precision
+from equistera.mm.predict import Predictor
+from equistera.mm.trainer import Trainer
+
+#: Pictures that go through the model together.
+BATCH = 16
+
+
+def benchmark(options: Options) -> list[Case]:
+    """Measures every config: prediction on each size of photo, and evaluation."""
+    cases = []
+    for path in options.config:
+        with tempfile.TemporaryDirectory() as folder:
+            for size in options.sizes:
+                cases.append(_prediction(options, path, size, Path(folder)))
+            cases.append(_evaluation(options, path, Path(folder)))
+    return cases
+
+
+def _prediction(options: Options, path: str, size: tuple[int, int], folder: Path) -> Case:
+    config = load(options, path, size)
+    batch = options.batch_size or BATCH
+    pictures = sorted((Path(config.data_root) / "images" / "train").iterdir())
+    weights = folder / "weights.pth"
+    network = MODELS.build(config.model)
+    network.init_weights()
+    skeleton = {"name": network.skeleton.name, "source": config.skeleton, "keypoints": list(network.skeleton.names)}
+    checkpoint.save(weights, {"state_dict": network.state_dict(), "meta": {"skeleton": skeleton}})
+    precise = ["model.precision=bfloat16"] if options.amp else []
+    predictor = Predictor(path, weights, options.device, cfg_options=[*options.cfg_options, *precise])
+    contestants = {"ours": _ours(predictor, pictures, batch)}
+    if options.with_stock:
+        contestants["stock"] = _stock(config, weights, folder, pictures, batch)
+    for work in contestants.values():
+        work()
+    case = Case(f"infer, {Path(path).stem}, {size[0]}x{size[1]} photos, batch {batch}", "pictures")
+    timed = {who: lambda work=work: rate(work, options.seconds) for who, work in contestants.items()}
+    return in_turn(case, timed, options.rounds)
+
+
+def _ours(predictor: Predictor, pictures: list[Path], batch: int) -> Callable[[], int]:
+    def crop(path: Path):
+        image = read_rgb(path)
+        return image, (0, 0, image.shape[1], image.shape[0])
+
+    def work() -> int:
+        threads = default_threads()
+        return sum(1 for _ in predictor.poses(in_order(crop, pictures, threads, ahead=2 * threads), batch))
+
+    return work
+
+
+def _stock(config: Config, weights: Path, folder: Path, pictures: list[Path], batch: int) -> Callable[[], int]:
+    """MMPose's own inferencer, which takes its config from a file."""
+    from mmpose.apis import MMPoseInferencer
+
+    test = {"dataset": stock.dataset(config, None), "batch_size": batch}
+    content = {"model": stock.model_config(config), "data_mode": "topdown", "test_dataloader": test}
+    content["dataset_type"] = test["dataset"]["type"]
+    visualizer = {"type": "PoseLocalVisualizer", "name": "visualizer"}
+    file = folder / f"{Path(config.filename).stem}_stock.py"
+    Config({"default_scope": "mmpose", "visualizer": visualizer, **content}).dump(file)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with contextlib.redirect_stdout(io.StringIO()):
+        inferencer = MMPoseInferencer(
+            pose2d=str(file), pose2d_weights=str(weights), device=device, det_model="whole_image", show_progress=False
+        )
+    # a checkpoint of MMPose would bring it
+    inferencer.inferencer.model.dataset_meta = parse_pose_metainfo(metainfo_of(skeletons.load(config.skeleton)))
+    names = [str(path) for path in pictures]
+    return lambda: sum(1 for _ in inferencer(names, batch_size=batch))
+
+
+def _evaluation(options: Options, path: str, folder: Path) -> Case:
+    """The validation loop, metrics included, beside forward passes of as many batches of the same size."""
+    config = load(options, path, options.sizes[-1], batches=4)
+    config.val_dataloader.num_workers = 0 if options.workers is None else options.workers[0]
+    config.val_dataloader.persistent_workers = config.val_dataloader.num_workers > 0
+    config.work_dir, config.experiment_name = str(folder / "run"), f"evaluation_{folder.name}"
+    if options.amp:
+        use_mixed_precision(config)
+    trainer = Trainer.from_cfg(config)
+    # builds the loops, which evaluation outside of a training run needs as well
+    loop, network = trainer.val_loop, trainer.network
+    samples = len(loop.dataloader.dataset)
+    batch = first_batch(config.val_dataloader)
+
+    def evaluation() -> int:
+        with torch.no_grad():
+            network.eval()
+            for data in loop.dataloader:
+                loop.evaluator.process(data_samples=network.val_step(data), data_batch=data)
+            loop.evaluator.evaluate(samples)
+        return samples
+
+    def forward() -> int:
+        with torch.inference_mode():
+            network.eval()
+            prepared = network.data_preprocessor(batch, training=False)
+            for _ in range(len(loop.dataloader)):
+                network.raw_outputs(prepared["inputs"])
+        synchronize()
+        return len(loop.dataloader) * len(batch["inputs"])
+
+    contestants = {"evaluation": evaluation, "bare forward": forward}
+    for work in contestants.values():
+        work()
+    case = Case(f"evaluation, {Path(path).stem}, batch {len(batch['inputs'])}", "samples")
+    timed = {who: lambda work=work: rate(work, options.seconds) for who, work in contestants.items()}
+    return in_turn(case, timed, options.rounds)

@@ -1,0 +1,93 @@
+"""Options that the subcommands share, and what follows from them."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+
+from equistera import skeleton as skeletons
+from equistera.errors import UserError
+from equistera.mm import config as configs
+from equistera.mm import preflight, register  # noqa: F401
+from equistera.mm.benchmark.photos import make_photos
+from equistera.mm.trainer import choose_device
+
+CONFIGS = ("configs/rtmpose_m_ap10k.py", "configs/hrnet_w32_ap10k.py")
+PHONE, SMALL = (4000, 3000), (1280, 960)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; see ``tools/benchmark.py --help``."""
+
+    config: list[str] = field(default_factory=lambda: list(CONFIGS))
+    against: str = "stock"
+    rounds: int = 5
+    seconds: float = 2.0
+    batch_size: int | None = None
+    steps: int = 8
+    phases: tuple[int, ...] = (1, 3)
+    workers: list[int] | None = None
+    sizes: tuple[tuple[int, int], ...] = (SMALL,)
+    pictures: int = 16
+    amp: bool = False
+    device: str | None = None
+    threads: int | None = None
+    folder: str | None = None
+    cfg_options: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "steps", "pictures"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} {getattr(self, name)}: expected 1 or more")
+
+    @property
+    def with_stock(self) -> bool:
+        return self.against == "stock"
+
+    @property
+    def photos(self) -> Path:
+        """Where photos are kept, so that they are made once."""
+        return Path(self.folder) if self.folder else Path(tempfile.gettempdir()) / "equistera_benchmark"
+
+
+def start(options: Options) -> None:
+    """Chooses the device and the numbers of threads."""
+    choose_device(options.device)
+    # MMEngine would list every weight that it initialises
+    MMLogger.get_current_instance().setLevel("ERROR")
+    cv2.setNumThreads(1)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+
+
+def load(options: Options, path: str, size: tuple[int, int], batches: int | None = None) -> Config:
+    """A config over photos of ``size``, made if need be, which are validated on as well.
+
+    Args:
+        options: Batch size and number of pictures are theirs.
+        path: Of the config.
+        size: Width and height of the photos.
+        batches: Batches that an epoch shall have; by default one animal a picture makes an epoch.
+
+    Returns:
+        The config, with what follows from the machine filled in.
+    """
+    config = configs.load(path, options.cfg_options)
+    batch = options.batch_size or config.train_dataloader.batch_size
+    skeleton = skeletons.load(config.skeleton)
+    root = make_photos(options.photos, options.pictures, size, skeleton, batches and batches * batch)
+    config = configs.load(path, options.cfg_options, data_root=str(root))
+    for loader in (config.train_dataloader, config.val_dataloader):
+        loader.dataset.ann_file, loader.dataset.data_prefix.img = "annotations/train.json", "images/train"
+    config.val_evaluator.ann_file = "annotations/train.json"
+    config.train_dataloader.batch_size = batch
+    config.from_scratch = False
+    preflight.finish(config, 0)
+    return config

@@ -1,0 +1,86 @@
+"""The subcommands run for real, on tiny networks and photos; what they measure here means nothing."""
+
+import cv2
+import pytest
+import torch
+
+from equistera.dataset.coco import read_json
+from equistera.errors import UserError
+from equistera.mm.benchmark.command import benchmark
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    yield
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
+
+
+@pytest.fixture
+def given(tiny, tmp_path):
+    return {
+        "config": ["configs/demo_rtmpose_t.py"],
+        "cfg_options": tiny(),
+        "folder": str(tmp_path),
+        "sizes": ((160, 120),),
+        "pictures": 4,
+        "rounds": 2,
+        "seconds": 0.01,
+        "steps": 2,
+        "phases": (1,),
+        "device": "cpu",
+    }
+
+
+def test_pipeline_measures_samples_and_targets_beside_stock(given, tmp_path):
+    benchmark("pipeline", str(tmp_path / "figures.json"), given)
+    content = read_json(tmp_path / "figures.json")
+    assert [case["case"] for case in content["cases"]] == ["pipeline, 160x120 photos", "targets, SimCCLabel"]
+    for case in content["cases"]:
+        assert {who: len(figures["rounds"]) for who, figures in case["rates"].items()} == {"ours": 2, "stock": 2}
+        assert case["ratios"]["ours/stock"]["median"] > 0
+    assert content["machine"]["torch"] == torch.__version__
+
+
+def test_step_measures_phases_beside_stock(given):
+    (case,) = benchmark("step", None, given)
+    assert case.name == "step, demo_rtmpose_t, batch 4"
+    assert set(case.rates) == {"stock", "phase 1"}
+    assert case.pairs() == [("phase 1", "stock")]
+
+
+def test_step_without_stock_in_mixed_precision(given):
+    (case,) = benchmark("step", None, {**given, "against": "nothing", "amp": True, "batch_size": 2})
+    assert (case.name, set(case.rates)) == ("step, demo_rtmpose_t, batch 2", {"phase 1"})
+
+
+def test_a_phase_that_the_config_has_not_is_refused(given):
+    with pytest.raises(UserError, match="--phase 3"):
+        benchmark("step", None, {**given, "phases": (3,)})
+
+
+def test_rounds_must_be(given):
+    with pytest.raises(UserError, match="--rounds 0: expected 1 or more"):
+        benchmark("step", None, {**given, "rounds": 0})
+
+
+def test_train_measures_the_loop_beside_the_bare_step_and_stocks_loop(given):
+    (case,) = benchmark("train", None, given)
+    assert case.name == "train, demo_rtmpose_t, phase 1, batch 4, 0 workers"
+    assert {who: len(rates) for who, rates in case.rates.items()} == {
+        "training": 2, "bare step": 2, "stock training": 2,
+    }  # fmt: skip
+    assert case.pairs() == [("training", "bare step"), ("training", "stock training")]
+
+
+def test_data_measures_loaders_by_workers(given):
+    cases = benchmark("data", None, {**given, "workers": [0, 1], "rounds": 1})
+    assert [case.name.split(", ")[-1] for case in cases] == ["0 workers", "1 workers"]
+    assert all(set(case.rates) == {"ours", "stock"} for case in cases)
+
+
+def test_infer_measures_prediction_and_evaluation(given):
+    prediction, evaluation = benchmark("infer", None, {**given, "rounds": 1})
+    assert (prediction.unit, set(prediction.rates)) == ("pictures", {"ours", "stock"})
+    assert set(evaluation.rates) == {"evaluation", "bare forward"}
