@@ -24,6 +24,9 @@ def parse_args(argv):
     parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="continue the run in the work dir")
+    parser.add_argument(
+        "--allow-changed-data", action="store_true", help="with --resume: go on although data or settings changed"
+    )
     start.add_argument("--from-scratch", action="store_true", help="start from random weights; nothing is frozen")
     start.add_argument("--init", metavar="CHECKPOINT", help="start from these weights instead of the config's")
     parser.add_argument("--max-time", metavar="TIME", help="fit the run to this time, such as 2h, 90m or 1h30m")

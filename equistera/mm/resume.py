@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,11 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.mm import checkpoint
+from equistera.mm.fingerprint import VALIDATION, differences
 from equistera.training.checkpoints import choose_resume_point
 
 if TYPE_CHECKING:
+    from equistera.mm.loop import ResumableTrainLoop
     from equistera.mm.trainer import Trainer
 
 #: Parts that a checkpoint to go on from has and ``best.pth`` or a foreign one has not.
@@ -87,6 +90,26 @@ def load_whole(path: Path) -> dict:
     return content
 
 
+def refuse_changes(found: FoundCheckpoint, now: Mapping[str, str], allowed: bool) -> None:
+    """Stops a resume that would train something else than was begun.
+
+    Args:
+        found: The checkpoint, which says what the run was started with.
+        now: The present fingerprint, see :mod:`equistera.mm.fingerprint`.
+        allowed: ``--allow-changed-data``: go on all the same.
+
+    Raises:
+        UserError: Data or settings have changed; each change is named.
+    """
+    changes = differences(found.content["meta"]["fingerprint"], now)
+    if changes and not allowed:
+        raise UserError(
+            f"the run in {found.path.parent} was started with other data or settings:",
+            changes,
+            "Give it what it had, choose another --work-dir, or go on all the same: --allow-changed-data",
+        )
+
+
 def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     """Puts weights, optimiser, hooks, scores and log back to where they were, before the first step.
 
@@ -114,10 +137,9 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     own_buffers = content.get("buffers_of_ranks", [])
     if len(own_buffers) == trainer.world_size:
         trainer.network.load_state_dict(own_buffers[trainer.rank], strict=False)
-    loop = trainer.train_loop
-    loop.go_to(meta["epoch"], meta["batch"], meta["iter"], meta["evaluation_pending"])
-    loop.stop_training = meta["stop_training"]
     trainer.best_score, trainer.best_epoch = meta["best_score"], meta["best_epoch"]
+    _adopt_changes(trainer, meta)
+    _go_to(trainer.train_loop, meta, len(trainer.train_dataloader))
     for name, hook in trainer.stateful_hooks().items():
         # a hook that the run did not have before starts afresh
         if name in content["hooks"]:
@@ -126,6 +148,25 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     trainer.logger.info(f"resumed {found.path} after step {meta['iter']} ({meta['epoch']} complete epochs)")
     for name, problem in found.skipped:
         trainer.logger.warning(f"skipped {name}: {problem}")
+
+
+def _go_to(loop: ResumableTrainLoop, meta: dict, steps_per_epoch: int) -> None:
+    epoch, batch, step = meta["epoch"], meta["batch"], meta["iter"]
+    if meta["fingerprint"].get("steps in an epoch") != str(steps_per_epoch):
+        # what was an epoch's midst is none now; learning rates follow from the step
+        batch, step = 0, epoch * steps_per_epoch
+    loop.go_to(epoch, batch, step, meta["evaluation_pending"])
+    loop.stop_training = meta["stop_training"]
+
+
+def _adopt_changes(trainer: Trainer, meta: dict) -> None:
+    """Says what has changed since the run began, where that was allowed."""
+    before, now = meta["fingerprint"], trainer.started_with
+    for change in differences(before, now):
+        trainer.warn(f"changed since the run began: {change}")
+    if before[VALIDATION] != now[VALIDATION] and trainer.best_score is not None:
+        trainer.warn(f"the best score so far, {trainer.best_score:.3f}, was on other pictures and counts no more")
+        trainer.best_score = trainer.best_epoch = None
 
 
 def copied(value: object) -> object:

@@ -24,6 +24,7 @@ from equistera.mm import (
     register,  # noqa: F401
     resume,
 )
+from equistera.mm.fingerprint import fingerprint
 from equistera.mm.fit_to_time import apply_fit, earlier_fit, fit
 from equistera.mm.planning import plan_of
 from equistera.mm.precision import use_mixed_precision
@@ -50,6 +51,7 @@ class TrainOptions:
     skeleton: str | None = None
     amp: bool = False
     resume: bool = False
+    allow_changed_data: bool = False
     from_scratch: bool = False
     init: str | None = None
     max_time: str | None = None
@@ -105,12 +107,15 @@ def train(options: TrainOptions) -> Path:
     check_plan(plan)
     if options.plan:
         return work_dir
+    started_with = fingerprint(config, plan.schedule.steps_per_epoch)
+    if found is not None:
+        resume.refuse_changes(found, started_with, options.allow_changed_data)
     _prepare_work_dir(work_dir, options.resume)
     config.work_dir, config.resume = str(work_dir), options.resume
     config.load_from = str(weights) if weights else None
 
     trainer = Trainer.from_cfg(config)
-    trainer.resume_point = found
+    trainer.resume_point, trainer.started_with = found, started_with
     if trainer.rank == 0:
         print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
         write_run_file(trainer)

@@ -7,7 +7,9 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 import torch
@@ -22,6 +24,7 @@ from torch.utils.data import DataLoader
 import equistera
 from equistera.errors import Stopped, UserError
 from equistera.mm import checkpoint
+from equistera.mm.fingerprint import git_commit
 from equistera.mm.hooks.evaluated_weights import Candidate
 from equistera.mm.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
 from equistera.mm.model import SkeletonPoseEstimator
@@ -43,9 +46,11 @@ class Trainer(Runner):
         best_epoch: Epoch (from 1) of ``best_score``, or None.
         evaluated: The weights that were evaluated last, or None before the first evaluation.
         resume_point: Where the run goes on if its config says ``resume``.
+        started_with: Fingerprint of data and settings, see :mod:`equistera.mm.fingerprint`.
     """
 
     resume_point: FoundCheckpoint | None = None
+    started_with: Mapping[str, str] = MappingProxyType({})
 
     best_score: float | None = None
     best_epoch: int | None = None
@@ -99,6 +104,10 @@ class Trainer(Runner):
         return self.cfg.pretty_text
 
     @functools.cached_property
+    def _git_commit(self) -> str | None:
+        return git_commit()
+
+    @functools.cached_property
     def schedule(self) -> Schedule:
         """What holds at each step; needs the train loader's length, so it is worked out when first asked for."""
         return schedule_of(self.cfg, self.network, len(self.train_dataloader))
@@ -124,6 +133,8 @@ class Trainer(Runner):
             "seed": self.seed,
             "from_scratch": self.cfg.from_scratch,
             "config": self._config_text,
+            "git_commit": self._git_commit,
+            "fingerprint": dict(self.started_with),
             "config_name": Path(self.cfg.filename or "config.py").stem,
             "skeleton": {
                 "name": self.network.skeleton.name,

@@ -18,6 +18,8 @@ DEMO = "configs/demo_rtmpose_t.py"
 
 #: Dropout, drop path and mixing of phases: everything whose course could be lost with the process.
 RICH = {
+    "training_subset.pictures": 4,
+    "norm_statistics.pictures": 4,
     "model.head.gau_cfg.dropout_rate": 0.1,
     "model.head.gau_cfg.drop_path": 0.1,
     "strategy.opens_at.stage3": 0.34,
@@ -27,13 +29,14 @@ RICH = {
 
 @pytest.fixture(scope="module")
 def run(horses, tiny):
-    def start(work_dir, resume=False, init=None, **changes):
+    def start(work_dir, resume=False, init=None, data_root=None, allow_changed_data=False, **changes):
         options = TrainOptions(
             DEMO,
             work_dir=str(work_dir),
-            data_root=str(horses),
+            data_root=data_root or str(horses),
             cfg_options=tiny(**{**RICH, **changes}),
             resume=resume,
+            allow_changed_data=allow_changed_data,
             init=init,
         )
         return train(options)
@@ -226,3 +229,64 @@ def test_the_order_follows_from_seed_and_epoch_alone():
     assert all(sorted(one) == list(range(50)) for one in orders)
     assert len({tuple(one) for one in orders}) == 6
     assert list(ResumableSampler(range(5), seed=0, shuffle=False, rank=0, world_size=1)) == [0, 1, 2, 3, 4]
+
+
+@pytest.fixture
+def resumable(straight, tmp_path):
+    """A copy of the finished run without its last checkpoint, to be changed."""
+    work = tmp_path / "run"
+    shutil.copytree(straight, work)
+    (work / "epoch_3.pth").unlink()
+    return work
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"train_dataloader.batch_size": 5}, "samples in a step: 4 (4 x 1 processes) then, 5 (5 x 1 processes) now"),
+        ({"model.head.gau_cfg.dropout_rate": 0.2}, "model.head.gau_cfg.dropout_rate: 0.1 then, 0.2 now"),
+        ({"train_cfg.max_epochs": 4}, "train_cfg.max_epochs: 3 then, 4 now"),
+        ({"optim_wrapper.optimizer.lr": 0.001}, "optim_wrapper.optimizer.lr: 0.004 then, 0.001 now"),
+        ({"randomness.seed": 7}, "randomness.seed: 0 then, 7 now"),
+    ],
+)
+def test_changed_settings_are_refused_by_name(run, resumable, changes, finding):
+    with pytest.raises(UserError, match="was started with other data or settings") as caught:
+        run(resumable, resume=True, **changes)
+    assert finding in caught.value.problems
+    assert "--allow-changed-data" in caught.value.hint
+
+
+def test_what_does_not_decide_the_weights_may_change(run, straight, resumable):
+    run(resumable, resume=True, **{"default_hooks.checkpoint.keep": 7, "val_dataloader.batch_size": 1})
+    assert_same_end(straight, resumable)
+
+
+def test_changed_data_are_refused_and_may_be_allowed(run, horses, resumable, tmp_path, capfd):
+    data = tmp_path / "data"
+    shutil.copytree(horses, data)
+    for name in ("train", "val"):
+        path = data / "annotations" / f"{name}.json"
+        coco = json.loads(path.read_text())
+        del coco["annotations"][-1 if name == "val" else -6 :]
+        path.write_text(json.dumps(coco))
+    with pytest.raises(UserError) as caught:
+        run(resumable, resume=True, data_root=str(data))
+    changed = "\n".join(caught.value.problems)
+    assert "training annotations: 16 animals, hash" in changed
+    assert "now" in changed
+    assert "10 animals, hash" in changed
+    assert "steps in an epoch: 4 then, 2 now" in changed
+
+    run(resumable, resume=True, data_root=str(data), allow_changed_data=True)
+    assert "counts no more" in capfd.readouterr().err
+    meta = checkpoint.load(resumable / "latest.pth")["meta"]
+    assert (meta["epoch"], meta["iter"], meta["best_epoch"]) == (3, 6, 3)
+    assert "10 animals" in meta["fingerprint"]["training annotations"]
+
+
+def test_checkpoints_say_what_made_them(straight):
+    meta = checkpoint.load(straight / "latest.pth")["meta"]
+    assert meta["fingerprint"]["skeleton"].startswith("horse26, 26 keypoints, hash ")
+    assert {"training pictures", "validation annotations"} <= meta["fingerprint"].keys()
+    assert meta["git_commit"] is None or len(meta["git_commit"]) >= 40
