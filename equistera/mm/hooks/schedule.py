@@ -21,16 +21,25 @@ class ApplySchedule(Hook):
     # before RuntimeInfoHook, which logs the learning rate
     priority = "HIGHEST"
 
+    def before_train(self, runner) -> None:
+        if runner.train_loop.evaluation_pending:
+            # the evaluation of the epoch before, which looks at what is frozen
+            self._open_stages(runner, runner.epoch - 1)
+
     def before_train_epoch(self, runner) -> None:
-        schedule: Schedule = runner.schedule
         runner.train_dataloader.dataset.set_epoch(runner.epoch)
+        self._open_stages(runner, runner.epoch)
+
+    @staticmethod
+    def _open_stages(runner, epoch: int) -> None:
+        schedule: Schedule = runner.schedule
         network = runner.network
-        frozen = {stage.name for stage in network.stages if not schedule.is_open(stage.name, runner.epoch)}
+        frozen = {stage.name for stage in network.stages if not schedule.is_open(stage.name, epoch)}
         if frozen == network.frozen_stages and runner.iter:
             return
         network.freeze(frozen)
         runner.logger.info(
-            f"epoch {runner.epoch + 1}: phase {schedule.phase_at(runner.epoch).name!r}, "
+            f"epoch {epoch + 1}: phase {schedule.phase_at(epoch).name!r}, "
             f"frozen: {', '.join(sorted(frozen)) or 'nothing'}"
         )
         if is_model_wrapper(runner.model):
