@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.dataset import BaseDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
 from equistera import skeleton as skeletons
 from equistera.augmentation import Augmentation
 from equistera.augmentation import augmentation as augment
+from equistera.crops.build import Request, find
+from equistera.crops.geometry import Reach
+from equistera.crops.plan import Animal
+from equistera.crops.store import CropStore
 from equistera.dataset.coco import load_annotations
 from equistera.errors import UserError
 from equistera.mm.metainfo import metainfo_of
@@ -37,6 +42,8 @@ class KeypointDataset(BaseCocoStyleDataset):
             0; a preset is a name or ``dict(preset=name, field=value, ...)``, see
             :func:`equistera.augmentation.augmentation`. None for evaluation.
         seed: Seed of the augmentation.
+        codec: The codec's config; a crop cache is made for its ``input_size``.
+        cache: Folder of crop caches. If it has one for just these samples, pictures come from there.
         test_mode: Whether this is an evaluation data set.
         kwargs: As ``mmengine.dataset.BaseDataset`` takes them.
 
@@ -50,8 +57,13 @@ class KeypointDataset(BaseCocoStyleDataset):
         ann_file: str,
         augmentation: str | dict | Sequence[tuple[int, str | dict]] | None = None,
         seed: int = 0,
+        codec: dict | None = None,
+        cache: str | None = None,
         **kwargs,
     ):
+        self.input_size = tuple(codec["input_size"]) if codec else None
+        self.cache = cache
+        self.crops: CropStore | None = None
         self.skeleton = skeletons.load(skeleton)
         self.seed = seed
         if isinstance(augmentation, (str, dict)):
@@ -83,9 +95,32 @@ class KeypointDataset(BaseCocoStyleDataset):
         images = {image["id"]: image for image in coco["images"]}
         if not coco["annotations"]:
             raise UserError(f"{self.ann_file} has no labelled animal ({len(images)} pictures)")
-        samples = [self._sample(annotation, images[annotation["image_id"]]) for annotation in coco["annotations"]]
-        self.textures = Textures([(sample["img_path"], sample["bbox"][0]) for sample in samples], self.seed)
-        return samples
+        return [self._sample(annotation, images[annotation["image_id"]]) for annotation in coco["annotations"]]
+
+    def full_init(self) -> None:
+        if self._fully_initialized:
+            return
+        super().full_init()
+        if self.cache and self.input_size:
+            self.crops = find(Path(self.cache), self.crop_request())
+        if self.augmentation:
+            self.textures = Textures([(s["img_path"], s["bbox"][0]) for s in self._samples()], self.seed, self.crops)
+
+    def _samples(self) -> Iterator[dict]:
+        return (BaseDataset.get_data_info(self, i) for i in range(len(self)))
+
+    def crop_request(self) -> Request:
+        """The crops that these samples and their augmentation need."""
+        return Request(
+            label=f"{Path(self.data_root).name}-{Path(self.ann_file).stem}",
+            animals=[
+                Animal(s["img_path"], s["bbox"][0], s["keypoints"][0], s["keypoints_visible"][0])
+                for s in self._samples()
+            ],
+            halves=(self.metainfo["upper_body_ids"], self.metainfo["lower_body_ids"]),
+            reach=Reach.of([preset for _, preset in self.augmentation]),
+            input_size=self.input_size,
+        )
 
     def _sample(self, annotation: dict, image: dict) -> dict:
         points = np.array(annotation["keypoints"], dtype=np.float32).reshape(1, -1, 3)
@@ -101,6 +136,19 @@ class KeypointDataset(BaseCocoStyleDataset):
             "keypoints_visible": np.minimum(1, points[..., 2]),
             "area": np.array(annotation["area"], dtype=np.float32),
         }
+
+    @functools.cached_property
+    def _about_all(self) -> dict:
+        """What every sample carries of the skeleton."""
+        names = ("dataset_name", "upper_body_ids", "lower_body_ids", "flip_pairs", "dataset_keypoint_weights")
+        return {name: self.metainfo[name] for name in (*names, "flip_indices", "skeleton_links")}
+
+    def get_data_info(self, idx: int) -> dict:
+        # MMPose's own copies all of it deeply for every sample
+        info = {**BaseDataset.get_data_info(self, idx), **self._about_all}
+        if self.crops is not None:
+            info["crop"] = self.crops[idx]
+        return info
 
     def prepare_data(self, idx: int):
         info = self.get_data_info(idx)

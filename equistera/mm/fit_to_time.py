@@ -18,8 +18,9 @@ from mmengine.registry import LOOPS
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.mm import checkpoint
+from equistera.mm.loading import world_size
 from equistera.mm.loop import ResumableTrainLoop
-from equistera.mm.preflight import augmentation_by_epoch, world_size
+from equistera.mm.preflight import augmentation_by_epoch
 from equistera.mm.run_file import RUN_FILE
 from equistera.mm.trainer import Trainer
 from equistera.progress import duration

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from equistera.mm.loading import world_size
 from equistera.mm.metric import LOGGED
 from equistera.mm.model import SkeletonPoseEstimator
-from equistera.mm.preflight import DataSummary, world_size
+from equistera.mm.preflight import DataSummary
 from equistera.training.checkpoints import checkpoint_bytes
 from equistera.training.ema import make_ema
 from equistera.training.fit import Fit

@@ -14,10 +14,11 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
+from equistera.crops.geometry import BOX_PADDING, shrinking
+from equistera.crops.pictures import REDUCED, from_blocks
 from equistera.mm import checkpoint, register  # noqa: F401
 from equistera.mm import config as configs
 from equistera.mm.trainer import choose_device
-from equistera.mm.transforms import BOX_PADDING, decode_factor
 from equistera.skeleton import Skeleton
 
 
@@ -154,11 +155,12 @@ class Predictor:
             A sample for :meth:`run`.
         """
         x, y, width, height = (float(value) for value in bbox)
-        factor = decode_factor(np.array([width, height]) * BOX_PADDING, self.config.codec.input_size)
+        wanted = shrinking(np.array([width, height]) * BOX_PADDING, self.config.codec.input_size)
+        factor = next((factor for factor in REDUCED if factor <= wanted), 1)
         sample = self._pipeline(
             {
                 "img": (smaller or SmallerVersions()).of(image, factor),
-                "decode_scale": 1 / factor,
+                "to_photo": (from_blocks(factor), from_blocks(factor)),
                 "img_path": "",
                 "id": 0,
                 "img_id": 0,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 
 from equistera import skeleton as skeletons
@@ -14,6 +12,7 @@ from equistera.checkpoints import command_for, path_of
 from equistera.dataset.ready import check_split, missing_files
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
+from equistera.mm.loading import settle_loader
 from equistera.training.schedule import first_epoch
 
 
@@ -50,10 +49,7 @@ def finish(config: Config, seed: int | None) -> None:
     if config.randomness.get("seed") is None:
         config.randomness.seed = 0
     for loader in (config.train_dataloader, config.val_dataloader):
-        if loader.num_workers is None:
-            loader.num_workers = default_workers()
-        loader.persistent_workers = loader.num_workers > 0
-        loader.pin_memory = torch.cuda.is_available()
+        settle_loader(loader, config.randomness.seed)
     dataset = config.train_dataloader.dataset
     dataset.seed = config.randomness.seed
     if dataset.get("augmentation") is None:
@@ -93,20 +89,3 @@ def choose_weights(config: Config, init: str | None, from_scratch: bool, require
             hint=f"{hint}\n  Or train without: --from-scratch. Or start from another checkpoint: --init FILE",
         )
     return path
-
-
-def world_size() -> int:
-    """Number of processes that a launcher started."""
-    return int(os.environ.get("WORLD_SIZE", 1))
-
-
-def cores_per_process() -> int:
-    """CPU cores that each process of this machine may use."""
-    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", world_size())))
-
-
-def default_workers() -> int:
-    """Loader workers: on a GPU all cores up to 8, on a CPU few, because the model needs the cores itself."""
-    if torch.cuda.is_available():
-        return min(8, cores_per_process())
-    return 1 if cores_per_process() <= 4 else 2

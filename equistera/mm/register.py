@@ -1,6 +1,7 @@
 """Importing this registers everything that the configs name; they do it by ``custom_imports``."""
 
 from equistera.mm import (  # noqa: F401
+    batches,
     dataset,
     from_albumentations,
     hooks,

@@ -12,9 +12,9 @@ from mmengine.runner import Runner
 
 from equistera.dataset.ready import check_split, missing_files
 from equistera.mm.ensemble import ENSEMBLE, by_input, mean_outputs
+from equistera.mm.loading import settle_loader
 from equistera.mm.metric import to_result
 from equistera.mm.predict import Predictor
-from equistera.mm.preflight import default_workers
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 
@@ -92,6 +92,5 @@ def _loader(predictor: Predictor, split: Split):
     settings = copy.deepcopy(predictor.config.val_dataloader)
     settings.dataset.data_root = str(split.root)
     settings.dataset.ann_file, settings.dataset.data_prefix.img = split.ann_file, split.images
-    if settings.num_workers is None:
-        settings.num_workers = default_workers()
+    settle_loader(settings, seed=0)
     return Runner.build_dataloader(settings)

@@ -24,11 +24,13 @@ from equistera.mm import (
     register,  # noqa: F401
     resume,
 )
+from equistera.mm.caching import use_cache
 from equistera.mm.fingerprint import fingerprint
 from equistera.mm.fit_to_time import apply_fit, earlier_fit, fit
+from equistera.mm.loading import cores_per_process, world_size
 from equistera.mm.planning import plan_of
 from equistera.mm.precision import use_mixed_precision
-from equistera.mm.preflight import DataSummary, check_data, choose_weights, cores_per_process, finish, world_size
+from equistera.mm.preflight import DataSummary, check_data, choose_weights, finish
 from equistera.mm.resume import FoundCheckpoint
 from equistera.mm.run_file import write_run_file
 from equistera.mm.tracking import add_text
@@ -61,6 +63,7 @@ class TrainOptions:
     seed: int | None = None
     cfg_options: list[str] = field(default_factory=list)
     launcher: str = "none"
+    cache: str | None = None
     started: float = field(default_factory=time.monotonic)
 
 
@@ -77,16 +80,7 @@ def train(options: TrainOptions) -> Path:
         UserError: Anything the user can put right, found before the first step wherever possible.
     """
     choose_device(options.device)
-    config = configs.load(
-        options.config,
-        options.cfg_options,
-        data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
-        skeleton=configs.skeleton_argument(options.skeleton),
-    )
-    work_dir = Path(options.work_dir or configs.PROJECT / "work_dirs" / Path(options.config).stem).resolve()
-    skeletons.load(config.skeleton)
-    data = check_data(config)
-    finish(config, options.seed)
+    config, work_dir, data = _start(options)
     found = _resume_point(config, work_dir, data) if options.resume else None
     if found is not None:
         config.from_scratch, weights = found.content["meta"]["from_scratch"], None
@@ -98,6 +92,8 @@ def train(options: TrainOptions) -> Path:
     if not torch.cuda.is_available() and (options.launcher != "none" or "OMP_NUM_THREADS" not in os.environ):
         # launchers set OMP_NUM_THREADS to 1 themselves; without one it is what the user wants
         torch.set_num_threads(cores_per_process())
+    if not options.plan:
+        use_cache(config, work_dir, options.cache)
     fitted = _fit_to_time(config, options, data, work_dir)
     plan = plan_of(config, MODELS.build(config.model), data, work_dir, fitted)
     if options.json:
@@ -135,6 +131,26 @@ def train(options: TrainOptions) -> Path:
     return work_dir
 
 
+def build_cache(options: TrainOptions) -> None:
+    """Makes the crop cache that a training with these options reads, and says where it is."""
+    config, work_dir, _ = _start(options)
+    use_cache(config, work_dir, options.cache, required=True)
+
+
+def _start(options: TrainOptions) -> tuple[Config, Path, DataSummary]:
+    config = configs.load(
+        options.config,
+        options.cfg_options,
+        data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
+        skeleton=configs.skeleton_argument(options.skeleton),
+    )
+    work_dir = Path(options.work_dir or configs.PROJECT / "work_dirs" / Path(options.config).stem).resolve()
+    skeletons.load(config.skeleton)
+    data = check_data(config)
+    finish(config, options.seed)
+    return config, work_dir, data
+
+
 def _resume_point(config: Config, work_dir: Path, data: DataSummary) -> FoundCheckpoint:
     loader = config.train_dataloader
     steps = steps_in_epoch(data.train_animals, loader.batch_size, world_size(), bool(loader.get("drop_last", False)))
@@ -151,7 +167,7 @@ def resume_command(options: TrainOptions, work_dir: Path) -> str:
     if options.launcher == "pytorch":
         start += ["-m", "torch.distributed.launch", f"--nproc_per_node={os.environ.get('LOCAL_WORLD_SIZE', 1)}"]
     words = [*start, "tools/train.py", options.config, "--work-dir", str(work_dir)]
-    for name in ("data_root", "skeleton", "device", "seed"):
+    for name in ("data_root", "skeleton", "cache", "device", "seed"):
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -3,6 +3,10 @@
 skeleton = "horse26"
 data_root = "data"
 
+# A crop of every animal, decoded once (equistera/mm/caching.py). dir None: "crop_cache" beside the work dir; "off" to
+# decode photos at every step. All caches in a folder together take at most max_gb of the disk.
+cache = dict(dir=None, max_gb=20)
+
 # skeleton, data_root and codec are filled in from the top level, see equistera/mm/config.py
 train_pipeline = [
     dict(type="DrawGeometry"),
@@ -10,7 +14,7 @@ train_pipeline = [
     dict(type="CropToInput", codec=None),
     dict(type="Photometric"),
     dict(type="EncodeTargets", codec=None),
-    dict(type="PackPoseInputs"),
+    dict(type="PackTraining"),
 ]
 val_pipeline = [
     dict(type="DrawGeometry"),
@@ -21,13 +25,18 @@ val_pipeline = [
 
 train_dataloader = dict(
     batch_size=16,
-    num_workers=None,  # None: from the machine
+    num_workers=None,  # None: from the machine, as are the next three
+    prefetch_factor=None,
+    persistent_workers=None,
+    pin_memory=None,
     drop_last=True,
+    collate_fn=dict(type="stack_samples"),
     sampler=dict(type="ResumableSampler"),
     dataset=dict(
         type="KeypointDataset",
         skeleton=None,
         data_root=None,
+        codec=None,
         ann_file="annotations/train.json",
         data_prefix=dict(img="images/train"),
         pipeline=train_pipeline,
@@ -37,11 +46,15 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=32,
     num_workers=None,
+    prefetch_factor=None,
+    persistent_workers=None,
+    pin_memory=None,
     sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
         type="KeypointDataset",
         skeleton=None,
         data_root=None,
+        codec=None,
         ann_file="annotations/val.json",
         data_prefix=dict(img="images/val"),
         pipeline=val_pipeline,

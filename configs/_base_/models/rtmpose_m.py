@@ -14,10 +14,11 @@ model = dict(
     skeleton=None,
     codec=None,
     data_preprocessor=dict(
-        type="PoseDataPreprocessor",
+        type="BatchPreprocessor",
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
+        non_blocking=True,
     ),
     backbone=dict(
         _scope_="mmdet",

@@ -12,6 +12,7 @@ from mmengine.optim import AmpOptimWrapper
 from mmengine.registry import HOOKS
 
 from equistera.errors import UserError
+from equistera.mm.batches import pictures_of
 
 _NEVER = torch.iinfo(torch.int64).max
 
@@ -52,7 +53,7 @@ class StopOnNonFinite(Hook):
         newly = ~torch.isfinite(loss) & (self._first == _NEVER)
         self._first = torch.where(newly, step, self._first)
         self._value = torch.where(newly, loss, self._value)
-        self._pictures[step] = [sample.img_path for sample in data_batch["data_samples"]]
+        self._pictures[step] = pictures_of(data_batch)
         if (step + 1) % self.interval == 0:
             self.look(runner)
 

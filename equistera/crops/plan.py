@@ -1,0 +1,147 @@
+"""Which crops a data set needs: where each lies in its photo, how large it is stored, what its bytes follow from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from equistera.crops.fingerprints import Fingerprints
+from equistera.crops.geometry import Need, Reach, need_of
+from equistera.crops.pictures import from_blocks, reduction
+from equistera.dataset.images import ImageHeader
+
+#: Changes whenever a crop's bytes would come out otherwise.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Animal:
+    """An annotated animal.
+
+    Attributes:
+        path: Its picture.
+        box: x1, y1, x2, y2, pixels.
+        points: float [K, 2], pixels.
+        visible: float [K], above 0 where labelled.
+    """
+
+    path: str
+    box: Sequence[float]
+    points: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of a photo, stored at the resolution that it is needed at.
+
+    Attributes:
+        path: The picture.
+        picture: Hash of its content.
+        header: Of the picture.
+        region: x1, y1, x2, y2 in pixels of the photo; x2 and y2 are the first ones outside. The last pixels of a
+            photo that is decoded smaller may reach beyond its edge.
+        size: Width and height as stored.
+        factor: The photo can be decoded at 1/factor for it.
+    """
+
+    path: str
+    picture: str
+    header: ImageHeader
+    region: tuple[int, int, int, int]
+    size: tuple[int, int]
+    factor: int
+
+    @property
+    def bytes(self) -> int:
+        return 3 * self.size[0] * self.size[1]
+
+    @property
+    def digest(self) -> str:
+        """Stands for everything that the stored pixels follow from."""
+        content = json.dumps([VERSION, self.picture, self.region, self.size, self.factor])
+        return hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
+
+    @property
+    def to_photo(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Scale and offset in x and in y that take the crop's pixels to the photo's."""
+        x1, y1, x2, y2 = self.region
+        return from_blocks((x2 - x1) / self.size[0], x1), from_blocks((y2 - y1) / self.size[1], y1)
+
+
+def plan_crops(
+    animals: Sequence[Animal],
+    halves: Sequence[Sequence[int]],
+    reach: Reach,
+    input_size: tuple[int, int],
+    fingerprints: Fingerprints,
+) -> list[Crop] | None:
+    """The crops of animals, in their order.
+
+    Args:
+        animals: The animals.
+        halves: Keypoints of the upper and of the lower body.
+        reach: The most that augmentation can draw.
+        input_size: Width and height of the network's input.
+        fingerprints: Of their pictures.
+
+    Returns:
+        One crop an animal; None if a picture's fingerprint is not known.
+    """
+    known = {path: fingerprints.get(path) for path in {animal.path for animal in animals}}
+    if None in known.values():
+        return None
+    crops = []
+    for animal in animals:
+        need = need_of(animal.box, animal.points, animal.visible, halves, reach, input_size)
+        found = known[animal.path]
+        crops.append(_crop(animal.path, found.digest, found.header, need))
+    return crops
+
+
+def key_of(crops: Sequence[Crop]) -> str:
+    """A name for a list of crops that follows from all that is in them."""
+    return hashlib.blake2b(" ".join(crop.digest for crop in crops).encode(), digest_size=8).hexdigest()
+
+
+def cut(picture: np.ndarray, crop: Crop, factor: int) -> np.ndarray:
+    """The stored pixels of a crop.
+
+    Args:
+        picture: The photo, decoded at 1/factor.
+        crop: What to take.
+        factor: A divisor of the crop's own.
+
+    Returns:
+        uint8 [h, w, 3], contiguous.
+    """
+    x1, y1, x2, y2 = (value // factor for value in crop.region)
+    part = picture[y1:y2, x1:x2]
+    right, below = (x2 - x1) - part.shape[1], (y2 - y1) - part.shape[0]
+    if right or below:
+        part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    if part.shape[1::-1] == crop.size:
+        return np.ascontiguousarray(part)
+    return cv2.resize(part, crop.size, interpolation=cv2.INTER_AREA)
+
+
+def _crop(path: str, picture: str, header: ImageHeader, need: Need) -> Crop:
+    density = min(1.0, need.density)
+    factor = reduction(header, 1 / density)
+    # at least a pixel of a box that lies beside its picture
+    x1, y1 = (int(np.clip(math.floor(v), 0, side - 1)) for v, side in zip(need.region[:2], header.size, strict=True))
+    x2, y2 = (
+        int(np.clip(math.ceil(v), start + 1, side))
+        for v, start, side in zip(need.region[2:], (x1, y1), header.size, strict=True)
+    )
+    x1, y1 = (value // factor * factor for value in (x1, y1))
+    x2, y2 = (-(-value // factor) * factor for value in (x2, y2))
+    # rounded before it is rounded up: what is a whole number but for the last bit stays one
+    size = math.ceil(round((x2 - x1) * density, 6)), math.ceil(round((y2 - y1) * density, 6))
+    return Crop(path, picture, header, (x1, y1, x2, y2), size, factor)

@@ -1,0 +1,234 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from crop_cases import animal, request_of, smooth_picture
+
+from equistera.crops import build as building
+from equistera.crops.build import CacheRefused, ensure, find
+from equistera.crops.store import CropStore
+from equistera.errors import UserError
+
+GB = 10**9
+
+
+def quiet(_line):
+    pass
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name not in (".lock", "pictures.json"))
+
+
+@pytest.mark.parametrize(
+    "box", [(200, 150, 420, 330), (-20, -30, 300, 200), (500, 300, 640, 480), (600, 440, 700, 500)]
+)
+def test_a_crop_shows_its_part_of_the_photo(photo, tmp_path, box):
+    path = photo()
+    store = ensure(tmp_path / "cache", request_of([animal(path, box)]), GB, quiet)
+    crop, ((sx, ox), (sy, oy)) = store[0]
+    whole = cv2.imread(str(path)).astype(float)
+    y, x = np.mgrid[0 : crop.shape[0], 0 : crop.shape[1]].astype(np.float32)
+    there = cv2.remap(whole, (x * sx + ox).astype(np.float32), (y * sy + oy).astype(np.float32), cv2.INTER_LINEAR,
+                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    assert np.abs(there - crop).mean() < 2
+    assert not crop.flags.writeable
+
+
+def test_a_large_photo_is_stored_no_finer_than_the_input_can_use(photo, tmp_path):
+    path = photo(2400, 1800)
+    request = request_of([animal(path, (400, 300, 2000, 1500))], presets=["none"], input_size=(64, 64))
+    crop, ((sx, _), _) = ensure(tmp_path / "cache", request, GB, quiet)[0]
+    assert crop.shape[1] <= 64 + 2 * 6 + 2
+    # the view is 2000 pixels wide
+    assert sx == pytest.approx(2000 / 64, rel=0.05)
+
+
+def test_a_second_time_nothing_is_made(photo, tmp_path, monkeypatch):
+    request = request_of([animal(photo(), (200, 150, 420, 330))])
+    first = ensure(tmp_path / "cache", request, GB, quiet)
+    before = first[0][0].copy()
+    first.close()
+    monkeypatch.setattr(building, "_make", None)
+    assert np.array_equal(ensure(tmp_path / "cache", request, GB, quiet)[0][0], before)
+    assert np.array_equal(find(tmp_path / "cache", request)[0][0], before)
+
+
+@pytest.mark.parametrize("change", ["content", "content with the old time", "box", "point", "preset", "input"])
+def test_whatever_changes_it_is_never_stale(photo, tmp_path, change):
+    path, box = photo(), (200, 150, 420, 330)
+    ensure(tmp_path / "cache", request_of([animal(path, box)]), GB, quiet).close()
+    made, changes = animal(path, box), {}
+    if change.startswith("content"):
+        status = path.stat()
+        other = smooth_picture(640, 480, seed=9)
+        path.write_bytes(
+            cv2.imencode(".jpg", other, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes().ljust(status.st_size, b"\0")
+        )
+        assert path.stat().st_size == status.st_size
+        if change != "content":
+            # size and time of the file are what they were
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif change == "box":
+        made = animal(path, (201, 150, 420, 330))
+    elif change == "point":
+        # a half of the body is where its points are
+        made.points[:] = (200, 150)
+    elif change == "preset":
+        changes = {"presets": ["light"]}
+    else:
+        changes = {"input_size": (96, 96)}
+    request = request_of([made], **changes)
+    assert find(tmp_path / "cache", request) is None
+    again = ensure(tmp_path / "cache", request, GB, quiet)
+    fresh = ensure(tmp_path / "other", request, GB, quiet)
+    assert np.array_equal(again[0][0], fresh[0][0])
+
+
+def test_animals_of_one_photo_and_copies_of_a_photo_each_have_a_crop(photo, tmp_path):
+    path = photo(1600, 1200)
+    twin = path.with_name("twin.jpg")
+    os.link(path, twin)
+    boxes = [(100, 100, 200, 180), (100, 100, 1500, 1100), (900, 500, 1000, 590)]
+    animals = [animal(p, box) for p in (path, twin) for box in boxes]
+    store = ensure(tmp_path / "cache", request_of(animals), GB, quiet)
+    assert len(store) == 6
+    for i in range(3):
+        assert np.array_equal(store[i][0], store[i + 3][0])
+    assert not np.array_equal(store[0][0].shape, store[1][0].shape)
+
+
+@pytest.mark.parametrize("harm", ["no index", "half an index", "short file", "another version"])
+def test_a_damaged_cache_is_made_anew(photo, tmp_path, harm):
+    request, folder = request_of([animal(photo(), (200, 150, 420, 330))]), tmp_path / "cache"
+    store = ensure(folder, request, GB, quiet)
+    good = store[0][0].copy()
+    store.close()
+    (index,), (pixels,) = (list(folder.glob(pattern)) for pattern in ("test-*.json", "*.crops"))
+    if harm == "no index":
+        index.unlink()
+    elif harm == "half an index":
+        index.write_text(index.read_text()[:50])
+    elif harm == "short file":
+        pixels.write_bytes(pixels.read_bytes()[:-64])
+    else:
+        index.write_text(json.dumps({**json.loads(index.read_text()), "layout": 0}))
+    assert find(folder, request) is None
+    assert np.array_equal(ensure(folder, request, GB, quiet)[0][0], good)
+
+
+def test_the_limit_is_kept_by_giving_up_what_was_used_longest_ago(photo, tmp_path):
+    path, folder, said = photo(), tmp_path / "cache", []
+    requests = [request_of([animal(path, (200 + i, 150, 420, 330))], label=f"set{i}") for i in range(4)]
+    stores = [ensure(folder, request, GB, said.append) for request in requests[:3]]
+    size = max(store.bytes for store in stores)
+    assert said[0].startswith("crop cache: 1 animals, 0.")
+    # the first is in use, the third was opened last
+    for n, store in enumerate(stores[1:]):
+        store.close()
+        (index,) = folder.glob(f"set{n + 1}-*.json")
+        os.utime(index, (1000 + n, 1000 + n))
+    ensure(folder, requests[3], int(3.5 * size), said.append)
+    assert [name[:4] for name in files(folder) if name.endswith(".crops")] == ["set0", "set2", "set3"]
+    assert "removed set1" in " ".join(said)
+    with pytest.raises(CacheRefused, match="more than the limit"):
+        ensure(folder, request_of([animal(path, (0, 0, 640, 480))]), 1000, quiet)
+
+
+def test_a_full_disk_is_said_beforehand(photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(building, "SPARE", 10**15)
+    with pytest.raises(CacheRefused, match="no room for a crop cache of"):
+        ensure(tmp_path / "cache", request_of([animal(photo(), (200, 150, 420, 330))]), GB, quiet)
+    assert files(tmp_path / "cache") == []
+
+
+def test_a_folder_that_cannot_be_written(photo, tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(CacheRefused, match="cannot be written"):
+        ensure(tmp_path / "cache", request_of([animal(photo(), (200, 150, 420, 330))]), GB, quiet)
+
+
+def test_a_photo_that_cannot_be_decoded_leaves_nothing(photo, tmp_path):
+    path = photo()
+    path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(UserError, match=r"photo\.jpg"):
+        ensure(tmp_path / "cache", request_of([animal(path, (200, 150, 420, 330))]), GB, quiet)
+    assert files(tmp_path / "cache") == []
+
+
+#: Makes a cache of many animals on one large photo; argument: the folder that holds the photo.
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from crop_cases import animal, request_of
+from equistera.crops.build import ensure
+folder = Path(sys.argv[1])
+photos = sorted(folder.glob("*.jpg"))
+ensure(folder / "cache", request_of([animal(p, (300, 300, 900, 900)) for p in photos], input_size=(512, 512)), 10**10)
+"""
+
+
+@pytest.fixture
+def many(photo, tmp_path):
+    """Starts processes that make the same cache of 60 copies of a photo."""
+    path = photo(1600, 1200)
+    for i in range(60):
+        os.link(path, tmp_path / f"copy{i}.jpg")
+
+    def start(count):
+        command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(Path(__file__).parent)]
+        return [
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for _ in range(count)
+        ]
+
+    return start
+
+
+def test_a_kill_leaves_nothing_that_is_trusted(many, tmp_path):
+    (process,) = many(1)
+    folder = tmp_path / "cache"
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(".*.part")) or not list(folder.glob(".*.crops.part")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(folder.glob("*.crops"))
+    assert len(list(folder.glob(".*.crops.part"))) == 1
+    photos = sorted(tmp_path.glob("*.jpg"))
+    request = request_of([animal(p, (300, 300, 900, 900)) for p in photos], input_size=(512, 512))
+    assert find(folder, request) is None
+    (process,) = many(1)
+    process.wait()
+    assert process.returncode == 0
+    store = find(folder, request)
+    assert all(np.array_equal(store[0][0], store[i][0]) for i in range(len(store)))
+    assert store[0][0].std() > 5
+    assert not list(folder.glob(".*.part"))
+
+
+def test_of_two_processes_one_makes_it_and_the_other_waits(many, tmp_path):
+    processes = many(2)
+    said = [process.communicate(timeout=100)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sum("crop cache: 61 animals" in text for text in said) == 1
+    assert len(list((tmp_path / "cache").glob("*.crops"))) == 1
+
+
+def test_another_process_maps_the_file_itself(photo, tmp_path):
+    import pickle
+
+    store = ensure(tmp_path / "cache", request_of([animal(photo(), (200, 150, 420, 330))]), GB, quiet)
+    copy: CropStore = pickle.loads(pickle.dumps(store))
+    assert np.array_equal(copy[0][0], store[0][0])
+    assert len(pickle.dumps(store)) < 2000
