@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.codecs import MSRAHeatmap, SimCCLabel
@@ -57,22 +60,14 @@ def encode_simcc(points: np.ndarray, visible: np.ndarray, codec) -> dict[str, np
         ``keypoint_x_labels`` [1, K, w * ratio], ``keypoint_y_labels`` [1, K, h * ratio] and ``keypoint_weights``
         [1, K], float32, equal to the codec's own to the bit.
     """
-    bins = np.around(np.asarray(codec.input_size) * codec.simcc_split_ratio).astype(int)
+    bins = [round(side * codec.simcc_split_ratio) for side in codec.input_size]
     middle = np.around(points[0] * codec.simcc_split_ratio).astype(np.int64)
-    reach = codec.sigma * 3
-    inside = ((middle - reach < bins) & (middle + reach + 1 >= 0)).all(axis=1)
-    labelled = visible[0] >= 0.5
-    weights = visible.copy()
-    weights[0, labelled & ~inside] = 0
-    labels = []
-    for axis in (0, 1):
-        distance = np.arange(bins[axis], dtype=np.float32) - middle[:, axis, None]
-        label = np.exp(-(distance**2) / (2 * codec.sigma[axis] ** 2)).astype(np.float32)
-        if codec.normalize:
-            label /= codec.sigma[axis] * np.sqrt(np.pi * 2)
-        label[~(labelled & inside)] = 0
-        labels.append(label[None])
-    return {"keypoint_x_labels": labels[0], "keypoint_y_labels": labels[1], "keypoint_weights": weights}
+    shown, weights = _shown(middle, visible, np.array(bins), codec.sigma * 3)
+    x, y = (
+        _profiles(middle[:, axis], shown, bins[axis], float(codec.sigma[axis]), normalize=codec.normalize)[None]
+        for axis in (0, 1)
+    )
+    return {"keypoint_x_labels": x, "keypoint_y_labels": y, "keypoint_weights": weights}
 
 
 def encode_heatmaps(points: np.ndarray, visible: np.ndarray, codec) -> dict[str, np.ndarray]:
@@ -86,19 +81,65 @@ def encode_heatmaps(points: np.ndarray, visible: np.ndarray, codec) -> dict[str,
     Returns:
         ``heatmaps`` [K, h, w] and ``keypoint_weights`` [1, K], float32, within 1e-6 of the codec's own.
     """
-    cells = np.asarray(codec.heatmap_size)
+    width, height = (int(side) for side in codec.heatmap_size)
     # truncated as the codec truncates, which rounds towards zero left of the picture
     middle = (points[0] / codec.scale_factor + 0.5).astype(np.int64)
-    reach = int(codec.sigma * 3)
-    inside = ((middle - reach < cells) & (middle + reach + 1 >= 0)).all(axis=1)
+    sigma = float(codec.sigma)
+    reach = round(sigma * 3)
+    shown, weights = _shown(middle, visible, np.array((width, height)), reach)
+    across = _profiles(middle[:, 0], shown, width, sigma, reach)
+    down = _profiles(middle[:, 1], shown, height, sigma, reach)
+    # only the rows that the Gaussian touches; a row that is named twice gets the same values twice
+    touched = np.clip(middle[:, 1, None] + np.arange(-reach, reach + 1), 0, height - 1)
+    keypoint = np.arange(len(middle))[:, None]
+    heatmaps = np.zeros((len(middle), height, width), np.float32)
+    heatmaps[keypoint, touched] = down[keypoint, touched][:, :, None] * across[:, None]
+    return {"heatmaps": heatmaps, "keypoint_weights": weights}
+
+
+def _shown(
+    middle: np.ndarray, visible: np.ndarray, size: np.ndarray, reach: np.ndarray | int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which keypoints get a target, bool [K], and the weights [1, K]: one that is too far outside has none."""
+    inside = ((middle - reach < size) & (middle + reach + 1 >= 0)).all(axis=1)
     labelled = visible[0] >= 0.5
     weights = visible.copy()
     weights[0, labelled & ~inside] = 0
-    profiles = []
-    for axis in (0, 1):
-        distance = np.arange(cells[axis], dtype=np.float32) - middle[:, axis, None]
-        profile = np.exp(-(distance**2) / (2 * codec.sigma**2)).astype(np.float32)
-        profile[np.abs(distance) > reach] = 0
-        profile[~(labelled & inside)] = 0
-        profiles.append(profile)
-    return {"heatmaps": profiles[1][:, :, None] * profiles[0][:, None, :], "keypoint_weights": weights}
+    return labelled & inside, weights
+
+
+@functools.lru_cache(maxsize=16)
+def _windows(count: int, sigma: float, reach: int | None, normalize: bool) -> np.ndarray:
+    """Gaussian profiles around every middle that matters, as windows of one table.
+
+    Args:
+        count: Cells of a profile.
+        sigma: Standard deviation, cells.
+        reach: Cells from the middle beyond which it is 0; None: never.
+        normalize: Whether the sum is 1 instead of the peak.
+
+    Returns:
+        float32, read-only view [2 * margin + 1, count]: row ``margin - middle`` is the profile around ``middle``, the
+        last row is 0.
+    """
+    margin = _margin(count, sigma)
+    distance = np.arange(-margin, margin, dtype=np.float32)
+    # a NumPy number, as the codec's: it makes the division and all that follows float64
+    table = np.exp(-(distance**2) / (2 * np.float64(sigma) ** 2)).astype(np.float32)
+    if normalize:
+        table /= sigma * np.sqrt(np.pi * 2)
+    if reach is not None:
+        table[np.abs(distance) > reach] = 0
+    return np.lib.stride_tricks.sliding_window_view(np.concatenate([table, np.zeros(count, np.float32)]), count)
+
+
+def _margin(count: int, sigma: float) -> int:
+    """How far to the left of a profile's beginning its middle lies at most, and to the right of its end."""
+    return count + math.ceil(3 * sigma) + 1
+
+
+def _profiles(
+    middle: np.ndarray, shown: np.ndarray, count: int, sigma: float, reach: int | None = None, normalize: bool = False
+) -> np.ndarray:
+    """float32 [K, count]: a Gaussian around each ``middle`` [K], or nothing where ``shown`` [K] says so."""
+    return _windows(count, sigma, reach, normalize)[np.where(shown, _margin(count, sigma) - middle, -1)]
