@@ -1,11 +1,15 @@
 """A model that was broken on purpose is named as broken in that way, and a sound one is not."""
 
+import re
+
 import numpy as np
 import pytest
 
 from equistera import skeleton as schema
 from equistera.evaluation import evaluate
 from equistera.evaluation.calibration import Calibration
+from equistera.evaluation.comparison import score_models
+from equistera.evaluation.report import report
 
 HORSE = schema.load("horse26")
 K = len(HORSE)
@@ -50,8 +54,8 @@ def predicted(truth, noise_px=3.0, seed=1):
     return np.concatenate([points[..., :2] + offset, scores[..., None]], axis=-1)
 
 
-def findings(truth, points, **options):
-    results = [
+def results_of(truth, points):
+    return [
         {
             "image_id": ann["image_id"],
             "category_id": 1,
@@ -61,7 +65,10 @@ def findings(truth, points, **options):
         }
         for ann, p in zip(truth["annotations"], points, strict=True)
     ]
-    return evaluate(truth, results, HORSE, **options)["weak_spots"]
+
+
+def findings(truth, points, **options):
+    return evaluate(truth, results_of(truth, points), HORSE, **options)["weak_spots"]
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +217,30 @@ def test_what_is_calibrated_is_judged_by_its_probabilities(truth):
     assert about(findings(truth, points), "withers is surer than it is right")
     # at this temperature every confidence becomes about a half
     assert not about(findings(truth, points, calibration=Calibration(temperature=50.0)), "surer than it is right")
+
+
+def test_the_reports_page_names_exactly_the_planned_faults(truth):
+    """Of a sound model the page names nothing; of the broken one the three faults, and whom they make the worst."""
+    points = predicted(truth)
+    broken = points.copy()
+    i, j = HORSE.index["lf_hoof"], HORSE.index["rf_hoof"]
+    broken[:, [i, j], :2] = broken[:, [j, i], :2]
+    broken[:, HORSE.index["tail_end"], 1] += 10
+    broken[:, HORSE.index["neck"], 2] = 0.99
+
+    def named_on_page(predictions):
+        results = results_of(truth, predictions)
+        named = {**truth, "images": [{**image, "file_name": f"{image['id']}.jpg"} for image in truth["images"]]}
+        scored = score_models(named, {"model": results}, HORSE, draws=0)
+        page = report(scored, lambda image_id: np.full((440, 560, 3), 127, np.uint8))
+        section = page.split("<h2>Weak spots</h2>")[1].split("<h2>")[0] if "Weak spots" in page else ""
+        return [text for text in re.findall("<p[^>]*>(.*?)</p>", section) if "None was found." not in text]
+
+    assert named_on_page(points) == []
+    found = named_on_page(broken)
+    assert len(found) == 4, found
+    swapped, shifted, fixed, worst = found
+    assert swapped.startswith("lf_hoof and rf_hoof are probably swapped")
+    assert re.match(r"tail_end is shifted by about (9|10)\.\d px \(0\.\d (left|right), (9|10)\.\d down\)", shifted)
+    assert fixed.startswith("neck always has confidence 0.99")
+    assert re.match(r"Worst keypoints: [lr]f_hoof .*[lr]f_hoof", worst)
