@@ -31,7 +31,7 @@ DECISIVE = (
 )
 
 #: Entries below them that decide nothing: the contents of the files count, not their place.
-PLACES = ("data_root", "skeleton")
+PLACES = ("data_root", "skeleton", "cache")
 
 #: Key of what validation scores depend on.
 VALIDATION = "validation annotations"
