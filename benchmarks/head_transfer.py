@@ -16,6 +16,7 @@ OUT/results.json holds the runs and OUT/results.md the table, which is printed a
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import random
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,7 +102,8 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--seeds", type=int, default=Settings.seeds, help="runs of each kind")
     parser.add_argument("--epochs", type=int, default=Settings.epochs, help="epochs of every run on 26 points")
     parser.add_argument("--pretraining-epochs", type=int, default=Settings.pretraining_epochs, help="on 17 points")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads of a run")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side, each with its share of the threads")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads in all")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     return parser.parse_args(argv)
 
@@ -172,14 +175,18 @@ class Bench:
         metrics = read_json(out / "metrics.json")
         return {name: metrics[name] for name in SCORES}
 
+    def target_data(self) -> Path:
+        """The data set with 26 points that every run draws its pictures from."""
+        pool = 2 * max(self.settings.pictures)
+        return self.data("horse26", "horse26", 2002, pool, self.settings.test_pictures)
+
     def run(self, run: Run, init: Path) -> dict:
         """One run's result, computed or read."""
         folder = self.out / "runs" / run.name
         result = folder / "result.json"
         if result.exists():
             return read_json(result)
-        pool = 2 * max(self.settings.pictures)
-        root = self.data("horse26", "horse26", 2002, pool, self.settings.test_pictures)
+        root = self.target_data()
         subset = draw_pictures(root, run.pictures, run.seed)
         options = [*once_evaluated(self.settings.epochs), f"train_dataloader.dataset.ann_file={subset}"]
         options.append(f"train_dataloader.batch_size={self.settings.batch}")
@@ -195,6 +202,7 @@ class Bench:
         weights = folder / ("final.pth" if run.strategy == "stock" else "best.pth")
         content = {**asdict(run), "training_seconds": seconds, **self.score(weights, root, "horse26")}
         write_json(result, content, indent=1)
+        print(f"{run.name}: AP {content['AP']:.3f}", flush=True)
         return content
 
 
@@ -243,14 +251,13 @@ def main(argv: Sequence[str]) -> None:
     init = bench.pretrained()
     pretrained = read_json(init.parent / "finished.json")
     print(f"pretrained on 17 points: AP {pretrained['AP']:.3f}", flush=True)
-    results = []
     # seed by seed, so that a benchmark that is stopped early has every kind of run
-    for seed in range(settings.seeds):
-        for pictures in settings.pictures:
-            for strategy in STRATEGIES:
-                for head in HEADS:
-                    results.append(bench.run(Run(strategy, head, pictures, seed), init))
-                    print(f"{Run(strategy, head, pictures, seed).name}: AP {results[-1]['AP']:.3f}", flush=True)
+    kinds = itertools.product(range(settings.seeds), settings.pictures, STRATEGIES, HEADS)
+    runs = [Run(strategy, head, pictures, seed) for seed, pictures, strategy, head in kinds]
+    bench.target_data()
+    bench.threads = max(1, args.threads // args.jobs)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        results = list(pool.map(lambda run: bench.run(run, init), runs))
     machine = f"{platform.machine()}, {args.threads} CPU threads, {args.device}"
     write_json(
         bench.out / "results.json",
