@@ -14,8 +14,18 @@ def world_size() -> int:
 
 
 def cores_per_process() -> int:
-    """CPU cores that each process of this machine may use."""
-    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", world_size())))
+    """CPU cores that each process of this machine may use.
+
+    Fewer than the machine has where it was started on some of them (``taskset``, Slurm, a container's CPU set), and no
+    more than the user allows with ``OMP_NUM_THREADS``. A launcher of several processes sets that to 1 unasked: it does
+    not count.
+    """
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", world_size()))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    if processes == 1 and allowed.isdigit() and int(allowed):
+        cores = min(cores, int(allowed))
+    return max(1, cores // processes)
 
 
 def default_workers() -> int:
