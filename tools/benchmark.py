@@ -40,6 +40,7 @@ def parse_args(argv):
     parser.add_argument("--workers", type=int, nargs="+", help="numbers of loader workers (train takes the first)")
     parser.add_argument("--sizes", type=size, nargs="+", metavar="WxH", help="sizes of photos (default: by subcommand)")
     parser.add_argument("--pictures", type=int, help="photos of each size")
+    parser.add_argument("--cache", choices=["auto", "off"], help="whether ours has its crop cache (default: auto)")
     parser.add_argument("--amp", action="store_true", help="mixed precision")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--threads", type=int, help="threads of torch on a CPU (default: all cores)")

@@ -16,6 +16,7 @@ from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm import preflight, register  # noqa: F401
 from equistera.mm.benchmark.photos import make_photos
+from equistera.mm.caching import AUTO, FOLDER, OFF, use_cache
 from equistera.mm.trainer import choose_device
 
 CONFIGS = ("configs/rtmpose_m_ap10k.py", "configs/hrnet_w32_ap10k.py")
@@ -37,6 +38,7 @@ class Options:
     sizes: tuple[tuple[int, int], ...] = (SMALL,)
     pictures: int = 16
     amp: bool = False
+    cache: str = AUTO
     device: str | None = None
     threads: int | None = None
     folder: str | None = None
@@ -67,7 +69,9 @@ def start(options: Options) -> None:
         torch.set_num_threads(options.threads)
 
 
-def load(options: Options, path: str, size: tuple[int, int], batches: int | None = None) -> Config:
+def load(
+    options: Options, path: str, size: tuple[int, int], batches: int | None = None, preset: str | None = None
+) -> Config:
     """A config over photos of ``size``, made if need be, which are validated on as well.
 
     Args:
@@ -75,9 +79,10 @@ def load(options: Options, path: str, size: tuple[int, int], batches: int | None
         path: Of the config.
         size: Width and height of the photos.
         batches: Batches that an epoch shall have; by default one animal a picture makes an epoch.
+        preset: Augmentation for the whole run; by default each phase's own.
 
     Returns:
-        The config, with what follows from the machine filled in.
+        The config, with what follows from the machine filled in, and with the crop cache unless that is off.
     """
     config = configs.load(path, options.cfg_options)
     batch = options.batch_size or config.train_dataloader.batch_size
@@ -89,5 +94,7 @@ def load(options: Options, path: str, size: tuple[int, int], batches: int | None
     config.val_evaluator.ann_file = "annotations/train.json"
     config.train_dataloader.batch_size = batch
     config.from_scratch = False
+    config.train_dataloader.dataset.augmentation = preset
     preflight.finish(config, 0)
+    use_cache(config, root, OFF if options.cache == OFF else str(options.photos / FOLDER))
     return config

@@ -33,15 +33,15 @@ def benchmark(options: Options) -> list[Case]:
     torch.set_num_threads(1)
     cases = []
     for size in options.sizes:
-        config = load(options, options.config[0], size)
-        config.train_dataloader.dataset.augmentation = PRESET
+        config = load(options, options.config[0], size, preset=PRESET)
         ours = DATASETS.build(config.train_dataloader.dataset)
         contestants = {"ours": _epochs(ours)}
         name = f"{size[0]}x{size[1]}"
         if options.with_stock:
             contestants["stock"] = _samples(DATASETS.build(stock.dataset(config, PRESETS[PRESET])))
         kilobytes = bytes_of(Path(config.data_root)) / 1000
-        case = Case(f"pipeline, {name} photos", "samples", note=f"JPEG files of {kilobytes:.0f} kB on average")
+        note = f"JPEG files of {kilobytes:.0f} kB on average, crop cache {options.cache}"
+        case = Case(f"pipeline, {name} photos", "samples", note=note)
         if name in _AIMS and options.with_stock:
             case.aims = {"ours/stock": _AIMS[name]}
         timed = {who: _timed(work, options.seconds) for who, work in contestants.items()}
