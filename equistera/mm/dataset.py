@@ -87,7 +87,8 @@ class KeypointDataset(BaseCocoStyleDataset):
 
     def augmentation_at(self, epoch: int) -> Augmentation:
         """What samples of ``epoch`` (counted from 0) draw from."""
-        begun = int((self._starts <= epoch).sum())
+        # a list, because this runs for every sample and tensors are slow for a few numbers
+        begun = sum(start <= epoch for start in self._starts.tolist())
         return self.augmentation[begun - 1][1]
 
     def load_data_list(self) -> list[dict]:

@@ -1,0 +1,240 @@
+"""The crop cache in data sets, training and evaluation: the same samples as without it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from equistera.crops.geometry import Reach
+from equistera.errors import UserError
+from equistera.mm import caching, preflight
+from equistera.mm import config as configs
+from equistera.mm.caching import cache_folder, use_cache
+from equistera.mm.train import TrainOptions, train
+from equistera.skeleton import load
+
+DEMO = "configs/demo_rtmpose_t.py"
+HORSE = load("horse26")
+PLAIN = ["DrawGeometry", "LoadPicture", "CropToInput"]
+
+
+def smooth(width, height, seed):
+    """A picture without fine detail, on which every way to make it smaller must agree."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / max(width, height)
+    waves = [
+        rng.uniform(5, 25, 3) * np.sin(2 * np.pi * (rng.uniform(-6, 6) * x + rng.uniform(-6, 6) * y))[..., None]
+        for _ in range(6)
+    ]
+    return np.clip(sum(waves) + 128, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Data root with smooth photos of 1600x1200 and 640x480, an animal each, in all three splits."""
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        (root / "images" / split).mkdir(parents=True)
+        images, annotations = [], []
+        for i in range(1, 7):
+            width, height = (1600, 1200) if i % 2 else (640, 480)
+            picture = smooth(width, height, i)
+            cv2.imwrite(str(root / "images" / split / f"{i}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 97])
+            images.append({"id": i, "file_name": f"{i}.jpg", "width": width, "height": height})
+            box = np.array([0.3, 0.3, 0.4, 0.35]) * (width, height, width, height)
+            points = box[:2] + rng.uniform(0.05, 0.95, (26, 2)) * box[2:]
+            annotations.append({
+                "id": i,
+                "image_id": i,
+                "category_id": 1,
+                "bbox": box.tolist(),
+                "area": box[2] * box[3],
+                "iscrowd": 0,
+                "num_keypoints": 26,
+                "keypoints": np.column_stack([points, np.full(26, 2)]).ravel().tolist(),
+            })  # fmt: skip
+        category = {"id": 1, "name": "horse", "keypoints": list(HORSE.names), "skeleton": []}
+        (root / "annotations").mkdir(exist_ok=True)
+        content = {"images": images, "annotations": annotations, "categories": [category]}
+        (root / "annotations" / f"{split}.json").write_text(json.dumps(content))
+    return root
+
+
+def dataset_of(root, split, cache=None, preset="aggressive", steps=PLAIN):
+    from mmpose.registry import DATASETS
+
+    config = configs.load(DEMO, ["codec.input_size=(96,96)"], data_root=str(root))
+    settings = config[f"{split}_dataloader"].dataset
+    pipeline = [step for step in settings.pipeline if step["type"] in steps]
+    preflight.finish(config, 0)
+    changes = {"augmentation": preset} if split == "train" else {}
+    return DATASETS.build({**settings, "pipeline": pipeline, "cache": str(cache) if cache else None, **changes})
+
+
+@pytest.fixture(scope="module")
+def folder(photos, tmp_path_factory):
+    """A cache of both splits."""
+    from equistera.crops.build import ensure
+
+    made = tmp_path_factory.mktemp("cache")
+    for split in ("train", "val"):
+        ensure(made, dataset_of(photos, split).crop_request(), 10**9, lambda line: None).close()
+    return made
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_cached_samples_are_the_decoded_ones(photos, folder, split):
+    """Keypoints are identical. Of the pixels away from the photo's black edge at most 0.2 % differ by more than 6
+    levels, and their root mean square difference is below 2.5: what averaging in one or in two steps makes."""
+    cached, decoded = dataset_of(photos, split, folder), dataset_of(photos, split)
+    assert cached.crops is not None
+    assert decoded.crops is None
+    differences = []
+    for epoch in range(12 if split == "train" else 1):
+        for one in (cached, decoded):
+            one.set_epoch(epoch)
+        for i in range(len(cached)):
+            a, b = cached[i], decoded[i]
+            for name in ("transformed_keypoints", "keypoints_visible", "input_center", "input_scale"):
+                assert np.array_equal(a[name], b[name])
+            black = (a["img"] == 0).all(axis=2) | (b["img"] == 0).all(axis=2)
+            inside = cv2.erode((~black).astype(np.uint8), np.ones((7, 7))) > 0
+            differences.append(np.abs(a["img"].astype(int) - b["img"])[inside].ravel())
+            assert inside.mean() > 0.3
+    differences = np.concatenate(differences)
+    assert (differences > 6).mean() < 0.002
+    assert np.sqrt((differences**2.0).mean()) < 2.5
+
+
+def test_occluders_take_their_textures_from_the_cache(photos, folder, monkeypatch):
+    cached, decoded = dataset_of(photos, "train", folder), dataset_of(photos, "train")
+    for seed in range(6):
+        one, other = (d.textures.draw(np.random.default_rng(seed), avoid="") for d in (cached, decoded))
+        assert np.abs(one.mean((0, 1)) - other.mean((0, 1))).max() < 4
+    # nothing is decoded any more
+    monkeypatch.setattr("equistera.mm.textures.read_reduced", None)
+    monkeypatch.setattr("equistera.mm.transforms.read_reduced", None)
+    fresh = dataset_of(photos, "train", folder, steps=[*PLAIN, "Photometric"])
+    for epoch in range(5):
+        fresh.set_epoch(epoch)
+        assert all(fresh[i]["img"].shape == (96, 96, 3) for i in range(len(fresh)))
+
+
+def test_a_cache_of_other_samples_is_not_used(photos, folder):
+    assert dataset_of(photos, "train", folder, preset="light").crops is None
+    assert dataset_of(photos, "train", folder / "nowhere").crops is None
+
+
+def test_one_cache_reaches_as_far_as_every_phase_of_a_run(photos):
+    phases = [[0, "light"], [2, "aggressive"], [5, "balanced"]]
+    together = dataset_of(photos, "train", preset=phases).crop_request().reach
+    assert together == dataset_of(photos, "train", preset="aggressive").crop_request().reach
+    assert dataset_of(photos, "val").crop_request().reach == Reach()
+
+
+@pytest.mark.parametrize(
+    ("option", "configured", "found"),
+    [
+        (None, None, "runs/crop_cache"),
+        ("auto", "elsewhere", "runs/crop_cache"),
+        ("off", None, None),
+        (None, "off", None),
+        ("fast", None, "fast"),
+        (None, "slow", "slow"),
+    ],
+)
+def test_where_the_cache_lies(tmp_path, monkeypatch, option, configured, found):
+    monkeypatch.chdir(tmp_path)
+    config = configs.load(DEMO)
+    config.cache.dir = configured
+    assert cache_folder(config, tmp_path / "runs" / "one", option) == (found and tmp_path / found)
+
+
+def test_without_room_photos_are_decoded_and_a_message_says_so(photos, tmp_path, capsys):
+    config = configs.load(DEMO, ["cache.max_gb=0.00001"], data_root=str(photos))
+    preflight.finish(config, 0)
+    use_cache(config, tmp_path / "run")
+    assert "more than the limit of 0.0 MB\n  photos are decoded" in capsys.readouterr().out
+    assert not list((tmp_path / "crop_cache").glob("*.crops"))
+    with pytest.raises(UserError, match=r"cache.max_gb=N raises it"):
+        use_cache(config, tmp_path / "run", str(tmp_path / "by_name"))
+    config.cache.max_gb = "much"
+    with pytest.raises(UserError, match="expected a number of gigabytes above 0, found 'much'"):
+        use_cache(config, tmp_path / "run")
+
+
+def test_training_with_and_without(horses, tiny, tmp_path, monkeypatch):
+    from equistera.mm.dataset import KeypointDataset
+
+    used = []
+    taken = KeypointDataset.get_data_info
+
+    def watched(self, idx):
+        info = taken(self, idx)
+        used.append((Path(self.ann_file).stem, "crop" in info))
+        return info
+
+    monkeypatch.setattr(KeypointDataset, "get_data_info", watched)
+    options = tiny(**{"train_cfg.max_epochs": 1})
+
+    def run(name, cache):
+        used.clear()
+        train(
+            TrainOptions(DEMO, work_dir=str(tmp_path / name), data_root=str(horses), cfg_options=options, cache=cache)
+        )
+        return set(used)
+
+    assert run("auto", None) == {("train", True), ("val", True)}
+    assert len(list((tmp_path / "crop_cache").glob("*.crops"))) == 2
+    assert run("off", "off") == {("train", False), ("val", False)}
+    # a second run makes nothing
+    monkeypatch.setattr(caching, "ensure", _only_finds)
+    assert run("again", None) == {("train", True), ("val", True)}
+
+
+def _only_finds(folder, request, max_bytes):
+    from equistera.crops.build import find
+
+    store = find(folder, request)
+    assert store is not None
+    return store
+
+
+def test_a_cache_made_ahead_and_two_ranks_that_ask_at_once(horses, run_tool, tmp_path):
+    """The tool makes it; two processes as a launcher starts them share one."""
+    settings = ["--data-root", horses, "--cfg-options", "codec.input_size=(64,64)"]
+    done = run_tool("build_cache.py", DEMO, "--cache", tmp_path / "ahead", *settings, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"in {tmp_path / 'ahead'}" in done.stdout
+    assert len(list((tmp_path / "ahead").glob("horses-*.crops"))) == 2
+
+    tool = Path(caching.__file__).parents[2] / "tools" / "build_cache.py"
+    command = [sys.executable, tool, DEMO, "--work-dir", tmp_path / "runs" / "one", *settings]
+    ranks = [
+        subprocess.Popen(
+            [*map(str, command)],
+            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    said = [rank.communicate(timeout=120) for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], said
+    assert sum(out.count("(limit") for out, _ in said) == 2
+    assert len(list((tmp_path / "runs" / "crop_cache").glob("*.crops"))) == 2
+
+
+def test_where_a_cache_is_required_off_is_refused(photos, tmp_path):
+    config = configs.load(DEMO, data_root=str(photos))
+    preflight.finish(config, 0)
+    with pytest.raises(UserError, match="the crop cache is switched off"):
+        use_cache(config, tmp_path / "run", "off", required=True)
