@@ -44,9 +44,9 @@ def test_the_precision_follows_from_the_machine(machine, precision, wrapper, mon
         _is_avx512_bf16_supported=lambda: machine.get("avx512", False),
         _is_amx_tile_supported=lambda: machine.get("amx", False),
     )
-    monkeypatch.setattr(training, "torch", types.SimpleNamespace(cuda=cuda, cpu=cpu))
+    monkeypatch.setattr(precision, "torch", types.SimpleNamespace(cuda=cuda, cpu=cpu))
     config = configs.load(DEMO)
-    training._use_mixed_precision(config)
+    precision.use_mixed_precision(config)
     assert config.model.get("precision") == precision
     assert config.optim_wrapper.type == wrapper
     assert ("no bfloat16 arithmetic" in capsys.readouterr().out) == (precision is None)
