@@ -156,9 +156,9 @@ def test_a_resumed_run_has_the_same_average(horses, tiny, trained, tmp_path, mon
 
     saved = SaveCheckpoints._save
 
-    def save_then_stop(self, runner, epoch):
-        saved(self, runner, epoch)
-        if epoch == 2:
+    def save_then_stop(self, runner, *args, **kwargs):
+        saved(self, runner, *args, **kwargs)
+        if runner.epoch == 2:
             raise Stopped
 
     options = tiny(**{"default_hooks.checkpoint.interval": 1})

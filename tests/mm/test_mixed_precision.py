@@ -10,6 +10,7 @@ from mmpose.registry import DATASETS, MODELS
 
 from equistera.mm import checkpoint, preflight
 from equistera.mm import config as configs
+from equistera.mm import precision as precisions
 from equistera.mm import train as training
 
 DEMO = "configs/demo_rtmpose_t.py"
@@ -44,9 +45,9 @@ def test_the_precision_follows_from_the_machine(machine, precision, wrapper, mon
         _is_avx512_bf16_supported=lambda: machine.get("avx512", False),
         _is_amx_tile_supported=lambda: machine.get("amx", False),
     )
-    monkeypatch.setattr(precision, "torch", types.SimpleNamespace(cuda=cuda, cpu=cpu))
+    monkeypatch.setattr(precisions, "torch", types.SimpleNamespace(cuda=cuda, cpu=cpu))
     config = configs.load(DEMO)
-    precision.use_mixed_precision(config)
+    precisions.use_mixed_precision(config)
     assert config.model.get("precision") == precision
     assert config.optim_wrapper.type == wrapper
     assert ("no bfloat16 arithmetic" in capsys.readouterr().out) == (precision is None)
@@ -66,6 +67,8 @@ def case(request, tiny, horses):
     config.model.precision = "bfloat16"
     half = MODELS.build(config.model)
     half.load_state_dict(full.state_dict())
+    # what MMPose's own heads take
+    config.train_dataloader.dataset.pipeline[-1] = {"type": "PackPoseInputs"}
     dataset = DATASETS.build(config.train_dataloader.dataset)
     return full, half, pseudo_collate([dataset[index] for index in range(4)])
 
