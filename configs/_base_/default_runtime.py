@@ -13,7 +13,7 @@ vis_backends = [
     # dict(type="WandbVisBackend", init_kwargs=dict(project="equistera")),
     # dict(type="MLflowBackend", exp_name="equistera"),
 ]
-visualizer = dict(type="Visualizer", vis_backends=vis_backends)
+visualizer = dict(type="PatientVisualizer", vis_backends=vis_backends)
 
 default_hooks = dict(
     runtime_info=dict(type="RuntimeInfoHook"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,8 +33,20 @@ def save(path: str | Path, content: dict) -> None:
         with atomic_write(path, "wb") as file:
             torch.save(content, file)
     except (OSError, RuntimeError) as error:
-        # torch reports a full disk as a RuntimeError of its zip writer
-        raise UserError(f"cannot write checkpoint {path}: {error}", hint="Earlier checkpoints are whole.") from error
+        # torch hides what the system said behind an error of its zip writer
+        cause = error if isinstance(error, OSError) or error.__context__ is None else error.__context__
+        reason = getattr(cause, "strerror", None) or str(cause).splitlines()[0]
+        raise UserError(
+            f"cannot write checkpoint {path}: {reason}{_free_space(path)}", hint="Earlier checkpoints are whole."
+        ) from error
+
+
+def _free_space(path: str | Path) -> str:
+    try:
+        return f" ({shutil.disk_usage(Path(path).parent).free / 1e6:.0f} MB free)"
+    except OSError:
+        # the folder itself cannot be reached, which the reason says
+        return ""
 
 
 def load(path: str | Path) -> dict:

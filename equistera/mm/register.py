@@ -9,6 +9,7 @@ from equistera.mm import (  # noqa: F401
     metric,
     model,
     optim,
+    patience,
     photometric,
     sampler,
     targets,

@@ -28,6 +28,7 @@ from equistera.mm.fingerprint import git_commit
 from equistera.mm.hooks.evaluated_weights import Candidate
 from equistera.mm.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
 from equistera.mm.model import SkeletonPoseEstimator
+from equistera.mm.patience import never_mind
 from equistera.mm.planning import schedule_of
 from equistera.mm.resume import FoundCheckpoint, copied, log_history, resume
 from equistera.mm.transfer import format_transfer_table, initialise
@@ -78,6 +79,8 @@ class Trainer(Runner):
     def build_logger(self, *args, **kwargs) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                never_mind(handler)
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.ERROR)
         return logger
