@@ -16,7 +16,7 @@ vis_backends = [
 visualizer = dict(type="PatientVisualizer", vis_backends=vis_backends)
 
 default_hooks = dict(
-    runtime_info=dict(type="RuntimeInfoHook"),
+    runtime_info=dict(type="DeferredRuntimeInfoHook"),
     timer=dict(type="IterTimerHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     logger=dict(type="LoggerHook", interval=10),

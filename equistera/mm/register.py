@@ -3,6 +3,7 @@
 from equistera.mm import (  # noqa: F401
     batches,
     dataset,
+    deferred,
     from_albumentations,
     hooks,
     loop,

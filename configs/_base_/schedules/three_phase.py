@@ -27,7 +27,7 @@ strategy = dict(
 
 optim_wrapper = dict(
     constructor="StagedOptimWrapperConstructor",
-    type="OptimWrapper",
+    type="DeferredOptimWrapper",
     optimizer=dict(type="AdamW", lr=0.004, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=5.0),
 )

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
+from equistera.mm.deferred import log_scalar
 from equistera.training.schedule import Schedule
 
 
@@ -54,4 +55,4 @@ class ApplySchedule(Hook):
         for group in runner.optim_wrapper.optimizer.param_groups:
             group["lr"] = schedule.lr(group["stage"], runner.iter)
         for stage in runner.network.stages:
-            runner.message_hub.update_scalar(f"train/lr/{stage.name}", schedule.lr(stage.name, runner.iter))
+            log_scalar(runner.message_hub, f"train/lr/{stage.name}", schedule.lr(stage.name, runner.iter))

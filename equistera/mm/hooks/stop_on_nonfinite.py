@@ -13,6 +13,7 @@ from mmengine.registry import HOOKS
 
 from equistera.errors import UserError
 from equistera.mm.batches import pictures_of
+from equistera.mm.deferred import newest
 
 _NEVER = torch.iinfo(torch.int64).max
 
@@ -48,8 +49,9 @@ class StopOnNonFinite(Hook):
         if self._first is None:
             self._first = torch.full((), _NEVER, dtype=torch.int64, device=loss.device)
             self._value = torch.zeros_like(loss)
-        if not _gradient_is_finite(runner):
-            loss = torch.full_like(loss, math.nan)
+        norm = _gradient_norm(runner)
+        if norm is not None:
+            loss = torch.where(torch.isfinite(norm.to(loss.device)), loss, math.nan)
         newly = ~torch.isfinite(loss) & (self._first == _NEVER)
         self._first = torch.where(newly, step, self._first)
         self._value = torch.where(newly, loss, self._value)
@@ -95,15 +97,15 @@ class StopOnNonFinite(Hook):
         )
 
 
-def _gradient_is_finite(runner) -> bool:
-    """By its norm, which the optimiser's wrapper has brought to the host for the log.
+def _gradient_norm(runner) -> torch.Tensor | None:
+    """As the optimiser's wrapper has logged it, None where it says nothing.
 
     Where the loss is scaled, infinite gradients are a matter of course: the scaler leaves such a step out.
     """
     if isinstance(runner.optim_wrapper, AmpOptimWrapper):
-        return True
-    norm = runner.message_hub.log_scalars.get("train/grad_norm")
-    return norm is None or math.isfinite(norm.current())
+        return None
+    norm = newest(runner.message_hub, "train/grad_norm")
+    return None if norm is None else torch.as_tensor(norm)
 
 
 def _advice(runner) -> str:
