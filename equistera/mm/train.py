@@ -89,8 +89,7 @@ def train(options: TrainOptions) -> Path:
     config.launcher = options.launcher
     if options.amp:
         use_mixed_precision(config)
-    if not torch.cuda.is_available() and (options.launcher != "none" or "OMP_NUM_THREADS" not in os.environ):
-        # launchers set OMP_NUM_THREADS to 1 themselves; without one it is what the user wants
+    if not torch.cuda.is_available():
         torch.set_num_threads(cores_per_process())
     if not options.plan:
         use_cache(config, work_dir, options.cache)
