@@ -19,7 +19,7 @@ try:
 except SystemExit as stop:
     if stop.code:
         raise
-(trainer,) = finished
+trainer = finished[-1]  # before it --max-time may have measured with another
 evaluated = {f"evaluated {name}": value for name, value in trainer.evaluated.changes.items()}
 weights = {**trainer.network.state_dict(), **evaluated, "candidate": torch.tensor(trainer.evaluated.error)}
 torch.save(weights, Path(os.environ["EQUISTERA_TEST_DUMP"]) / f"rank{os.environ['RANK']}.pth")

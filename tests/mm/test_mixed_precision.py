@@ -30,11 +30,11 @@ TINY_HRNET = [
 @pytest.mark.parametrize(
     ("machine", "precision", "wrapper"),
     [
-        ({"gpu": True, "gpu_bf16": True}, "bfloat16", "OptimWrapper"),
-        ({"gpu": True, "gpu_bf16": False}, "float16", "AmpOptimWrapper"),
-        ({"gpu": False, "avx512": True}, "bfloat16", "OptimWrapper"),
-        ({"gpu": False, "amx": True}, "bfloat16", "OptimWrapper"),
-        ({"gpu": False}, None, "OptimWrapper"),
+        ({"gpu": True, "gpu_bf16": True}, "bfloat16", "DeferredOptimWrapper"),
+        ({"gpu": True, "gpu_bf16": False}, "float16", "DeferredAmpOptimWrapper"),
+        ({"gpu": False, "avx512": True}, "bfloat16", "DeferredOptimWrapper"),
+        ({"gpu": False, "amx": True}, "bfloat16", "DeferredOptimWrapper"),
+        ({"gpu": False}, None, "DeferredOptimWrapper"),
     ],
 )
 def test_the_precision_follows_from_the_machine(machine, precision, wrapper, monkeypatch, capsys):
