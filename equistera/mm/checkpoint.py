@@ -22,6 +22,9 @@ import torch
 from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError
 
+#: How files begin that torch writes: as zip archives, and as pickles before version 1.6.
+_STARTS = (b"PK", b"\x80")
+
 
 def save(path: str | Path, content: dict) -> None:
     """Writes a checkpoint atomically.
@@ -64,6 +67,13 @@ def load(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no such checkpoint: {path}")
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if start and not start.startswith(_STARTS):
+        raise UserError(
+            f"{path} is broken or no checkpoint: it starts with {start!r}",
+            hint="A web page that was saved in place of a file looks like this; fetch it again.",
+        )
     try:
         with torch.serialization.safe_globals(_harmless()):
             content = torch.load(path, map_location="cpu", weights_only=True)
