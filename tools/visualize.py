@@ -47,6 +47,7 @@ def parse_args(argv):
     )  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=16, help="animals that go through the model together")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
+    parser.add_argument("--amp", action="store_true", help="mixed precision: faster on GPUs and newer CPUs")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return vars(parser.parse_args(argv))
