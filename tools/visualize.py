@@ -41,7 +41,7 @@ def parse_args(argv):
     parser.add_argument("--det-thr", type=float, default=0.3, help="confidence of a box from which it counts")
     parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
     parser.add_argument(
-        "--conf", type=float, metavar="P",
+        "--conf", "--kpt-thr", type=float, metavar="P",
         help="dim keypoints of less confidence (default: 0.5 of a probability if a calibration is stored beside the "
         "checkpoint, see tools/test.py; else 0.3 of the raw confidence)",
     )  # fmt: skip
