@@ -77,6 +77,9 @@ class KeepToTime(Hook):
     def before_train(self, runner) -> None:
         for done, epochs in self._changes:
             _change(runner, done, epochs)
+        if self._changes and is_main_process():
+            # what was written when the run went on has the length of its first plan
+            write_run_file(runner)
 
     def before_train_epoch(self, runner) -> None:
         done = runner.epoch
