@@ -80,15 +80,36 @@ def test_frozen_stages_do_not_move_and_open_when_the_schedule_says(horses, tiny,
     })  # fmt: skip
     work = run(horses, tmp_path / "staged", options, init=str(trained / "best.pth"))
     epochs = [weights_of(trained / "best.pth")] + [weights_of(work / f"epoch_{n}.pth") for n in (1, 2, 3)]
-    moved = [
+    moved = _moved(epochs)
+    assert moved == [{"head"}, {"head", "stage3"}, {"head", "stage2", "stage3"}]
+    # the optimiser remembers something of open stages only, and all of it moves on
+    remembered = [_optimizer_state(work / f"epoch_{n}.pth") for n in (1, 2, 3)]
+    assert [set(stages) for stages in remembered] == moved
+    for earlier, later in itertools.pairwise(remembered):
+        for stage, values in earlier.items():
+            assert all(not torch.equal(old, new) for old, new in zip(values, later[stage], strict=True))
+
+
+def _moved(states):
+    """Stages of which a weight or a statistic is not the same to the bit, from one state to the next."""
+    return [
         {
             name.split(".")[1] if name.startswith("backbone.") else "head"
             for name in a
             if not torch.equal(a[name], b[name])
         }
-        for a, b in itertools.pairwise(epochs)
+        for a, b in itertools.pairwise(states)
     ]
-    assert moved == [{"head"}, {"head", "stage3"}, {"head", "stage2", "stage3"}]
+
+
+def _optimizer_state(path):
+    """The mean gradient of each parameter, by stage."""
+    optimizer = checkpoint.load(path)["optimizer"]
+    stages = {}
+    for group in optimizer["param_groups"]:
+        found = [optimizer["state"][i]["exp_avg"] for i in group["params"] if i in optimizer["state"]]
+        stages.setdefault(group["stage"], []).extend(found)
+    return {stage: values for stage, values in stages.items() if values}
 
 
 def test_two_processes_end_with_identical_weights(horses, tiny, trained, tmp_path):

@@ -38,7 +38,6 @@ class Options:
     sizes: tuple[tuple[int, int], ...] = (SMALL,)
     pictures: int = 16
     amp: bool = False
-    compile: bool = False
     cache: str = AUTO
     device: str | None = None
     threads: int | None = None
