@@ -48,7 +48,7 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--pictures", type=int, default=5000, help="names of photos")
     parser.add_argument("--photos", type=int, default=24, help="different photos")
     parser.add_argument("--epochs", type=int, default=50, help="5 or more")
-    parser.add_argument("--workers", type=int, help="loader workers (default: from the machine)")
+    parser.add_argument("--workers", type=int, default=2, help="loader workers")
     parser.add_argument("--config", default="configs/rtmpose_m_ap10k.py")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return parser.parse_args(argv)
@@ -169,7 +169,7 @@ def main(argv: Sequence[str]) -> int:
         make_data(data, args.pictures, args.photos)
     options = [*SMALL, f"train_cfg.max_epochs={args.epochs}", f"train_cfg.val_interval={args.epochs}"]
     options += [f"default_hooks.checkpoint.interval={args.epochs}"]
-    options += [] if args.workers is None else [f"train_dataloader.num_workers={args.workers}"]
+    options += [f"train_dataloader.num_workers={args.workers}"]
     tool = Path(__file__).resolve().parents[1] / "tools" / "train.py"
     command = [sys.executable, tool, args.config, "--from-scratch", "--data-root", data, "--work-dir", folder / "run"]
     seen = watch(

@@ -42,6 +42,7 @@ def parse_args(argv):
     parser.add_argument("--pictures", type=int, help="photos of each size")
     parser.add_argument("--cache", choices=["auto", "off"], help="whether ours has its crop cache (default: auto)")
     parser.add_argument("--amp", action="store_true", help="mixed precision")
+    parser.add_argument("--compile", action="store_true", help="ours with torch.compile (step, train)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--threads", type=int, help="threads of torch on a CPU (default: all cores)")
     parser.add_argument("--folder", help="where photos are kept (default: the system's temporary folder)")

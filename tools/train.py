@@ -22,6 +22,7 @@ def parse_args(argv):
     parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
     parser.add_argument("--skeleton", help="horse26, ap10k, animalpose, horse10, or a .json file of your own")
     parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
+    parser.add_argument("--compile", action="store_true", help="torch.compile: slow to start, faster steps")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="continue the run in the work dir")
     parser.add_argument(

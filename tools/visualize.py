@@ -41,12 +41,13 @@ def parse_args(argv):
     parser.add_argument("--det-thr", type=float, default=0.3, help="confidence of a box from which it counts")
     parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
     parser.add_argument(
-        "--conf", type=float, metavar="P",
+        "--conf", "--kpt-thr", type=float, metavar="P",
         help="dim keypoints of less confidence (default: 0.5 of a probability if a calibration is stored beside the "
         "checkpoint, see tools/test.py; else 0.3 of the raw confidence)",
     )  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=16, help="animals that go through the model together")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
+    parser.add_argument("--amp", action="store_true", help="mixed precision: faster on GPUs and newer CPUs")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return vars(parser.parse_args(argv))

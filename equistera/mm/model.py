@@ -10,6 +10,7 @@ from mmpose.models.utils.tta import flip_heatmaps, flip_vectors
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
+from equistera.mm.compiling import CompiledBackbone
 from equistera.mm.losses import head_loss
 from equistera.mm.metainfo import metainfo_of
 from equistera.training.stages import Stage, assign, layout_for
@@ -64,16 +65,28 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         }
         self._frozen: frozenset[str] = frozenset()
         self.precision = None if precision is None else getattr(torch, precision)
+        self._compiled: CompiledBackbone | None = None
         # convolutions are faster in this layout, on CPUs and on GPUs with tensor cores
         self.to(memory_format=torch.channels_last)
 
     def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.precision is None:
-            return super().extract_feat(inputs)
+            return self._features(inputs)
         with torch.autocast(inputs.device.type, dtype=self.precision):
-            features = super().extract_feat(inputs)
+            features = self._features(inputs)
         return tuple(feature.float() for feature in features)
+
+    def _features(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        # evaluation is what tools/test.py computes, whose batches have other sizes
+        if self._compiled is None or not self.training or self.with_neck:
+            return super().extract_feat(inputs)
+        return self._compiled(inputs)
+
+    def compile_backbone(self, **options: object) -> CompiledBackbone:
+        """Makes training steps use a compiled backbone from now on; ``options`` are those of ``torch.compile``."""
+        self._compiled = CompiledBackbone(self.backbone, **options)
+        return self._compiled
 
     def loss(self, inputs: torch.Tensor, data_samples: list) -> dict:
         features = self.extract_feat(inputs)

@@ -52,6 +52,7 @@ class TrainOptions:
     data_root: str | None = None
     skeleton: str | None = None
     amp: bool = False
+    compile: bool = False
     resume: bool = False
     allow_changed_data: bool = False
     from_scratch: bool = False
@@ -110,6 +111,8 @@ def train(options: TrainOptions) -> Path:
     config.load_from = str(weights) if weights else None
 
     trainer = Trainer.from_cfg(config)
+    if options.compile:
+        trainer.network.compile_backbone()
     trainer.resume_point, trainer.started_with = found, started_with
     if trainer.rank == 0:
         print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
@@ -171,6 +174,7 @@ def resume_command(options: TrainOptions, work_dir: Path) -> str:
         if value is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--amp"] if options.amp else []
+    words += ["--compile"] if options.compile else []
     words += ["--launcher", options.launcher] if options.launcher != "none" else []
     words += ["--cfg-options", *options.cfg_options] if options.cfg_options else []
     return shlex.join([*words, "--resume"])

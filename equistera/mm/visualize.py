@@ -42,6 +42,7 @@ class VisualizeOptions:
     conf: float | None = None
     batch_size: int = 16
     flip_test: bool = False
+    amp: bool = False
     device: str | None = None
     cfg_options: list[str] = field(default_factory=list)
 
@@ -74,6 +75,7 @@ def visualize(options: VisualizeOptions) -> int:
         device=options.device,
         flip_test=options.flip_test,
         cfg_options=options.cfg_options,
+        amp=options.amp,
         skeleton=configs.skeleton_argument(options.skeleton),
     )
     confidence = Confidence.of(options.checkpoint, options.flip_test, options.conf)

@@ -14,7 +14,7 @@ from equistera.mm.hooks import keep_to_time
 from equistera.mm.sampler import ResumableSampler
 from equistera.mm.train import TrainOptions, train
 from equistera.mm.trainer import Trainer
-from equistera.training.fit import Costs, StepTime
+from equistera.training.fit import Costs, Fit, StepTime
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -123,6 +123,16 @@ def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, tiny, tmp_path, mach
     assert "fitted to 1 min 40 s" in capsys.readouterr().out
     done = checkpoint.load(tmp_path / "run" / "latest.pth")["meta"]["epoch"]
     assert done == json.loads((tmp_path / "run" / "run.json").read_text())["max_epochs"] > stopped_at
+
+
+def test_a_resumed_run_goes_on_with_the_length_that_was_decided_last():
+    fitted = fit_to_time.Fitted(Fit(100, 20, 4, 5, 98.0), Costs((StepTime(0, 1.0),), evaluation=4.0))
+    hook = keep_to_time.KeepToTime(fitted.to_json(), elapsed=0.0)
+    assert hook.epochs == 20
+    hook.load_state_dict({"elapsed": 40.0, "changes": [[5, 15], [8, 17]], "paces": [1.3], "evaluations": []})
+    assert hook.epochs == 17
+    assert hook.elapsed >= 40
+    assert fit_to_time.Fitted.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
 
 
 def test_a_run_that_was_not_fitted_cannot_be_given_a_time_later(horses, trained):

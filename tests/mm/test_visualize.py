@@ -231,3 +231,16 @@ def test_a_video_is_drawn_and_its_frames_are_numbered(horses, trained, tiny, tmp
         before, after = plain.read()[1].astype(int), drawn.read()[1]
         assert (np.abs(after - before) > 60).mean() > 0.001
     assert f"{len(pictures)} frames drawn: {tmp_path / 'out.mp4'}" in capsys.readouterr().out
+
+
+def test_mixed_precision_finds_nearly_the_same(horses, trained, tiny, tmp_path):
+    for name, amp in (("plain", False), ("amp", True)):
+        file = str(tmp_path / f"{name}.json")
+        draw(trained, tiny, img_dir=str(horses / "images" / "train"), json=file, amp=amp)
+    plain, mixed = (
+        np.array([pose["keypoints"] for pose in read(tmp_path / f"{name}.json")]).reshape(-1, 26, 3)
+        for name in ("plain", "amp")
+    )
+    np.testing.assert_allclose(mixed[..., 2], plain[..., 2], atol=0.05)
+    off = np.linalg.norm(mixed[..., :2] - plain[..., :2], axis=-1)
+    assert np.median(off) < 3

@@ -38,6 +38,7 @@ class Options:
     sizes: tuple[tuple[int, int], ...] = (SMALL,)
     pictures: int = 16
     amp: bool = False
+    compile: bool = False
     cache: str = AUTO
     device: str | None = None
     threads: int | None = None

@@ -31,7 +31,10 @@ def benchmark(options: Options) -> list[Case]:
         if options.amp:
             use_mixed_precision(config)
         for phase in options.phases:
-            contestants[f"phase {phase}"] = stepper(*ours(config, phase), first_batch(config.train_dataloader))
+            network, wrapper = ours(config, phase)
+            if options.compile:
+                network.compile_backbone()
+            contestants[f"phase {phase}"] = stepper(network, wrapper, first_batch(config.train_dataloader))
         if options.with_stock:
             aims = _AIMS.get(config.codec.type, {})
             case.aims = {f"phase {phase}/stock": aims[phase] for phase in options.phases if phase in aims}

@@ -49,6 +49,8 @@ def _measure(options: Options, path: str, phase: int, folder: Path) -> Case:
     if options.amp:
         use_mixed_precision(config)
     trainer = Trainer.from_cfg(config)
+    if options.compile:
+        trainer.network.compile_backbone()
     first, _ = epochs_of_phase(config, phase)
     samples = options.steps * batch
     case.aims = {"training/bare step": _GPU_AIM if torch.cuda.is_available() else _CPU_AIM}

@@ -54,6 +54,11 @@ class KeepToTime(Hook):
         """Seconds that the run has taken."""
         return time.monotonic() - self._zero
 
+    @property
+    def epochs(self) -> int:
+        """Length of the run as it was decided last."""
+        return self._fit.epochs
+
     def state_dict(self) -> dict:
         return {
             "elapsed": self.elapsed,
@@ -65,11 +70,16 @@ class KeepToTime(Hook):
     def load_state_dict(self, state: dict) -> None:
         self._zero -= state["elapsed"]
         self._changes = [(done, epochs) for done, epochs in state["changes"]]
+        for _, epochs in self._changes:
+            self._fit = dataclasses.replace(self._fit, epochs=epochs)
         self._paces, self._evaluations = list(state["paces"]), list(state["evaluations"])
 
     def before_train(self, runner) -> None:
         for done, epochs in self._changes:
             _change(runner, done, epochs)
+        if self._changes and is_main_process():
+            # what was written when the run went on has the length of its first plan
+            write_run_file(runner)
 
     def before_train_epoch(self, runner) -> None:
         done = runner.epoch

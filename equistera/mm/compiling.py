@@ -1,0 +1,70 @@
+"""A backbone compiled by torch.compile, which goes on without where that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+
+import torch
+from mmengine.dist import is_main_process
+from torch import nn
+
+
+class CompiledBackbone:
+    """Calls a backbone compiled; the first failure to compile it is told, and from then on it is called as it is.
+
+    A set of frozen stages, or a size of batch, that comes up for the first time is compiled for itself. On a GPU the
+    compiled kernels are replayed as a CUDA graph, which spares the host's part of small batches.
+
+    Args:
+        backbone: Stays the owner of its weights; nothing of its state changes.
+        options: Of ``torch.compile``; by default those that suit the device.
+    """
+
+    def __init__(self, backbone: nn.Module, **options: object):
+        self._plain = backbone
+        if not options and torch.cuda.is_available():
+            options = {"mode": "reduce-overhead"}
+        # the function, not the module: a compiled module would stand in the network's state once more
+        self._compiled: Callable | None = torch.compile(backbone.forward, dynamic=False, **options)
+
+    @property
+    def works(self) -> bool:
+        """Whether it is still called compiled."""
+        return self._compiled is not None
+
+    def __call__(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if self._compiled is not None:
+            try:
+                with _quiet():
+                    if inputs.is_cuda:
+                        # what the last step left may be overwritten
+                        torch.compiler.cudagraph_mark_step_begin()
+                    return self._compiled(inputs)
+            except Exception as error:
+                # whatever is wrong with the compiler: an error of the network itself comes again below
+                self._compiled = None
+                if is_main_process():
+                    # the first line names the part of the compiler, the second what it met
+                    reason = " ".join(str(error).split("\n")[:2]).strip()[:300]
+                    print(
+                        f"--compile: {type(error).__name__}: {reason}\n"
+                        "  going on without; torch.compile needs a C++ compiler, and triton on a GPU",
+                        flush=True,
+                    )
+        return self._plain(inputs)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of torch's compiler, which speak to its developers."""
+    loggers = [logging.getLogger(name) for name in ("torch._dynamo", "torch._inductor")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

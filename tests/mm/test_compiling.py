@@ -1,0 +1,81 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmpose.registry import MODELS
+
+from equistera.mm import config as configs
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture
+def network(tiny):
+    network = MODELS.build(configs.load("configs/demo_rtmpose_t.py", tiny()).model)
+    network.init_weights()
+    return network.train()
+
+
+INPUTS = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32))
+
+
+def gradients(network):
+    network.zero_grad()
+    (features,) = network.extract_feat(INPUTS)
+    features.square().mean().backward()
+    return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+
+def test_compiled_training_is_the_same_training_whatever_is_frozen(network):
+    plain = copy.deepcopy(network)
+    # without code generation, which takes minutes: the graphs are captured and differentiated all the same
+    compiled = network.compile_backbone(backend="aot_eager")
+    for frozen in ((), ("stem", "stage1")):
+        for model in (plain, network):
+            model.freeze(frozen)
+        ours, theirs = gradients(network), gradients(plain)
+        assert set(ours) == set(theirs)
+        for name, gradient in theirs.items():
+            torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-6)
+    assert compiled.works
+    assert set(network.state_dict()) == set(plain.state_dict())
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(network.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_where_nothing_can_be_compiled_it_goes_on_and_says_so(network, capsys):
+    def no_compiler(graph, inputs):
+        raise RuntimeError("no C++ compiler here\nand a long story")
+
+    plain = copy.deepcopy(network)
+    compiled = network.compile_backbone(backend=no_compiler)
+    ours, theirs = gradients(network), gradients(plain)
+    assert not compiled.works
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    said = capsys.readouterr().out
+    assert said.count("--compile: ") == 1
+    assert "no C++ compiler here" in said
+    assert "going on without" in said
+    gradients(network)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_error_of_the_network_itself_is_not_hidden(network):
+    network.compile_backbone(backend="aot_eager")
+    with pytest.raises(RuntimeError, match="channels"):
+        network.extract_feat(torch.zeros(2, 5, 64, 64))
+
+
+def test_evaluation_is_not_compiled(network):
+    def never(graph, inputs):
+        raise AssertionError
+
+    compiled = network.compile_backbone(backend=never)
+    network.eval().extract_feat(INPUTS)
+    assert compiled.works
