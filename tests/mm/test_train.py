@@ -116,7 +116,11 @@ def test_two_processes_end_with_identical_weights(horses, tiny, trained, tmp_pat
     """Two real CPU processes under torch.distributed.launch; stages open on the way, which DDP must notice."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "EQUISTERA_TEST_DUMP": str(tmp_path)}
     arguments = [DEMO, "--work-dir", tmp_path / "ddp", "--data-root", horses, "--init", trained / "best.pth"]
-    options = tiny(**{"strategy.opens_at.stage3": 0.34, "train_dataloader.batch_size": 2})
+    options = tiny(**{
+        "strategy.opens_at.stage3": 0.34,
+        "strategy.opens_at.stage2": 0.67,
+        "train_dataloader.batch_size": 2,
+    })  # fmt: skip
     script = Path(__file__).with_name("dump_each_rank.py")
     command = [
         sys.executable,
@@ -138,9 +142,14 @@ def test_two_processes_end_with_identical_weights(horses, tiny, trained, tmp_pat
     first, second = (torch.load(tmp_path / f"rank{rank}.pth", weights_only=True) for rank in (0, 1))
     assert first.keys() == second.keys()
     assert [name for name in first if not torch.equal(first[name], second[name])] == []
-    start = weights_of(trained / "best.pth")
-    assert not torch.equal(start["backbone.stage3.0.conv.weight"], first["backbone.stage3.0.conv.weight"])
-    assert torch.equal(start["backbone.stage1.0.conv.weight"], first["backbone.stage1.0.conv.weight"])
+    each = [[torch.load(tmp_path / f"epoch{n}_rank{r}.pth", weights_only=True) for r in (0, 1)] for n in (1, 2, 3)]
+    for one, other in each:
+        assert [name for name in one if not torch.equal(one[name], other[name])] == []
+    assert _moved([weights_of(trained / "best.pth"), *(one for one, _ in each)]) == [
+        {"head"},
+        {"head", "stage3"},
+        {"head", "stage2", "stage3"},
+    ]
 
 
 def test_an_earlier_run_is_moved_aside_not_overwritten(trained, tmp_path):
