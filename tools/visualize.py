@@ -15,6 +15,8 @@ boxes there is one animal a picture: the whole picture is looked at, then once m
 Pictures that cannot be read are named at the end (exit code 1), all others are drawn.
 """
 
+import argparse
+
 from equistera import cli
 
 
@@ -47,7 +49,10 @@ def parse_args(argv):
     )  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=16, help="animals that go through the model together")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
-    parser.add_argument("--amp", action="store_true", help="mixed precision: faster on GPUs and newer CPUs")
+    parser.add_argument(
+        "--amp", action=argparse.BooleanOptionalAction,
+        help="mixed precision (default: on GPUs and CPUs that have units for it, where it is about twice as fast)",
+    )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return vars(parser.parse_args(argv))

@@ -22,3 +22,13 @@ def use_mixed_precision(config: Config) -> None:
         config.model.precision = "bfloat16"
     else:
         print("--amp: this CPU has no bfloat16 arithmetic, which would only be slower; staying with float32")
+
+
+def mixed_precision_pays() -> bool:
+    """Whether the machine computes bfloat16 in units made for it: GPUs since Ampere, CPUs with AMX.
+
+    A CPU that only has bfloat16 instructions gains less, and only in some networks.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_amx_tile_supported()

@@ -18,7 +18,7 @@ from equistera.crops.geometry import BOX_PADDING, shrinking
 from equistera.crops.pictures import REDUCED, from_blocks
 from equistera.mm import checkpoint, register  # noqa: F401
 from equistera.mm import config as configs
-from equistera.mm.precision import use_mixed_precision
+from equistera.mm.precision import mixed_precision_pays, use_mixed_precision
 from equistera.mm.trainer import choose_device
 from equistera.skeleton import Skeleton
 
@@ -69,7 +69,7 @@ class Predictor:
         device: ``cpu``, ``cuda``, ``cuda:N``, or None for the best there is.
         flip_test: Average with the prediction on the mirrored picture: twice the time, a little better.
         cfg_options: ``key=value`` overrides.
-        amp: Compute the backbone in mixed precision where the device has it.
+        amp: Compute the backbone in mixed precision where the device has it; None: where that is faster.
         shared: As :func:`equistera.mm.config.load` takes them.
 
     Attributes:
@@ -87,7 +87,7 @@ class Predictor:
         device: str | None = None,
         flip_test: bool = False,
         cfg_options: Sequence[str] = (),
-        amp: bool = False,
+        amp: bool | None = False,
         **shared: object,
     ):
         choose_device(device)
@@ -97,7 +97,7 @@ class Predictor:
         self.config: Config = configs.load(config, cfg_options, **shared)
         self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
         self.config.model.test_cfg.flip_test = flip_test
-        if amp:
+        if mixed_precision_pays() if amp is None else amp:
             use_mixed_precision(self.config)
         self.model = MODELS.build(self.config.model)
         checkpoint.load_exactly(

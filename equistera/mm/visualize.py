@@ -42,7 +42,7 @@ class VisualizeOptions:
     conf: float | None = None
     batch_size: int = 16
     flip_test: bool = False
-    amp: bool = False
+    amp: bool | None = None
     device: str | None = None
     cfg_options: list[str] = field(default_factory=list)
 

@@ -8,7 +8,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmpose.registry import DATASETS, MODELS
 
-from equistera.mm import checkpoint, preflight
+from equistera.mm import checkpoint, predict, preflight
 from equistera.mm import config as configs
 from equistera.mm import precision as precisions
 from equistera.mm import train as training
@@ -28,16 +28,16 @@ TINY_HRNET = [
 
 
 @pytest.mark.parametrize(
-    ("machine", "precision", "wrapper"),
+    ("machine", "precision", "wrapper", "pays"),
     [
-        ({"gpu": True, "gpu_bf16": True}, "bfloat16", "DeferredOptimWrapper"),
-        ({"gpu": True, "gpu_bf16": False}, "float16", "DeferredAmpOptimWrapper"),
-        ({"gpu": False, "avx512": True}, "bfloat16", "DeferredOptimWrapper"),
-        ({"gpu": False, "amx": True}, "bfloat16", "DeferredOptimWrapper"),
-        ({"gpu": False}, None, "DeferredOptimWrapper"),
+        ({"gpu": True, "gpu_bf16": True}, "bfloat16", "DeferredOptimWrapper", True),
+        ({"gpu": True, "gpu_bf16": False}, "float16", "DeferredAmpOptimWrapper", False),
+        ({"gpu": False, "avx512": True}, "bfloat16", "DeferredOptimWrapper", False),
+        ({"gpu": False, "amx": True}, "bfloat16", "DeferredOptimWrapper", True),
+        ({"gpu": False}, None, "DeferredOptimWrapper", False),
     ],
 )
-def test_the_precision_follows_from_the_machine(machine, precision, wrapper, monkeypatch, capsys):
+def test_the_precision_follows_from_the_machine(machine, precision, wrapper, pays, monkeypatch, capsys):
     cuda = types.SimpleNamespace(
         is_available=lambda: machine["gpu"], is_bf16_supported=lambda including_emulation: machine["gpu_bf16"]
     )
@@ -50,6 +50,7 @@ def test_the_precision_follows_from_the_machine(machine, precision, wrapper, mon
     precisions.use_mixed_precision(config)
     assert config.model.get("precision") == precision
     assert config.optim_wrapper.type == wrapper
+    assert precisions.mixed_precision_pays() == pays
     assert ("no bfloat16 arithmetic" in capsys.readouterr().out) == (precision is None)
 
 
@@ -130,3 +131,11 @@ def test_a_run_with_amp_trains_and_evaluates_in_bfloat16(horses, tiny, trained, 
     assert rounded.dtype == torch.float32
     assert not torch.equal(plain, rounded)
     assert torch.isfinite(rounded).all()
+
+
+@pytest.mark.parametrize(("amp", "pays", "mixed"), [(None, True, True), (None, False, False), (False, True, False)])
+def test_prediction_is_mixed_where_that_pays_unless_it_is_told_otherwise(trained, amp, pays, mixed, monkeypatch):
+    monkeypatch.setattr(predict, "mixed_precision_pays", lambda: pays)
+    monkeypatch.setattr(predict, "use_mixed_precision", lambda config: config.model.update(precision="bfloat16"))
+    predictor = predict.Predictor(next(trained.glob("*.py")), trained / "best.pth", device="cpu", amp=amp)
+    assert (predictor.model.precision == torch.bfloat16) == mixed

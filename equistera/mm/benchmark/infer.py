@@ -1,7 +1,8 @@
 """Pictures a second of prediction from files to poses, and what evaluation costs over bare forward passes.
 
 Nothing is known of where the animals are: both look at the whole picture, ours once (its second, closer look is more
-work than stock does). Networks and weights are the same.
+work than stock does). Networks and weights are the same; ours computes as tools/visualize.py does by default, in
+bfloat16 where the machine has units for it, and once more in float32.
 """
 
 from __future__ import annotations
@@ -54,14 +55,16 @@ def _prediction(options: Options, path: str, size: tuple[int, int], folder: Path
     network.init_weights()
     skeleton = {"name": network.skeleton.name, "source": config.skeleton, "keypoints": list(network.skeleton.names)}
     checkpoint.save(weights, {"state_dict": network.state_dict(), "meta": {"skeleton": skeleton}})
-    precise = ["model.precision=bfloat16"] if options.amp else []
-    predictor = Predictor(path, weights, options.device, cfg_options=[*options.cfg_options, *precise])
-    contestants = {"ours": _ours(predictor, pictures, batch)}
+    contestants = {}
+    for name, amp in (("ours", None), ("ours, float32", False)):
+        predictor = Predictor(path, weights, options.device, cfg_options=options.cfg_options, amp=amp)
+        contestants[name] = _ours(predictor, pictures, batch)
     if options.with_stock:
         contestants["stock"] = _stock(config, weights, folder, pictures, batch)
     for work in contestants.values():
         work()
-    case = Case(f"infer, {Path(path).stem}, {size[0]}x{size[1]} photos, batch {batch}", "pictures")
+    aims = {"ours/stock": 2.0, "ours, float32/stock": None}
+    case = Case(f"infer, {Path(path).stem}, {size[0]}x{size[1]} photos, batch {batch}", "pictures", aims=aims)
     timed = {who: lambda work=work: rate(work, options.seconds) for who, work in contestants.items()}
     return in_turn(case, timed, options.rounds)
 
@@ -133,6 +136,7 @@ def _evaluation(options: Options, path: str, folder: Path) -> Case:
     contestants = {"evaluation": evaluation, "bare forward": forward}
     for work in contestants.values():
         work()
-    case = Case(f"evaluation, {Path(path).stem}, batch {len(batch['inputs'])}", "samples")
+    aims = {"evaluation/bare forward": 1 / 1.1}
+    case = Case(f"evaluation, {Path(path).stem}, batch {len(batch['inputs'])}", "samples", aims=aims)
     timed = {who: lambda work=work: rate(work, options.seconds) for who, work in contestants.items()}
     return in_turn(case, timed, options.rounds)

@@ -82,5 +82,5 @@ def test_data_measures_loaders_by_workers(given):
 
 def test_infer_measures_prediction_and_evaluation(given):
     prediction, evaluation = benchmark("infer", None, {**given, "rounds": 1})
-    assert (prediction.unit, set(prediction.rates)) == ("pictures", {"ours", "stock"})
+    assert (prediction.unit, set(prediction.rates)) == ("pictures", {"ours", "ours, float32", "stock"})
     assert set(evaluation.rates) == {"evaluation", "bare forward"}
