@@ -181,7 +181,7 @@ run_demo() {
     --flip-test --report
   echo "== drawing predictions"
   venv/bin/python tools/visualize.py --config configs/demo_rtmpose_t.py --checkpoint work_dirs/demo/best.pth \
-    --img-dir data/demo/images/test --ann-file data/demo/annotations/test.json --out-dir work_dirs/demo/predictions
+    --img-dir data/demo/images/test --ann-file data/demo/annotations/test.json --out-dir work_dirs/demo/predictions --flip-test
   venv/bin/python - <<'PYTHON'
 import json
 metrics = json.load(open("work_dirs/demo/test/metrics.json"))

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# Networks this small are slower on several threads, and the number of threads decides the last bits of their sums:
+# runs in this process and in processes of their own must agree. Read by torch when it is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -26,7 +30,7 @@ def run_tool():
 
     def run(name: str, *args: object, cwd: Path, env: dict | None = None) -> subprocess.CompletedProcess:
         command = [sys.executable, str(PROJECT / "tools" / name), *map(str, args)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
+        environment = {**os.environ, **(env or {})}
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
     return run

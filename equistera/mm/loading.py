@@ -66,3 +66,20 @@ def settle_loader(loader: ConfigDict, seed: int) -> None:
             "rank": rank,
             "seed": seed,
         }
+
+
+def with_workers(loader: ConfigDict, workers: int) -> ConfigDict:
+    """A settled loader's config with another number of workers, and what goes with it.
+
+    Args:
+        loader: Config of a loader that :func:`settle_loader` filled in; unchanged.
+        workers: Processes that load; 0 loads in the process itself.
+    """
+    changed = ConfigDict(loader)
+    changed.num_workers, changed.persistent_workers = workers, workers > 0
+    if not workers:
+        changed.prefetch_factor = None
+        changed.pop("worker_init_fn", None)
+    elif "worker_init_fn" in changed:
+        changed.worker_init_fn = {**changed.worker_init_fn, "num_workers": workers}
+    return changed

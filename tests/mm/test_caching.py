@@ -219,7 +219,7 @@ def test_a_cache_made_ahead_and_two_ranks_that_ask_at_once(horses, run_tool, tmp
     ranks = [
         subprocess.Popen(
             [*map(str, command)],
-            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2"},
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

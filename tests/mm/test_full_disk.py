@@ -35,7 +35,7 @@ def run(horses, tiny, tmp_path):
         if how == "disk":
             mount = 'mount -t tmpfs -o size=64m x "$0"; "$@"; code=$?; cp -a "$0" "$OUT"; exit $code'
             command = ["unshare", "-Urm", "sh", "-c", mount, str(work), *command]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), "OUT": str(left)}
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "OUT": str(left)}
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200)
         return done, left if how == "disk" else work
 

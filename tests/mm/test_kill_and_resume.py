@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "kill_and_resume.p
 def test_killed_runs_end_as_the_one_that_was_never_killed(tmp_path):
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--runs", "2", "--folder", str(tmp_path / "runs")],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(SCRIPT.parents[1])},
+        env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -1,8 +1,10 @@
 import os
 
 import pytest
+import torch
+from mmengine.config import ConfigDict
 
-from equistera.mm.loading import cores_per_process
+from equistera.mm.loading import cores_per_process, settle_loader, with_workers
 
 LAUNCHED = ("OMP_NUM_THREADS", "LOCAL_WORLD_SIZE", "WORLD_SIZE")
 
@@ -27,3 +29,19 @@ def test_cores_of_a_process(cores, environment, expected, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert cores_per_process() == expected
+
+
+def test_another_number_of_workers_takes_along_what_goes_with_it():
+    loader = ConfigDict(num_workers=2)
+    settle_loader(loader, seed=0)
+    alone, three = with_workers(loader, 0), with_workers(loader, 3)
+    for config, workers in ((alone, 0), (loader, 2), (three, 3)):
+        torch.utils.data.DataLoader(
+            [0],
+            num_workers=config.num_workers,
+            persistent_workers=config.persistent_workers,
+            prefetch_factor=config.prefetch_factor,
+        )
+        assert config.num_workers == workers
+    assert "worker_init_fn" not in alone
+    assert (loader.worker_init_fn["num_workers"], three.worker_init_fn["num_workers"]) == (2, 3)

@@ -114,7 +114,7 @@ def _optimizer_state(path):
 
 def test_two_processes_end_with_identical_weights(horses, tiny, trained, tmp_path):
     """Two real CPU processes under torch.distributed.launch; stages open on the way, which DDP must notice."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "EQUISTERA_TEST_DUMP": str(tmp_path)}
+    environment = {**os.environ, "EQUISTERA_TEST_DUMP": str(tmp_path)}
     arguments = [DEMO, "--work-dir", tmp_path / "ddp", "--data-root", horses, "--init", trained / "best.pth"]
     options = tiny(**{
         "strategy.opens_at.stage3": 0.34,

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from equistera.mm.benchmark import stock
 from equistera.mm.benchmark.options import Options, load
 from equistera.mm.benchmark.rounds import Case, in_turn, rate
+from equistera.mm.loading import with_workers
 
 #: Batches of an epoch: a loader's start is a small part of it.
 _BATCHES = 16
@@ -23,8 +24,7 @@ def benchmark(options: Options) -> list[Case]:
     for size in options.sizes:
         for workers in numbers:
             config = load(options, options.config[0], size, batches=_BATCHES)
-            config.train_dataloader.num_workers = workers
-            config.train_dataloader.persistent_workers = workers > 0
+            config.train_dataloader = with_workers(config.train_dataloader, workers)
             batch = config.train_dataloader.batch_size
             name = f"data, {Path(options.config[0]).stem}, {size[0]}x{size[1]}, batch {batch}, {workers} workers"
             contestants = {"ours": _epochs(config.train_dataloader)}

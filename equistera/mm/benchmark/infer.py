@@ -26,6 +26,7 @@ from equistera.mm.benchmark import stock
 from equistera.mm.benchmark.networks import first_batch
 from equistera.mm.benchmark.options import Options, load
 from equistera.mm.benchmark.rounds import Case, in_turn, rate, synchronize
+from equistera.mm.loading import with_workers
 from equistera.mm.metainfo import metainfo_of
 from equistera.mm.precision import use_mixed_precision
 from equistera.mm.predict import Predictor
@@ -105,8 +106,8 @@ def _stock(config: Config, weights: Path, folder: Path, pictures: list[Path], ba
 def _evaluation(options: Options, path: str, folder: Path) -> Case:
     """The validation loop, metrics included, beside forward passes of as many batches of the same size."""
     config = load(options, path, options.sizes[-1], batches=4)
-    config.val_dataloader.num_workers = 0 if options.workers is None else options.workers[0]
-    config.val_dataloader.persistent_workers = config.val_dataloader.num_workers > 0
+    workers = 0 if options.workers is None else options.workers[0]
+    config.val_dataloader = with_workers(config.val_dataloader, workers)
     config.work_dir, config.experiment_name = str(folder / "run"), f"evaluation_{folder.name}"
     if options.amp:
         use_mixed_precision(config)

@@ -14,6 +14,7 @@ from torch import nn
 
 from equistera.mm.augmentation_sheet import epochs_of_phase
 from equistera.mm.benchmark.rounds import synchronize
+from equistera.mm.loading import with_workers
 from equistera.mm.model import SkeletonPoseEstimator
 from equistera.mm.planning import schedule_of
 
@@ -37,7 +38,7 @@ def ours(config: Config, phase: int) -> tuple[SkeletonPoseEstimator, OptimWrappe
 
 def first_batch(loader: dict) -> dict:
     """The first batch of a data loader's config, computed in this process."""
-    alone = {**loader, "num_workers": 0, "persistent_workers": False, "pin_memory": False}
+    alone = {**with_workers(loader, 0), "pin_memory": False}
     return next(iter(Runner.build_dataloader(alone, seed=0)))
 
 

@@ -19,6 +19,7 @@ from equistera.mm.benchmark import stock
 from equistera.mm.benchmark.networks import first_batch, stepper
 from equistera.mm.benchmark.options import Options, load
 from equistera.mm.benchmark.rounds import Case, in_turn, rate
+from equistera.mm.loading import with_workers
 from equistera.mm.precision import use_mixed_precision
 from equistera.mm.trainer import Trainer
 
@@ -39,8 +40,8 @@ def benchmark(options: Options) -> list[Case]:
 def _measure(options: Options, path: str, phase: int, folder: Path) -> Case:
     config = load(options, path, options.sizes[0], batches=options.steps)
     if options.workers:
-        for loader in (config.train_dataloader, config.val_dataloader):
-            loader.num_workers, loader.persistent_workers = options.workers[0], options.workers[0] > 0
+        for name in ("train_dataloader", "val_dataloader"):
+            config[name] = with_workers(config[name], options.workers[0])
     batch, workers = config.train_dataloader.batch_size, config.train_dataloader.num_workers
     case = Case(f"train, {Path(path).stem}, phase {phase}, batch {batch}, {workers} workers", "samples")
     amp = options.amp and torch.cuda.is_available()
