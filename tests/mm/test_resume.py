@@ -66,7 +66,10 @@ def signal_at(monkeypatch):
         monkeypatch.setattr(Console, "after_train_iter", in_step)
         monkeypatch.setattr(Console, "after_val_iter", in_evaluation)
 
+    # a shell's background jobs, and what they start, ignore Ctrl-C
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield arrange
+    signal.signal(signal.SIGINT, before)
     monkeypatch.undo()
 
 
