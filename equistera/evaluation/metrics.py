@@ -29,6 +29,7 @@ class Options:
         body_length: Two keypoints whose distance PCK is measured in, instead of the box's longer side.
         mean_pose: float64 [K, 2], the training set's (:func:`~.constant_guess.mean_pose`), to score a constant guess
             beside the model.
+        guess: That guess where it was scored before, on the same pictures with the same options.
         draws: Bootstrap draws for the intervals; 0 for none.
         groups: The group of every picture (horse, video) by image id, where groups are to be drawn, not pictures.
         seed: Seed of the draws.
@@ -37,6 +38,7 @@ class Options:
 
     body_length: tuple[str, str] | None = None
     mean_pose: np.ndarray | None = None
+    guess: Scored | None = None
     draws: int = 0
     groups: Mapping[Hashable, Hashable] | None = None
     seed: int = 0
@@ -112,8 +114,10 @@ class Scored:
             metrics["bootstrap"] = _how(options, bootstrap.unit_count(ids, options.groups))
         guess = None
         if options.mean_pose is not None:
-            guessed = constant_results(gt_coco, options.mean_pose, skeleton)
-            guess = cls.of(gt_coco, guessed, skeleton, replace(options, mean_pose=None, calibration=None))
+            guess = options.guess
+            if guess is None:
+                guessed = constant_results(gt_coco, options.mean_pose, skeleton)
+                guess = cls.of(gt_coco, guessed, skeleton, replace(options, mean_pose=None, calibration=None))
             metrics["constant_guess"] = _beside(metrics, resampled, guess)
         metrics["weak_spots"] = weak_spots(metrics)
         return cls(metrics, animals, size, resampled, guess)

@@ -15,7 +15,7 @@ from equistera.dataset.coco import load_annotations
 from equistera.evaluation.average_precision import instance_score
 from equistera.evaluation.constant_guess import mean_pose
 from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS, pck_name
-from equistera.evaluation.metrics import evaluate
+from equistera.evaluation.metrics import Options, Scored
 from equistera.evaluation.picture_scores import PCK
 
 
@@ -34,7 +34,7 @@ def to_result(data_sample: dict) -> dict:
     }
 
 
-#: What is logged of :func:`equistera.evaluation.metrics.evaluate`, beside PCK@0.1 of every keypoint.
+#: What is logged of :class:`equistera.evaluation.metrics.Scored`, beside PCK@0.1 of every keypoint.
 LOGGED = (
     *("AP", "AP50", "AP75", "AR"),
     *map(pck_name, PCK_THRESHOLDS),
@@ -80,6 +80,7 @@ class KeypointMetric(BaseMetric):
             if train_file is not None and train_file.is_file()
             else None
         )
+        self._guess: Scored | None = None
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         self.results += [to_result(sample) for sample in data_samples]
@@ -87,7 +88,10 @@ class KeypointMetric(BaseMetric):
     def compute_metrics(self, results: list) -> dict[str, float]:
         # with several processes the loader may hand out a sample twice to make their shares equal
         unique = list({result["ann_id"]: result for result in results}.values())
-        metrics = evaluate(self.ground_truth, unique, self.skeleton, mean_pose=self.mean_pose)
+        options = Options(mean_pose=self.mean_pose, guess=self._guess)
+        scored = Scored.of(self.ground_truth, unique, self.skeleton, options)
+        # the guess is the same at every evaluation
+        self._guess, metrics = scored.guess, scored.metrics
         logged = {name: metrics[name] for name in LOGGED}
         if self.per_keypoint:
             logged |= {f"{PCK}/{name}": row[PCK] for name, row in metrics["per_keypoint"].items()}

@@ -63,6 +63,20 @@ def test_the_mean_pose_is_not_better_than_itself(evaluated, horses):
     assert "\n  not better than a constant guess, the mean pose in the box: PCK@0.1" in shown
 
 
+def test_a_second_evaluation_has_the_same_guess(horses):
+    metric = KeypointMetric("horse26", "annotations/val.json", str(horses))
+    animals = load_annotations(horses / "annotations" / "val.json", HORSE)["annotations"]
+    seen = []
+    for shift in (0, 30, 0):
+        points = {animal["id"]: np.add(np.reshape(animal["keypoints"], (-1, 3)), [shift, 0, 0]) for animal in animals}
+        metric.process(None, [sample(animal, points[animal["id"]]) for animal in animals])
+        seen.append(metric.evaluate(len(animals)))
+    guesses = [{name: value for name, value in metrics.items() if "constant_guess" in name} for metrics in seen]
+    assert guesses[0] == guesses[1] != {}
+    assert seen[0] == seen[2]
+    assert seen[1]["val/median_px"] == pytest.approx(30)
+
+
 def test_without_a_training_set_nothing_is_said_about_a_guess(horses, tmp_path):
     root = tmp_path / "annotations"
     root.mkdir()
