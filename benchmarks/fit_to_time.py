@@ -15,19 +15,13 @@ OUT/results.json and OUT/results.md hold the figures; a run that has its result.
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bench_folder import PROJECT, BenchFolder
+
 from equistera import cli
 from equistera.dataset.coco import read_json, write_json
-from equistera.errors import UserError
-
-PROJECT = Path(__file__).resolve().parents[1]
 
 PICTURES = {"train": 58, "val": 16, "test": 48}
 
@@ -65,36 +59,12 @@ def parse_args(argv: Sequence[str]):
     return parser.parse_args(argv)
 
 
-class Bench:
-    """The folder of a benchmark and the commands that fill it."""
+class Bench(BenchFolder):
+    """The folder of this benchmark and the runs that fill it."""
 
     def __init__(self, args):
-        self.out: Path = args.out.resolve()
-        self.minutes, self.threads, self.device, self.seed = args.minutes, args.threads, args.device, args.seed
-        self.out.mkdir(parents=True, exist_ok=True)
-
-    def call(self, log: Path, script: str, *arguments: object) -> float:
-        """Runs a script of the project, what it prints goes to ``log``; returns its seconds."""
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
-        command = [sys.executable, str(PROJECT / script), *map(str, arguments)]
-        began = time.monotonic()
-        with log.open("w", encoding="utf-8") as file:
-            done = subprocess.run(command, cwd=self.out, env=environment, stdout=file, stderr=subprocess.STDOUT)
-        if done.returncode:
-            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
-            raise UserError(f"{script} ended with {done.returncode}; its log is {log}:", last)
-        return time.monotonic() - began
-
-    def data(self) -> Path:
-        """The pictures, made once."""
-        folder = self.out / "data"
-        if not (folder / "annotations" / "val.json").exists():
-            # annotations are written last: without them the pictures are of a run that was stopped
-            shutil.rmtree(folder, ignore_errors=True)
-            counts = [word for split, count in PICTURES.items() for word in (f"--{split}", count)]
-            options = ["--seed", 5826, "--size", "640x480", "--workers", self.threads]
-            self.call(self.out / "data.log", "tools/make_demo_data.py", "--out", folder, *counts, *options)
-        return folder
+        super().__init__(args.out, args.threads, args.device)
+        self.minutes, self.seed = args.minutes, args.seed
 
     def config(self, model: str) -> Path:
         path = self.out / f"{MODELS[model]}.py"
@@ -109,7 +79,7 @@ class Bench:
         if result.exists():
             return read_json(result)
         folder.mkdir(parents=True, exist_ok=True)
-        config, root = self.config(model), self.data()
+        config, root = self.config(model), self.horses("data", 5826, PICTURES)
         common = [config, "--data-root", root, "--work-dir", folder / "run", "--device", self.device]
         common += ["--seed", self.seed]
         if settings == OURS:
@@ -164,15 +134,7 @@ def main(argv: Sequence[str]) -> None:
             results.append(bench.run(model, settings))
             figures = ", ".join(f"{name} {value}" for name, value in zip(SCORES, _figures(results[-1]), strict=True))
             print(f"{model}, {settings}: {results[-1]['seconds']:.0f} s, {figures}", flush=True)
-    machine = f"{platform.machine()}, {args.threads} CPU threads, {args.device}"
-    write_json(
-        bench.out / "results.json",
-        {"minutes": args.minutes, "machine": machine, "pictures": PICTURES, "runs": results},
-        indent=1,
-    )
-    table = table_of(results)
-    (bench.out / "results.md").write_text(table + "\n", encoding="utf-8")
-    print(table)
+    bench.write({"minutes": args.minutes, "pictures": PICTURES, "runs": results}, table_of(results))
 
 
 if __name__ == "__main__":

@@ -18,24 +18,19 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 import random
 import runpy
-import shutil
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench_folder import PROJECT, BenchFolder
+
 from equistera import cli
 from equistera.dataset.coco import read_json, write_json
 from equistera.errors import UserError
-
-PROJECT = Path(__file__).resolve().parents[1]
 
 STRATEGIES = ("three-phase", "stock")
 HEADS = ("transfer", "random")
@@ -108,12 +103,12 @@ def parse_args(argv: Sequence[str]):
     return parser.parse_args(argv)
 
 
-class Bench:
-    """The folder of a benchmark and the commands that fill it."""
+class Bench(BenchFolder):
+    """The folder of this benchmark and the runs that fill it."""
 
     def __init__(self, out: Path, settings: Settings, device: str, threads: int):
-        self.out, self.settings = out.resolve(), settings
-        self.device, self.threads = device, threads
+        super().__init__(out, threads, device)
+        self.settings = settings
         self.config = self.out / "config.py"
 
     def start(self) -> None:
@@ -130,34 +125,17 @@ class Bench:
         text = CONFIG.format(config=PRETRAINING_CONFIG.as_posix(), opens_at=opens_at, phases=strategy["phases"])
         self.config.write_text(text, encoding="utf-8")
 
-    def call(self, log: Path, script: str, *arguments: object) -> None:
-        """Runs a script of the project; what it prints goes to ``log``."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
-        command = [sys.executable, str(PROJECT / script), *map(str, arguments)]
-        with log.open("w", encoding="utf-8") as file:
-            done = subprocess.run(command, cwd=self.out, env=environment, stdout=file, stderr=subprocess.STDOUT)
-        if done.returncode:
-            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
-            raise UserError(f"{script} ended with {done.returncode}; its log is {log}:", last)
-
-    def data(self, name: str, skeleton: str, seed: int, train: int, test: int) -> Path:
+    def ready(self, name: str, skeleton: str, seed: int, train: int) -> Path:
         """A synthetic data set, made once."""
-        folder = self.out / "data" / name
-        if not (folder / "annotations" / "val.json").exists():
-            # annotations are written last: without them the pictures are of a run that was stopped
-            shutil.rmtree(folder, ignore_errors=True)
-            counts = ["--train", train, "--val", 16, "--test", test, "--seed", seed]
-            options = ["--skeleton", skeleton, "--size", "640x480", "--workers", self.threads]
-            self.call(self.out / f"data_{name}.log", "tools/make_demo_data.py", "--out", folder, *counts, *options)
-        return folder
+        pictures = {"train": train, "val": 16, "test": self.settings.test_pictures}
+        return self.horses(f"data/{name}", seed, pictures, skeleton)
 
     def pretrained(self) -> Path:
         """The model that knows 17 points, trained once."""
         folder = self.out / "pretrained"
         finished = folder / "finished.json"
         if not finished.exists():
-            root = self.data("ap10k", "ap10k", 1001, self.settings.pretraining_pictures, self.settings.test_pictures)
+            root = self.ready("ap10k", "ap10k", 1001, self.settings.pretraining_pictures)
             options = once_evaluated(self.settings.pretraining_epochs)
             common = ["--skeleton", "ap10k", "--data-root", root, "--device", self.device]
             start = ["--from-scratch", "--work-dir", folder, "--seed", 0]
@@ -177,8 +155,7 @@ class Bench:
 
     def target_data(self) -> Path:
         """The data set with 26 points that every run draws its pictures from."""
-        pool = 2 * max(self.settings.pictures)
-        return self.data("horse26", "horse26", 2002, pool, self.settings.test_pictures)
+        return self.ready("horse26", "horse26", 2002, 2 * max(self.settings.pictures))
 
     def run(self, run: Run, init: Path) -> dict:
         """One run's result, computed or read."""
@@ -192,15 +169,14 @@ class Bench:
         options.append(f"train_dataloader.batch_size={self.settings.batch}")
         common = [self.config, "--init", init, "--data-root", root, "--work-dir", folder, "--seed", run.seed]
         common += ["--device", self.device]
-        log, began = self.out / "runs" / f"{run.name}.log", time.monotonic()
+        log = self.out / "runs" / f"{run.name}.log"
         if run.strategy == "stock":
             more = ["--head-init", run.head, "--threads", self.threads, "--cfg-options", *options]
-            self.call(log, "benchmarks/stock_training.py", *common, *more)
+            seconds = self.call(log, "benchmarks/stock_training.py", *common, *more)
         else:
-            self.call(log, "tools/train.py", *common, "--cfg-options", *options, f"head_init={run.head}")
-        seconds = round(time.monotonic() - began, 1)
+            seconds = self.call(log, "tools/train.py", *common, "--cfg-options", *options, f"head_init={run.head}")
         weights = folder / ("final.pth" if run.strategy == "stock" else "best.pth")
-        content = {**asdict(run), "training_seconds": seconds, **self.score(weights, root, "horse26")}
+        content = {**asdict(run), "training_seconds": round(seconds, 1), **self.score(weights, root, "horse26")}
         write_json(result, content, indent=1)
         print(f"{run.name}: AP {content['AP']:.3f}", flush=True)
         return content
@@ -258,20 +234,9 @@ def main(argv: Sequence[str]) -> None:
     bench.threads = max(1, args.threads // args.jobs)
     with ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(lambda run: bench.run(run, init), runs))
-    machine = f"{platform.machine()}, {args.threads} CPU threads, {args.device}"
-    write_json(
-        bench.out / "results.json",
-        {
-            "settings": {**asdict(settings), "pictures": list(settings.pictures)},
-            "machine": machine,
-            "pretrained": pretrained,
-            "runs": results,
-        },
-        indent=1,
-    )
-    table = table_of(results)
-    (bench.out / "results.md").write_text(table + "\n", encoding="utf-8")
-    print(table)
+    bench.threads = args.threads
+    about = {**asdict(settings), "pictures": list(settings.pictures)}
+    bench.write({"settings": about, "pretrained": pretrained, "runs": results}, table_of(results))
 
 
 if __name__ == "__main__":

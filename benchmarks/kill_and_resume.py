@@ -217,22 +217,11 @@ def differences(straight: Path, resumed: Path) -> tuple[str, ...]:
         parts += [
             f"{name} {part}"
             for part in ("state_dict", "optimizer", "hooks")
-            if not same(one.get(part), other.get(part))
+            if not checkpoint.equal(one.get(part), other.get(part))
         ]
         if any(one["meta"][key] != other["meta"][key] for key in ("epoch", "iter", "best_score", "best_epoch")):
             parts.append(f"{name} meta")
     return tuple(parts)
-
-
-def same(first: object, second: object) -> bool:
-    """Whether two parts of checkpoints are equal to the bit."""
-    if isinstance(first, torch.Tensor):
-        return torch.equal(first, second)
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
-    if isinstance(first, (list, tuple)):
-        return len(first) == len(second) and all(map(same, first, second))
-    return first == second
 
 
 if __name__ == "__main__":

@@ -166,26 +166,26 @@ def _make_room(folder: Path, size: int, max_bytes: int, say: Callable[[str], Non
 
 def _crops_of(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:
     """Every crop with its place in the list; photos are decoded in threads, each once."""
-    of_picture: dict[str, list[int]] = defaultdict(list)
+    # a crop's bytes depend on nothing but itself: two that are decoded at different sizes are decoded apart
+    of_decoding: dict[tuple[str, int], list[int]] = defaultdict(list)
     for i, crop in enumerate(crops):
-        of_picture[crop.path].append(i)
+        of_decoding[crop.path, crop.factor].append(i)
 
     def read(places: list[int]) -> list[tuple[int, np.ndarray]]:
-        wanted = [crops[i] for i in places]
-        factor = min(crop.factor for crop in wanted)
-        content = Path(wanted[0].path).read_bytes()
-        if digest_of(content) != wanted[0].picture:
-            raise UserError(f"{wanted[0].path} changed while the crop cache was made", hint="Start again")
-        picture = decode(content, wanted[0].path, wanted[0].header, factor)
-        return [(i, cut(picture, crops[i], factor)) for i in places]
+        first = crops[places[0]]
+        content = Path(first.path).read_bytes()
+        if digest_of(content) != first.picture:
+            raise UserError(f"{first.path} changed while the crop cache was made", hint="Start again")
+        picture = decode(content, first.path, first.header, first.factor)
+        return [(i, cut(picture, crops[i])) for i in places]
 
     largest = max(crop.header.width * crop.header.height * 3 // crop.factor**2 for crop in crops)
     threads = threads_for(largest)
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        results = in_order(read, of_picture.values(), threads, ahead=threads)
-        for result in track(results, "making the crop cache", total=len(of_picture)):
+        results = in_order(read, of_decoding.values(), threads, ahead=threads)
+        for result in track(results, "making the crop cache", total=len(of_decoding)):
             yield from result
     finally:
         cv2.setNumThreads(before)

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from equistera.dataset.images import ImageHeader, read_header
+from equistera.dataset.images import ImageHeader
 from equistera.errors import UserError
 
 #: Scale and offset in x and in y, from the pixels of a picture to those of the photo that it was taken from.
@@ -59,20 +59,6 @@ def decode(content: bytes, path: str | Path, header: ImageHeader, factor: int = 
             f"cannot decode {path}{found}", hint="tools/verify_dataset.py names every unreadable picture of a data set"
         )
     return picture
-
-
-def read_reduced(path: str | Path, wanted: float) -> tuple[np.ndarray, ToPhoto]:
-    """Decodes a file at the smallest size that leaves no more than ``wanted`` pixels of the photo in one.
-
-    Returns:
-        BGR uint8 [H, W, 3], and scale and offset in x and in y from its pixels to the photo's.
-
-    Raises:
-        UserError: The picture is missing or cannot be decoded.
-    """
-    header = read_header(path)
-    factor = reduction(header, wanted)
-    return decode(Path(path).read_bytes(), path, header, factor), (from_blocks(factor), from_blocks(factor))
 
 
 def from_blocks(factor: float, start: float = 0.0) -> tuple[float, float]:

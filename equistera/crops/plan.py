@@ -17,7 +17,7 @@ from equistera.crops.pictures import from_blocks, reduction
 from equistera.dataset.images import ImageHeader
 
 #: Changes whenever a crop's bytes would come out otherwise.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Crop:
 
     Attributes:
         path: The picture.
-        picture: Hash of its content.
+        picture: Hash of its content; empty where the crop is not kept.
         header: Of the picture.
         region: x1, y1, x2, y2 in pixels of the photo; x2 and y2 are the first ones outside. The last pixels of a
             photo that is decoded smaller may reach beyond its edge.
         size: Width and height as stored.
-        factor: The photo can be decoded at 1/factor for it.
+        factor: The photo is decoded at 1/factor for it.
     """
 
     path: str
@@ -101,7 +101,7 @@ def plan_crops(
     for animal in animals:
         need = need_of(animal.box, animal.points, animal.visible, halves, reach, input_size)
         found = known[animal.path]
-        crops.append(_crop(animal.path, found.digest, found.header, need))
+        crops.append(crop_for(need, found.header, animal.path, found.digest))
     return crops
 
 
@@ -110,28 +110,49 @@ def key_of(crops: Sequence[Crop]) -> str:
     return hashlib.blake2b(" ".join(crop.digest for crop in crops).encode(), digest_size=8).hexdigest()
 
 
-def cut(picture: np.ndarray, crop: Crop, factor: int) -> np.ndarray:
-    """The stored pixels of a crop.
+def cut(picture: np.ndarray, crop: Crop) -> np.ndarray:
+    """The pixels of a crop.
 
     Args:
-        picture: The photo, decoded at 1/factor.
+        picture: The photo, decoded at 1/factor of the crop.
         crop: What to take.
-        factor: A divisor of the crop's own.
 
     Returns:
         uint8 [h, w, 3], contiguous.
     """
-    x1, y1, x2, y2 = (value // factor for value in crop.region)
+    return _resized(_part(picture, crop.region, crop.factor), crop.size)
+
+
+def cut_whole(picture: np.ndarray, crop: Crop) -> np.ndarray:
+    """As :func:`cut`, from the whole photo: its blocks are averaged here instead of by a JPEG's decoder."""
+    part = _part(picture, crop.region, 1)
+    return _resized(_resized(part, tuple(side // crop.factor for side in part.shape[1::-1])), crop.size)
+
+
+def _part(picture: np.ndarray, region: tuple[int, int, int, int], factor: int) -> np.ndarray:
+    x1, y1, x2, y2 = (value // factor for value in region)
     part = picture[y1:y2, x1:x2]
     right, below = (x2 - x1) - part.shape[1], (y2 - y1) - part.shape[0]
     if right or below:
         part = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    if part.shape[1::-1] == crop.size:
+    return part
+
+
+def _resized(part: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if part.shape[1::-1] == size:
         return np.ascontiguousarray(part)
-    return cv2.resize(part, crop.size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
 
 
-def _crop(path: str, picture: str, header: ImageHeader, need: Need) -> Crop:
+def crop_for(need: Need, header: ImageHeader, path: str = "", picture: str = "") -> Crop:
+    """The crop that gives what is needed of a photo.
+
+    Args:
+        need: What the views of an animal need.
+        header: Of the photo.
+        path: The photo, if it is a file.
+        picture: See :class:`Crop`.
+    """
     density = min(1.0, need.density)
     factor = reduction(header, 1 / density)
     # at least a pixel of a box that lies beside its picture

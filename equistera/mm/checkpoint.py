@@ -99,6 +99,17 @@ def load(path: str | Path) -> dict:
     return content
 
 
+def equal(one: object, other: object) -> bool:
+    """Whether two checkpoints, or two parts of them, are the same to the bit."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return isinstance(other, dict) and one.keys() == other.keys() and all(equal(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)):
+        return type(one) is type(other) and len(one) == len(other) and all(map(equal, one, other))
+    return one == other
+
+
 def _harmless() -> list:
     """What OpenMMLab's checkpoints carry beside tensors: NumPy values and MMEngine's log buffers."""
     from mmengine.logging.history_buffer import HistoryBuffer

@@ -16,6 +16,7 @@ from equistera import skeleton as skeletons
 from equistera.augmentation import Augmentation
 from equistera.augmentation import augmentation as augment
 from equistera.crops.build import Request, find
+from equistera.crops.decoded import DecodedCrops
 from equistera.crops.geometry import Reach
 from equistera.crops.plan import Animal
 from equistera.crops.store import CropStore
@@ -43,7 +44,8 @@ class KeypointDataset(BaseCocoStyleDataset):
             :func:`equistera.augmentation.augmentation`. None for evaluation.
         seed: Seed of the augmentation.
         codec: The codec's config; a crop cache is made for its ``input_size``.
-        cache: Folder of crop caches. If it has one for just these samples, pictures come from there.
+        cache: Folder of crop caches. If it has one for just these samples, pictures come from there; otherwise the
+            same pixels are made from the photos each time.
         test_mode: Whether this is an evaluation data set.
         kwargs: As ``mmengine.dataset.BaseDataset`` takes them.
 
@@ -63,7 +65,7 @@ class KeypointDataset(BaseCocoStyleDataset):
     ):
         self.input_size = tuple(codec["input_size"]) if codec else None
         self.cache = cache
-        self.crops: CropStore | None = None
+        self.crops: CropStore | DecodedCrops | None = None
         self.skeleton = skeletons.load(skeleton)
         self.seed = seed
         if isinstance(augmentation, (str, dict)):
@@ -102,10 +104,12 @@ class KeypointDataset(BaseCocoStyleDataset):
         if self._fully_initialized:
             return
         super().full_init()
-        if self.cache and self.input_size:
-            self.crops = find(Path(self.cache), self.crop_request())
+        if self.input_size:
+            wanted = self.crop_request()
+            stored = find(Path(self.cache), wanted) if self.cache else None
+            self.crops = DecodedCrops(wanted) if stored is None else stored
         if self.augmentation:
-            self.textures = Textures([(s["img_path"], s["bbox"][0]) for s in self._samples()], self.seed, self.crops)
+            self.textures = Textures([(s["img_path"], s["bbox"][0]) for s in self._samples()], self.crops, self.seed)
 
     def _samples(self) -> Iterator[dict]:
         return (BaseDataset.get_data_info(self, i) for i in range(len(self)))
@@ -148,7 +152,7 @@ class KeypointDataset(BaseCocoStyleDataset):
         # MMPose's own copies all of it deeply for every sample
         info = {**BaseDataset.get_data_info(self, idx), **self._about_all}
         if self.crops is not None:
-            info["crop"] = self.crops[idx]
+            info["crop"] = functools.partial(self.crops.__getitem__, idx)
         return info
 
     def prepare_data(self, idx: int):

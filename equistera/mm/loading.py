@@ -58,14 +58,8 @@ def settle_loader(loader: ConfigDict, seed: int) -> None:
     for name, value in chosen.items():
         if loader.get(name) is None:
             loader[name] = value
-    if workers:
-        rank = int(os.environ.get("RANK", 0))
-        loader.worker_init_fn = {
-            "type": "start_worker",
-            "num_workers": loader.num_workers,
-            "rank": rank,
-            "seed": seed,
-        }
+    rank = int(os.environ.get("RANK", 0))
+    loader.worker_init_fn = {"type": "start_worker", "num_workers": loader.num_workers, "rank": rank, "seed": seed}
 
 
 def with_workers(loader: ConfigDict, workers: int) -> ConfigDict:
@@ -77,9 +71,7 @@ def with_workers(loader: ConfigDict, workers: int) -> ConfigDict:
     """
     changed = ConfigDict(loader)
     changed.num_workers, changed.persistent_workers = workers, workers > 0
+    changed.worker_init_fn = {**changed.worker_init_fn, "num_workers": workers}
     if not workers:
         changed.prefetch_factor = None
-        changed.pop("worker_init_fn", None)
-    elif "worker_init_fn" in changed:
-        changed.worker_init_fn = {**changed.worker_init_fn, "num_workers": workers}
     return changed

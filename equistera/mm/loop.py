@@ -75,8 +75,11 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             self.run_iter(self.batch, data_batch)
             self.batch += 1
             # after the last step there is more to finish, and gradients that are being accumulated are not saved
-            if self.batch < steps and self._iter % self.runner.optim_wrapper._accumulative_counts == 0:
+            if self.batch < steps and not self._gradients_wait:
                 self._stop_if_asked()
+        if self._gradients_wait:
+            self.runner.optim_wrapper.step()
+            self.runner.optim_wrapper.zero_grad()
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
         self.batch = 0
@@ -103,6 +106,11 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         number = self.runner.interruption.agreed()
         if number and not self._finished:
             self.runner.stop(number)
+
+    @property
+    def _gradients_wait(self) -> bool:
+        """Whether gradients are accumulated that no update has used yet."""
+        return self._iter % self.runner.optim_wrapper._accumulative_counts > 0
 
     @property
     def _finished(self) -> bool:

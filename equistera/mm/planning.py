@@ -22,11 +22,12 @@ from equistera.training.schedule import Schedule, make_schedule
 def scaling_of(config: Config) -> LrScaling:
     """The factor on every learning rate: the optimiser's LR and the size of the batch against the strategy's."""
     strategy, optimizer = config.strategy, config.optim_wrapper.optimizer
+    in_update = config.train_dataloader.batch_size * world_size() * config.optim_wrapper.get("accumulative_counts", 1)
     return scale_lr(
         optimizer.type,
         optimizer.lr,
         strategy.reference_lr,
-        total_batch=config.train_dataloader.batch_size * world_size(),
+        total_batch=in_update,
         reference_batch=strategy.reference_batch,
         enabled=strategy.scale_lr_with_batch,
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -14,8 +13,9 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
-from equistera.crops.geometry import BOX_PADDING, shrinking
-from equistera.crops.pictures import REDUCED, from_blocks
+from equistera.crops.geometry import Reach, need_of
+from equistera.crops.plan import crop_for, cut_whole
+from equistera.dataset.images import ImageHeader
 from equistera.mm import checkpoint, register  # noqa: F401
 from equistera.mm import config as configs
 from equistera.mm.precision import mixed_precision_pays, use_mixed_precision
@@ -38,26 +38,6 @@ class Pose:
     scores: np.ndarray
     bbox: np.ndarray
     bbox_score: float = 1.0
-
-
-class SmallerVersions:
-    """Averaged-down versions of the picture that was asked for last."""
-
-    def __init__(self):
-        self._image: np.ndarray | None = None
-        self._versions: dict[int, np.ndarray] = {}
-
-    def of(self, image: np.ndarray, factor: int) -> np.ndarray:
-        """``image`` with every ``factor`` x ``factor`` pixels averaged; a rest at the right and bottom is cut off."""
-        if factor == 1:
-            return image
-        if image is not self._image:
-            self._image, self._versions = image, {}
-        if factor not in self._versions:
-            height, width = (side // factor for side in image.shape[:2])
-            whole = image[: height * factor, : width * factor]
-            self._versions[factor] = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-        return self._versions[factor]
 
 
 class Predictor:
@@ -136,42 +116,43 @@ class Predictor:
         Yields:
             Poses, in order.
         """
-        waiting, smaller = [], SmallerVersions()
+        waiting = []
         for image, bbox in crops:
-            waiting.append(self.sample(image, bbox, smaller))
+            waiting.append(self.sample(image, bbox))
             if len(waiting) == batch_size:
                 yield from self.run(waiting)
                 waiting = []
         if waiting:
             yield from self.run(waiting)
 
-    def sample(self, image: np.ndarray, bbox: Sequence[float], smaller: SmallerVersions | None = None) -> dict:
+    def sample(self, image: np.ndarray, bbox: Sequence[float]) -> dict:
         """The network's input for one box of a picture; may be called in any thread.
 
-        A picture much larger than the crop is averaged down first, as a data set's pictures are when they are
-        decoded: a bilinear warp alone would leave most pixels out.
+        The crop is made as those of a data set are, so that the model sees what it saw when it was evaluated.
 
         Args:
             image: RGB uint8 [H, W, 3].
             bbox: x, y, width, height, pixels.
-            smaller: Remembers what was averaged down, where a picture has several boxes.
 
         Returns:
             A sample for :meth:`run`.
         """
         x, y, width, height = (float(value) for value in bbox)
-        wanted = shrinking(np.array([width, height]) * BOX_PADDING, self.config.codec.input_size)
-        factor = next((factor for factor in REDUCED if factor <= wanted), 1)
+        box = np.array([x, y, x + width, y + height], dtype=np.float32)
+        nothing = np.empty((0, 2))
+        need = need_of(box, nothing, nothing[:, 0], (), Reach(), self.config.codec.input_size)
+        # a JPEG's decoder would average blocks, and so does cut_whole
+        crop = crop_for(need, ImageHeader(image.shape[1], image.shape[0], 1, "JPEG"))
         sample = self._pipeline(
             {
-                "img": (smaller or SmallerVersions()).of(image, factor),
-                "to_photo": (from_blocks(factor), from_blocks(factor)),
+                "img": cut_whole(image, crop),
+                "to_photo": crop.to_photo,
                 "img_path": "",
                 "id": 0,
                 "img_id": 0,
                 "ori_shape": image.shape[:2],
                 "img_shape": image.shape[:2],
-                "bbox": np.array([[x, y, x + width, y + height]], dtype=np.float32),
+                "bbox": box[None],
                 "bbox_score": np.ones(1, dtype=np.float32),
                 "flip_indices": self.skeleton.flip_indices.tolist(),
             }

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from equistera.crops.pictures import ToPhoto, read_reduced
+from equistera.crops.decoded import DecodedCrops
+from equistera.crops.pictures import ToPhoto
 from equistera.crops.store import CropStore
 
 #: Animals whose pictures serve, and the longer side that is kept of each: 7 MB in a process at most.
@@ -15,18 +16,18 @@ ANIMALS, _SIDE = 64, 192
 
 
 class Textures:
-    """Draws pieces of the pictures of some animals, which are decoded once, at low resolution, when first asked for.
+    """Draws pieces of the pictures of some animals, which are read once, when first asked for, and kept small.
 
     Which animals serve follows from the seed, and which piece is drawn from the generator alone: every process draws
     the same, whatever it has drawn before.
 
     Args:
         animals: Path of the picture and box [x1, y1, x2, y2] of each animal of a data set.
+        crops: Their crops, in the same order.
         seed: Chooses those that serve.
-        crops: The animals' crops, in the same order, where there is a cache.
     """
 
-    def __init__(self, animals: Sequence[tuple[str, np.ndarray]], seed: int, crops: CropStore | None = None):
+    def __init__(self, animals: Sequence[tuple[str, np.ndarray]], crops: CropStore | DecodedCrops, seed: int):
         chosen = np.random.default_rng(seed).permutation(len(animals))[:ANIMALS].tolist()
         self._animals = [animals[i] for i in chosen]
         self._crops, self._places = crops, chosen
@@ -57,12 +58,8 @@ class Textures:
 
     def _read(self, slot: int) -> np.ndarray:
         """An animal's box, at most ``_SIDE`` pixels long."""
-        path, box = self._animals[slot]
-        if self._crops is not None:
-            picture, to_photo = self._crops[self._places[slot]]
-        else:
-            picture, to_photo = read_reduced(path, max(box[2] - box[0], box[3] - box[1]) / _SIDE)
-        piece = _part(picture, to_photo, box)
+        picture, to_photo = self._crops[self._places[slot]]
+        piece = _part(picture, to_photo, self._animals[slot][1])
         shrink = min(1.0, _SIDE / max(piece.shape[:2]))
         size = max(1, round(piece.shape[1] * shrink)), max(1, round(piece.shape[0] * shrink))
         return cv2.resize(piece, size, interpolation=cv2.INTER_AREA)

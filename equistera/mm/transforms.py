@@ -12,8 +12,8 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
 from equistera.augmentation import Augmentation
-from equistera.crops.geometry import BOX_PADDING, half_body_box, padded_box, shrinking, view_to_input, with_aspect_ratio
-from equistera.crops.pictures import read_reduced, warp
+from equistera.crops.geometry import BOX_PADDING, half_body_box, padded_box, view_to_input, with_aspect_ratio
+from equistera.crops.pictures import warp
 
 
 @TRANSFORMS.register_module()
@@ -55,28 +55,16 @@ class DrawGeometry(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadPicture(BaseTransform):
-    """Reads what the drawn view needs of the picture: BGR uint8 [H, W, 3] as ``img``, EXIF orientation applied.
+    """Takes the sample's ``crop``, from the crop cache or its photo: BGR uint8 [H, W, 3] as ``img``.
 
-    ``to_photo`` says how its pixels map to the photo's: scale and offset in x and in y. A sample whose data set has a
-    crop cache carries ``crop``, which is taken from there. Otherwise ``img_path`` is decoded, at a half, a quarter or
-    an eighth where the view needs no more: a fraction of the work on a JPEG from a phone.
-
-    Args:
-        codec: The codec's config; the view's size is its ``input_size``.
+    ``to_photo`` says how its pixels map to the photo's: scale and offset in x and in y.
 
     Raises:
-        UserError: The picture cannot be decoded.
+        UserError: The photo cannot be decoded.
     """
 
-    def __init__(self, codec: dict):
-        self.input_size = codec["input_size"]
-
     def transform(self, results: dict) -> dict:
-        if "crop" in results:
-            results["img"], results["to_photo"] = results["crop"]
-        else:
-            wanted = shrinking(results["bbox_scale"][0], self.input_size)
-            results["img"], results["to_photo"] = read_reduced(results["img_path"], wanted)
+        results["img"], results["to_photo"] = results["crop"]()
         results["ori_shape"] = results["img_shape"] = results["img"].shape[:2]
         return results
 

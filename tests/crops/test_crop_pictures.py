@@ -4,7 +4,7 @@ import pytest
 from crop_cases import smooth_picture
 from PIL import Image
 
-from equistera.crops.pictures import decode, read_reduced, reduction, warp
+from equistera.crops.pictures import decode, from_blocks, reduction, warp
 from equistera.dataset.images import read_header, read_rgb
 from equistera.errors import UserError
 
@@ -17,12 +17,15 @@ def test_a_reduced_photo_maps_to_the_whole_one_whatever_its_orientation(tmp_path
     exif[0x0112] = orientation
     Image.fromarray(smooth_picture(*size)[..., ::-1].copy()).save(path, quality=98, exif=exif)
     whole = read_rgb(path)[..., ::-1].astype(float)
-    for wanted in (1, 2.5, 4, 100):
-        reduced, ((sx, ox), (sy, oy)) = read_reduced(path, wanted)
-        y, x = np.mgrid[8 : reduced.shape[0] - 8, 8 : reduced.shape[1] - 8].astype(np.float32)
-        there = cv2.remap(whole, (x * sx + ox).astype(np.float32), (y * sy + oy).astype(np.float32), cv2.INTER_LINEAR)
-        assert np.abs(there - reduced[8:-8, 8:-8]).mean() < 2.5
     header = read_header(path)
+    for wanted in (1, 2.5, 4, 100):
+        factor = reduction(header, wanted)
+        reduced, (scale, offset) = decode(path.read_bytes(), path, header, factor), from_blocks(factor)
+        y, x = np.mgrid[8 : reduced.shape[0] - 8, 8 : reduced.shape[1] - 8].astype(np.float32)
+        there = cv2.remap(
+            whole, (x * scale + offset).astype(np.float32), (y * scale + offset).astype(np.float32), cv2.INTER_LINEAR
+        )
+        assert np.abs(there - reduced[8:-8, 8:-8]).mean() < 2.5
     assert reduction(header, 8) == (8 if size == (640, 480) or orientation == 1 else 1)
 
 

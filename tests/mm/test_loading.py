@@ -33,9 +33,9 @@ def test_cores_of_a_process(cores, environment, expected, monkeypatch):
 
 def test_another_number_of_workers_takes_along_what_goes_with_it():
     loader = ConfigDict(num_workers=2)
-    settle_loader(loader, seed=0)
+    settle_loader(loader, seed=7)
     alone, three = with_workers(loader, 0), with_workers(loader, 3)
-    for config, workers in ((alone, 0), (loader, 2), (three, 3)):
+    for config, workers in ((alone, 0), (loader, 2), (three, 3), (with_workers(alone, 1), 1)):
         torch.utils.data.DataLoader(
             [0],
             num_workers=config.num_workers,
@@ -43,5 +43,4 @@ def test_another_number_of_workers_takes_along_what_goes_with_it():
             prefetch_factor=config.prefetch_factor,
         )
         assert config.num_workers == workers
-    assert "worker_init_fn" not in alone
-    assert (loader.worker_init_fn["num_workers"], three.worker_init_fn["num_workers"]) == (2, 3)
+        assert config.worker_init_fn == {"type": "start_worker", "num_workers": workers, "rank": 0, "seed": 7}

@@ -10,7 +10,7 @@ cache = dict(dir=None, max_gb=20)
 # skeleton, data_root and codec are filled in from the top level, see equistera/mm/config.py
 train_pipeline = [
     dict(type="DrawGeometry"),
-    dict(type="LoadPicture", codec=None),
+    dict(type="LoadPicture"),
     dict(type="CropToInput", codec=None),
     dict(type="Photometric"),
     dict(type="EncodeTargets", codec=None),
@@ -18,7 +18,7 @@ train_pipeline = [
 ]
 val_pipeline = [
     dict(type="DrawGeometry"),
-    dict(type="LoadPicture", codec=None),
+    dict(type="LoadPicture"),
     dict(type="CropToInput", codec=None),
     dict(type="PackPoseInputs"),
 ]

@@ -30,4 +30,5 @@ optim_wrapper = dict(
     type="DeferredOptimWrapper",
     optimizer=dict(type="AdamW", lr=0.004, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=5.0),
+    accumulative_counts=1,  # steps whose gradients make one update: a larger batch than memory holds
 )

@@ -21,7 +21,7 @@ class SaveCheckpoints(Hook):
 
     ``epoch_N.pth`` holds all that resuming needs, as does ``step_N.pth``, which a run leaves that was stopped before
     an epoch and its evaluation were complete. ``latest.pth`` is the newest of them; ``best.pth`` holds the weights
-    with the best score.
+    with the best score, the latest of equals.
 
     A checkpoint that cannot be written is a warning while the run will save again, and an error where it will not.
 
@@ -46,10 +46,11 @@ class SaveCheckpoints(Hook):
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         score = metrics[self.best]
         before = runner.best_score, runner.best_epoch
-        if before[0] is None or score > before[0]:
+        # of equal scores the later: its weights have settled longer
+        if before[0] is None or score >= before[0]:
             runner.best_score, runner.best_epoch = score, runner.epoch
             if not self._save_best(runner):
-                # the file still holds the earlier one, which a later epoch need only beat
+                # the file still holds the earlier one, which a later epoch need only reach
                 runner.best_score, runner.best_epoch = before
 
     def after_epoch_complete(self, runner) -> None:

@@ -1,0 +1,77 @@
+"""The folder of a benchmark that trains: data made once, the project's scripts with their logs, results at the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from equistera.dataset.coco import write_json
+from equistera.errors import UserError
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class BenchFolder:
+    """Data, runs and results of one benchmark.
+
+    Args:
+        out: The folder; made if it is missing.
+        threads: CPU threads of each script that runs.
+        device: ``cpu``, ``cuda`` or ``cuda:N``, for the results' record.
+    """
+
+    def __init__(self, out: Path, threads: int, device: str):
+        self.out, self.threads, self.device = out.resolve(), threads, device
+        self.out.mkdir(parents=True, exist_ok=True)
+
+    def call(self, log: Path, script: str, *arguments: object) -> float:
+        """Runs a script of the project; what it prints goes to ``log``.
+
+        Returns:
+            Its seconds.
+
+        Raises:
+            UserError: It failed.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
+        command = [sys.executable, str(PROJECT / script), *map(str, arguments)]
+        began = time.monotonic()
+        with log.open("w", encoding="utf-8") as file:
+            done = subprocess.run(command, cwd=self.out, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        if done.returncode:
+            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+            raise UserError(f"{script} ended with {done.returncode}; its log is {log}:", last)
+        return time.monotonic() - began
+
+    def horses(self, name: str, seed: int, pictures: Mapping[str, int], skeleton: str = "horse26") -> Path:
+        """A data set of synthetic horses on pictures of 640x480, made once.
+
+        Args:
+            name: Of its folder.
+            seed: Of the pictures.
+            pictures: Their number by split.
+            skeleton: The points to label.
+        """
+        folder = self.out / name
+        if not (folder / "annotations" / "val.json").exists():
+            # annotations are written last: without them the pictures are of a run that was stopped
+            shutil.rmtree(folder, ignore_errors=True)
+            counts = [word for split, count in pictures.items() for word in (f"--{split}", count)]
+            options = ["--seed", seed, "--skeleton", skeleton, "--size", "640x480", "--workers", self.threads]
+            log = folder.with_name(f"{folder.name}.log")
+            self.call(log, "tools/make_demo_data.py", "--out", folder, *counts, *options)
+        return folder
+
+    def write(self, content: dict, table: str) -> None:
+        """Writes ``results.json``, the machine included, and ``results.md``; prints the table."""
+        machine = f"{platform.machine()}, {self.threads} CPU threads, {self.device}"
+        write_json(self.out / "results.json", {"machine": machine, **content}, indent=1)
+        (self.out / "results.md").write_text(table + "\n", encoding="utf-8")
+        print(table)
