@@ -14,7 +14,6 @@ from torch import nn
 
 from equistera.mm.augmentation_sheet import epochs_of_phase
 from equistera.mm.benchmark.rounds import synchronize
-from equistera.mm.loading import with_workers
 from equistera.mm.model import SkeletonPoseEstimator
 from equistera.mm.planning import schedule_of
 
@@ -38,8 +37,8 @@ def ours(config: Config, phase: int) -> tuple[SkeletonPoseEstimator, OptimWrappe
 
 def first_batch(loader: dict) -> dict:
     """The first batch of a data loader's config, computed in this process."""
-    alone = {**with_workers(loader, 0), "pin_memory": False}
-    return next(iter(Runner.build_dataloader(alone, seed=0)))
+    alone = {"num_workers": 0, "persistent_workers": False, "prefetch_factor": None, "pin_memory": False}
+    return next(iter(Runner.build_dataloader({**loader, **alone}, seed=0)))
 
 
 def stepper(network: nn.Module, wrapper: OptimWrapper, batch: dict, steps: int = 1) -> Callable[[], int]:
