@@ -99,13 +99,11 @@ def apply_fit(config: Config, fitted: Fitted, elapsed: float) -> None:
     """
     config.fitted = fitted.to_json()
     fit, dataset = fitted.fit, config.train_dataloader.dataset
-    by_phase = dataset.augmentation == augmentation_by_epoch(config)
     config.train_cfg.max_epochs, config.train_cfg.val_interval = fit.epochs, fit.val_interval
     # a save belongs to each evaluation and is part of its measured time
     config.default_hooks.checkpoint.interval = fit.val_interval
     config.train_dataloader.sampler.most = fit.steps_per_epoch * config.train_dataloader.batch_size
-    if by_phase:
-        dataset.augmentation = augmentation_by_epoch(config)
+    dataset.augmentation = augmentation_by_epoch(config)
     config.custom_hooks = [{"type": "KeepToTime", "fitted": config.fitted, "elapsed": elapsed}, *config.custom_hooks]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +53,12 @@ def finish(config: Config, seed: int | None) -> None:
         settle_loader(loader, config.randomness.seed)
     dataset = config.train_dataloader.dataset
     dataset.seed = config.randomness.seed
-    if dataset.get("augmentation") is None:
-        dataset.augmentation = augmentation_by_epoch(config)
+    own = dataset.get("augmentation")
+    if isinstance(own, (str, Mapping)):
+        # the phases are what the plan shows
+        for phase in config.strategy.phases:
+            phase.augmentation = own
+    dataset.augmentation = augmentation_by_epoch(config)
 
 
 def augmentation_by_epoch(config: Config) -> list:

@@ -1,13 +1,17 @@
-"""tools/train.py, then every process writes its weights and those that it evaluated: what test_train.py compares."""
+"""tools/train.py for test_launched.py: every process writes its weights after each epoch, and at the end those that it
+evaluated as well. With EQUISTERA_TEST_STOP_AFTER=N the launcher is told to stop within step N."""
 
 import os
 import runpy
+import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
 
 from equistera.mm import train as training
+from equistera.mm.hooks import Console
 from equistera.mm.loop import ResumableTrainLoop
 from equistera.mm.trainer import Trainer
 
@@ -24,6 +28,20 @@ def run_and_dump_epoch(loop) -> None:
 
 
 ResumableTrainLoop.run_epoch = run_and_dump_epoch
+
+stop_after = int(os.environ.get("EQUISTERA_TEST_STOP_AFTER", 0))
+
+
+def stop_the_launcher(hook, runner, batch_idx, data_batch=None, outputs=None) -> None:
+    if runner.iter + 1 == stop_after and rank == "0":
+        os.kill(os.getppid(), signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while not runner.interruption._asked and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+if stop_after:
+    Console.after_train_iter = stop_the_launcher
 
 try:
     sys.argv[0] = "train.py"

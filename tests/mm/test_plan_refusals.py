@@ -48,3 +48,14 @@ def test_the_average_can_be_changed_and_left_out(horses, tmp_path, capsys, chang
     text = capsys.readouterr().out
     assert ("no EMA of the weights" in text) == (len(changes) == 1)
     assert ("half-life 15.0 epochs (15 steps" in text) == (len(changes) == 2)
+
+
+@pytest.mark.parametrize(("own", "shown"), [("light", "light"), ("dict(preset='none',flip=0.5)", "none (flip=0.5)")])
+def test_an_augmentation_for_the_whole_run_is_that_of_every_phase(horses, tmp_path, capsys, own, shown):
+    changes = [f"train_dataloader.dataset.augmentation={own}"]
+    run = TrainOptions(
+        "configs/rtmpose_m_ap10k.py", work_dir=str(tmp_path), data_root=str(horses), plan=True, cfg_options=changes
+    )
+    train(run)
+    text = capsys.readouterr().out
+    assert text.count(f", {shown} augmentation") == text.count(" augmentation") == 3

@@ -2,12 +2,7 @@
 
 import itertools
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -23,12 +18,6 @@ DEMO = "configs/demo_rtmpose_t.py"
 def run(horses, work_dir, options, **changes):
     given = {"config": DEMO, "work_dir": str(work_dir), "data_root": str(horses), "cfg_options": options, **changes}
     return train(TrainOptions(**given))
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def weights_of(path):
@@ -110,46 +99,6 @@ def _optimizer_state(path):
         found = [optimizer["state"][i]["exp_avg"] for i in group["params"] if i in optimizer["state"]]
         stages.setdefault(group["stage"], []).extend(found)
     return {stage: values for stage, values in stages.items() if values}
-
-
-def test_two_processes_end_with_identical_weights(horses, tiny, trained, tmp_path):
-    """Two real CPU processes under torch.distributed.launch; stages open on the way, which DDP must notice."""
-    environment = {**os.environ, "EQUISTERA_TEST_DUMP": str(tmp_path)}
-    arguments = [DEMO, "--work-dir", tmp_path / "ddp", "--data-root", horses, "--init", trained / "best.pth"]
-    options = tiny(**{
-        "strategy.opens_at.stage3": 0.34,
-        "strategy.opens_at.stage2": 0.67,
-        "train_dataloader.batch_size": 2,
-    })  # fmt: skip
-    script = Path(__file__).with_name("dump_each_rank.py")
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.launch",
-        "--nproc_per_node=2",
-        f"--master_port={free_port()}",
-        script,
-    ]
-    done = subprocess.run(
-        [*map(str, command + arguments), "--launcher", "pytorch", "--cfg-options", *options],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    first, second = (torch.load(tmp_path / f"rank{rank}.pth", weights_only=True) for rank in (0, 1))
-    assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
-    each = [[torch.load(tmp_path / f"epoch{n}_rank{r}.pth", weights_only=True) for r in (0, 1)] for n in (1, 2, 3)]
-    for one, other in each:
-        assert [name for name in one if not torch.equal(one[name], other[name])] == []
-    assert _moved([weights_of(trained / "best.pth"), *(one for one, _ in each)]) == [
-        {"head"},
-        {"head", "stage3"},
-        {"head", "stage2", "stage3"},
-    ]
 
 
 def test_an_earlier_run_is_moved_aside_not_overwritten(trained, tmp_path):

@@ -199,6 +199,20 @@ def test_more_warnings():
     ]
 
 
+def test_random_weights_and_strong_augmentation_in_few_steps_are_warned_of():
+    assert plan_warnings(plan(epochs=24, from_scratch=True))[-1] == (
+        "from scratch in 960 steps: random weights learn next to nothing under aggressive augmentation in fewer than "
+        "about a thousand: --cfg-options train_dataloader.dataset.augmentation=light"
+    )
+    light = [{"name": "only", "start": 0, "lr_factor": 1.0, "augmentation": {"preset": "light", "flip": 0.3}}]
+    for quiet in (
+        plan(epochs=24),
+        plan(epochs=25, from_scratch=True),
+        plan(epochs=24, from_scratch=True, strategy_changes={"phases": light}),
+    ):
+        assert not any("augmentation" in warning for warning in plan_warnings(quiet))
+
+
 def test_the_text():
     assert format_plan(plan(ema={}, patience=50, disk_free=20 * 10**9)) == (
         """\

@@ -40,7 +40,8 @@ train_dataloader = dict(
         ann_file="annotations/train.json",
         data_prefix=dict(img="images/train"),
         pipeline=train_pipeline,
-        augmentation=None,  # None: each phase's own (strategy.phases); a preset's name holds for the whole run
+        # a preset holds for the whole run; None, or what a run writes here by epoch: each phase's own (strategy.phases)
+        augmentation=None,
     ),
 )
 val_dataloader = dict(
