@@ -202,6 +202,6 @@ set_up
 venv/bin/python -m equistera.mm.versions
 case $command in
   demo) run_demo ;;
-  test) exec venv/bin/python -m pytest ;;
+  test) exec venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile ;;  # each process takes about 1 GB
   *) echo "Next: source venv/bin/activate, then see README.md; ./setup.sh demo shows the whole way" ;;
 esac

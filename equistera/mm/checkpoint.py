@@ -107,7 +107,7 @@ def equal(one: object, other: object) -> bool:
         return isinstance(other, dict) and one.keys() == other.keys() and all(equal(one[k], other[k]) for k in one)
     if isinstance(one, (list, tuple)):
         return type(one) is type(other) and len(one) == len(other) and all(map(equal, one, other))
-    return one == other
+    return type(one) is type(other) and one == other
 
 
 def _harmless() -> list:
