@@ -10,11 +10,12 @@ import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
 import equistera
 from equistera.errors import UserError
+from equistera.mm.option_values import parse_value
 from equistera.skeleton import did_you_mean
 
 #: The folder that holds configs/, tools/ and data/; paths in configs are relative to it.
@@ -88,7 +89,7 @@ def _override(config: Config, overrides: Sequence[str]) -> None:
         if not equals or not key:
             problems.append(f"{override!r}: expected key=value")
             continue
-        values[key] = DictAction._parse_iterable(text)
+        values[key] = parse_value(text)
         problems += _unknown_key(config, key)
     if problems:
         raise UserError(
