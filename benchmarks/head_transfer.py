@@ -55,8 +55,10 @@ class Settings:
     Attributes:
         pretraining_pictures: Pictures with 17 points.
         pretraining_epochs: Epochs on them, from scratch.
+        amp: Whether they are computed in mixed precision.
         pictures: Numbers of pictures with 26 points.
         epochs: Epochs on those, the same for every run.
+        heads: Heads that are compared.
         seeds: How many times each is run.
         test_pictures: Pictures that score the runs.
         batch: Batch size of the runs on 26 points.
@@ -64,11 +66,16 @@ class Settings:
 
     pretraining_pictures: int = 1200
     pretraining_epochs: int = 30
+    amp: bool = False
     pictures: tuple[int, ...] = (40, 160)
     epochs: int = 60
+    heads: tuple[str, ...] = HEADS
     seeds: int = 3
     test_pictures: int = 100
     batch: int = 8
+
+    def to_json(self) -> dict:
+        return {**asdict(self), "pictures": list(self.pictures), "heads": list(self.heads)}
 
 
 SMOKE = Settings(
@@ -97,6 +104,9 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--seeds", type=int, default=Settings.seeds, help="runs of each kind")
     parser.add_argument("--epochs", type=int, default=Settings.epochs, help="epochs of every run on 26 points")
     parser.add_argument("--pretraining-epochs", type=int, default=Settings.pretraining_epochs, help="on 17 points")
+    parser.add_argument("--amp", action="store_true", help="pretraining in mixed precision")
+    parser.add_argument("--pictures", type=int, nargs="+", default=Settings.pictures, help="with 26 points, for a run")
+    parser.add_argument("--heads", nargs="+", choices=HEADS, default=HEADS, help="which heads to compare")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side, each with its share of the threads")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads in all")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
@@ -113,7 +123,7 @@ class Bench(BenchFolder):
 
     def start(self) -> None:
         """Makes the folder, or makes sure that it holds a benchmark with the same settings."""
-        wanted = {**asdict(self.settings), "pictures": list(self.settings.pictures)}
+        wanted = self.settings.to_json()
         record = self.out / "settings.json"
         if record.exists() and read_json(record) != wanted:
             raise UserError(f"{self.out} holds a benchmark with other settings", hint="Name another folder with --out")
@@ -138,7 +148,7 @@ class Bench(BenchFolder):
             root = self.ready("ap10k", "ap10k", 1001, self.settings.pretraining_pictures)
             options = once_evaluated(self.settings.pretraining_epochs)
             common = ["--skeleton", "ap10k", "--data-root", root, "--device", self.device]
-            start = ["--from-scratch", "--work-dir", folder, "--seed", 0]
+            start = ["--from-scratch", "--work-dir", folder, "--seed", 0, *(["--amp"] if self.settings.amp else [])]
             log = self.out / "pretrained.log"
             self.call(log, "tools/train.py", PRETRAINING_CONFIG, *common, *start, "--cfg-options", *options)
             write_json(finished, self.score(folder / "best.pth", root, "ap10k"), indent=1)
@@ -217,26 +227,23 @@ def table_of(results: Iterable[dict]) -> str:
 
 def main(argv: Sequence[str]) -> None:
     args = parse_args(argv)
-    settings = (
-        SMOKE
-        if args.smoke
-        else Settings(seeds=args.seeds, epochs=args.epochs, pretraining_epochs=args.pretraining_epochs)
-    )
+    chosen = {name: getattr(args, name) for name in ("seeds", "epochs", "pretraining_epochs", "amp")}
+    chosen |= {"pictures": tuple(args.pictures), "heads": tuple(args.heads)}
+    settings = SMOKE if args.smoke else Settings(**chosen)
     bench = Bench(args.out, settings, args.device, args.threads)
     bench.start()
     init = bench.pretrained()
     pretrained = read_json(init.parent / "finished.json")
     print(f"pretrained on 17 points: AP {pretrained['AP']:.3f}", flush=True)
     # seed by seed, so that a benchmark that is stopped early has every kind of run
-    kinds = itertools.product(range(settings.seeds), settings.pictures, STRATEGIES, HEADS)
+    kinds = itertools.product(range(settings.seeds), settings.pictures, STRATEGIES, settings.heads)
     runs = [Run(strategy, head, pictures, seed) for seed, pictures, strategy, head in kinds]
     bench.target_data()
     bench.threads = max(1, args.threads // args.jobs)
     with ThreadPoolExecutor(args.jobs) as pool:
         results = list(pool.map(lambda run: bench.run(run, init), runs))
     bench.threads = args.threads
-    about = {**asdict(settings), "pictures": list(settings.pictures)}
-    bench.write({"settings": about, "pretrained": pretrained, "runs": results}, table_of(results))
+    bench.write({"settings": settings.to_json(), "pretrained": pretrained, "runs": results}, table_of(results))
 
 
 if __name__ == "__main__":
