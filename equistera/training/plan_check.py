@@ -12,8 +12,8 @@ from equistera.training.scaling import REFERENCE_BATCH
 from equistera.training.schedule import HANDFUL, MOST_WARMUP, length_problems
 
 #: Presets that hide, turn and recolour so much that random weights need many steps to learn anything, and how many.
-#: HRNet-W32 on 58 pictures is far from a constant guess after 70 steps under ``light`` and not yet near it after 50
-#: under ``aggressive`` (docs/benchmarks.md, "Ten minutes from scratch").
+#: On 58 pictures HRNet-W32 and RTMPose-s leave the mean pose behind within 200 and 300 steps under ``light``
+#: (docs/benchmarks.md, "Ten minutes from scratch").
 STRONG, STEPS_FOR_STRONG = ("aggressive", "balanced"), 1000
 
 
