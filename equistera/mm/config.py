@@ -89,13 +89,28 @@ def _override(config: Config, overrides: Sequence[str]) -> None:
         if not equals or not key:
             problems.append(f"{override!r}: expected key=value")
             continue
-        values[key] = parse_value(text)
+        value = parse_value(text)
         problems += _unknown_key(config, key)
+        if isinstance(value, dict) and not isinstance(_entry(config, key), Mapping):
+            # MMEngine merges dictionaries, and there is none to merge with
+            value["_delete_"] = True
+        values[key] = value
     if problems:
         raise UserError(
             "--cfg-options cannot be applied:", problems, "Keys are those of the config and its _base_ files"
         )
     config.merge_from_dict(values)
+
+
+def _entry(config: Config, key: str) -> object:
+    """What the config holds at a dotted key, or None."""
+    here: object = config._cfg_dict
+    for part in key.split("."):
+        if isinstance(here, (list, tuple)) and part.isdigit() and int(part) < len(here):
+            here = here[int(part)]
+        else:
+            here = here.get(part) if isinstance(here, Mapping) else None
+    return here
 
 
 def _unknown_key(config: Config, key: str) -> list[str]:

@@ -39,6 +39,18 @@ def test_lists_are_reached_by_number():
     assert load("strategy.phases.0.augmentation=light").strategy.phases[0].augmentation == "light"
 
 
+def test_a_dictionary_is_merged_with_one_and_takes_the_place_of_anything_else():
+    assert load("strategy.warmup=dict(share=0.1)").strategy.warmup == {"share": 0.1, "at_least": 10, "at_most": 1000}
+    assert load("strategy.opens_at=dict(_delete_=True,head=0)").strategy.opens_at == {"head": 0}
+    drawn = "dict(preset='light', flip=0.3)"
+    for key in ("strategy.phases.0.augmentation", "train_dataloader.dataset.augmentation"):
+        config = load(f"{key}={drawn}")
+        found = config.strategy.phases[0] if "phases" in key else config.train_dataloader.dataset
+        assert found.augmentation == {"preset": "light", "flip": 0.3}
+    phases = load(f"strategy.phases=[dict(name='all', start=0, lr_factor=1, augmentation={drawn})]").strategy.phases
+    assert [phase.name for phase in phases] == ["all"]
+
+
 @pytest.mark.parametrize(
     ("override", "finding"),
     [
