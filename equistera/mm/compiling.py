@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 from mmengine.dist import is_main_process
 from torch import nn
+from torch._functorch import config as lowering
 
 
 class CompiledBackbone:
@@ -26,6 +27,8 @@ class CompiledBackbone:
         self._plain = backbone
         if not options and torch.cuda.is_available():
             options = {"mode": "reduce-overhead"}
+        # the backward pass together with the forward pass: a failure must come while this class can catch it
+        lowering.force_non_lazy_backward_lowering = True
         # the function, not the module: a compiled module would stand in the network's state once more
         self._compiled: Callable | None = torch.compile(backbone.forward, dynamic=False, **options)
 
@@ -46,14 +49,20 @@ class CompiledBackbone:
                 # whatever is wrong with the compiler: an error of the network itself comes again below
                 self._compiled = None
                 if is_main_process():
-                    # the first line names the part of the compiler, the second what it met
-                    reason = " ".join(str(error).split("\n")[:2]).strip()[:300]
                     print(
-                        f"--compile: {type(error).__name__}: {reason}\n"
+                        f"--compile: {type(error).__name__}: {_reason(str(error))}\n"
                         "  going on without; torch.compile needs a C++ compiler, and triton on a GPU",
                         flush=True,
                     )
         return self._plain(inputs)
+
+
+def _reason(message: str) -> str:
+    """The lines of a compiler's long message that say something."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    # the first line names the part of the compiler, the second what it met, unless g++ says it later
+    found = next((line for line in lines if " error: " in line), " ".join(lines[1:2]))
+    return f"{' '.join(lines[:1])} {found}".strip()[:300]
 
 
 @contextlib.contextmanager

@@ -3,7 +3,9 @@ import copy
 import numpy as np
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from mmpose.registry import MODELS
+from torch._dynamo.backends.common import aot_autograd
 
 from equistera.mm import config as configs
 
@@ -64,6 +66,24 @@ def test_where_nothing_can_be_compiled_it_goes_on_and_says_so(network, capsys):
     assert "going on without" in said
     gradients(network)
     assert capsys.readouterr().out == ""
+
+
+def test_a_backward_pass_that_cannot_be_compiled_is_found_in_the_forward_pass(network, capsys):
+    def no_backward(graph, inputs):
+        raise RuntimeError(
+            "CppCompileError: C++ compile error\n\nCommand:\ng++ a.cpp\n\na.cpp:3:1: error: no tmp9\nmore"
+        )
+
+    plain = copy.deepcopy(network)
+    compiled = network.compile_backbone(backend=aot_autograd(fw_compiler=make_boxed_func_of, bw_compiler=no_backward))
+    ours, theirs = gradients(network), gradients(plain)
+    assert not compiled.works
+    assert "raised: a.cpp:3:1: error: no tmp9\n" in capsys.readouterr().out
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def make_boxed_func_of(graph, inputs):
+    return make_boxed_func(graph.forward)
 
 
 def test_an_error_of_the_network_itself_is_not_hidden(network):
