@@ -1,17 +1,24 @@
 """--amp: which precision a machine gets, and that heads train and predict in it."""
 
+import functools
+import math
+import os
+import signal
 import types
 
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmpose.registry import DATASETS, MODELS
 
+from equistera.errors import Stopped
 from equistera.mm import checkpoint, predict, preflight
 from equistera.mm import config as configs
 from equistera.mm import precision as precisions
 from equistera.mm import train as training
+from equistera.mm.hooks import Console
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -139,3 +146,48 @@ def test_prediction_is_mixed_where_that_pays_unless_it_is_told_otherwise(trained
     monkeypatch.setattr(predict, "use_mixed_precision", lambda config: config.model.update(precision="bfloat16"))
     predictor = predict.Predictor(next(trained.glob("*.py")), trained / "best.pth", device="cpu", amp=amp)
     assert (predictor.model.precision == torch.bfloat16) == mixed
+
+
+@pytest.fixture
+def scaled_losses(monkeypatch):
+    """A machine whose --amp is float16; the scaler is torch's own, on the CPU."""
+
+    def float16(config):
+        config.model.precision, config.optim_wrapper.type = "float16", "DeferredAmpOptimWrapper"
+        # far too large at first: the scaler halves it at every step that it leaves out
+        config.optim_wrapper.loss_scale = {"init_scale": 1e9}
+
+    monkeypatch.setattr(training, "use_mixed_precision", float16)
+    monkeypatch.setattr(amp_optimizer_wrapper, "is_cuda_available", lambda: True)
+    monkeypatch.setattr(amp_optimizer_wrapper, "GradScaler", functools.partial(torch.amp.GradScaler, "cpu"))
+
+
+def test_a_run_in_float16_scales_its_losses_leaves_out_what_overflows_and_resumes(
+    scaled_losses, horses, tiny, tmp_path, monkeypatch
+):
+    def run(name, resume=False):
+        options = tiny(**{"default_hooks.checkpoint.interval": 1})
+        return training.train(
+            training.TrainOptions(
+                DEMO, work_dir=str(tmp_path / name), data_root=str(horses), cfg_options=options, amp=True, resume=resume
+            )
+        )
+
+    def stop_in_step(hook, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    straight = checkpoint.load(run("straight") / "latest.pth")
+    scale = straight["optimizer"]["loss_scaler"]["scale"]
+    steps = {int(state["step"]) for state in straight["optimizer"]["state"].values()}
+    left_out = round(math.log2(1e9 / scale))
+    assert left_out > 0
+    assert steps == {12 - left_out}
+    assert all(bool(torch.isfinite(value).all()) for value in straight["state_dict"].values())
+    with monkeypatch.context() as patched:
+        patched.setattr(Console, "after_train_iter", stop_in_step)
+        with pytest.raises(Stopped):
+            run("stopped")
+    stopped = checkpoint.load(run("stopped", resume=True) / "latest.pth")
+    for part in ("state_dict", "optimizer", "hooks"):
+        assert checkpoint.equal(straight[part], stopped[part]), part
