@@ -22,15 +22,18 @@ from equistera.training.schedule import Schedule, make_schedule
 def scaling_of(config: Config) -> LrScaling:
     """The factor on every learning rate: the optimiser's LR and the size of the batch against the strategy's."""
     strategy, optimizer = config.strategy, config.optim_wrapper.optimizer
-    in_update = config.train_dataloader.batch_size * world_size() * config.optim_wrapper.get("accumulative_counts", 1)
     return scale_lr(
         optimizer.type,
         optimizer.lr,
         strategy.reference_lr,
-        total_batch=in_update,
+        total_batch=config.train_dataloader.batch_size * world_size() * _accumulated(config),
         reference_batch=strategy.reference_batch,
         enabled=strategy.scale_lr_with_batch,
     )
+
+
+def _accumulated(config: Config) -> int:
+    return config.optim_wrapper.get("accumulative_counts", 1)
 
 
 def schedule_of(config: Config, network: SkeletonPoseEstimator, steps_per_epoch: int) -> Schedule:
@@ -78,6 +81,7 @@ def plan_of(
             batch_size=loader.batch_size,
             processes=world_size(),
             drop_last=drop_last,
+            accumulated=_accumulated(config),
             val_interval=config.train_cfg.val_interval,
             checkpoint_interval=saving.interval,
             checkpoints_kept=saving.keep,

@@ -33,6 +33,7 @@ class Setup:
         watched: Metric that decides what is best.
         produced: Metrics that an evaluation gives.
         lr: The factor on the learning rates.
+        accumulated: Steps whose gradients make one update; an epoch's last update takes those that are left.
         ema: Averaged weights, or None.
         patience: Epochs without an improvement after which the run stops, or None.
         fit: The time that the run was fitted to, or None.
@@ -54,6 +55,7 @@ class Setup:
     watched: str
     produced: tuple[str, ...]
     lr: LrScaling
+    accumulated: int = 1
     ema: Ema | None = None
     patience: int | None = None
     fit: Fit | None = None
@@ -159,6 +161,7 @@ def make_plan(schedule: Schedule, setup: Setup) -> Plan:
     problems += count_problem("default_hooks.checkpoint.interval", setup.checkpoint_interval)
     problems += count_problem("default_hooks.checkpoint.keep", setup.checkpoints_kept, 0)
     problems += count_problem("train_dataloader.batch_size", setup.batch_size)
+    problems += count_problem("optim_wrapper.accumulative_counts", setup.accumulated)
     if setup.patience is not None:
         problems += count_problem("early_stopping.patience", setup.patience)
     if problems:

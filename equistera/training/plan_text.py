@@ -46,6 +46,7 @@ def plan_json(plan: Plan) -> dict:
         "val": {"pictures": setup.val_pictures, "animals": setup.val_animals},
         "batch_size": setup.batch_size,
         "processes": setup.processes,
+        "steps_per_update": setup.accumulated,
         "epochs": schedule.max_epochs,
         "steps_per_epoch": schedule.steps_per_epoch,
         "total_steps": schedule.total_steps,
@@ -92,6 +93,7 @@ def _pictures(plan: Plan) -> str:
 def _steps(plan: Plan) -> str:
     schedule, setup = plan.schedule, plan.setup
     batch = f"batch {setup.batch_size}" + (f" on each of {setup.processes} processes" if setup.processes > 1 else "")
+    batch += f", an update every {plural(setup.accumulated, 'step')}" if setup.accumulated > 1 else ""
     whole = steps_in_epoch(setup.train_animals, setup.batch_size, setup.processes, setup.drop_last)
     epoch = f"{schedule.steps_per_epoch} an epoch"
     if schedule.steps_per_epoch != whole:

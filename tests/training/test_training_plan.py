@@ -251,6 +251,9 @@ def test_the_text_of_other_runs():
     assert "steps     2 an epoch (batch 16 on each of 2 processes), 2 in 1 epoch\n" in text
     assert "x 1.41: 1.41 for batch 32 instead of 16 (square root rule)" in text
     assert "average   none (no EMA of the weights)" in text
+    accumulating = plan(64, 8, accumulated=2)
+    assert "steps     8 an epoch (batch 8, an update every 2 steps), 2400 in 300 epochs\n" in format_plan(accumulating)
+    assert plan_json(accumulating)["steps_per_update"] == 2
     assert "evaluate  every epoch, once; watching val/AP" in text
     assert "save      every epoch, all kept, and best.pth" in text
     assert "    head, stage4, stage3, stage2, stage1, stem  " in text
