@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,6 +12,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.dist import all_gather_object, get_dist_info
 
+from equistera.crops.decoded import DecodedCrops
+from equistera.crops.geometry import Reach
 from equistera.dataset.coco import load_annotations
 from equistera.errors import UserError
 from equistera.evaluation.metrics import evaluate
@@ -62,7 +66,9 @@ class TrainingSubset:
         pictures = {annotation["image_id"] for annotation in annotations}
         images = [image for image in coco["images"] if image["id"] in pictures]
         self._ground_truth = {**coco, "images": images, "annotations": annotations}
-        self._crops: dict[int, dict] = {}
+        # as an evaluation has them: those of training are larger and would be made smaller in another way
+        self._pictures = DecodedCrops(dataclasses.replace(dataset.crop_request(), reach=Reach()))
+        self._samples: dict[int, dict] = {}
 
     @classmethod
     def of(cls, config: Config, dataset: KeypointDataset) -> TrainingSubset:
@@ -100,9 +106,10 @@ class TrainingSubset:
         rank, processes = get_dist_info()
         for indices in batches[rank::processes]:
             for index in indices:
-                if index not in self._crops:
-                    self._crops[index] = self._pipeline(self._dataset.get_data_info(index))
-            samples = pseudo_collate([self._crops[index] for index in indices])
+                if index not in self._samples:
+                    crop = functools.partial(self._pictures.__getitem__, index)
+                    self._samples[index] = self._pipeline({**self._dataset.get_data_info(index), "crop": crop})
+            samples = pseudo_collate([self._samples[index] for index in indices])
             with torch.no_grad():
                 batch = network.data_preprocessor(samples, training=False)
                 yield batch

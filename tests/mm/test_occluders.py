@@ -2,6 +2,10 @@ import cv2
 import numpy as np
 import pytest
 
+from equistera.crops.build import Request
+from equistera.crops.decoded import DecodedCrops
+from equistera.crops.geometry import Reach
+from equistera.crops.plan import Animal
 from equistera.errors import UserError
 from equistera.mm.occluders import OCCLUDERS, occlude
 from equistera.mm.textures import Textures
@@ -54,15 +58,20 @@ def animals(tmp_path):
     return made
 
 
+def textures_of(animals, seed=0):
+    wanted = [Animal(path, box, np.empty((0, 2)), np.empty(0)) for path, box in animals]
+    return Textures(animals, DecodedCrops(Request("animals", wanted, (), Reach(), (256, 256))), seed)
+
+
 def test_pieces_come_from_the_boxes_of_other_pictures(animals):
-    textures, rng = Textures(animals, seed=0), np.random.default_rng(0)
+    textures, rng = textures_of(animals), np.random.default_rng(0)
     own = animals[2][0]
     levels = [set(np.unique(textures.draw(rng, avoid=own)).tolist()) for _ in range(40)]
     assert set.union(*levels) == {100, 120, 160}
 
 
 def test_pieces_follow_from_the_generator_whatever_was_drawn_before(animals):
-    fresh, used = Textures(animals, seed=0), Textures(animals, seed=0)
+    fresh, used = textures_of(animals), textures_of(animals)
     for seed in range(5, 25):
         used.draw(np.random.default_rng(seed), avoid="")
     assert np.array_equal(fresh.draw(np.random.default_rng(3), avoid=""), used.draw(np.random.default_rng(3), avoid=""))
@@ -71,7 +80,7 @@ def test_pieces_follow_from_the_generator_whatever_was_drawn_before(animals):
 def test_a_large_picture_is_kept_small(tmp_path):
     picture = np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "large.jpg"), picture)
-    textures = Textures([(str(tmp_path / "large.jpg"), np.array([-20.0, 40, 1700, 1300]))], seed=0)
+    textures = textures_of([(str(tmp_path / "large.jpg"), np.array([-20.0, 40, 1700, 1300]))])
     # the only picture serves even itself
     piece = textures.draw(np.random.default_rng(0), avoid=str(tmp_path / "large.jpg"))
     assert max(piece.shape) <= 0.6 * 192 + 1
@@ -79,4 +88,4 @@ def test_a_large_picture_is_kept_small(tmp_path):
 
 def test_an_unreadable_picture_is_named(tmp_path):
     with pytest.raises(UserError, match=r"no such picture: .*none\.jpg"):
-        Textures([(str(tmp_path / "none.jpg"), np.array([0.0, 0, 9, 9]))], 0).draw(np.random.default_rng(0), avoid="")
+        textures_of([(str(tmp_path / "none.jpg"), np.array([0.0, 0, 9, 9]))]).draw(np.random.default_rng(0), avoid="")
