@@ -165,8 +165,8 @@ def _make_room(folder: Path, size: int, max_bytes: int, say: Callable[[str], Non
 
 
 def _crops_of(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:
-    """Every crop with its place in the list; photos are decoded in threads, each once."""
-    # a crop's bytes depend on nothing but itself: two that are decoded at different sizes are decoded apart
+    """Every crop with its place in the list; photos are decoded in threads, once for each size that is needed."""
+    # a crop's bytes must depend on nothing but itself, not on what else is cut from its photo
     of_decoding: dict[tuple[str, int], list[int]] = defaultdict(list)
     for i, crop in enumerate(crops):
         of_decoding[crop.path, crop.factor].append(i)
