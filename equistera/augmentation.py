@@ -6,6 +6,7 @@ phases of a run. Configs name a preset; ``equistera.mm.transforms`` carries it o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from equistera.errors import UserError
@@ -104,6 +105,14 @@ PRESETS = {
         occlusion=0.2,
     ),
 }
+
+
+def parts_of(written: str | Mapping) -> tuple[str, dict]:
+    """Name and changed fields of a preset as configs write it: a name or ``dict(preset=name, field=value, ...)``."""
+    if isinstance(written, str):
+        return written, {}
+    changes = dict(written)
+    return changes.pop("preset"), changes
 
 
 def augmentation(preset: str, **changes) -> Augmentation:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from equistera.crops.fingerprints import Fingerprints, digest_of
-from equistera.crops.geometry import Reach
 from equistera.crops.locks import exclusive, in_use
 from equistera.crops.pictures import decode
-from equistera.crops.plan import Animal, Crop, cut, key_of, plan_crops
+from equistera.crops.plan import Crop, Request, cut
 from equistera.crops.store import INDEX, PIXELS, UNFINISHED, CropStore, CropWriter, offsets_of
 from equistera.errors import UserError
 from equistera.in_order import in_order
@@ -33,33 +30,6 @@ _MOST_THREADS = 16
 
 class CacheRefused(UserError):
     """There is no room for a cache."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """The crops that a data set wants.
-
-    Attributes:
-        label: What a person knows it by; starts the names of its caches.
-        animals: Its animals.
-        halves: Keypoints of the upper and of the lower body.
-        reach: The most that augmentation can draw.
-        input_size: Width and height of the network's input.
-    """
-
-    label: str
-    animals: Sequence[Animal]
-    halves: Sequence[Sequence[int]]
-    reach: Reach
-    input_size: tuple[int, int]
-
-    def crops(self, fingerprints: Fingerprints) -> list[Crop] | None:
-        """See :func:`equistera.crops.plan.plan_crops`."""
-        return plan_crops(self.animals, self.halves, self.reach, self.input_size, fingerprints)
-
-    def name(self, crops: Sequence[Crop]) -> str:
-        """Name of the cache that holds ``crops``."""
-        return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', self.label)}-{key_of(crops)}"
 
 
 def find(folder: Path, request: Request) -> CropStore | None:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.crops.build import Request
-from equistera.crops.geometry import need_of
 from equistera.crops.pictures import ToPhoto, decode
-from equistera.crops.plan import Crop, crop_for, cut
+from equistera.crops.plan import Crop, Request, cut
 from equistera.dataset.images import read_header
 
 
@@ -36,8 +34,6 @@ class DecodedCrops:
         crop = self._planned.get(i)
         if crop is None:
             wanted, animal = self._request, self._request.animals[i]
-            header = read_header(animal.path)
-            need = need_of(animal.box, animal.points, animal.visible, wanted.halves, wanted.reach, wanted.input_size)
-            crop = self._planned[i] = crop_for(need, header, animal.path)
+            crop = self._planned[i] = wanted.crop(animal, read_header(animal.path))
         picture = decode(Path(crop.path).read_bytes(), crop.path, crop.header, crop.factor)
         return cut(picture, crop), crop.to_photo

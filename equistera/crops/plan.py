@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,39 +76,46 @@ class Crop:
         return from_blocks((x2 - x1) / self.size[0], x1), from_blocks((y2 - y1) / self.size[1], y1)
 
 
-def plan_crops(
-    animals: Sequence[Animal],
-    halves: Sequence[Sequence[int]],
-    reach: Reach,
-    input_size: tuple[int, int],
-    fingerprints: Fingerprints,
-) -> list[Crop] | None:
-    """The crops of animals, in their order.
+@dataclass(frozen=True)
+class Request:
+    """The crops that a data set wants.
 
-    Args:
-        animals: The animals.
+    Attributes:
+        label: What a person knows it by; starts the names of its caches.
+        animals: Its animals.
         halves: Keypoints of the upper and of the lower body.
         reach: The most that augmentation can draw.
         input_size: Width and height of the network's input.
-        fingerprints: Of their pictures.
-
-    Returns:
-        One crop an animal; None if a picture's fingerprint is not known.
     """
-    known = {path: fingerprints.get(path) for path in {animal.path for animal in animals}}
-    if None in known.values():
-        return None
-    crops = []
-    for animal in animals:
-        need = need_of(animal.box, animal.points, animal.visible, halves, reach, input_size)
-        found = known[animal.path]
-        crops.append(crop_for(need, found.header, animal.path, found.digest))
-    return crops
 
+    label: str
+    animals: Sequence[Animal]
+    halves: Sequence[Sequence[int]]
+    reach: Reach
+    input_size: tuple[int, int]
 
-def key_of(crops: Sequence[Crop]) -> str:
-    """A name for a list of crops that follows from all that is in them."""
-    return hashlib.blake2b(" ".join(crop.digest for crop in crops).encode(), digest_size=8).hexdigest()
+    def crop(self, animal: Animal, header: ImageHeader, picture: str = "") -> Crop:
+        """The crop of one of the animals.
+
+        Args:
+            animal: The animal.
+            header: Of its picture.
+            picture: See :class:`Crop`.
+        """
+        need = need_of(animal.box, animal.points, animal.visible, self.halves, self.reach, self.input_size)
+        return crop_for(need, header, animal.path, picture)
+
+    def crops(self, fingerprints: Fingerprints) -> list[Crop] | None:
+        """A crop for each animal, in their order; None if a picture's fingerprint is not known."""
+        known = {path: fingerprints.get(path) for path in {animal.path for animal in self.animals}}
+        if None in known.values():
+            return None
+        return [self.crop(animal, known[animal.path].header, known[animal.path].digest) for animal in self.animals]
+
+    def name(self, crops: Sequence[Crop]) -> str:
+        """Name of the cache that holds ``crops``."""
+        key = hashlib.blake2b(" ".join(crop.digest for crop in crops).encode(), digest_size=8).hexdigest()
+        return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', self.label)}-{key}"
 
 
 def cut(picture: np.ndarray, crop: Crop) -> np.ndarray:

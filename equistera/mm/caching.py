@@ -63,7 +63,7 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
         dataset = DATASETS.build({**loader.dataset, "pipeline": [], "cache": None})
         try:
             # held open, so that making the second one does not give up the first
-            opened.append(ensure(folder, dataset.crop_request(), max_bytes))
+            opened.append(ensure(folder, dataset.crop_request, max_bytes))
         except CacheRefused as refused:
             if required:
                 raise

@@ -13,12 +13,12 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
 from equistera import skeleton as skeletons
-from equistera.augmentation import Augmentation
+from equistera.augmentation import Augmentation, parts_of
 from equistera.augmentation import augmentation as augment
-from equistera.crops.build import Request, find
+from equistera.crops.build import find
 from equistera.crops.decoded import DecodedCrops
 from equistera.crops.geometry import Reach
-from equistera.crops.plan import Animal
+from equistera.crops.plan import Animal, Request
 from equistera.crops.store import CropStore
 from equistera.dataset.coco import load_annotations
 from equistera.errors import UserError
@@ -70,10 +70,8 @@ class KeypointDataset(BaseCocoStyleDataset):
         self.seed = seed
         if isinstance(augmentation, (str, dict)):
             augmentation = [(0, augmentation)]
-        self.augmentation = [
-            (start, augment(**preset) if isinstance(preset, dict) else augment(preset))
-            for start, preset in augmentation or ()
-        ]
+        written = [(start, *parts_of(preset)) for start, preset in augmentation or ()]
+        self.augmentation = [(start, augment(name, **changes)) for start, name, changes in written]
         # shared memory: workers that live through many epochs see what the main process changes
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._starts = torch.tensor([start for start, _ in self.augmentation], dtype=torch.int64).share_memory_()
@@ -105,7 +103,7 @@ class KeypointDataset(BaseCocoStyleDataset):
             return
         super().full_init()
         if self.input_size:
-            wanted = self.crop_request()
+            wanted = self.crop_request
             stored = find(Path(self.cache), wanted) if self.cache else None
             self.crops = DecodedCrops(wanted) if stored is None else stored
         if self.augmentation:
@@ -114,6 +112,7 @@ class KeypointDataset(BaseCocoStyleDataset):
     def _samples(self) -> Iterator[dict]:
         return (BaseDataset.get_data_info(self, i) for i in range(len(self)))
 
+    @functools.cached_property
     def crop_request(self) -> Request:
         """The crops that these samples and their augmentation need."""
         return Request(

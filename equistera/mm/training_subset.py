@@ -67,7 +67,7 @@ class TrainingSubset:
         images = [image for image in coco["images"] if image["id"] in pictures]
         self._ground_truth = {**coco, "images": images, "annotations": annotations}
         # as an evaluation has them: those of training are larger and would be made smaller in another way
-        self._pictures = DecodedCrops(dataclasses.replace(dataset.crop_request(), reach=Reach()))
+        self._pictures = DecodedCrops(dataclasses.replace(dataset.crop_request, reach=Reach()))
         self._samples: dict[int, dict] = {}
 
     @classmethod

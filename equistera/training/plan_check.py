@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from equistera.augmentation import parts_of
 from equistera.errors import UserError
 from equistera.skeleton import did_you_mean
 from equistera.training.ema import SHARE as EMA_SHARE
@@ -52,7 +53,8 @@ def plan_warnings(plan: Plan) -> list[str]:
         warnings.append("val_interval is longer than the run: it is evaluated only once, at the end")
     if schedule.from_scratch:
         warnings.append("from scratch: nothing is frozen, every stage trains at the head's learning rate")
-        strong = [name for name in (_preset(phase.phase.augmentation) for phase in plan.phases) if name in STRONG]
+        names = (parts_of(phase.phase.augmentation)[0] for phase in plan.phases)
+        strong = [name for name in names if name in STRONG]
         if strong and schedule.total_steps < STEPS_FOR_STRONG:
             warnings.append(
                 f"from scratch in {schedule.total_steps} steps: random weights learn next to nothing under {strong[0]} "
@@ -160,10 +162,6 @@ def _disk_problems(plan: Plan) -> list[str]:
         f"the checkpoints need {plan.disk_bytes / 1e9:.2f} GB, {free / 1e9:.2f} GB are free: make room, name another "
         "--work-dir, or --cfg-options default_hooks.checkpoint.keep=1"
     ]
-
-
-def _preset(augmentation: str | Mapping) -> str:
-    return augmentation if isinstance(augmentation, str) else augmentation["preset"]
 
 
 def _batch_fix(batch: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+from equistera.augmentation import parts_of
 from equistera.progress import duration
 from equistera.training.plan import PhasePlan, Plan, StagePlan, steps_in_epoch
 from equistera.training.plan_check import plan_warnings, plural
@@ -152,10 +153,8 @@ def _behaviour(stage: StagePlan, phase_start: int) -> tuple[int, float, float, f
 
 
 def _augmentation(value: str | Mapping) -> str:
-    if isinstance(value, str):
-        return value
-    changes = ", ".join(f"{key}={setting}" for key, setting in value.items() if key != "preset")
-    return f"{value['preset']} ({changes})" if changes else value["preset"]
+    name, changes = parts_of(value)
+    return f"{name} ({', '.join(f'{key}={setting}' for key, setting in changes.items())})" if changes else name
 
 
 def _phase_json(plan: PhasePlan) -> dict:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 # the presets that a phase names live there; it is as free of MM* as this package
-from equistera.augmentation import augmentation
+from equistera.augmentation import augmentation, parts_of
 from equistera.errors import UserError
 from equistera.skeleton import did_you_mean
 from equistera.training.stages import TIERS, Stage
@@ -136,8 +136,9 @@ def _phase_problems(phases: object) -> list[str]:
 def _augmentation_problems(where: str, value: object) -> list[str]:
     if not isinstance(value, str) and not (isinstance(value, Mapping) and isinstance(value.get("preset"), str)):
         return [f"{where}: expected a preset's name or dict(preset=name, field=value, ...), found {value!r}"]
+    name, changes = parts_of(value)
     try:
-        augmentation(**({"preset": value} if isinstance(value, str) else dict(value)))
+        augmentation(name, **changes)
     except UserError as error:
         return [f"{where}: {problem}" for problem in error.problems or [error.summary]]
     return []

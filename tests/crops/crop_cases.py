@@ -3,9 +3,8 @@
 import numpy as np
 
 from equistera.augmentation import augmentation
-from equistera.crops.build import Request
 from equistera.crops.geometry import Reach
-from equistera.crops.plan import Animal
+from equistera.crops.plan import Animal, Request
 
 #: Keypoints of the upper and of the lower body in these tests.
 HALVES = (range(13), range(13, 26))

@@ -75,7 +75,7 @@ def folder(photos, tmp_path_factory):
 
     made = tmp_path_factory.mktemp("cache")
     for split in ("train", "val"):
-        ensure(made, dataset_of(photos, split).crop_request(), 10**9, lambda line: None).close()
+        ensure(made, dataset_of(photos, split).crop_request, 10**9, lambda line: None).close()
     return made
 
 
@@ -126,9 +126,9 @@ def test_a_cache_of_other_samples_is_not_used(photos, folder):
 
 def test_one_cache_reaches_as_far_as_every_phase_of_a_run(photos):
     phases = [[0, "light"], [2, "aggressive"], [5, "balanced"]]
-    together = dataset_of(photos, "train", preset=phases).crop_request().reach
-    assert together == dataset_of(photos, "train", preset="aggressive").crop_request().reach
-    assert dataset_of(photos, "val").crop_request().reach == Reach()
+    together = dataset_of(photos, "train", preset=phases).crop_request.reach
+    assert together == dataset_of(photos, "train", preset="aggressive").crop_request.reach
+    assert dataset_of(photos, "val").crop_request.reach == Reach()
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from equistera.crops.build import Request
 from equistera.crops.decoded import DecodedCrops
 from equistera.crops.geometry import Reach
-from equistera.crops.plan import Animal
+from equistera.crops.plan import Animal, Request
 from equistera.errors import UserError
 from equistera.mm.occluders import OCCLUDERS, occlude
 from equistera.mm.textures import Textures
