@@ -43,7 +43,7 @@ def register_plain() -> None:
     from mmpose.registry import TRANSFORMS
     from mmpose.structures.bbox import get_warp_matrix
 
-    from equistera.mm.transforms import CropToInput, LoadPicture
+    from equistera.mm.data.transforms import CropToInput, LoadPicture
 
     @TRANSFORMS.register_module()
     class PlainLoad(LoadPicture):
@@ -82,7 +82,7 @@ def plain_options(config: str) -> list[str]:
 
 
 def train_one(args, path: str, seed: int) -> None:
-    from equistera.mm.train import TrainOptions, train
+    from equistera.mm.run.train import TrainOptions, train
 
     options = list(args.cfg_options)
     if path == "plain":

@@ -25,8 +25,8 @@ import torch
 
 from equistera import cli
 from equistera.errors import UserError
-from equistera.mm import checkpoint
-from equistera.mm.train import TrainOptions, train
+from equistera.mm.network import checkpoint
+from equistera.mm.run.train import TrainOptions, train
 from equistera.synthetic.writer import write_dataset
 
 #: A network and a schedule that train for real in seconds: 5 epochs of 4 steps, saved and evaluated after each.

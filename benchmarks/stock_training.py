@@ -38,11 +38,12 @@ def train(args) -> Path:
     from mmengine.registry import HOOKS
     from mmengine.runner import Runner
 
-    from equistera.mm import checkpoint, preflight
     from equistera.mm import config as configs
     from equistera.mm.benchmark import stock
-    from equistera.mm.trainer import choose_device
-    from equistera.mm.transfer import initialise
+    from equistera.mm.network import checkpoint
+    from equistera.mm.network.transfer import initialise
+    from equistera.mm.run import preflight
+    from equistera.mm.run.trainer import choose_device
 
     @HOOKS.register_module(force=True)
     class TellEpoch(Hook):

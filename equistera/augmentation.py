@@ -1,7 +1,7 @@
 """How strongly training pictures are varied: the presets, as data.
 
 ``aggressive`` holds the values of the training guide; ``balanced`` and ``light`` go down from there for the later
-phases of a run. Configs name a preset; ``equistera.mm.transforms`` carries it out.
+phases of a run. Configs name a preset; ``equistera.mm.data.transforms`` carries it out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Augmentation:
         dropout_holes: Number of holes, drawn from this range.
         dropout_size: Height and width of a hole, drawn from this range, shares of the crop's.
         occlusion: Probability of something in front: a patch of noise, of flat colour or of another picture, a rail,
-            or a person (``equistera.mm.occluders``).
+            or a person (``equistera.mm.data.occluders``).
     """
 
     flip: float = 0.0

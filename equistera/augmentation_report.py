@@ -1,6 +1,6 @@
 """What an augmentation did, counted: how often each transform was drawn and from which range, beside what was asked.
 
-Works on what samples record in ``drawn`` (see ``equistera.mm.transforms`` and ``equistera.mm.photometric``).
+Works on what samples record in ``drawn`` (see ``equistera.mm.data.transforms`` and ``equistera.mm.data.photometric``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one-way arrows of the design: the pure part works without torch and the MM* packages, and starts fast."""
+"""The one-way arrows of the design: the pure part needs neither torch nor the MM* packages; ``mm`` is in layers."""
 
 import ast
 import pkgutil
@@ -17,6 +17,23 @@ PURE = sorted(
     for module in pkgutil.walk_packages([str(PACKAGE)], "equistera.")
     if not module.name.startswith("equistera.mm")
 )
+#: Packages of ``equistera.mm``, the lowest first.
+LAYERS = ("data", "network", "run", "prediction", "benchmark")
+
+
+def imports(path):
+    """Names of all modules that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def name_of(path):
+    return str(path.relative_to(PACKAGE))
 
 
 def test_pure_modules_import_without_torch_and_mm():
@@ -28,14 +45,17 @@ def test_pure_modules_import_without_torch_and_mm():
     assert {"equistera.skeleton", "equistera.dataset", "equistera.synthetic"} <= set(PURE)
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if PACKAGE / "mm" not in p.parents], ids=name_of)
 def test_nothing_pure_imports_mm(path):
-    if path.relative_to(PACKAGE).parts[0] == "mm":
-        pytest.skip("this is the part that may")
-    imported = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            imported.add(node.module or "")
-        elif isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
-    assert not {name for name in imported if name.startswith("equistera.mm") or name.split(".")[0] in HEAVY}
+    assert not {name for name in imports(path) if name.startswith("equistera.mm") or name.split(".")[0] in HEAVY}
+
+
+@pytest.mark.parametrize(
+    "path", [p for layer in LAYERS for p in FILES if PACKAGE / "mm" / layer in p.parents], ids=name_of
+)
+def test_a_layer_of_mm_imports_only_those_below(path):
+    above = LAYERS[LAYERS.index(path.relative_to(PACKAGE).parts[1]) + 1 :]
+    assert not {name for name in imports(path) if name.split(".")[2:3] and name.split(".")[2] in above}

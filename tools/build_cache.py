@@ -26,7 +26,7 @@ def parse_args(argv):
 
 def main(argv):
     options = parse_args(argv)
-    from equistera.mm.train import TrainOptions, build_cache
+    from equistera.mm.run.train import TrainOptions, build_cache
 
     build_cache(TrainOptions(**options))
 

@@ -55,7 +55,7 @@ def parse_args(argv):
 
 def main(argv):
     options = parse_args(argv)
-    from equistera.mm.test import TestOptions, test
+    from equistera.mm.prediction.test import TestOptions, test
 
     test(TestOptions(**options))
 

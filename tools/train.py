@@ -47,7 +47,7 @@ def main(argv):
     started = time.monotonic()
     options = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(options.pop("local_rank")))
-    from equistera.mm.train import TrainOptions, train
+    from equistera.mm.run.train import TrainOptions, train
 
     train(TrainOptions(**options, started=started))
 

@@ -60,7 +60,7 @@ def parse_args(argv):
 
 def main(argv):
     options = parse_args(argv)
-    from equistera.mm.visualize import VisualizeOptions, visualize
+    from equistera.mm.prediction.visualize import VisualizeOptions, visualize
 
     return visualize(VisualizeOptions(**options))
 

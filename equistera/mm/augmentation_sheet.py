@@ -18,8 +18,9 @@ from equistera.dataset.ready import check_split, missing_files
 from equistera.drawing import contact_sheet, draw_pose
 from equistera.errors import UserError
 from equistera.mm import config as configs
-from equistera.mm import preflight, register  # noqa: F401
-from equistera.mm.dataset import KeypointDataset
+from equistera.mm import register  # noqa: F401
+from equistera.mm.data.dataset import KeypointDataset
+from equistera.mm.run import preflight
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 

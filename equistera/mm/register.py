@@ -1,19 +1,13 @@
 """Importing this registers everything that the configs name; they do it by ``custom_imports``."""
 
-from equistera.mm import (  # noqa: F401
+from equistera.mm.data import (  # noqa: F401
     batches,
     dataset,
-    deferred,
     from_albumentations,
-    hooks,
-    loop,
-    metric,
-    model,
-    optim,
-    patience,
     photometric,
     sampler,
     targets,
-    tracking,
     transforms,
 )
+from equistera.mm.network import model, optim  # noqa: F401
+from equistera.mm.run import deferred, hooks, loop, metric, patience, tracking  # noqa: F401

@@ -12,7 +12,7 @@ import torch
 
 import equistera
 from equistera.mm import bridge
-from equistera.mm.trainer import device_name
+from equistera.mm.run.trainer import device_name
 
 PACKAGES = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "mmpose", "onedl-mmdetection", "albumentations")
 

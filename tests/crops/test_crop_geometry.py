@@ -13,7 +13,7 @@ LOWER = [i for i, k in enumerate(HORSE.keypoints) if k.half == "lower"]
 
 def drawn_views(preset, seeds, made, input_size):
     """Centre, scale and rotation of what the pipeline draws."""
-    from equistera.mm.transforms import DrawGeometry
+    from equistera.mm.data.transforms import DrawGeometry
 
     for seed in seeds:
         results = {

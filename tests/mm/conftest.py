@@ -31,7 +31,7 @@ def tiny():
 @pytest.fixture(scope="session")
 def trained(horses, tiny, tmp_path_factory) -> Path:
     """Work dir of a finished tiny run; not to be changed."""
-    from equistera.mm.train import TrainOptions, train
+    from equistera.mm.run.train import TrainOptions, train
 
     work_dir = tmp_path_factory.mktemp("runs") / "tiny"
     return train(

@@ -12,8 +12,8 @@ from mmpose.registry import MODELS
 
 from equistera import cli
 from equistera import skeleton as skeletons
-from equistera.mm import checkpoint
 from equistera.mm import config as configs
+from equistera.mm.network import checkpoint
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEMO = "configs/demo_rtmpose_t.py"

@@ -9,11 +9,9 @@ from mixed_pictures import BROKEN, write_mixed, write_video
 from mmpose.registry import MODELS
 from PIL import Image
 
-from equistera.mm import (
-    checkpoint,
-    register,  # noqa: F401
-)
 from equistera.mm import config as configs
+from equistera.mm import register  # noqa: F401
+from equistera.mm.network import checkpoint
 
 PROJECT = Path(__file__).resolve().parents[2]
 OPTIONS = [

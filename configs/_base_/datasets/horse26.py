@@ -3,8 +3,8 @@
 skeleton = "horse26"
 data_root = "data"
 
-# A crop of every animal, decoded once (equistera/mm/caching.py). dir None: "crop_cache" beside the work dir; "off" to
-# decode photos at every step. All caches in a folder together take at most max_gb of the disk.
+# A crop of every animal, decoded once (equistera/mm/data/caching.py). dir None: "crop_cache" beside the work dir;
+# "off": photos are decoded at every step. All caches in a folder together take at most max_gb of the disk.
 cache = dict(dir=None, max_gb=20)
 
 # skeleton, data_root and codec are filled in from the top level, see equistera/mm/config.py

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from equistera.mm.benchmark import stock
 from equistera.mm.benchmark.options import Options, load
 from equistera.mm.benchmark.rounds import Case, in_turn, rate
-from equistera.mm.loading import with_workers
+from equistera.mm.data.loading import with_workers
 
 #: Batches of an epoch: a loader's start is a small part of it.
 _BATCHES = 16

@@ -16,8 +16,8 @@ from equistera.mm.benchmark import stock
 from equistera.mm.benchmark.options import SMALL, Options, load
 from equistera.mm.benchmark.photos import bytes_of
 from equistera.mm.benchmark.rounds import Case, in_turn, rate
-from equistera.mm.metainfo import metainfo_of
-from equistera.mm.targets import EncodeTargets
+from equistera.mm.data.metainfo import metainfo_of
+from equistera.mm.data.targets import EncodeTargets
 
 #: The guide's augmentation.
 PRESET = "aggressive"

@@ -18,7 +18,7 @@ from torch import nn
 
 from equistera import skeleton as skeletons
 from equistera.augmentation import PRESETS, Augmentation
-from equistera.mm.metainfo import metainfo_of
+from equistera.mm.data.metainfo import metainfo_of
 
 RTMPOSE_LR, HRNET_LR = 4e-3, 5e-4
 

@@ -19,9 +19,9 @@ from equistera.mm.benchmark import stock
 from equistera.mm.benchmark.networks import first_batch, stepper
 from equistera.mm.benchmark.options import Options, load
 from equistera.mm.benchmark.rounds import Case, in_turn, rate
-from equistera.mm.loading import with_workers
-from equistera.mm.precision import use_mixed_precision
-from equistera.mm.trainer import Trainer
+from equistera.mm.data.loading import with_workers
+from equistera.mm.network.precision import use_mixed_precision
+from equistera.mm.run.trainer import Trainer
 
 #: Share of the bare step's rate that training should reach: on a CPU, and on a GPU, whose step is short.
 _CPU_AIM, _GPU_AIM = 0.95, 0.9

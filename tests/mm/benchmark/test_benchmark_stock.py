@@ -5,9 +5,10 @@ from mmpose.registry import DATASETS, MODELS
 
 from equistera.augmentation import PRESETS
 from equistera.mm import config as configs
-from equistera.mm import preflight, register  # noqa: F401
+from equistera.mm import register  # noqa: F401
 from equistera.mm.benchmark import stock
 from equistera.mm.benchmark.networks import first_batch, stepper
+from equistera.mm.run import preflight
 
 
 @pytest.fixture

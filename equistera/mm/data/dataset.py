@@ -1,0 +1,164 @@
+"""COCO keypoint files as an MMPose data set, for any skeleton."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.registry import DATASETS
+
+from equistera import skeleton as skeletons
+from equistera.augmentation import Augmentation, parts_of
+from equistera.augmentation import augmentation as augment
+from equistera.crops.build import find
+from equistera.crops.decoded import DecodedCrops
+from equistera.crops.geometry import Reach
+from equistera.crops.plan import Animal, Request
+from equistera.crops.store import CropStore
+from equistera.dataset.coco import load_annotations
+from equistera.errors import UserError
+from equistera.mm.data.metainfo import metainfo_of
+from equistera.mm.data.textures import Textures
+
+
+@DATASETS.register_module()
+class KeypointDataset(BaseCocoStyleDataset):
+    """One sample for each labelled animal of a COCO keypoint file.
+
+    A training sample carries the ``augmentation`` of its epoch and ``rng``, a generator that follows from (seed,
+    epoch, sample) alone, so that what is drawn does not depend on how many workers load it.
+
+    Args:
+        skeleton: Name or path, see :func:`equistera.skeleton.load`. Keypoints are matched by name.
+        ann_file: Annotation file, relative to ``data_root``.
+        data_root: Folder of the data set.
+        data_prefix: ``dict(img=...)``, folder of the pictures, relative to ``data_root``.
+        pipeline: MMPose transforms.
+        augmentation: A preset for the whole run, or ``[(first epoch, preset), ...]`` with ascending epochs, the first
+            0; a preset is a name or ``dict(preset=name, field=value, ...)``, see
+            :func:`equistera.augmentation.augmentation`. None for evaluation.
+        seed: Seed of the augmentation.
+        codec: The codec's config; a crop cache is made for its ``input_size``.
+        cache: Folder of crop caches. If it has one for just these samples, pictures come from there; otherwise the
+            same pixels are made from the photos each time.
+        test_mode: Whether this is an evaluation data set.
+        kwargs: As ``mmengine.dataset.BaseDataset`` takes them.
+
+    Raises:
+        UserError: The file is missing, broken, or has no labelled animal.
+    """
+
+    def __init__(
+        self,
+        skeleton: str,
+        ann_file: str,
+        augmentation: str | dict | Sequence[tuple[int, str | dict]] | None = None,
+        seed: int = 0,
+        codec: dict | None = None,
+        cache: str | None = None,
+        **kwargs,
+    ):
+        self.input_size = tuple(codec["input_size"]) if codec else None
+        self.cache = cache
+        self.crops: CropStore | DecodedCrops | None = None
+        self.skeleton = skeletons.load(skeleton)
+        self.seed = seed
+        if isinstance(augmentation, (str, dict)):
+            augmentation = [(0, augmentation)]
+        written = [(start, *parts_of(preset)) for start, preset in augmentation or ()]
+        self.augmentation = [(start, augment(name, **changes)) for start, name, changes in written]
+        # shared memory: workers that live through many epochs see what the main process changes
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._starts = torch.tensor([start for start, _ in self.augmentation], dtype=torch.int64).share_memory_()
+        super().__init__(ann_file=ann_file, metainfo=metainfo_of(self.skeleton), **kwargs)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes later samples draw their augmentation for ``epoch`` (counted from 0)."""
+        self._epoch.fill_(epoch)
+
+    def move_starts(self, moved: Callable[[int], int]) -> None:
+        """Makes every preset begin at another epoch: ``moved`` of the one at which it would have begun."""
+        self._starts.copy_(torch.tensor([moved(start) for start in self._starts.tolist()], dtype=torch.int64))
+
+    def augmentation_at(self, epoch: int) -> Augmentation:
+        """What samples of ``epoch`` (counted from 0) draw from."""
+        # a list, because this runs for every sample and tensors are slow for a few numbers
+        begun = sum(start <= epoch for start in self._starts.tolist())
+        return self.augmentation[begun - 1][1]
+
+    def load_data_list(self) -> list[dict]:
+        coco = load_annotations(self.ann_file, self.skeleton)
+        images = {image["id"]: image for image in coco["images"]}
+        if not coco["annotations"]:
+            raise UserError(f"{self.ann_file} has no labelled animal ({len(images)} pictures)")
+        return [self._sample(annotation, images[annotation["image_id"]]) for annotation in coco["annotations"]]
+
+    def full_init(self) -> None:
+        if self._fully_initialized:
+            return
+        super().full_init()
+        if self.input_size:
+            wanted = self.crop_request
+            stored = find(Path(self.cache), wanted) if self.cache else None
+            self.crops = DecodedCrops(wanted) if stored is None else stored
+        if self.augmentation:
+            self.textures = Textures([(s["img_path"], s["bbox"][0]) for s in self._samples()], self.crops, self.seed)
+
+    def _samples(self) -> Iterator[dict]:
+        return (BaseDataset.get_data_info(self, i) for i in range(len(self)))
+
+    @functools.cached_property
+    def crop_request(self) -> Request:
+        """The crops that these samples and their augmentation need."""
+        return Request(
+            label=f"{Path(self.data_root).name}-{Path(self.ann_file).stem}",
+            animals=[
+                Animal(s["img_path"], s["bbox"][0], s["keypoints"][0], s["keypoints_visible"][0])
+                for s in self._samples()
+            ],
+            halves=(self.metainfo["upper_body_ids"], self.metainfo["lower_body_ids"]),
+            reach=Reach.of([preset for _, preset in self.augmentation]),
+            input_size=self.input_size,
+        )
+
+    def _sample(self, annotation: dict, image: dict) -> dict:
+        points = np.array(annotation["keypoints"], dtype=np.float32).reshape(1, -1, 3)
+        x, y, width, height = annotation["bbox"]
+        return {
+            "img_id": image["id"],
+            "img_path": str(Path(self.data_prefix["img"]) / image["file_name"]),
+            "id": annotation["id"],
+            "category_id": np.array(annotation["category_id"]),
+            "bbox": np.array([[x, y, x + width, y + height]], dtype=np.float32),
+            "bbox_score": np.ones(1, dtype=np.float32),
+            "keypoints": points[..., :2].copy(),
+            "keypoints_visible": np.minimum(1, points[..., 2]),
+            "area": np.array(annotation["area"], dtype=np.float32),
+        }
+
+    @functools.cached_property
+    def _about_all(self) -> dict:
+        """What every sample carries of the skeleton."""
+        names = ("dataset_name", "upper_body_ids", "lower_body_ids", "flip_pairs", "dataset_keypoint_weights")
+        return {name: self.metainfo[name] for name in (*names, "flip_indices", "skeleton_links")}
+
+    def get_data_info(self, idx: int) -> dict:
+        # MMPose's own copies all of it deeply for every sample
+        info = {**BaseDataset.get_data_info(self, idx), **self._about_all}
+        if self.crops is not None:
+            info["crop"] = functools.partial(self.crops.__getitem__, idx)
+        return info
+
+    def prepare_data(self, idx: int):
+        info = self.get_data_info(idx)
+        if self.augmentation:
+            epoch = int(self._epoch)
+            info["augmentation"] = self.augmentation_at(epoch)
+            info["rng"] = np.random.default_rng((self.seed, epoch, idx))
+            info["texture"] = functools.partial(self.textures.draw, avoid=info["img_path"])
+        return self.pipeline(info)

@@ -1,0 +1,174 @@
+"""The pose model: MMPose's top-down estimator that knows its skeleton and its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import torch
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.models.utils.tta import flip_heatmaps, flip_vectors
+from mmpose.registry import MODELS
+
+from equistera import skeleton as skeletons
+from equistera.mm.data.metainfo import metainfo_of
+from equistera.mm.network.compiling import CompiledBackbone
+from equistera.mm.network.losses import head_loss
+from equistera.training.stages import Stage, assign, layout_for
+
+
+@MODELS.register_module()
+class SkeletonPoseEstimator(TopdownPoseEstimator):
+    """A top-down model whose head follows from a skeleton and a codec, and whose stages can be frozen.
+
+    Args:
+        skeleton: Name or path; gives the head's number of outputs.
+        codec: The codec's config; gives the head's decoder and, for SimCC heads, its sizes.
+        backbone: MMPose or MMDetection backbone.
+        head: Head without what follows from skeleton and codec.
+        stride: Input pixels for each cell of the feature map that the head gets; SimCC heads need it.
+        stages: Stages of a backbone that ``equistera.training.stages`` does not know.
+        precision: ``bfloat16`` or ``float16`` computes the backbone in mixed precision, in training and in
+            evaluation. The head stays in float32: it is a small part of the work, its softmax needs the range.
+        kwargs: As :class:`TopdownPoseEstimator` takes them.
+
+    Raises:
+        UserError: The skeleton is not valid, or a parameter belongs to no stage or to several.
+    """
+
+    def __init__(
+        self,
+        skeleton: str,
+        codec: dict,
+        backbone: dict,
+        head: dict,
+        stride: int = 32,
+        stages: Iterable[dict] | None = None,
+        precision: str | None = None,
+        **kwargs,
+    ):
+        self_skeleton = skeletons.load(skeleton)
+        head = {**head, "out_channels": len(self_skeleton), "decoder": codec}
+        if codec["type"] == "SimCCLabel":
+            head["input_size"] = codec["input_size"]
+            head["in_featuremap_size"] = tuple(side // stride for side in codec["input_size"])
+            head["simcc_split_ratio"] = codec["simcc_split_ratio"]
+        super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)
+        self.skeleton = self_skeleton
+        self.input_size = tuple(codec["input_size"])
+        self.stages: tuple[Stage, ...] = layout_for(backbone["type"].rsplit(".", 1)[-1], stages)
+        owners = assign((name for name, _ in self.named_parameters()), self.stages)
+        self._stage_parameters = {stage.name: [] for stage in self.stages}
+        for name, parameter in self.named_parameters():
+            self._stage_parameters[owners[name].name].append((name, parameter))
+        self._stage_modules = {
+            stage.name: [module for name, module in self.named_modules() if stage.owns(name)] for stage in self.stages
+        }
+        self._frozen: frozenset[str] = frozenset()
+        self.precision = None if precision is None else getattr(torch, precision)
+        self._compiled: CompiledBackbone | None = None
+        # convolutions are faster in this layout, on CPUs and on GPUs with tensor cores
+        self.to(memory_format=torch.channels_last)
+
+    def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if self.precision is None:
+            return self._features(inputs)
+        with torch.autocast(inputs.device.type, dtype=self.precision):
+            features = self._features(inputs)
+        return tuple(feature.float() for feature in features)
+
+    def _features(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        # evaluation is what tools/test.py computes, whose batches have other sizes
+        if self._compiled is None or not self.training or self.with_neck:
+            return super().extract_feat(inputs)
+        return self._compiled(inputs)
+
+    def compile_backbone(self, **options: object) -> CompiledBackbone:
+        """Makes training steps use a compiled backbone from now on; ``options`` are those of ``torch.compile``."""
+        self._compiled = CompiledBackbone(self.backbone, **options)
+        return self._compiled
+
+    def loss(self, inputs: torch.Tensor, data_samples: list) -> dict:
+        features = self.extract_feat(inputs)
+        # the optimiser's wrapper may have switched autocast on around the whole step
+        with torch.autocast(inputs.device.type, enabled=False):
+            return head_loss(self.head, features, data_samples)
+
+    def predict(self, inputs: torch.Tensor, data_samples: list) -> list:
+        return self.decode(self.raw_outputs(inputs), data_samples)
+
+    def raw_outputs(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What the head says before anything is decoded; averaged with the mirrored picture's under ``flip_test``.
+
+        Args:
+            inputs: float [B, 3, H, W], preprocessed.
+
+        Returns:
+            Of a SimCC head the vectors [B, K, W'] and [B, K, H'], of a heatmap head one tensor [B, K, h, w].
+        """
+        outputs = self._head_outputs(inputs)
+        if not self.test_cfg.get("flip_test", False):
+            return outputs
+        back = self.unmirrored(self._head_outputs(inputs.flip(-1)))
+        return tuple((straight + turned) / 2 for straight, turned in zip(outputs, back, strict=True))
+
+    def decode(self, outputs: tuple[torch.Tensor, ...], data_samples: list) -> list:
+        """Data samples with the keypoints that :meth:`raw_outputs` (or a mean of several models') stands for.
+
+        Args:
+            outputs: Raw outputs of this head's kind.
+            data_samples: Of the same pictures; changed.
+
+        Returns:
+            The data samples with ``pred_instances`` in pixels of the picture.
+        """
+        decoded = self.head.decode(outputs if len(outputs) > 1 else outputs[0])
+        return self.add_pred_to_datasample(decoded, None, data_samples)
+
+    def unmirrored(self, outputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        """Raw outputs on a mirrored picture, as they would be on the picture itself: left and right exchanged."""
+        flip_indices = self.skeleton.flip_indices.tolist()
+        if len(outputs) == 1:
+            # turned about the middle of a cell where the picture is turned about that of a pixel: a cell apart
+            shift = self.test_cfg.get("shift_heatmap", False)
+            return (flip_heatmaps(outputs[0], flip_indices=flip_indices, shift_heatmap=shift),)
+        x, y = flip_vectors(*outputs, flip_indices=flip_indices)
+        # likewise: pixel p stands in bin p * ratio, so turning the bins leaves ratio - 1 too many (MMPose keeps them)
+        return torch.roll(x, 1 - round(self.head.simcc_split_ratio), dims=-1), y
+
+    def _head_outputs(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs = self.head.forward(self.extract_feat(inputs))
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
+    def stage_parameters(self, stage: str) -> list:
+        """``(name, parameter)`` of every parameter of a stage."""
+        return self._stage_parameters[stage]
+
+    @property
+    def frozen_stages(self) -> frozenset[str]:
+        return self._frozen
+
+    def freeze(self, stages: Collection[str]) -> None:
+        """Freezes exactly these stages and opens all others.
+
+        Frozen parameters have no gradient, so that no graph is built below the first open stage, and frozen
+        normalisation layers use and keep their statistics.
+
+        Args:
+            stages: Names of stages.
+        """
+        self._frozen = frozenset(stages)
+        for stage, parameters in self._stage_parameters.items():
+            for _, parameter in parameters:
+                parameter.requires_grad_(stage not in self._frozen)
+                if stage in self._frozen:
+                    parameter.grad = None
+        self.train(self.training)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        # nn.Module.__init__ of a parent may call train() before the stages are known
+        for stage in getattr(self, "_frozen", ()):
+            for module in self._stage_modules[stage]:
+                module.training = False
+        return self

@@ -1,0 +1,276 @@
+"""Starting a network from a checkpoint of another skeleton: the head's channels find their anatomical counterparts.
+
+RTMCC, SimCC and heatmap heads of MMPose have one layer with an output channel for each keypoint,
+``head.final_layer``. Its channels are carried over by the correspondence of the two skeletons; every other weight of
+the head knows nothing of keypoints and is kept where its shape fits.
+
+A channel without a counterpart keeps its random start. MMPose draws it tiny (normal, std 0.001), so that a heatmap
+starts flat, which is what its target nearly is; the mean of the other channels would start with a blob on every known
+keypoint, to be unlearnt. A SimCC head rescales each channel to the same norm, so there its size does not matter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from equistera import skeleton as skeletons
+from equistera.checkpoints import manifest
+from equistera.errors import UserError
+from equistera.mm.network.checkpoint import load_fitting, upgrade_keys
+from equistera.mm.network.model import SkeletonPoseEstimator
+from equistera.skeleton import Keypoint, Skeleton, SkeletonError, did_you_mean
+
+HEAD = "head."
+OUTPUT_LAYER = "head.final_layer."
+OUTPUT_WEIGHT = OUTPUT_LAYER + "weight"
+
+HEAD_INITS = ("transfer", "random")
+
+
+@dataclass(frozen=True)
+class ChannelSource:
+    """Where one output channel starts from.
+
+    Attributes:
+        target: Keypoint of the network.
+        source: Keypoint of the checkpoint; empty for a random start.
+        match: ``exact`` (the same anatomical point), ``near``, or ``random``.
+    """
+
+    target: str
+    source: str
+    match: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a network was started from.
+
+    Attributes:
+        loaded: Number of weights (tensors) taken from the checkpoint.
+        left_out: A line for each weight that one side has and the other could not use.
+        origin: Whose keypoints the checkpoint has, and how that is known; or why the head starts at random.
+        table: A row for each output channel, in the network's order.
+    """
+
+    loaded: int
+    left_out: list[str]
+    origin: str
+    table: tuple[ChannelSource, ...]
+
+
+def initialise(
+    network: SkeletonPoseEstimator, content: Mapping, path: str | Path, head_init: str = "transfer"
+) -> Report:
+    """Starts a network from a checkpoint.
+
+    Args:
+        network: The model; changed.
+        content: The checkpoint, as :func:`equistera.mm.network.checkpoint.load` returns it.
+        path: Its file, whose name may tell the skeleton.
+        head_init: ``transfer`` carries the head over by keypoint; ``random`` leaves the whole head as it is.
+
+    Returns:
+        What was taken from where.
+
+    Raises:
+        UserError: The checkpoint is of another network, or ``head_init`` is unknown.
+    """
+    if head_init not in HEAD_INITS:
+        raise UserError(
+            f"head_init={head_init!r}{did_you_mean(str(head_init), HEAD_INITS)}",
+            hint=f"It is one of {', '.join(HEAD_INITS)}",
+        )
+    given = upgrade_keys(content["state_dict"])
+    target = network.skeleton
+    if head_init == "random":
+        origin = reason = "head_init is 'random'"
+        kept = {name: value for name, value in given.items() if not name.startswith(HEAD)}
+        table = _all_random(target)
+    else:
+        reason = "its output channels cannot be carried over"
+        source, origin = skeleton_of_checkpoint(content, path)
+        if source is None:
+            kept, table = _without_output(given), _all_random(target)
+        else:
+            kept, table = transfer_head(given, source, target, network.state_dict())
+            if OUTPUT_WEIGHT not in kept:
+                origin += ", but its output layer is of another kind or size"
+    skipped = {name: f"{tuple(value.shape)} in the file, {reason}" for name, value in given.items() if name not in kept}
+    loaded, left_out = load_fitting(network, kept, skipped)
+    return Report(loaded, left_out, origin, table)
+
+
+def transfer_head(
+    state_dict: Mapping[str, torch.Tensor],
+    source_skeleton: Skeleton,
+    target_skeleton: Skeleton,
+    model_state: Mapping[str, torch.Tensor],
+) -> tuple[dict[str, torch.Tensor], tuple[ChannelSource, ...]]:
+    """Carries a head's output channels into those of another skeleton.
+
+    Args:
+        state_dict: Weights of the checkpoint, in the names of MMPose 1.x.
+        source_skeleton: Its keypoints, in the order of its channels.
+        target_skeleton: Keypoints of the network, in the order of its channels.
+        model_state: The network's own weights; channels without a counterpart start from them.
+
+    Returns:
+        The weights to load, and where each channel starts from. Where the output layers differ in more than their
+        number of channels (another kernel, other features, no such layer), none can be carried: the weights are
+        returned without the output layer, and every channel is ``random``.
+    """
+    names = [name for name in model_state if name.startswith(OUTPUT_LAYER)]
+    channels = len(source_skeleton)
+    if OUTPUT_WEIGHT not in names or not all(
+        name in state_dict and state_dict[name].shape == (channels, *model_state[name].shape[1:]) for name in names
+    ):
+        return _without_output(state_dict), _all_random(target_skeleton)
+    table = channel_sources(source_skeleton, target_skeleton)
+    pairs = [(i, source_skeleton.index[row.source]) for i, row in enumerate(table) if row.source]
+    targets, sources = [i for i, _ in pairs], [j for _, j in pairs]
+    carried = dict(state_dict)
+    for name in names:
+        start = model_state[name].clone()
+        start[targets] = state_dict[name][sources].to(start)
+        carried[name] = start
+    return carried, table
+
+
+def channel_sources(source: Skeleton, target: Skeleton) -> tuple[ChannelSource, ...]:
+    """Finds the counterpart of every keypoint of ``target`` in ``source``.
+
+    The table of the two skeletons counts first. For a skeleton of the user's own that has none, the points that it
+    shares by name with the project's skeleton have the counterparts which that one has.
+
+    Args:
+        source: Skeleton of the checkpoint.
+        target: Skeleton of the network.
+
+    Returns:
+        A row for each keypoint of ``target``, in its order; an exact match goes before a near one.
+    """
+    found: dict[str, ChannelSource] = {}
+    for skeleton in (target, skeletons.load(skeletons.DEFAULT)):
+        for match in skeleton.correspondence_from(source):
+            better = match.target not in found or (match.exact and found[match.target].match == "near")
+            if match.source in source.index and match.target in target.index and better:
+                kind = "exact" if match.exact else "near"
+                found[match.target] = ChannelSource(match.target, match.source, kind)
+    return tuple(found.get(name, ChannelSource(name, "", "random")) for name in target.names)
+
+
+def _all_random(target: Skeleton) -> tuple[ChannelSource, ...]:
+    return tuple(ChannelSource(name, "", "random") for name in target.names)
+
+
+def _without_output(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in state_dict.items() if not name.startswith(OUTPUT_LAYER)}
+
+
+def skeleton_of_checkpoint(content: Mapping, path: str | Path) -> tuple[Skeleton | None, str]:
+    """Whose keypoints a checkpoint has: by what it says of itself, by its file name, by its number of channels.
+
+    Args:
+        content: The checkpoint, as :func:`equistera.mm.network.checkpoint.load` returns it.
+        path: Its file.
+
+    Returns:
+        The skeleton, or None, and a sentence that says how it is known or why it is not. The number of channels is
+        only a guess, and the sentence says so. A skeleton that is read from a list of names knows nothing but them:
+        its sigmas are NaN.
+    """
+    weight = upgrade_keys(content["state_dict"]).get(OUTPUT_WEIGHT)
+    if weight is None:
+        return None, f"{Path(path).name} has no output layer for keypoints"
+    channels = len(weight)
+    for place, entry in _named_in(content.get("meta")):
+        if len(entry.keypoints) == channels:
+            skeleton = _skeleton_named(entry)
+            return skeleton, f"{skeleton.name} ({channels} keypoints), as the checkpoint's {place} says"
+    published = next((c for c in manifest().values() if c.file_name == Path(path).name), None)
+    if published is not None:
+        if published.skeleton not in skeletons.builtin_names():
+            return None, f"keypoints of {published.skeleton!r} ({published.name}) have no counterparts here"
+        skeleton = skeletons.load(published.skeleton)
+        if len(skeleton) == channels:
+            return skeleton, f"{skeleton.name} ({channels} keypoints), as the file name says ({published.name})"
+    builtin = [skeletons.load(name) for name in skeletons.builtin_names()]
+    matching = [skeleton for skeleton in builtin if len(skeleton) == channels]
+    if len(matching) == 1:
+        return matching[0], f"{matching[0].name}, a guess: the checkpoint names no keypoints, but has {channels}"
+    return None, f"the checkpoint does not say what its {channels} keypoints are"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A skeleton as a checkpoint describes it."""
+
+    name: str
+    source: str
+    keypoints: tuple[str, ...]
+
+
+def _named_in(meta: object) -> list[tuple[str, _Entry]]:
+    """The skeletons that a checkpoint's meta information names, and where; what is malformed there is no answer."""
+    ours = _mapping(_mapping(meta).get("skeleton"))
+    theirs = _mapping(_mapping(meta).get("dataset_meta"))
+    by_channel = _mapping(theirs.get("keypoint_id2name"))
+    candidates = [
+        ("meta.skeleton", ours.get("name"), ours.get("source"), ours.get("keypoints")),
+        # MMPose 1.x keeps its data set's meta information
+        ("meta.dataset_meta", theirs.get("dataset_name"), "", [by_channel.get(i) for i in range(len(by_channel))]),
+    ]
+    return [
+        (place, _Entry(_text(name) or "a skeleton without name", _text(source), tuple(names)))
+        for place, name, source, names in candidates
+        if isinstance(names, (list, tuple)) and names and all(map(_text, names)) and len(set(names)) == len(names)
+    ]
+
+
+def _mapping(value: object) -> Mapping:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _skeleton_named(entry: _Entry) -> Skeleton:
+    """The built-in skeleton with these keypoints in this order, or the file they came from; else the names alone."""
+    known = [skeletons.load(name) for name in skeletons.builtin_names()]
+    if entry.source.endswith(".json") and Path(entry.source).is_file():
+        # only a file may hold correspondences; one that has changed or broken since is no loss, the names stand here
+        with contextlib.suppress(SkeletonError):
+            known.append(skeletons.load(entry.source))
+    for skeleton in known:
+        if tuple(map(skeleton.find, entry.keypoints)) == skeleton.names:
+            return skeleton
+    points = tuple(Keypoint(k, "", "upper", "middle", math.nan, math.nan, (0, 0, 0)) for k in entry.keypoints)
+    return Skeleton(entry.name, points, links=())
+
+
+def format_transfer_table(report: Report) -> str:
+    """What the head was started from, for the log.
+
+    Args:
+        report: Of :func:`initialise`.
+
+    Returns:
+        A summary line and, unless every channel is random, a line for each keypoint.
+    """
+    count = Counter(row.match for row in report.table)
+    kinds = ", ".join(f"{count[kind]} {kind}" for kind in ("exact", "near", "random") if count[kind])
+    lines = [f"head: {len(report.table)} keypoints: {kinds} ({report.origin})"]
+    if count["random"] < len(report.table):
+        width = max(len(row.target) for row in report.table)
+        source_width = max(len(row.source) for row in report.table)
+        lines += [f"  {row.target:<{width}}  {row.source or '-':<{source_width}}  {row.match}" for row in report.table]
+    return "\n".join(lines)

@@ -1,0 +1,87 @@
+"""The calibrations that a test needs: those stored beside the checkpoints, the missing ones fitted on val."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from equistera.evaluation.calibration import Calibration, fit_on_results
+from equistera.evaluation.calibration_file import store_calibration, stored_calibration
+from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results
+from equistera.mm.prediction.predict import Predictor
+from equistera.mm.prediction.split_predictions import Split, files_of, predict_split
+
+
+def calibrations_of(
+    predictors: Mapping[str, Predictor],
+    checkpoints: Mapping[str, str],
+    predicted: tuple[Split, Mapping[str, list[dict]]],
+    flip_test: bool,
+    ensemble: bool,
+) -> dict[str, Calibration]:
+    """Calibrations by the model's name; freshly fitted ones are stored beside their checkpoints.
+
+    Where the split that was predicted on is val, every calibration is fitted anew on it. Else those stored for these
+    very weights are taken, and val is predicted on for the others (and for an ensemble, which has no file).
+
+    Args:
+        predictors: Models by name.
+        checkpoints: Their weights' files.
+        predicted: A split and the predictions on it, as :func:`~.split_predictions.predict_split` returned them.
+        flip_test: Whether predictions are averaged with those on the mirrored picture.
+        ensemble: Whether an ensemble's is wanted too.
+
+    Returns:
+        By name; a model without one (no validation set, or too few points in it) is absent.
+
+    Raises:
+        UserError: A stored calibration is broken, or the validation set is.
+    """
+    split, results = predicted
+    found = {}
+    if split.name != "val":
+        found = {name: stored_calibration(path, flip_test) for name, path in checkpoints.items()}
+        found = {name: calibration for name, calibration in found.items() if calibration is not None}
+        missing = [name for name in predictors if name not in found or ensemble]
+        if not missing:
+            return found
+        lead = next(iter(predictors.values()))
+        ann_file, _ = files_of(lead.config, "val")
+        if not (split.root / ann_file).is_file():
+            print(f"confidences stay as they are: there is no {ann_file} to calibrate them on", file=sys.stderr)
+            return found
+        split = Split.of(lead.config, "val", lead.skeleton)
+        results = predict_split({name: predictors[name] for name in missing}, split, ensemble)
+    for name, path in checkpoints.items():
+        if name not in found:
+            calibration = _fitted(name, split, results[name], predictors[name])
+            if calibration is not None:
+                found[name] = calibration[0]
+                _store(path, *calibration, flip_test)
+    if ensemble:
+        fused = results.get(ENSEMBLE) or fuse_results(
+            [results[name] for name in predictors], [found.get(name) for name in predictors], split.ground_truth
+        )
+        calibration = _fitted(ENSEMBLE, split, fused, next(iter(predictors.values())))
+        if calibration is not None:
+            found[ENSEMBLE] = calibration[0]
+    return found
+
+
+def _fitted(name: str, split: Split, results: list[dict], predictor: Predictor) -> tuple[Calibration, dict] | None:
+    calibration, about = fit_on_results(split.ground_truth, results, predictor.skeleton)
+    if calibration is None:
+        print(f"{name}: {split.ann_file} has too few labelled points to calibrate confidences on", file=sys.stderr)
+        return None
+    return calibration, {"ann_file": str(split.root / split.ann_file), **about}
+
+
+def _store(checkpoint: str, calibration: Calibration, about: dict, flip_test: bool) -> None:
+    try:
+        path = store_calibration(checkpoint, calibration, flip_test, **about)
+    except OSError as error:
+        # a checkpoint on a read-only disk can still be tested
+        print(f"the calibration could not be stored beside {Path(checkpoint).name}: {error.strerror}", file=sys.stderr)
+    else:
+        print(f"calibration fitted on {Path(about['ann_file']).name}: {path}", file=sys.stderr)

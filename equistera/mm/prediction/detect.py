@@ -1,0 +1,193 @@
+"""Finding horses with an RTMDet of MMDetection (Lyu et al. 2022) that was trained on COCO's 80 classes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmcv.ops import nms
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
+
+from equistera.checkpoints import command_for, path_of
+from equistera.errors import UserError
+from equistera.frames import Frame
+from equistera.mm.network import checkpoint
+from equistera.mm.prediction.where import Box
+
+#: COCO's animals by their place among its 80 classes (https://cocodataset.org, "thing" classes in order of their ids).
+CLASSES = {
+    name: 14 + i
+    for i, name in enumerate(("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"))
+}
+#: What users may ask for: which weights of the manifest, and depth, width and neck blocks of that network, as in
+#: MMDetection's configs; only the tiny one has no exponential scale on its distances.
+VARIANTS = {
+    "rtmdet": ("rtmdet_m_coco", 0.67, 0.75, 2, True),
+    "rtmdet_tiny": ("rtmdet_tiny_coco", 0.167, 0.375, 1, False),
+}
+SIDE = 640
+#: Grey of the padding that the public weights were trained with.
+PADDING = 114
+#: Pictures that go through the detector together: its activations are ten times a pose model's.
+BATCH = 4
+#: Overlap from which two boxes are one animal: MMDetection's for RTMDet.
+SAME_ANIMAL = 0.65
+
+
+def network(variant: str) -> ConfigDict:
+    """Config of an RTMDet, as MMDetection's registry builds it."""
+    _, depth, width, blocks, exponential = VARIANTS[variant]
+    norm, act = {"type": "BN"}, {"type": "SiLU", "inplace": True}
+    channels = [int(base * width) for base in (256, 512, 1024)]
+    config = {
+        "type": "RTMDet",
+        "data_preprocessor": {
+            "type": "DetDataPreprocessor",
+            "mean": [103.53, 116.28, 123.675],
+            "std": [57.375, 57.12, 58.395],
+            "bgr_to_rgb": False,
+        },
+        "backbone": {
+            "type": "CSPNeXt",
+            "arch": "P5",
+            "expand_ratio": 0.5,
+            "deepen_factor": depth,
+            "widen_factor": width,
+            "channel_attention": True,
+            "norm_cfg": norm,
+            "act_cfg": act,
+        },
+        "neck": {
+            "type": "CSPNeXtPAFPN",
+            "in_channels": channels,
+            "out_channels": channels[0],
+            "num_csp_blocks": blocks,
+            "expand_ratio": 0.5,
+            "norm_cfg": norm,
+            "act_cfg": act,
+        },
+        "bbox_head": {
+            "type": "RTMDetSepBNHead",
+            "num_classes": 80,
+            "in_channels": channels[0],
+            "feat_channels": channels[0],
+            "stacked_convs": 2,
+            "anchor_generator": {"type": "MlvlPointGenerator", "offset": 0, "strides": [8, 16, 32]},
+            "bbox_coder": {"type": "DistancePointBBoxCoder"},
+            "loss_cls": {"type": "QualityFocalLoss", "use_sigmoid": True, "beta": 2.0, "loss_weight": 1.0},
+            "loss_bbox": {"type": "GIoULoss", "loss_weight": 2.0},
+            "with_objectness": False,
+            "exp_on_reg": exponential,
+            "share_conv": True,
+            "pred_kernel_size": 1,
+            "norm_cfg": norm,
+            "act_cfg": act,
+        },
+        "test_cfg": {
+            "nms_pre": 3000,
+            "min_bbox_size": 0,
+            "score_thr": 0.05,
+            "nms": {"type": "nms", "iou_threshold": SAME_ANIMAL},
+            "max_per_img": 100,
+        },
+    }
+    return ConfigDict(config)
+
+
+class Detected:
+    """Boxes that a detector finds; says where to look, see :class:`equistera.mm.prediction.where.Where`.
+
+    Args:
+        variant: A key of :data:`VARIANTS`.
+        weights: Its weights; by default those of the manifest, in ``checkpoints/``.
+        classes: Names of :data:`CLASSES` that count.
+        threshold: Boxes of less confidence are left out.
+
+    Raises:
+        UserError: The weights are missing, broken or of another network; no such class; no such threshold.
+    """
+
+    def __init__(
+        self,
+        variant: str = "rtmdet",
+        weights: str | Path | None = None,
+        classes: Sequence[str] = ("horse",),
+        threshold: float = 0.3,
+    ):
+        unknown = [name for name in classes if name not in CLASSES]
+        if unknown or not 0 < threshold <= 1:
+            raise UserError(
+                f"no such class: {', '.join(unknown)}" if unknown else f"--det-thr must be above 0, found {threshold}",
+                hint=f"Classes: {', '.join(CLASSES)}",
+            )
+        self.classes, self.threshold = sorted(CLASSES[name] for name in classes), threshold
+        name = VARIANTS[variant][0]
+        path = Path(weights) if weights else path_of(name)
+        if not path.is_file():
+            raise UserError(
+                f"--det {variant}: its weights are missing, {path} does not exist",
+                hint="" if weights else f"Fetch them: {command_for(name)}",
+            )
+        content = checkpoint.load(path)
+        # names of the parts are looked up in MMDetection's registries while it is built
+        with DefaultScope.overwrite_default_scope("mmdet"):
+            self.model = MODELS.build(network(variant))
+        checkpoint.load_exactly(
+            self.model, content["state_dict"], path, f"Give weights of --det {variant} for COCO's 80 classes"
+        )
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model.to(self.device).eval()
+
+    def __call__(self, frames: Sequence[Frame]) -> list[list[Box] | None]:
+        """Boxes of each frame, the surest first; an empty list where nothing was found."""
+        found = []
+        for start in range(0, len(frames), BATCH):
+            found += self._detect([frame.image for frame in frames[start : start + BATCH]])
+        return found
+
+    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
+        fitted = [_fit(image) for image in images]
+        batch = {
+            # trained on pictures as OpenCV reads them
+            "inputs": [torch.from_numpy(picture[..., ::-1].transpose(2, 0, 1).copy()) for picture, _, _ in fitted],
+            "data_samples": [
+                DetDataSample(metainfo={"img_shape": shape, "ori_shape": image.shape[:2], "scale_factor": factor})
+                for image, (_, shape, factor) in zip(images, fitted, strict=True)
+            ],
+        }
+        with torch.inference_mode(), DefaultScope.overwrite_default_scope("mmdet"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="torch.meshgrid")
+            return [self._boxes(sample.pred_instances) for sample in self.model.test_step(batch)]
+
+    def _boxes(self, predicted) -> list[Box]:
+        wanted = (predicted.scores >= self.threshold) & torch.isin(
+            predicted.labels, torch.tensor(self.classes, device=predicted.labels.device)
+        )
+        corners, scores = predicted.bboxes[wanted], predicted.scores[wanted]
+        if not len(scores):
+            return []
+        # MMDetection keeps the classes apart; here a horse that also looks like a cow is one animal
+        kept, _ = nms(corners.contiguous(), scores.contiguous(), SAME_ANIMAL)
+        return [
+            Box((x1, y1, x2 - x1, y2 - y1), score)
+            for x1, y1, x2, y2, score in kept.cpu().double().numpy().tolist()
+            if x2 - x1 >= 1 and y2 - y1 >= 1
+        ]
+
+
+def _fit(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int], tuple[float, float]]:
+    """The picture scaled into a square, its size there (height, width), and by which factors (x, y)."""
+    height, width = image.shape[:2]
+    factor = SIDE / max(height, width)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    square = np.full((SIDE, SIDE, 3), PADDING, np.uint8)
+    square[: size[1], : size[0]] = small
+    return square, size[::-1], (size[0] / width, size[1] / height)

@@ -1,0 +1,182 @@
+"""A trained model, ready to predict: from a config and a checkpoint to keypoints on pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmpose.registry import MODELS
+
+from equistera import skeleton as skeletons
+from equistera.crops.geometry import Reach, need_of
+from equistera.crops.plan import crop_for, cut_whole
+from equistera.dataset.images import ImageHeader
+from equistera.mm import config as configs
+from equistera.mm import register  # noqa: F401
+from equistera.mm.network import checkpoint
+from equistera.mm.network.precision import mixed_precision_pays, use_mixed_precision
+from equistera.mm.run.trainer import choose_device
+from equistera.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One predicted animal.
+
+    Attributes:
+        points: float64 [K, 2], pixels of the picture.
+        scores: float64 [K], confidence.
+        bbox: float64 [4], x, y, width, height: where the model looked.
+        bbox_score: Confidence that there is an animal in the box; 1 where nobody asked.
+    """
+
+    points: np.ndarray
+    scores: np.ndarray
+    bbox: np.ndarray
+    bbox_score: float = 1.0
+
+
+class Predictor:
+    """Predicts the pose of animals whose boxes are known.
+
+    Args:
+        config: Config file of the run.
+        checkpoint_file: Its weights.
+        device: ``cpu``, ``cuda``, ``cuda:N``, or None for the best there is.
+        flip_test: Average with the prediction on the mirrored picture: twice the time, a little better.
+        cfg_options: ``key=value`` overrides.
+        amp: Compute the backbone in mixed precision where the device has it; None: where that is faster.
+        shared: As :func:`equistera.mm.config.load` takes them.
+
+    Attributes:
+        config: The resolved config.
+        skeleton: The keypoints, as the checkpoint names them.
+
+    Raises:
+        UserError: The checkpoint is missing, broken or of another model.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint_file: str | Path,
+        device: str | None = None,
+        flip_test: bool = False,
+        cfg_options: Sequence[str] = (),
+        amp: bool | None = False,
+        **shared: object,
+    ):
+        choose_device(device)
+        content = checkpoint.load(checkpoint_file)
+        if shared.get("skeleton") is None:
+            shared["skeleton"] = _skeleton_of(content)
+        self.config: Config = configs.load(config, cfg_options, **shared)
+        self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
+        self.config.model.test_cfg.flip_test = flip_test
+        if mixed_precision_pays() if amp is None else amp:
+            use_mixed_precision(self.config)
+        self.model = MODELS.build(self.config.model)
+        checkpoint.load_exactly(
+            self.model,
+            checkpoint.upgrade_keys(content["state_dict"]),
+            checkpoint_file,
+            "Give the config that it was trained with (and --skeleton, if it is not the config's)",
+        )
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        steps = [step for step in self.config.val_pipeline if step["type"] != "LoadPicture"]
+        self._pipeline = Compose(steps)
+
+    def predict_samples(self, batch: list) -> list[dict]:
+        """Runs the model on collated samples of a data set or of :meth:`poses`; returns data samples as dicts."""
+        with torch.inference_mode():
+            return [sample.to_dict() for sample in self.model.test_step(batch)]
+
+    def raw_outputs(self, batch: list) -> tuple[list, tuple[torch.Tensor, ...]]:
+        """The data samples of a batch and the head's outputs for them, not decoded yet (for averaging models)."""
+        with torch.inference_mode():
+            prepared = self.model.data_preprocessor(batch, training=False)
+            return prepared["data_samples"], self.model.raw_outputs(prepared["inputs"])
+
+    def decode(self, data_samples: list, outputs: tuple[torch.Tensor, ...]) -> list[dict]:
+        """Data samples with predictions, as dicts, from (averaged) raw outputs."""
+        with torch.inference_mode():
+            return [sample.to_dict() for sample in self.model.decode(outputs, data_samples)]
+
+    def poses(self, crops: Iterable[tuple[np.ndarray, Sequence[float]]], batch_size: int = 16) -> Iterator[Pose]:
+        """Predicts one pose for each pair of a picture and a box.
+
+        Args:
+            crops: RGB uint8 [H, W, 3] and box (x, y, width, height), pixels.
+            batch_size: Crops that go through the model together.
+
+        Yields:
+            Poses, in order.
+        """
+        waiting = []
+        for image, bbox in crops:
+            waiting.append(self.sample(image, bbox))
+            if len(waiting) == batch_size:
+                yield from self.run(waiting)
+                waiting = []
+        if waiting:
+            yield from self.run(waiting)
+
+    def sample(self, image: np.ndarray, bbox: Sequence[float]) -> dict:
+        """The network's input for one box of a picture; may be called in any thread.
+
+        The crop is made as those of a data set are, so that the model sees what it saw when it was evaluated.
+
+        Args:
+            image: RGB uint8 [H, W, 3].
+            bbox: x, y, width, height, pixels.
+
+        Returns:
+            A sample for :meth:`run`.
+        """
+        x, y, width, height = (float(value) for value in bbox)
+        box = np.array([x, y, x + width, y + height], dtype=np.float32)
+        nothing = np.empty((0, 2))
+        need = need_of(box, nothing, nothing[:, 0], (), Reach(), self.config.codec.input_size)
+        # a JPEG's decoder would average blocks, and so does cut_whole
+        crop = crop_for(need, ImageHeader(image.shape[1], image.shape[0], 1, "JPEG"))
+        sample = self._pipeline(
+            {
+                "img": cut_whole(image, crop),
+                "to_photo": crop.to_photo,
+                "img_path": "",
+                "id": 0,
+                "img_id": 0,
+                "ori_shape": image.shape[:2],
+                "img_shape": image.shape[:2],
+                "bbox": box[None],
+                "bbox_score": np.ones(1, dtype=np.float32),
+                "flip_indices": self.skeleton.flip_indices.tolist(),
+            }
+        )
+        # the model's preprocessor takes pictures as OpenCV reads them
+        sample["inputs"] = sample["inputs"].flip(0)
+        return sample
+
+    def run(self, samples: list[dict]) -> Iterator[Pose]:
+        """Poses of samples that :meth:`sample` made, all in one batch."""
+        for sample in self.predict_samples(pseudo_collate(samples)):
+            predicted = sample["pred_instances"]
+            x1, y1, x2, y2 = np.asarray(predicted["bboxes"], dtype=np.float64)[0]
+            yield Pose(
+                points=np.asarray(predicted["keypoints"], dtype=np.float64)[0, :, :2],
+                scores=np.asarray(predicted["keypoint_scores"], dtype=np.float64)[0],
+                bbox=np.array([x1, y1, x2 - x1, y2 - y1]),
+            )
+
+
+def _skeleton_of(content: dict) -> str | None:
+    """The built-in skeleton or file that a checkpoint of ours was trained for, if it is still there."""
+    source = content.get("meta", {}).get("skeleton", {}).get("source")
+    if source and (source in skeletons.builtin_names() or Path(source).is_file()):
+        return source
+    return None

@@ -1,0 +1,159 @@
+"""Scores checkpoints on a split: the work behind ``tools/test.py``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from equistera.dataset.coco import atomic_write, load_annotations, write_json
+from equistera.dataset.images import check_inside, read_rgb
+from equistera.dataset.split import picture_groups
+from equistera.errors import UserError
+from equistera.evaluation.comparison import compare, score_models
+from equistera.evaluation.constant_guess import mean_pose
+from equistera.evaluation.files import FILES, write_model
+from equistera.evaluation.metrics import Scored
+from equistera.evaluation.report import report
+from equistera.evaluation.table import format_comparison, format_table
+from equistera.mm.prediction.calibrate import calibrations_of
+from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results
+from equistera.mm.prediction.members import load_members
+from equistera.mm.prediction.predict import Predictor
+from equistera.mm.prediction.split_predictions import Split, files_of, predict_split
+
+#: Enough for two digits of a 95 % interval, in a fraction of a second.
+BOOTSTRAP_DRAWS = 1000
+
+COMPARISON, REPORT = "comparison.json", "report.html"
+
+
+@dataclass(frozen=True)
+class TestOptions:
+    """What the user asked for; see ``tools/test.py --help``."""
+
+    models: list[str]
+    data_root: str | None = None
+    skeleton: str | None = None
+    split: str = "test"
+    out: str | None = None
+    compare: bool = False
+    ensemble: bool = False
+    report: bool = False
+    flip_test: bool = False
+    body_length: list[str] | None = None
+    group_by: str = "none"
+    device: str | None = None
+    cfg_options: list[str] = field(default_factory=list)
+
+
+def test(options: TestOptions) -> dict[str, dict]:
+    """Predicts, evaluates, prints tables and writes the files.
+
+    Args:
+        options: What the user asked for.
+
+    Returns:
+        By the model's name its metrics, see :func:`equistera.evaluation.metrics.evaluate`.
+
+    Raises:
+        UserError: Data or checkpoints cannot be used.
+    """
+    predictors, checkpoints = load_members(
+        options.models,
+        taken=ENSEMBLE,
+        data_root=options.data_root,
+        skeleton=options.skeleton,
+        device=options.device,
+        flip_test=options.flip_test,
+        cfg_options=options.cfg_options,
+    )
+    if len(predictors) < 2 and (options.compare or options.ensemble):
+        wanted = "--compare" if options.compare else "--ensemble"
+        raise UserError(f"{wanted} needs at least two checkpoints, found one", hint="CONFIG CHECKPOINT CHECKPOINT ...")
+    lead = next(iter(predictors.values()))
+    split = Split.of(lead.config, options.split, lead.skeleton)
+    results = predict_split(predictors, split, options.ensemble)
+    calibrations = calibrations_of(predictors, checkpoints, (split, results), options.flip_test, options.ensemble)
+    if options.ensemble and ENSEMBLE not in results:
+        results[ENSEMBLE] = fuse_results(
+            list(results.values()), [calibrations.get(name) for name in predictors], split.ground_truth
+        )
+    scored = score_models(
+        split.ground_truth,
+        results,
+        lead.skeleton,
+        # on the pictures that it was fitted on, a calibration would look better than it is
+        {} if split.name == "val" else calibrations,
+        draws=BOOTSTRAP_DRAWS,
+        mean_pose=_mean_pose(lead, split),
+        body_length=tuple(options.body_length) if options.body_length else None,
+        groups=_groups(split, options.group_by),
+    )
+    out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
+    _write(out, scored, results, checkpoints, split, options)
+    return {name: model.metrics for name, model in scored.items()}
+
+
+def _mean_pose(predictor: Predictor, split: Split) -> np.ndarray | None:
+    """The training set's, for the constant guess; None where there is no training set."""
+    train_file = split.root / files_of(predictor.config, "train")[0]
+    if not train_file.is_file():
+        return None
+    return mean_pose(load_annotations(train_file, predictor.skeleton), predictor.skeleton)
+
+
+def _groups(split: Split, group_by: str) -> dict | None:
+    if group_by == "none":
+        return None
+    return picture_groups({image["id"]: image["file_name"] for image in split.ground_truth["images"]}, group_by)
+
+
+def _default_out(checkpoints: list[Path], split: str) -> Path:
+    """Beside the checkpoint; of several, in the folder that holds all of theirs."""
+    folders = [path.resolve().parent for path in checkpoints]
+    return folders[0] / split if len(folders) == 1 else Path(os.path.commonpath(folders)) / f"comparison_{split}"
+
+
+def _write(
+    out: Path,
+    scored: Mapping[str, Scored],
+    results: Mapping[str, list[dict]],
+    checkpoints: Mapping[str, Path],
+    split: Split,
+    options: TestOptions,
+) -> None:
+    several = len(scored) > 1
+    written = []
+    for name, model in scored.items():
+        folder = out / name if several else out
+        members = [str(checkpoints[name])] if name in checkpoints else [str(path) for path in checkpoints.values()]
+        about = {"checkpoint": members[0]} if name in checkpoints else {"ensemble_of": members}
+        write_model(folder, model, results[name], {**about, "split": split.name, "flip_test": options.flip_test})
+        written += [str(folder / file) for file in FILES]
+    comparison = compare(scored) if options.compare else None
+    if comparison:
+        write_json(out / COMPARISON, comparison, indent=1)
+        written.append(str(out / COMPARISON))
+    if options.report:
+        with atomic_write(out / REPORT) as file:
+            file.write(_page(scored, split, comparison))
+        written.append(str(out / REPORT))
+    metrics = {name: model.metrics for name, model in scored.items()}
+    pairs = comparison["pairs"] if comparison else []
+    print(format_comparison(metrics, pairs) if several else format_table(*metrics.values()))
+    print("written:", *written, sep="\n  ")
+
+
+def _page(scored: Mapping[str, Scored], split: Split, comparison: dict | None) -> str:
+    folder = split.root / split.images
+    names = {image["id"]: image["file_name"] for image in split.ground_truth["images"]}
+    return report(
+        scored,
+        lambda image_id: read_rgb(check_inside(folder, names[image_id], links=True)),
+        title=f"{', '.join(scored)} on {split.name}",
+        pairs=comparison["pairs"] if comparison else (),
+    )

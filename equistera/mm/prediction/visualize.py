@@ -1,0 +1,183 @@
+"""Predicts on pictures, a folder or a video, and draws: the work behind ``tools/visualize.py``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from equistera.dataset.animals import PictureAnimals, read_animals
+from equistera.dataset.coco import write_json
+from equistera.errors import UserError
+from equistera.frames import PictureFiles, one_picture, picture_folder
+from equistera.in_order import in_order
+from equistera.mm import config as configs
+from equistera.mm.prediction.confidence import Confidence
+from equistera.mm.prediction.pose_drawing import draw_seen, results_of
+from equistera.mm.prediction.predict import Predictor
+from equistera.mm.prediction.stream import Seen, predict_frames
+from equistera.mm.prediction.where import Annotated, Everywhere, Where
+from equistera.progress import track
+from equistera.skeleton import Skeleton
+from equistera.video import VideoFrames
+
+
+@dataclass(frozen=True)
+class VisualizeOptions:
+    """What the user asked for; see ``tools/visualize.py --help``."""
+
+    config: str
+    checkpoint: str
+    img: str | None = None
+    out_file: str | None = None
+    video: str | None = None
+    img_dir: str | None = None
+    out_dir: str | None = None
+    json: str | None = None
+    ann_file: str | None = None
+    det: str | None = None
+    det_weights: str | None = None
+    det_class: tuple[str, ...] = ("horse",)
+    det_thr: float = 0.3
+    skeleton: str | None = None
+    conf: float | None = None
+    batch_size: int = 16
+    flip_test: bool = False
+    amp: bool | None = None
+    device: str | None = None
+    cfg_options: list[str] = field(default_factory=list)
+
+
+class UnreadableError(UserError):
+    """Pictures that could not be used, every one of them named."""
+
+    SHOWN = sys.maxsize
+
+
+def visualize(options: VisualizeOptions) -> int:
+    """Predicts and draws.
+
+    Args:
+        options: What the user asked for.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        UnreadableError: Some pictures could not be read or written; all others were.
+        UserError: Nothing can be drawn.
+    """
+    source = _source(options)
+    if options.batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, found {options.batch_size}")
+    predictor = Predictor(
+        options.config,
+        options.checkpoint,
+        device=options.device,
+        flip_test=options.flip_test,
+        cfg_options=options.cfg_options,
+        amp=options.amp,
+        skeleton=configs.skeleton_argument(options.skeleton),
+    )
+    confidence = Confidence.of(options.checkpoint, options.flip_test, options.conf)
+    print(confidence.description)
+    pictures = read_animals(options.ann_file, predictor.skeleton) if options.ann_file else None
+    image_ids = _image_ids(pictures, source) if pictures else None
+    where = _where(options, pictures)
+    stream = predict_frames(predictor, source.frames(), where, confidence.is_sure, options.batch_size)
+    work = _Finish(source, predictor.skeleton, confidence)
+    results, failed, empty = [], [], 0
+    finished = in_order(work, stream, source.writers, ahead=2 * source.writers)
+    done = 0
+    try:
+        for seen, problem in track(finished, "drawing" if work.draws else "predicting", len(source), source.unit):
+            done += not problem
+            if problem:
+                failed.append(f"{seen.frame.name}: {problem}")
+            empty += not problem and not seen.poses
+            if options.json:
+                results += results_of(seen, confidence, image_ids)
+        source.close()
+    except BaseException:
+        source.abandon()
+        raise
+    if options.json:
+        write_json(options.json, results)
+    _say(options, source, done, empty, len(results))
+    if source.problems:
+        raise UnreadableError("not all of the video could be read:", source.problems)
+    if failed:
+        raise UnreadableError(f"{len(failed)} of {len(source)} {source.unit} could not be used:", failed)
+    return 0
+
+
+def _source(options: VisualizeOptions) -> PictureFiles | VideoFrames:
+    if options.video:
+        if options.ann_file:
+            raise UserError("--ann-file names pictures; it says nothing of the frames of a --video")
+        if not options.out_file and not options.json:
+            raise UserError("--video needs --out-file, where to write the drawn video, or --json")
+        return VideoFrames(options.video, options.out_file)
+    if options.img:
+        if not options.out_file and not options.json:
+            raise UserError("--img needs --out-file, where to write the drawing, or --json")
+        return one_picture(options.img, options.out_file)
+    if not options.out_dir and not options.json:
+        raise UserError("--img-dir needs --out-dir, where to write the drawings, or --json")
+    return picture_folder(options.img_dir, options.out_dir)
+
+
+def _where(options: VisualizeOptions, pictures: PictureAnimals | None) -> Where:
+    if options.det is None and options.det_weights:
+        raise UserError("--det-weights needs --det: of which detector are they?")
+    if options.det is None:
+        return Everywhere() if pictures is None else Annotated(pictures)
+    if pictures is not None:
+        raise UserError("--ann-file and --det both say where to look; give one of them")
+    # mmdet's part of the import takes a while that others need not wait for
+    from equistera.mm.prediction.detect import Detected
+
+    return Detected(options.det, options.det_weights, options.det_class, options.det_thr)
+
+
+def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, object]:
+    """The file's ids of the pictures that it knows; the others have no animals and so no results."""
+    known = {name: pictures.find(name) for name in source.names}
+    if not any(known.values()):
+        raise UserError(
+            f"--ann-file knows none of the {len(source)} pictures, such as {source.names[0]}",
+            [f"it names {name}" for name in list(pictures.image_ids)[:3]],
+        )
+    return {name: pictures.image_ids[found] for name, found in known.items() if found is not None}
+
+
+class _Finish:
+    """What is done with a picture after the prediction, in another thread than the model's.
+
+    Args:
+        source: Where drawings are written.
+        skeleton: The keypoints.
+        confidence: As for :func:`~.pose_drawing.draw_seen`.
+    """
+
+    def __init__(self, source: PictureFiles | VideoFrames, skeleton: Skeleton, confidence: Confidence):
+        self.source, self.skeleton, self.confidence = source, skeleton, confidence
+        self.draws = source.targets is not None
+
+    def __call__(self, seen: Seen) -> tuple[Seen, str]:
+        """The picture without its pixels, which are no longer needed, and what went wrong, if anything."""
+        problem = seen.frame.error
+        if self.draws and not problem:
+            problem = self.source.write(seen.frame, draw_seen(seen, self.skeleton, self.confidence))
+        return seen.without_pixels(), problem
+
+
+def _say(options: VisualizeOptions, source: PictureFiles | VideoFrames, done: int, empty: int, results: int) -> None:
+    out = options.out_dir or (source.out if options.video else options.out_file)
+    if out:
+        print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {out}")
+        print("  orange: the animal's left, blue: its right, yellow: the middle")
+    if empty:
+        what = " or ".join(options.det_class) + " was found" if options.det else "box to look into"
+        print(f"  no {what} on {empty} of them")
+    if options.json:
+        print(f"{results} poses as COCO keypoint results: {options.json}")

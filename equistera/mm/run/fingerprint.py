@@ -1,0 +1,128 @@
+"""What a run was started with, short enough for a checkpoint: a resumed run must have the same."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mmengine.config import Config
+
+from equistera import skeleton as skeletons
+from equistera.dataset.coco import read_json
+from equistera.mm.config import PROJECT
+from equistera.mm.data.loading import world_size
+
+#: Parts of a config that decide what the weights become. What is logged, saved or kept, where the data lie and how many
+#: workers load them may change.
+DECISIVE = (
+    "model",
+    "codec",
+    "strategy",
+    "optim_wrapper",
+    "ema",
+    "from_scratch",
+    "randomness.seed",
+    "train_cfg.max_epochs",
+    "train_dataloader.drop_last",
+    "train_dataloader.sampler",
+    "train_dataloader.dataset",
+)
+
+#: Entries below them that decide nothing: the contents of the files count, not their place.
+PLACES = ("data_root", "skeleton", "cache")
+
+#: Key of what validation scores depend on.
+VALIDATION = "validation annotations"
+
+#: Longest value that is shown.
+SHOWN = 80
+
+
+def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
+    """What decides the course of a run, by name.
+
+    Args:
+        config: Resolved, with all options applied.
+        steps_per_epoch: Optimiser steps in an epoch.
+
+    Returns:
+        Plain text values: contents of the annotation files by their hash, names and sizes of the pictures, the
+        skeleton, the size of a step, and every decisive entry of the config.
+    """
+    found, root = {}, Path(config.data_root)
+    for name, loader in (("training", config.train_dataloader), ("validation", config.val_dataloader)):
+        file = root / loader.dataset.ann_file
+        coco = read_json(file)
+        pictures = sorted((image["file_name"], image["id"]) for image in coco["images"])
+        folder = root / loader.dataset.data_prefix.img
+        sizes = "\n".join(
+            f"{name} {(folder / name).stat().st_size}" for name, _ in pictures if (folder / name).exists()
+        )
+        found[f"{name} annotations"] = f"{len(coco['annotations'])} animals, hash {_digest(file.read_bytes())}"
+        found[f"{name} pictures"] = f"{len(pictures)} files, hash of names and sizes {_digest(sizes.encode())}"
+    skeleton, batch = skeletons.load(config.skeleton), config.train_dataloader.batch_size
+    order = ",".join([*skeleton.names, *map(str, skeleton.flip_indices)])
+    found["skeleton"] = f"{skeleton.name}, {len(skeleton)} keypoints, hash {_digest(order.encode())}"
+    # crops of a cache have been resampled once where photos are large
+    found["crop cache"] = "in use" if config.train_dataloader.dataset.get("cache") else "none"
+    found["samples in a step"] = f"{batch * world_size()} ({batch} x {world_size()} processes)"
+    found["steps in an epoch"] = str(steps_per_epoch)
+    for key in DECISIVE:
+        found |= {name: _short(value) for name, value in _entries(key, _get(config, key))}
+    return found
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """A line for each difference between two fingerprints."""
+    return [
+        f"{key}: {before.get(key, 'not set')} then, {now.get(key, 'not set')} now"
+        for key in {**before, **now}
+        if before.get(key) != now.get(key)
+    ]
+
+
+def git_commit() -> str | None:
+    """The commit of this project's working copy, or None outside of one."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        # no git here
+        return None
+    return done.stdout.strip() or None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _get(config: Config, key: str) -> object:
+    here: object = config._cfg_dict
+    for part in key.split("."):
+        here = here.get(part) if isinstance(here, Mapping) else None
+    return here
+
+
+def _entries(key: str, value: object) -> Iterator[tuple[str, object]]:
+    """Every leaf below an entry of a config, with its dotted name."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name not in PLACES:
+                yield from _entries(f"{key}.{name}", item)
+    elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
+        for index, item in enumerate(value):
+            yield from _entries(f"{key}.{index}", item)
+    else:
+        # a list from the command line equals the tuple of a file
+        yield key, list(value) if isinstance(value, tuple) else value
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... (hash {_digest(text.encode())})"

@@ -1,0 +1,92 @@
+"""What a person at the terminal sees of a run: a bar with loss, LR and ETA, or plain lines where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+from equistera.evaluation.constant_guess import outcome
+from equistera.evaluation.picture_scores import PCK
+from equistera.mm.run.hooks.evaluated_weights import SUBSET
+from equistera.mm.run.metric import GUESS, GUESSED
+from equistera.progress import PLAIN_INTERVAL, duration
+
+
+@HOOKS.register_module()
+class Console(Hook):
+    """Progress on stdout; everything else goes to the log file."""
+
+    priority = "LOWEST"
+
+    def before_train(self, runner) -> None:
+        self._bar = None
+        self._start, self._first_step, self._last_line = time.monotonic(), runner.iter, time.monotonic()
+        if is_main_process() and sys.stdout.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=runner.max_iters,
+                initial=runner.iter,
+                file=sys.stdout,
+                dynamic_ncols=True,
+                unit=" steps",
+                leave=False,
+            )
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
+        if not is_main_process():
+            return
+        now = time.monotonic()
+        due = now - self._last_line >= (0.5 if self._bar is not None else PLAIN_INTERVAL)
+        if self._bar is not None:
+            # a run that is kept to a time may change its length
+            self._bar.total = runner.max_iters
+            self._bar.update(1)
+        if not due:
+            return
+        self._last_line = now
+        loss, lr = float(outputs["loss"].detach()), runner.schedule.lr("head", runner.iter)
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {runner.epoch + 1}/{runner.max_epochs}", refresh=False)
+            self._bar.set_postfix_str(f"loss {loss:.4f}, lr {lr:.1e}")
+        else:
+            done = runner.iter + 1
+            left = (now - self._start) / (done - self._first_step) * (runner.max_iters - done)
+            print(
+                f"epoch {runner.epoch + 1}/{runner.max_epochs}  step {done}/{runner.max_iters}  loss {loss:.4f}  "
+                f"lr {lr:.1e}  ETA {duration(left)}",
+                flush=True,
+            )
+
+    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
+        if not is_main_process():
+            return
+        scores = "  ".join(
+            f"{name} {metrics[f'val/{name}']:.3f}" for name in ("AP", "AP50", "PCK@0.1") if f"val/{name}" in metrics
+        )
+        subset = f"  on training pictures: AP {metrics[f'{SUBSET}/AP']:.3f}" if f"{SUBSET}/AP" in metrics else ""
+        best = "  (best so far)" if runner.best_epoch == runner.epoch else ""
+        line = f"epoch {runner.epoch}/{runner.max_epochs}  val: {scores}{subset}{best}{_warning(metrics)}"
+        if self._bar is not None:
+            self._bar.write(line)
+        else:
+            print(line, flush=True)
+
+    def after_train(self, runner) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def before_stop(self, runner, content: dict) -> None:
+        self.after_train(runner)
+
+
+def _warning(metrics: dict) -> str:
+    """A line for a model that knows no more than where the box is; the log file says more."""
+    model, guess = ({name: metrics.get(f"val/{prefix}{name}") for name in GUESSED} for prefix in ("", GUESS))
+    if guess[PCK] is None or outcome(model, guess) == "better":
+        return ""
+    return f"\n  not better than a constant guess, the mean pose in the box: {PCK} {guess[PCK]:.3f}"

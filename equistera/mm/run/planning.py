@@ -1,0 +1,98 @@
+"""The schedule and the plan of a config: where ``equistera.training`` meets the network and the data."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from mmengine.config import Config
+
+from equistera.mm.data.loading import world_size
+from equistera.mm.network.model import SkeletonPoseEstimator
+from equistera.mm.run.metric import LOGGED
+from equistera.mm.run.preflight import DataSummary
+from equistera.training.checkpoints import checkpoint_bytes
+from equistera.training.ema import make_ema
+from equistera.training.fit import Fit
+from equistera.training.plan import Plan, Setup, make_plan, steps_in_epoch
+from equistera.training.scaling import LrScaling, scale_lr
+from equistera.training.schedule import Schedule, make_schedule
+
+
+def scaling_of(config: Config) -> LrScaling:
+    """The factor on every learning rate: the optimiser's LR and the size of the batch against the strategy's."""
+    strategy, optimizer = config.strategy, config.optim_wrapper.optimizer
+    return scale_lr(
+        optimizer.type,
+        optimizer.lr,
+        strategy.reference_lr,
+        total_batch=config.train_dataloader.batch_size * world_size() * _accumulated(config),
+        reference_batch=strategy.reference_batch,
+        enabled=strategy.scale_lr_with_batch,
+    )
+
+
+def _accumulated(config: Config) -> int:
+    return config.optim_wrapper.get("accumulative_counts", 1)
+
+
+def schedule_of(config: Config, network: SkeletonPoseEstimator, steps_per_epoch: int) -> Schedule:
+    """What holds at each step of a run."""
+    return make_schedule(
+        config.strategy,
+        network.stages,
+        max_epochs=config.train_cfg.max_epochs,
+        steps_per_epoch=steps_per_epoch,
+        lr_scale=scaling_of(config).factor,
+        from_scratch=config.from_scratch,
+    )
+
+
+def plan_of(
+    config: Config, network: SkeletonPoseEstimator, data: DataSummary, work_dir: Path, fit: Fit | None = None
+) -> Plan:
+    """What a run is going to do, from its resolved config.
+
+    Args:
+        config: Of the run.
+        network: As the config describes it.
+        data: What there is to train on.
+        work_dir: Where checkpoints go; need not exist.
+        fit: The time that the config was fitted to.
+    """
+    loader, saving = config.train_dataloader, config.default_hooks.checkpoint
+    drop_last = bool(loader.get("drop_last", False))
+    steps = steps_in_epoch(data.train_animals, loader.batch_size, world_size(), drop_last)
+    schedule = schedule_of(config, network, fit.steps_per_epoch if fit else steps)
+    elements = sum(value.numel() for value in network.state_dict().values())
+    opened = [stage.name for stage in network.stages if stage.name in schedule.opens_at]
+    trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
+    ema = make_ema(config.get("ema"), schedule.total_steps)
+    prefix = config.val_evaluator.get("prefix", "val")
+    produced = tuple(f"{prefix}/{name}" for name in LOGGED)
+    existing = next(folder for folder in (work_dir, *work_dir.parents) if folder.exists())
+    return make_plan(
+        schedule,
+        Setup(
+            train_pictures=data.train_pictures,
+            train_animals=data.train_animals,
+            val_pictures=data.val_pictures,
+            val_animals=data.val_animals,
+            batch_size=loader.batch_size,
+            processes=world_size(),
+            drop_last=drop_last,
+            accumulated=_accumulated(config),
+            val_interval=config.train_cfg.val_interval,
+            checkpoint_interval=saving.interval,
+            checkpoints_kept=saving.keep,
+            checkpoint_bytes=checkpoint_bytes(elements, trained, averaged=ema is not None),
+            best_bytes=checkpoint_bytes(elements, 0),
+            watched=saving.best,
+            produced=produced,
+            lr=scaling_of(config),
+            ema=ema,
+            patience=config.early_stopping.patience,
+            fit=fit,
+            disk_free=shutil.disk_usage(existing).free,
+        ),
+    )

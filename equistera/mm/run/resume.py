@@ -1,0 +1,206 @@
+"""Going on with a run: finding the checkpoint and putting everything back to where it was."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+
+from equistera.dataset.coco import read_json
+from equistera.errors import UserError
+from equistera.mm.network import checkpoint
+from equistera.mm.run.fingerprint import VALIDATION, differences
+from equistera.training.checkpoints import choose_resume_point
+
+if TYPE_CHECKING:
+    from equistera.mm.run.loop import ResumableTrainLoop
+    from equistera.mm.run.trainer import Trainer
+
+#: Parts that a checkpoint to go on from has and ``best.pth`` or a foreign one has not.
+PARTS = ("state_dict", "optimizer", "hooks", "log", "meta")
+
+#: Values of each logged scalar that are kept: more than any window that is averaged over.
+HISTORY = 200
+
+
+@dataclass(frozen=True)
+class FoundCheckpoint:
+    """A checkpoint that a run goes on from.
+
+    Attributes:
+        path: The file.
+        content: What is in it.
+        skipped: ``(name, what is wrong with it)`` of the newer ones that are broken.
+    """
+
+    path: Path
+    content: dict
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint:
+    """The newest checkpoint of a work dir that is whole.
+
+    Args:
+        work_dir: Of the run.
+        steps_per_epoch: Of this run, where the earlier one has left no ``run.json``.
+
+    Raises:
+        UserError: There is none, or none that loads.
+    """
+    loaded: dict[str, dict] = {}
+
+    def problem_of(name: str) -> str | None:
+        try:
+            loaded[name] = load_whole(work_dir / name)
+        except UserError as error:
+            # the summary alone, without the path, which the reader knows
+            return error.summary.replace(f"{work_dir}{os.sep}", "")
+        return None
+
+    names = [entry.name for entry in work_dir.iterdir()] if work_dir.is_dir() else []
+    point = choose_resume_point(names, _steps_per_epoch(work_dir) or steps_per_epoch, problem_of)
+    return FoundCheckpoint(work_dir / point.name, loaded[point.name], point.skipped)
+
+
+def load_whole(path: Path) -> dict:
+    """Reads a checkpoint that has everything to go on from, each byte checked.
+
+    Raises:
+        UserError: It is broken, or not one of these.
+    """
+    content = checkpoint.load(path)
+    missing = [part for part in PARTS if not isinstance(content.get(part), dict)]
+    if missing:
+        raise UserError(f"{path} cannot be gone on from: it has no {', '.join(missing)}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # torch does not compare the check sums when it loads
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UserError(f"{path} is broken: {error}") from error
+    if damaged:
+        raise UserError(f"{path} is broken: the check sum of {damaged} is wrong")
+    return content
+
+
+def refuse_changes(found: FoundCheckpoint, now: Mapping[str, str], allowed: bool) -> None:
+    """Stops a resume that would train something else than was begun.
+
+    Args:
+        found: The checkpoint, which says what the run was started with.
+        now: The present fingerprint, see :mod:`equistera.mm.run.fingerprint`.
+        allowed: ``--allow-changed-data``: go on all the same.
+
+    Raises:
+        UserError: Data or settings have changed; each change is named.
+    """
+    changes = differences(found.content["meta"]["fingerprint"], now)
+    if changes and not allowed:
+        raise UserError(
+            f"the run in {found.path.parent} was started with other data or settings:",
+            changes,
+            "Give it what it had, choose another --work-dir, or go on all the same: --allow-changed-data",
+        )
+
+
+def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
+    """Puts weights, optimiser, hooks, scores and log back to where they were, before the first step.
+
+    Raises:
+        UserError: The checkpoint is of another skeleton or network.
+    """
+    content, meta = found.content, found.content["meta"]
+    names = list(trainer.network.skeleton.names)
+    if meta["skeleton"]["keypoints"] != names:
+        raise UserError(
+            f"cannot resume {found.path}: it was trained for skeleton {meta['skeleton']['name']!r} "
+            f"({len(meta['skeleton']['keypoints'])} keypoints), this run is for {trainer.network.skeleton.name!r} "
+            f"({len(names)})",
+            hint="Choose another --work-dir, or start from its weights with --init",
+        )
+    try:
+        trainer.network.load_state_dict(content["state_dict"])
+        trainer.optim_wrapper.load_state_dict(content["optimizer"])
+    except (RuntimeError, ValueError) as error:
+        raise UserError(
+            f"cannot resume {found.path}: it is of another network",
+            [line.strip() for line in str(error).splitlines()[1:6]] or [str(error)],
+            "Choose another --work-dir, or start from its weights with --init",
+        ) from error
+    own_buffers = content.get("buffers_of_ranks", [])
+    if len(own_buffers) == trainer.world_size:
+        trainer.network.load_state_dict(own_buffers[trainer.rank], strict=False)
+    trainer.best_score, trainer.best_epoch = meta["best_score"], meta["best_epoch"]
+    _adopt_changes(trainer, meta)
+    _go_to(trainer.train_loop, meta, len(trainer.train_dataloader))
+    for name, hook in trainer.stateful_hooks().items():
+        # a hook that the run did not have before starts afresh
+        if name in content["hooks"]:
+            hook.load_state_dict(content["hooks"][name])
+    restore_log(trainer.message_hub, content["log"])
+    trainer.logger.info(f"resumed {found.path} after step {meta['iter']} ({meta['epoch']} complete epochs)")
+    for name, problem in found.skipped:
+        trainer.logger.warning(f"skipped {name}: {problem}")
+
+
+def _go_to(loop: ResumableTrainLoop, meta: dict, steps_per_epoch: int) -> None:
+    epoch, batch, step = meta["epoch"], meta["batch"], meta["iter"]
+    if meta["fingerprint"].get("steps in an epoch") != str(steps_per_epoch):
+        # what was an epoch's midst is none now; learning rates follow from the step
+        batch, step = 0, epoch * steps_per_epoch
+    loop.go_to(epoch, batch, step, meta["evaluation_pending"])
+    loop.stop_training = meta["stop_training"]
+
+
+def _adopt_changes(trainer: Trainer, meta: dict) -> None:
+    """Says what has changed since the run began, where that was allowed."""
+    before, now = meta["fingerprint"], trainer.started_with
+    for change in differences(before, now):
+        trainer.warn(f"changed since the run began: {change}")
+    if before[VALIDATION] != now[VALIDATION] and trainer.best_score is not None:
+        trainer.warn(f"the best score so far, {trainer.best_score:.3f}, was on other pictures and counts no more")
+        trainer.best_score = trainer.best_epoch = None
+
+
+def copied(value: object) -> object:
+    """Plain values and tensors with memory of their own, on the CPU."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(copied(item) for item in value)
+    return value
+
+
+def log_history(hub: MessageHub) -> dict:
+    """The last values of each logged scalar, so that averages over a window go on."""
+    return {
+        name: {
+            part: [float(value) for value in values[-HISTORY:]]
+            for part, values in zip(("values", "counts"), buffer.data, strict=True)
+        }
+        for name, buffer in hub.log_scalars.items()
+    }
+
+
+def restore_log(hub: MessageHub, history: dict) -> None:
+    """What :func:`log_history` saved is in the log again."""
+    for name, saved in history.items():
+        hub.log_scalars[name] = HistoryBuffer(saved["values"], saved["counts"])
+
+
+def _steps_per_epoch(work_dir: Path) -> int | None:
+    try:
+        steps = read_json(work_dir / "run.json")["steps_per_epoch"]
+    except (UserError, KeyError, TypeError):
+        # killed before it was written, or edited: the present run's will do
+        return None
+    return steps if isinstance(steps, int) and steps > 0 else None

@@ -1,0 +1,185 @@
+"""tools/test.py with several checkpoints, ensembles and calibrations, on tiny real runs."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from equistera.errors import UserError
+from equistera.evaluation.calibration import Calibration
+from equistera.evaluation.calibration_file import calibration_path, stored_calibration
+from equistera.mm.prediction.ensemble import fuse_points, fuse_results, mean_outputs
+from equistera.mm.prediction.members import members, short_names
+from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
+from equistera.mm.prediction.test import test as run_test
+
+DEMO = "configs/demo_rtmpose_t.py"
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    """Work dirs of two models: a tiny run, and the same with its weights disturbed."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        shutil.copy(trained / "best.pth", folder)
+    content = torch.load(second / "best.pth", weights_only=True)
+    generator = torch.Generator().manual_seed(0)
+    for name, value in content["state_dict"].items():
+        if name.startswith("head.") and value.is_floating_point():
+            value += 0.2 * value.std(correction=0) * torch.randn(value.shape, generator=generator)
+    torch.save(content, second / "best.pth")
+    return first, second
+
+
+@pytest.fixture
+def score(horses, tiny, tmp_path):
+    def run(*models, **changes):
+        given = {"data_root": str(horses), "cfg_options": tiny(), "out": str(tmp_path / "out"), "split": "val"}
+        return run_test(Options(models=[str(model) for model in models], **{**given, **changes}))
+
+    return run
+
+
+def test_side_by_side_with_paired_tests_ensemble_and_report(runs, score, tmp_path, capsys):
+    metrics = score(DEMO, *runs, compare=True, ensemble=True, report=True)
+    assert list(metrics) == ["first", "second", "ensemble"]
+    out = tmp_path / "out"
+    for name, values in metrics.items():
+        content = json.loads((out / name / "metrics.json").read_text())
+        assert content["AP"] == values["AP"]
+        rows = list(csv.DictReader((out / name / "per_picture.csv").open()))
+        assert len(rows) == values["animals"]
+        assert {"file_name", "OKS", "PCK@0.1", "swapped"} <= set(rows[0])
+    assert [str(run / "best.pth") for run in runs] == content["ensemble_of"]
+    pairs = json.loads((out / "comparison.json").read_text())["pairs"]
+    assert {(pair["a"], pair["b"]) for pair in pairs} == {
+        ("first", "second"),
+        ("first", "ensemble"),
+        ("second", "ensemble"),
+    }
+    assert "<h2>Side by side</h2>" in (out / "report.html").read_text()
+    printed = capsys.readouterr().out
+    assert "Paired tests" in printed
+    assert "first against second" in printed or "better than" in printed
+
+
+def test_the_same_model_twice_over_is_its_own_ensemble(runs, score, tmp_path):
+    shutil.copy(runs[0] / "best.pth", runs[1] / "best.pth")
+    score(DEMO, *runs, ensemble=True, flip_test=True)
+    first, both = (json.loads((tmp_path / "out" / n / "predictions.json").read_text()) for n in ("first", "ensemble"))
+    for a, b in zip(first, both, strict=True):
+        np.testing.assert_allclose(a["keypoints"], b["keypoints"], atol=1e-4)
+
+
+def test_models_of_other_inputs_meet_in_the_picture(runs, score, tmp_path):
+    """The same weights with another sigma of the codec: no common bins, so keypoints are fused."""
+    config = tmp_path / "other.py"
+    config.write_text(f"_base_ = ['{Path(DEMO).resolve()}']\ncodec = dict(sigma=(5.0, 5.0))\n")
+    metrics = score(DEMO, runs[0], config, runs[1], ensemble=True)
+    found = {
+        name: json.loads((tmp_path / "out" / name / "predictions.json").read_text())
+        for name in ("first", "second", "ensemble")
+    }
+    for first, second, both in zip(*found.values(), strict=True):
+        a, b, c = (np.reshape(result["keypoints"], (-1, 3))[:, :2] for result in (first, second, both))
+        assert ((c >= np.minimum(a, b) - 1e-6) & (c <= np.maximum(a, b) + 1e-6)).all()
+    assert metrics["ensemble"]["missed_animals"] == 0
+
+
+def test_a_calibration_is_fitted_on_val_stored_and_used(runs, score, capsys):
+    weights = runs[0] / "best.pth"
+    raw = score(DEMO, weights, split="test")["best"]
+    fitted = stored_calibration(weights)
+    assert raw["calibration"]["temperature"] == fitted.temperature
+    about = json.loads(calibration_path(weights).read_text())["fits"]["plain"]
+    assert about["ann_file"].endswith("annotations/val.json")
+    assert about["points"] > 50
+    assert "predicting on val" in capsys.readouterr().err
+    score(DEMO, weights, split="test")
+    assert "predicting on val" not in capsys.readouterr().err, "the stored one is used"
+    assert stored_calibration(weights, flip_test=True) is None
+    on_val = score(DEMO, weights)["best"]
+    assert "temperature" not in on_val["calibration"], "its own pictures would flatter it"
+
+
+def test_body_length_and_groups(runs, score):
+    values = score(DEMO, runs[0], body_length=["withers", "tail_base"], group_by=r"(\d)\.")["best"]
+    assert values["size"] == "withers to tail_base"
+    assert values["bootstrap"]["drawn"] == "groups"
+
+
+@pytest.mark.parametrize(
+    ("words", "finding"),
+    [
+        (["best.pth"], "best.pth: which config was it trained with"),
+        ([DEMO], f"no checkpoint after {DEMO}"),
+        ([DEMO, "a.pth", "other.py"], "no checkpoint after other.py"),
+        ([DEMO, "other.py", "a.pth"], f"no checkpoint after {DEMO}"),
+        ([DEMO, "a.pth", "./a.pth"], "the same checkpoint is named twice"),
+    ],
+)
+def test_what_is_no_list_of_models(words, finding):
+    with pytest.raises(UserError, match=finding):
+        members(words)
+
+
+def test_one_model_is_not_compared(runs, score):
+    for wanted in ({"compare": True}, {"ensemble": True}):
+        with pytest.raises(UserError, match="needs at least two checkpoints"):
+            score(DEMO, runs[0], **wanted)
+
+
+def test_a_config_holds_for_the_checkpoints_after_it(tmp_path):
+    pairs = members(["a.py", str(tmp_path), "x.pth", "b.py", "y.pth"])
+    assert [config for config, _ in pairs] == ["a.py", "a.py", "b.py"]
+    assert pairs[0][1] == tmp_path / "best.pth"
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["r/a.pth", "r/b.pth"], ["a", "b"]),
+        (["r/best.pth", "s/best.pth"], ["r", "s"]),
+        (["r/a.pth", "r/b.pth", "s/a.pth"], ["r-a", "r-b", "s-a"]),
+        (["x/r/a.pth", "y/r/a.pth"], ["1-r-a", "2-r-a"]),
+        (["r/ensemble.pth"], ["r"]),
+    ],
+)
+def test_names_tell_models_apart(tmp_path, paths, names):
+    assert short_names([tmp_path / path for path in paths], taken="ensemble") == names
+
+
+def test_models_that_disagree_do_not_meet_in_the_middle():
+    """Two near each other outweigh a surer third; alone, the surest wins."""
+    points = np.array([[[0.0, 0.0], [0.0, 0.0]], [[4.0, 0.0], [100.0, 0.0]], [[100.0, 0.0], [200.0, 0.0]]])
+    confidence = np.array([[0.5, 0.2], [0.5, 0.9], [0.9, 0.4]])
+    fused, scores = fuse_points(points, confidence, near=10)
+    np.testing.assert_allclose(fused, [[2, 0], [100, 0]])
+    np.testing.assert_allclose(scores, [1.0 / 3, 0.9 / 3])
+
+
+def test_fused_by_confidence():
+    fused, scores = fuse_points(np.array([[[0.0, 0.0]], [[8.0, 4.0]]]), np.array([[0.75], [0.25]]), near=10)
+    np.testing.assert_allclose(fused, [[2, 1]])
+    assert scores == pytest.approx([0.5])
+
+
+def test_calibration_decides_the_weights():
+    truth = {"annotations": [{"id": 1, "bbox": [0, 0, 100, 50]}]}
+    members = [[{"ann_id": 1, "keypoints": [x, 0.0, 0.5], "score": 1.0}] for x in (0.0, 9.0)]
+    (plain,) = fuse_results(members, [None, None], truth)
+    assert plain["keypoints"][0] == pytest.approx(4.5)
+    (weighted,) = fuse_results(members, [Calibration(bias=3.0), Calibration(bias=-3.0)], truth)
+    assert weighted["keypoints"][0] == pytest.approx(9 * 0.0474 / (0.0474 + 0.9526), abs=1e-3)
+
+
+def test_mean_of_raw_outputs():
+    first, second = (torch.zeros(1, 2, 3), torch.ones(1, 2, 4)), (torch.ones(1, 2, 3), torch.ones(1, 2, 4))
+    x, y = mean_outputs([first, second])
+    assert torch.equal(x, torch.full((1, 2, 3), 0.5))
+    assert torch.equal(y, torch.ones(1, 2, 4))

@@ -1,0 +1,99 @@
+"""tools/test.py on a real checkpoint of a tiny run."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+
+from equistera import skeleton
+from equistera.errors import UserError
+from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
+from equistera.mm.prediction.test import test as run_test
+
+DEMO = "configs/demo_rtmpose_t.py"
+
+
+def score(horses, trained, tiny, out, config=DEMO, checkpoint=None, **changes):
+    if checkpoint is None:
+        # the calibration is stored beside it
+        checkpoint = out / "weights" / "best.pth"
+        checkpoint.parent.mkdir(parents=True)
+        shutil.copy(trained / "best.pth", checkpoint)
+    given = {"models": [config, str(checkpoint)], "data_root": str(horses), "cfg_options": tiny(), "out": str(out)}
+    (metrics,) = run_test(Options(**{**given, **changes})).values()
+    return metrics
+
+
+def test_metrics_and_predictions_are_written(horses, trained, tiny, tmp_path, capsys):
+    score(horses, trained, tiny, tmp_path / "out")
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert {"AP", "AP50", "AP75", "AR", "PCK@0.1", "per_keypoint"} <= set(metrics)
+    assert set(metrics["per_keypoint"]) == set(skeleton.load("horse26").names)
+    results = COCO(horses / "annotations" / "test.json").loadRes(str(tmp_path / "out" / "predictions.json"))
+    animals = json.loads((horses / "annotations" / "test.json").read_text())["annotations"]
+    assert len(results.anns) == len(animals)
+    assert all(len(result["keypoints"]) == 78 for result in results.anns.values())
+    assert "AP50" in capsys.readouterr().out
+
+
+def test_ap_is_cocos_own(horses, trained, tiny, tmp_path, capsys):
+    from pycocotools.cocoeval import COCOeval
+
+    metrics = score(horses, trained, tiny, tmp_path / "out", split="val")
+    truth = COCO(horses / "annotations" / "val.json")
+    evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "out" / "predictions.json")), "keypoints")
+    evaluation.params.kpt_oks_sigmas = skeleton.load("horse26").sigmas
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert metrics["AP"] == pytest.approx(evaluation.stats[0], abs=1e-6)
+    assert metrics["AR"] == pytest.approx(evaluation.stats[5], abs=1e-6)
+
+
+def test_flip_test_changes_the_prediction(horses, trained, tiny, tmp_path):
+    score(horses, trained, tiny, tmp_path / "plain")
+    score(horses, trained, tiny, tmp_path / "flip", flip_test=True)
+    assert (tmp_path / "plain" / "predictions.json").read_text() != (tmp_path / "flip" / "predictions.json").read_text()
+
+
+def test_a_keypoint_order_of_its_own_in_the_file_is_put_right(horses, trained, tiny, tmp_path):
+    root = tmp_path / "data"
+    shutil.copytree(horses, root)
+    path = root / "annotations" / "test.json"
+    content = json.loads(path.read_text())
+    order = np.random.default_rng(0).permutation(26)
+    content["categories"][0]["keypoints"] = [content["categories"][0]["keypoints"][i] for i in order]
+    for annotation in content["annotations"]:
+        annotation["keypoints"] = np.reshape(annotation["keypoints"], (26, 3))[order].ravel().tolist()
+    path.write_text(json.dumps(content))
+    plain = score(horses, trained, tiny, tmp_path / "plain")
+    shuffled = score(root, trained, tiny, tmp_path / "shuffled")
+    assert shuffled["per_keypoint"] == plain["per_keypoint"]
+    assert shuffled["AP"] == plain["AP"]
+
+
+def test_weights_of_another_model_are_refused(horses, trained, tiny, tmp_path):
+    with pytest.raises(UserError, match="does not belong to this config"):
+        score(horses, trained, tiny, tmp_path, config="configs/rtmpose_m_ap10k.py", cfg_options=[])
+
+
+def test_code_in_a_checkpoint_is_refused_and_not_run(horses, trained, tiny, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path.joinpath("pwned").write_text, ("x",))
+
+    torch.save({"state_dict": {"backbone.x": torch.zeros(1)}, "meta": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(UserError, match="could run code, so it is refused"):
+        score(horses, trained, tiny, tmp_path, checkpoint=str(tmp_path / "evil.pth"))
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 1000, 0.5])
+def test_a_broken_checkpoint_is_one_message(horses, trained, tiny, tmp_path, keep):
+    whole = (trained / "best.pth").read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
+    with pytest.raises(UserError, match="broken or no checkpoint"):
+        score(horses, trained, tiny, tmp_path, checkpoint=str(tmp_path / "cut.pth"))

@@ -1,0 +1,246 @@
+"""tools/visualize.py on a real checkpoint of a tiny run."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from equistera.errors import UserError
+from equistera.evaluation.calibration import Calibration
+from equistera.evaluation.calibration_file import store_calibration
+from equistera.mm.prediction.stream import box_of
+from equistera.mm.prediction.visualize import VisualizeOptions, visualize
+
+DEMO = "configs/demo_rtmpose_t.py"
+
+
+def draw(trained, tiny, **changes):
+    given = {"config": DEMO, "checkpoint": str(trained / "best.pth"), "cfg_options": tiny()}
+    return visualize(VisualizeOptions(**{**given, **changes}))
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def test_a_folder_is_drawn_and_the_pictures_stay(horses, trained, tiny, tmp_path, capsys):
+    source = horses / "images" / "test"
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    assert draw(trained, tiny, img_dir=str(source), out_dir=str(tmp_path / "out")) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(before)
+    for name, content in before.items():
+        drawn, plain = cv2.imread(str(tmp_path / "out" / name)), cv2.imread(str(source / name))
+        assert drawn.shape == plain.shape
+        assert (np.abs(drawn.astype(int) - plain) > 40).mean() > 0.001
+        assert (source / name).read_bytes() == content
+    assert "4 pictures drawn" in capsys.readouterr().out
+
+
+def test_boxes_come_from_an_annotation_file_and_its_labels_stand_beside(horses, trained, tiny, tmp_path):
+    annotations = horses / "annotations" / "test.json"
+    folder = horses / "images" / "test"
+    draw(
+        trained, tiny, img_dir=str(folder), out_dir=str(tmp_path / "out"), ann_file=str(annotations),
+        json=str(tmp_path / "poses.json"),
+    )  # fmt: skip
+    truth = COCO(annotations)
+    results = truth.loadRes(str(tmp_path / "poses.json"))
+    boxes = {ann["image_id"]: ann["bbox"] for ann in truth.anns.values()}
+    assert len(results.anns) == len(boxes) == 4
+    for result in results.anns.values():
+        assert result["bbox"] == pytest.approx(boxes[result["image_id"]], abs=0.02)
+    for path in (tmp_path / "out").iterdir():
+        drawn, plain = cv2.imread(str(path)), cv2.imread(str(folder / path.name))
+        assert drawn.shape[0] == plain.shape[0]
+        assert drawn.shape[1] > 2 * plain.shape[1]
+
+
+def test_several_animals_of_boxes_alone(horses, trained, tiny, tmp_path):
+    name = sorted(path.name for path in (horses / "images" / "test").iterdir())[0]
+    boxes = {
+        "images": [{"id": 7, "file_name": f"elsewhere/{name}"}],
+        "annotations": [
+            {"id": i, "image_id": 7, "bbox": box, "score": 0.5}
+            for i, box in enumerate([[10, 10, 80, 60], [0, 0, 320, 240]])
+        ],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    folder = str(horses / "images" / "test")
+    draw(trained, tiny, img_dir=folder, json=str(tmp_path / "p.json"), ann_file=str(tmp_path / "boxes.json"))
+    poses = json.loads((tmp_path / "p.json").read_text())
+    assert [pose["image_id"] for pose in poses] == [7, 7]
+    assert [pose["bbox"] for pose in poses] == [[10, 10, 80, 60], [0, 0, 320, 240]]
+    assert all(pose["score"] <= 0.5 for pose in poses)
+
+
+def test_the_batch_size_changes_nothing(horses, trained, tiny, tmp_path):
+    for size in (1, 3):
+        file = str(tmp_path / f"{size}.json")
+        draw(trained, tiny, img_dir=str(horses / "images" / "train"), json=file, batch_size=size)
+    one, three = (json.loads((tmp_path / f"{size}.json").read_text()) for size in (1, 3))
+    assert len(one) == 12
+    for a, b in zip(one, three, strict=True):
+        assert a["file_name"] == b["file_name"]
+        np.testing.assert_allclose(a["keypoints"], b["keypoints"], atol=1e-3)
+
+
+def test_pictures_of_any_kind_come_out_right(horses, trained, tiny, tmp_path):
+    upright = Image.open(sorted((horses / "images" / "test").iterdir())[0])
+    folder = tmp_path / "kinds"
+    (folder / "below").mkdir(parents=True)
+    upright.save(folder / "0_plain.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    upright.transpose(Image.Transpose.ROTATE_90).save(folder / "1_turned.png", exif=exif)
+    deep = np.asarray(upright).astype(np.uint16)[..., ::-1] << 8
+    cv2.imwrite(str(folder / "2_deep.png"), deep)
+    see_through = upright.copy()
+    see_through.putalpha(255)
+    see_through.save(folder / "below" / "3_alpha.png")
+    upright.convert("L").save(folder / "4_grey.jpg")
+    upright.resize((4000, 3000)).save(folder / "5_large.jpg")
+    draw(trained, tiny, img_dir=str(folder), out_dir=str(tmp_path / "out"), json=str(tmp_path / "p.json"))
+    poses = {pose["file_name"]: np.reshape(pose["keypoints"], (-1, 3)) for pose in read(tmp_path / "p.json")}
+    assert len(poses) == 6
+    for same in ("1_turned.png", "2_deep.png", "below/3_alpha.png"):
+        # a 16-bit picture comes through its high byte and alpha over white: pixels are the same to the bit
+        np.testing.assert_allclose(poses[same], poses["0_plain.png"], atol=1e-3, err_msg=same)
+    for name, pose in poses.items():
+        drawn = Image.open(tmp_path / "out" / name)
+        assert drawn.size == ((4000, 3000) if "large" in name else (320, 240))
+        assert (drawn.mode, "exif" in drawn.info) == ("RGB", False)
+        assert np.isfinite(pose).all()
+
+
+def test_strokes_are_as_wide_on_a_large_picture():
+    from equistera.drawing import viewing_scale
+
+    small, large = np.zeros((300, 400, 3)), np.zeros((3000, 4000, 3))
+    assert viewing_scale(large, 2000) == pytest.approx(10 * viewing_scale(small, 200))
+    assert viewing_scale(large, 200) < 0.2 * viewing_scale(large, 2000)
+
+
+def test_confidences_are_calibrated_where_a_calibration_is_stored(horses, trained, tiny, tmp_path, capsys):
+    shutil.copy(trained / "best.pth", tmp_path / "best.pth")
+    picture = str(sorted((horses / "images" / "test").iterdir())[0])
+    given = {"img": picture, "checkpoint": str(tmp_path / "best.pth")}
+    draw(trained, tiny, **given, json=str(tmp_path / "raw.json"))
+    assert "no calibration of these weights" in capsys.readouterr().out
+    calibration = Calibration(temperature=2.0, bias=1.0)
+    store_calibration(tmp_path / "best.pth", calibration, flip_test=False)
+    draw(trained, tiny, **given, json=str(tmp_path / "p.json"), conf=0.7)
+    assert "right with less than 70% are dimmed" in capsys.readouterr().out
+    raw, calibrated = (
+        np.reshape(read(tmp_path / name)[0]["keypoints"], (-1, 3))[:, 2] for name in ("raw.json", "p.json")
+    )
+    np.testing.assert_allclose(calibrated, calibration.apply(raw), atol=1e-3)
+
+
+def test_a_threshold_dims(horses, trained, tiny, tmp_path):
+    picture = str(sorted((horses / "images" / "test").iterdir())[0])
+    draw(trained, tiny, img=picture, out_file=str(tmp_path / "all.png"), conf=0.0)
+    draw(trained, tiny, img=picture, out_file=str(tmp_path / "none.png"), conf=1.0)
+    plain, *drawn = (
+        cv2.imread(path).astype(int) for path in (picture, str(tmp_path / "all.png"), str(tmp_path / "none.png"))
+    )
+    changed = [np.abs(image - plain).sum() for image in drawn]
+    assert 0 < changed[1] < 0.8 * changed[0]
+
+
+def test_bad_pictures_are_named_at_the_end_and_the_others_drawn(horses, trained, tiny, tmp_path):
+    folder = tmp_path / "mixed"
+    shutil.copytree(horses / "images" / "test", folder)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    with pytest.raises(UserError) as caught:
+        draw(trained, tiny, img_dir=str(folder), out_dir=str(tmp_path / "out"))
+    assert "1 of 5 pictures could not be used" in str(caught.value)
+    assert "broken.jpg: " in str(caught.value)
+    assert str(folder) not in str(caught.value)
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"img": "a.jpg"}, "--img needs --out-file"),
+        ({"img": ".", "out_file": "a.jpg"}, "no such picture"),
+        ({"img": "a.jpg", "out_file": "a.jpg"}, "is the picture itself"),
+        ({"img": "a.jpg", "out_file": "b.txt"}, "is no picture name"),
+        ({"img": "a.jpg", "out_file": "b.jpg"}, "no such picture: a.jpg"),
+        ({"img_dir": "."}, "--img-dir needs --out-dir"),
+        ({"img_dir": "nothing", "out_dir": "out"}, "no such folder: nothing"),
+        ({"img_dir": ".", "out_dir": "."}, "they are not overwritten"),
+        ({"img_dir": ".", "out_dir": "out"}, "no pictures in ."),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(trained, tiny, tmp_path, monkeypatch, changes, finding):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=finding):
+        draw(trained, tiny, **changes)
+
+
+def test_drawings_below_the_pictures_are_not_taken_for_pictures(horses, trained, tiny, tmp_path):
+    folder = tmp_path / "pictures"
+    shutil.copytree(horses / "images" / "test", folder)
+    for _ in range(2):
+        draw(trained, tiny, img_dir=str(folder), out_dir=str(folder / "drawn"))
+    assert len(list(folder.rglob("*.*"))) == 8
+
+
+def test_a_drawing_never_takes_the_place_of_a_picture(horses, trained, tiny, tmp_path):
+    (tmp_path / "pictures" / "sub").mkdir(parents=True)
+    picture = sorted((horses / "images" / "test").iterdir())[0]
+    shutil.copy(picture, tmp_path / "pictures" / "a.jpg")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.jpg").symlink_to(tmp_path / "pictures" / "a.jpg")
+    with pytest.raises(UserError, match="would take the place of pictures"):
+        draw(trained, tiny, img_dir=str(tmp_path / "pictures"), out_dir=str(tmp_path / "out"))
+    assert (tmp_path / "pictures" / "a.jpg").read_bytes() == picture.read_bytes()
+
+
+def test_annotations_of_other_pictures_are_not_passed_over(horses, trained, tiny, tmp_path):
+    shutil.copy(sorted((horses / "images" / "test").iterdir())[0], tmp_path / "other.jpg")
+    annotations = str(horses / "annotations" / "train.json")
+    with pytest.raises(UserError, match="--ann-file knows none of the 1 pictures"):
+        draw(trained, tiny, img_dir=str(tmp_path), out_dir=str(tmp_path / "out"), ann_file=annotations)
+
+
+def test_a_box_of_points():
+    points = np.array([[10.0, 10], [30, 10], [30, 20], [10, 20]])
+    assert box_of(points, (100, 100)) == pytest.approx((8, 8, 24, 14))
+    assert box_of(points, (31, 100)) == pytest.approx((8, 8, 23, 14))
+    assert box_of(points[:3], (100, 100)) is None
+    assert box_of(np.full((5, 2), np.array([200.0, 200])), (100, 100)) is None
+
+
+def test_a_video_is_drawn_and_its_frames_are_numbered(horses, trained, tiny, tmp_path, capsys):
+    pictures = sorted((horses / "images" / "train").iterdir())
+    writer = cv2.VideoWriter(str(tmp_path / "in.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 25, (320, 240))
+    for path in pictures:
+        writer.write(cv2.imread(str(path)))
+    writer.release()
+    given = {"video": str(tmp_path / "in.mp4"), "out_file": str(tmp_path / "out.mp4")}
+    assert draw(trained, tiny, **given, json=str(tmp_path / "p.json"), batch_size=5, conf=0.0) == 0
+    assert [pose["image_id"] for pose in read(tmp_path / "p.json")] == list(range(len(pictures)))
+    plain, drawn = cv2.VideoCapture(given["video"]), cv2.VideoCapture(given["out_file"])
+    for _ in pictures:
+        before, after = plain.read()[1].astype(int), drawn.read()[1]
+        assert (np.abs(after - before) > 60).mean() > 0.001
+    assert f"{len(pictures)} frames drawn: {tmp_path / 'out.mp4'}" in capsys.readouterr().out
+
+
+def test_mixed_precision_finds_nearly_the_same(horses, trained, tiny, tmp_path):
+    for name, amp in (("plain", False), ("amp", True)):
+        file = str(tmp_path / f"{name}.json")
+        draw(trained, tiny, img_dir=str(horses / "images" / "train"), json=file, amp=amp)
+    plain, mixed = (
+        np.array([pose["keypoints"] for pose in read(tmp_path / f"{name}.json")]).reshape(-1, 26, 3)
+        for name in ("plain", "amp")
+    )
+    np.testing.assert_allclose(mixed[..., 2], plain[..., 2], atol=0.05)
+    off = np.linalg.norm(mixed[..., :2] - plain[..., :2], axis=-1)
+    assert np.median(off) < 3

@@ -1,0 +1,286 @@
+"""A run that is stopped anywhere and resumed equals one that never stopped, to the bit."""
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+
+from equistera.errors import Stopped, UserError
+from equistera.mm.data.sampler import ResumableSampler
+from equistera.mm.network import checkpoint
+from equistera.mm.run.hooks import Console
+from equistera.mm.run.train import TrainOptions, train
+
+DEMO = "configs/demo_rtmpose_t.py"
+
+#: Dropout, drop path and mixing of phases: everything whose course could be lost with the process.
+RICH = {
+    "training_subset.pictures": 4,
+    "norm_statistics.pictures": 4,
+    "model.head.gau_cfg.dropout_rate": 0.1,
+    "model.head.gau_cfg.drop_path": 0.1,
+    "strategy.opens_at.stage3": 0.34,
+    "default_hooks.checkpoint.interval": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def run(horses, tiny):
+    def start(work_dir, resume=False, init=None, data_root=None, allow_changed_data=False, **changes):
+        options = TrainOptions(
+            DEMO,
+            work_dir=str(work_dir),
+            data_root=data_root or str(horses),
+            cfg_options=tiny(**{**RICH, **changes}),
+            resume=resume,
+            allow_changed_data=allow_changed_data,
+            init=init,
+        )
+        return train(options)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def straight(run, trained, tmp_path_factory):
+    """Work dir of a run that never stopped; not to be changed."""
+    return run(tmp_path_factory.mktemp("straight") / "run", init=str(trained / "best.pth"))
+
+
+@pytest.fixture
+def signal_at(monkeypatch):
+    """Sends this process a signal within a step (0 is the first) or within the evaluation after an epoch."""
+
+    def arrange(number, step=None, evaluation=None):
+        def in_step(hook, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter == step:
+                os.kill(os.getpid(), number)
+
+        def in_evaluation(hook, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.epoch == evaluation:
+                os.kill(os.getpid(), number)
+
+        monkeypatch.setattr(Console, "after_train_iter", in_step)
+        monkeypatch.setattr(Console, "after_val_iter", in_evaluation)
+
+    # a shell's background jobs, and what they start, ignore Ctrl-C
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield arrange
+    signal.signal(signal.SIGINT, before)
+    monkeypatch.undo()
+
+
+def assert_same_end(straight, resumed):
+    for name in ("latest.pth", "best.pth"):
+        one, other = checkpoint.load(straight / name), checkpoint.load(resumed / name)
+        for part in ("state_dict", "optimizer", "hooks"):
+            assert checkpoint.equal(one.get(part), other.get(part)), (name, part)
+        for key in ("epoch", "iter", "best_score", "best_epoch"):
+            assert one["meta"][key] == other["meta"][key]
+
+
+@pytest.mark.parametrize(
+    ("arranged", "saved"),
+    [
+        ({"number": signal.SIGTERM, "step": 1}, "step_2.pth"),
+        ({"number": signal.SIGINT, "step": 6}, "step_7.pth"),
+        ({"number": signal.SIGUSR1, "step": 3}, "step_4.pth"),
+        ({"number": signal.SIGINT, "evaluation": 2}, "step_8.pth"),
+    ],
+    ids=["first epoch", "within an epoch", "last step of an epoch", "evaluation"],
+)
+def test_a_signal_anywhere_and_resume(run, straight, trained, tmp_path, signal_at, monkeypatch, arranged, saved):
+    work = tmp_path / "run"
+    signal_at(**arranged)
+    with pytest.raises(Stopped) as stopped:
+        run(work, init=str(trained / "best.pth"))
+    assert stopped.value.exit_code == 128 + arranged["number"]
+    assert "--resume" in str(stopped.value)
+    assert str(work) in str(stopped.value)
+    assert (work / saved).stat().st_ino == (work / "latest.pth").stat().st_ino
+    monkeypatch.undo()
+    run(work, resume=True)
+    assert_same_end(straight, work)
+    assert not list(work.glob("step_*"))
+
+
+def test_several_stops_with_workers_and_log(run, straight, trained, tmp_path, signal_at, monkeypatch):
+    work, workers = tmp_path / "run", {"train_dataloader.num_workers": 2}
+    for number, step in enumerate((1, 2, 7, 10)):
+        signal_at(signal.SIGTERM, step)
+        with pytest.raises(Stopped):
+            run(work, resume=number > 0, init=None if number else str(trained / "best.pth"), **workers)
+    monkeypatch.undo()
+    run(work, resume=True, **workers)
+    assert_same_end(straight, work)
+    one, other = (checkpoint.load(folder / "latest.pth")["log"] for folder in (straight, work))
+    assert one["train/loss"] == other["train/loss"]
+    assert len(one["train/loss"]["values"]) == 12
+
+
+def test_a_signal_at_the_very_end_changes_nothing(run, straight, trained, tmp_path, signal_at):
+    signal_at(signal.SIGTERM, evaluation=3)
+    with pytest.raises(Stopped):
+        run(tmp_path / "run", init=str(trained / "best.pth"))
+    signal_at(signal.SIGTERM, step=99)
+    run(tmp_path / "run", resume=True)
+    assert_same_end(straight, tmp_path / "run")
+    finished = (tmp_path / "run" / "latest.pth").read_bytes()
+    run(tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "latest.pth").read_bytes() == finished
+
+
+def test_a_run_from_scratch_stays_one_and_no_gradient_is_lost(run, tmp_path, signal_at, monkeypatch):
+    """Three steps accumulate for an update and an epoch has four: the stop comes where one more waits."""
+    accumulating = {"optim_wrapper.accumulative_counts": 3}
+    signal_at(signal.SIGTERM, step=3)
+    with pytest.raises(Stopped):
+        run(tmp_path / "run", **accumulating)
+    assert checkpoint.load(tmp_path / "run" / "latest.pth")["meta"]["from_scratch"]
+    monkeypatch.undo()
+    run(tmp_path / "run", resume=True, **accumulating)
+    run(tmp_path / "other", **accumulating)
+    assert_same_end(tmp_path / "other", tmp_path / "run")
+
+
+def test_broken_checkpoints_are_named_and_skipped(run, straight, trained, tmp_path, capfd):
+    work = tmp_path / "run"
+    run(work, init=str(trained / "best.pth"), **{"default_hooks.checkpoint.keep": 3})
+    third, second = work / "epoch_3.pth", work / "epoch_2.pth"
+    third.write_bytes(third.read_bytes()[:-1000])
+    damaged = bytearray(second.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    second.write_bytes(damaged)
+    (work / ".epoch_3.pth.abc.part").write_bytes(b"half")
+    capfd.readouterr()
+    run(work, resume=True, **{"default_hooks.checkpoint.keep": 3})
+    shown = capfd.readouterr().out
+    assert "epoch_3.pth is skipped: epoch_3.pth is broken" in shown
+    assert "epoch_2.pth is skipped: epoch_2.pth is broken: the check sum of" in shown
+    assert_same_end(straight, work)
+    assert not list(work.glob(".*.part"))
+
+
+def test_nothing_to_resume(run, tmp_path):
+    with pytest.raises(UserError, match=r"no epoch_N.pth or step_N.pth"):
+        run(tmp_path / "run", resume=True)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "epoch_1.pth").write_bytes(b"no zip")
+    with pytest.raises(UserError, match="no checkpoint of the work dir loads"):
+        run(tmp_path / "run", resume=True)
+
+
+def test_resuming_with_another_skeleton_is_refused(run, straight, tmp_path):
+    work = tmp_path / "run"
+    shutil.copytree(straight, work)
+    for path in work.glob("epoch_*.pth"):
+        content = torch.load(path, weights_only=True)
+        content["meta"]["skeleton"] = {"name": "other", "source": "other", "keypoints": ["a"]}
+        torch.save(content, path)
+    with pytest.raises(UserError, match="it was trained for skeleton 'other'"):
+        run(work, resume=True)
+
+
+def test_only_the_newest_are_kept(straight):
+    assert sorted(path.name for path in straight.glob("*.pth")) == [
+        "best.pth", "epoch_2.pth", "epoch_3.pth", "latest.pth"
+    ]  # fmt: skip
+    assert json.loads((straight / "run.json").read_text())["steps_per_epoch"] == 4
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_sampler_that_skips_goes_on_in_the_same_order(processes):
+    for rank in range(processes):
+        sampler = ResumableSampler(range(10), seed=5, rank=rank, world_size=processes)
+        sampler.set_epoch(2)
+        whole = list(sampler)
+        assert len(whole) == len(sampler) == -(-10 // processes)
+        sampler.skip(2)
+        assert list(sampler) == whole[2:]
+        sampler.skip(0)
+        assert list(sampler) == whole
+
+
+def test_processes_share_an_epoch_of_the_sampler_among_them():
+    parts = [list(ResumableSampler(range(10), seed=1, rank=rank, world_size=3)) for rank in range(3)]
+    assert [len(part) for part in parts] == [4, 4, 4]
+    assert set().union(*parts) == set(range(10))
+    alone = list(ResumableSampler(range(10), seed=1, rank=0, world_size=1))
+    assert [parts[i % 3][i // 3] for i in range(10)] == alone
+
+
+def test_the_order_follows_from_seed_and_epoch_alone():
+    def order(seed, epoch):
+        sampler = ResumableSampler(range(50), seed=seed, rank=0, world_size=1)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(0, 1) == order(0, 1)
+    orders = [order(seed, epoch) for seed in (0, 1) for epoch in (0, 1, 2)]
+    assert all(sorted(one) == list(range(50)) for one in orders)
+    assert len({tuple(one) for one in orders}) == 6
+    assert list(ResumableSampler(range(5), seed=0, shuffle=False, rank=0, world_size=1)) == [0, 1, 2, 3, 4]
+
+
+@pytest.fixture
+def resumable(straight, tmp_path):
+    """A copy of the finished run without its last checkpoint, to be changed."""
+    work = tmp_path / "run"
+    shutil.copytree(straight, work)
+    (work / "epoch_3.pth").unlink()
+    return work
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"train_dataloader.batch_size": 5}, "samples in a step: 4 (4 x 1 processes) then, 5 (5 x 1 processes) now"),
+        ({"model.head.gau_cfg.dropout_rate": 0.2}, "model.head.gau_cfg.dropout_rate: 0.1 then, 0.2 now"),
+        ({"train_cfg.max_epochs": 4}, "train_cfg.max_epochs: 3 then, 4 now"),
+        ({"optim_wrapper.optimizer.lr": 0.001}, "optim_wrapper.optimizer.lr: 0.004 then, 0.001 now"),
+        ({"randomness.seed": 7}, "randomness.seed: 0 then, 7 now"),
+    ],
+)
+def test_changed_settings_are_refused_by_name(run, resumable, changes, finding):
+    with pytest.raises(UserError, match="was started with other data or settings") as caught:
+        run(resumable, resume=True, **changes)
+    assert finding in caught.value.problems
+    assert "--allow-changed-data" in caught.value.hint
+
+
+def test_what_does_not_decide_the_weights_may_change(run, straight, resumable):
+    run(resumable, resume=True, **{"default_hooks.checkpoint.keep": 7, "val_dataloader.batch_size": 1})
+    assert_same_end(straight, resumable)
+
+
+def test_changed_data_are_refused_and_may_be_allowed(run, horses, resumable, tmp_path, capfd):
+    data = tmp_path / "data"
+    shutil.copytree(horses, data)
+    for name in ("train", "val"):
+        path = data / "annotations" / f"{name}.json"
+        coco = json.loads(path.read_text())
+        del coco["annotations"][-1 if name == "val" else -6 :]
+        path.write_text(json.dumps(coco))
+    with pytest.raises(UserError) as caught:
+        run(resumable, resume=True, data_root=str(data))
+    changed = "\n".join(caught.value.problems)
+    assert "training annotations: 16 animals, hash" in changed
+    assert "now" in changed
+    assert "10 animals, hash" in changed
+    assert "steps in an epoch: 4 then, 2 now" in changed
+
+    run(resumable, resume=True, data_root=str(data), allow_changed_data=True)
+    assert "counts no more" in capfd.readouterr().err
+    meta = checkpoint.load(resumable / "latest.pth")["meta"]
+    assert (meta["epoch"], meta["iter"], meta["best_epoch"]) == (3, 6, 3)
+    assert "10 animals" in meta["fingerprint"]["training annotations"]
+
+
+def test_checkpoints_say_what_made_them(straight):
+    meta = checkpoint.load(straight / "latest.pth")["meta"]
+    assert meta["fingerprint"]["skeleton"].startswith("horse26, 26 keypoints, hash ")
+    assert {"training pictures", "validation annotations"} <= meta["fingerprint"].keys()
+    assert meta["git_commit"] is None or len(meta["git_commit"]) >= 40

@@ -1,0 +1,205 @@
+"""Training as tools/train.py does it: a real Runner on real files."""
+
+import itertools
+import json
+import shutil
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from equistera.errors import UserError
+from equistera.mm.network import checkpoint
+from equistera.mm.run.train import TrainOptions, _prepare_work_dir, train
+
+DEMO = "configs/demo_rtmpose_t.py"
+
+
+def run(horses, work_dir, options, **changes):
+    given = {"config": DEMO, "work_dir": str(work_dir), "data_root": str(horses), "cfg_options": options, **changes}
+    return train(TrainOptions(**given))
+
+
+def weights_of(path):
+    return checkpoint.load(path)["state_dict"]
+
+
+def test_a_run_leaves_what_the_guide_names(trained):
+    for name in ("best.pth", "latest.pth", "epoch_3.pth", "run.json", "training_curves.png", "demo_rtmpose_t.py"):
+        assert (trained / name).stat().st_size > 0
+    assert list(trained.glob("*/vis_data/events.out.tfevents.*"))
+    scalars = [json.loads(line) for line in next(trained.glob("*/vis_data/scalars.json")).read_text().splitlines()]
+    assert {"lr", "lr/head", "lr/stem", "loss", "epoch", "iter"} <= set(scalars[0])
+    validation = [record for record in scalars if "val/AP" in record]
+    assert [record["step"] for record in validation] == [1, 2, 3]
+    assert "val/PCK@0.1/l_knee" in validation[0]
+
+
+def test_the_dumped_config_is_complete(trained):
+    dumped = Config.fromfile(trained / "demo_rtmpose_t.py", lazy_import=False)
+    assert dumped.model.skeleton == "horse26"
+    assert dumped.train_dataloader.dataset.augmentation[0][0] == 0
+
+
+def test_checkpoints_hold_plain_values_and_say_where_they_come_from(trained):
+    content = torch.load(trained / "latest.pth", weights_only=True)
+    meta = content["meta"]
+    assert (meta["epoch"], meta["iter"]) == (3, 12)
+    assert meta["skeleton"]["keypoints"][0] == "nose"
+    assert {"state_dict", "optimizer", "meta"} <= set(content)
+    best = torch.load(trained / "best.pth", weights_only=True)
+    assert "optimizer" not in best
+    assert best["meta"]["best_epoch"] in (1, 2, 3)
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_workers(horses, tiny, trained, tmp_path):
+    again = run(horses, tmp_path / "again", tiny(**{"train_dataloader.num_workers": 2}))
+    first, second = weights_of(trained / "latest.pth"), weights_of(again / "latest.pth")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other = run(horses, tmp_path / "other", tiny(), seed=1)
+    assert not torch.equal(first["head.cls_x.weight"], weights_of(other / "latest.pth")["head.cls_x.weight"])
+
+
+def test_frozen_stages_do_not_move_and_open_when_the_schedule_says(horses, tiny, trained, tmp_path):
+    options = tiny(**{
+        "default_hooks.checkpoint.interval": 1,
+        "default_hooks.checkpoint.keep": 9,
+        "strategy.opens_at.stage3": 0.34,
+        "strategy.opens_at.stage2": 0.67,
+    })  # fmt: skip
+    work = run(horses, tmp_path / "staged", options, init=str(trained / "best.pth"))
+    epochs = [weights_of(trained / "best.pth")] + [weights_of(work / f"epoch_{n}.pth") for n in (1, 2, 3)]
+    moved = _moved(epochs)
+    assert moved == [{"head"}, {"head", "stage3"}, {"head", "stage2", "stage3"}]
+    # the optimiser remembers something of open stages only, and all of it moves on
+    remembered = [_optimizer_state(work / f"epoch_{n}.pth") for n in (1, 2, 3)]
+    assert [set(stages) for stages in remembered] == moved
+    for earlier, later in itertools.pairwise(remembered):
+        for stage, values in earlier.items():
+            assert all(not torch.equal(old, new) for old, new in zip(values, later[stage], strict=True))
+
+
+def _moved(states):
+    """Stages of which a weight or a statistic is not the same to the bit, from one state to the next."""
+    return [
+        {
+            name.split(".")[1] if name.startswith("backbone.") else "head"
+            for name in a
+            if not torch.equal(a[name], b[name])
+        }
+        for a, b in itertools.pairwise(states)
+    ]
+
+
+def _optimizer_state(path):
+    """The mean gradient of each parameter, by stage."""
+    optimizer = checkpoint.load(path)["optimizer"]
+    stages = {}
+    for group in optimizer["param_groups"]:
+        found = [optimizer["state"][i]["exp_avg"] for i in group["params"] if i in optimizer["state"]]
+        stages.setdefault(group["stage"], []).extend(found)
+    return {stage: values for stage, values in stages.items() if values}
+
+
+def test_an_earlier_run_is_moved_aside_not_overwritten(trained, tmp_path):
+    work = tmp_path / "again"
+    shutil.copytree(trained, work)
+    before = (work / "best.pth").read_bytes()
+    (work / "note.txt").write_text("mine")
+    _prepare_work_dir(work, resume=False)
+    (aside,) = work.glob("earlier_*")
+    assert (aside / "best.pth").read_bytes() == before
+    assert [entry.name for entry in work.iterdir()] == [aside.name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"config": "configs/nothing.py"}, "no such config: configs/nothing.py"),
+        ({"data_root": "/nowhere"}, "annotations/train.json, annotations/val.json not found below /nowhere"),
+        ({"skeleton": "horse62"}, "no skeleton named 'horse62', did you mean 'horse26'?"),
+        ({"skeleton": "ap10k"}, "unknown keypoint 'l_ear'"),
+        ({"init": "missing.pth"}, "the pretrained weights are missing: missing.pth"),
+        ({"config": "configs/rtmpose_m_ap10k.py"}, "tools/download_checkpoints.py rtmpose_m_ap10k"),
+        ({"config": "configs/rtmpose_m_ap10k.py"}, "--from-scratch"),
+        ({"resume": True}, "nothing to resume"),
+        ({"device": "tpu"}, "expected cpu, cuda or cuda:N"),
+        ({"cfg_options": ["train_dataloader.batch_sise=3"]}, "did you mean 'batch_size'"),
+        ({"cfg_options": ["train_dataloader.batch_size=64"]}, "labelled animals do not fill one batch of 64"),
+        ({"cfg_options": ["optim_wrapper.paramwise_cfg=dict(norm_decay_mult=0)"]}, "no 'paramwise_cfg'"),
+    ],
+)
+def test_bad_input_is_one_clear_message_and_leaves_nothing(horses, tiny, tmp_path, changes, finding):
+    options = tiny() + changes.pop("cfg_options", []) if "config" not in changes else []
+    with pytest.raises(UserError) as caught:
+        run(horses, tmp_path / "run", options, **changes)
+    assert finding in str(caught.value)
+    assert not (tmp_path / "run" / "latest.pth").exists()
+
+
+def test_pictures_missing_and_truncated_are_all_named(horses, tiny, tmp_path):
+    root = tmp_path / "data"
+    shutil.copytree(horses, root)
+    pictures = sorted((root / "images" / "train").iterdir())
+    pictures[0].unlink()
+    pictures[1].write_bytes(pictures[1].read_bytes()[:2000])
+    pictures[2].write_text("not a picture")
+    with pytest.raises(UserError) as caught:
+        run(root, tmp_path / "run", tiny())
+    assert len(caught.value.problems) == 3
+    for picture in pictures[:3]:
+        assert picture.name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not a COCO keypoint file"),
+        ('{"images": [], "annotations": []}', "needs the lists"),
+    ],
+)
+def test_annotations_that_cannot_be_read(horses, tiny, tmp_path, text, finding):
+    root = tmp_path / "data"
+    shutil.copytree(horses, root)
+    (root / "annotations" / "train.json").write_text(text)
+    with pytest.raises(UserError, match=finding):
+        run(root, tmp_path / "run", tiny())
+
+
+def test_an_empty_training_set(horses, tiny, tmp_path):
+    root = tmp_path / "data"
+    shutil.copytree(horses, root)
+    path = root / "annotations" / "train.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "annotations": []}))
+    with pytest.raises(UserError, match="no animal with a labelled keypoint"):
+        run(root, tmp_path / "run", tiny())
+
+
+def test_a_work_dir_that_cannot_be_written(horses, tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write to work dir"):
+        run(horses, tmp_path / "file" / "run", tiny())
+
+
+@pytest.mark.parametrize(
+    "name", ["rtmpose_m_ap10k.py", "hrnet_w32_ap10k.py", "hrnet_w32_animalpose.py", "demo_rtmpose_t.py"]
+)
+def test_every_config_trains_a_step_and_predicts(name, horses, tmp_path):
+    """At its own size: nothing but the number of epochs and the batch is changed."""
+    import numpy as np
+
+    from equistera.mm.prediction.predict import Predictor
+
+    options = [
+        "train_dataloader.batch_size=2",
+        "train_dataloader.dataset.indices=2",
+        "val_dataloader.dataset.indices=1",
+    ]
+    options += ["train_dataloader.num_workers=0", "val_dataloader.num_workers=0", "val_dataloader.batch_size=1"]
+    options += ["train_cfg.max_epochs=3", "train_cfg.val_interval=3", "default_hooks.checkpoint.interval=3"]
+    work = run(horses, tmp_path / "run", options, config=f"configs/{name}", from_scratch=True)
+    predictor = Predictor(f"configs/{name}", work / "best.pth", device="cpu")
+    (pose,) = predictor.poses([(np.zeros((120, 160, 3), np.uint8), (10, 10, 100, 90))])
+    assert pose.points.shape == (26, 2)
+    assert np.isfinite(pose.points).all()
