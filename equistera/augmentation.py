@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from equistera.errors import UserError
-from equistera.skeleton import did_you_mean
+from equistera.names import did_you_mean
 
 
 @dataclass(frozen=True)

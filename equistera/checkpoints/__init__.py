@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from equistera.errors import UserError
-from equistera.skeleton import did_you_mean
+from equistera.names import did_you_mean
 
 #: What the three configs of the training guide need.
 DEFAULT_NAMES = ("rtmpose_m_ap10k", "hrnet_w32_ap10k", "hrnet_w32_animalpose")

@@ -10,7 +10,8 @@ from pathlib import Path
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
-from equistera.skeleton import Skeleton, did_you_mean
+from equistera.names import did_you_mean
+from equistera.skeleton import Skeleton
 
 
 @dataclass(frozen=True)

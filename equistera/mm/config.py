@@ -16,7 +16,7 @@ from mmengine.registry import init_default_scope
 import equistera
 from equistera.errors import UserError
 from equistera.mm.option_values import parse_value
-from equistera.skeleton import did_you_mean
+from equistera.names import did_you_mean
 
 #: The folder that holds configs/, tools/ and data/; paths in configs are relative to it.
 PROJECT = Path(equistera.__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from pathlib import Path
 from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE, Plan, read_plan
 from equistera.monitor.run import Point, Run, Start
-from equistera.skeleton import did_you_mean
+from equistera.names import did_you_mean
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 _TIMESTAMP = re.compile(r"20\d{6}_\d{6}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from equistera.augmentation import parts_of
 from equistera.errors import UserError
-from equistera.skeleton import did_you_mean
+from equistera.names import did_you_mean
 from equistera.training.ema import SHARE as EMA_SHARE
 from equistera.training.plan import Plan, steps_in_epoch
 from equistera.training.scaling import REFERENCE_BATCH

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 # the presets that a phase names live there; it is as free of MM* as this package
 from equistera.augmentation import augmentation, parts_of
 from equistera.errors import UserError
-from equistera.skeleton import did_you_mean
+from equistera.names import did_you_mean
 from equistera.training.stages import TIERS, Stage
 from equistera.training.values import count_problem, number_problem
 

@@ -18,7 +18,7 @@ from mmpose.registry import TRANSFORMS
 from pydantic import ValidationError
 
 from equistera.errors import UserError
-from equistera.skeleton import did_you_mean
+from equistera.names import did_you_mean
 
 #: Draws after which a transform that can mirror or resize has shown it: each of D4's is seen with p > 0.9999.
 _TRIALS = 16

@@ -25,7 +25,8 @@ from equistera.checkpoints import manifest
 from equistera.errors import UserError
 from equistera.mm.network.checkpoint import load_fitting, upgrade_keys
 from equistera.mm.network.model import SkeletonPoseEstimator
-from equistera.skeleton import Keypoint, Skeleton, SkeletonError, did_you_mean
+from equistera.names import did_you_mean
+from equistera.skeleton import Keypoint, Skeleton, SkeletonError
 
 HEAD = "head."
 OUTPUT_LAYER = "head.final_layer."
