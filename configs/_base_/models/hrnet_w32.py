@@ -1,18 +1,10 @@
 """HRNet-W32 (Sun et al. 2019) with a heatmap head; sizes as in the public AP-10K and AnimalPose weights."""
 
+_base_ = "pose_estimator.py"
+
 codec = dict(type="MSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
 
 model = dict(
-    type="SkeletonPoseEstimator",
-    skeleton=None,
-    codec=None,
-    data_preprocessor=dict(
-        type="BatchPreprocessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        non_blocking=True,
-    ),
     backbone=dict(
         type="HRNet",
         in_channels=3,

@@ -1,5 +1,7 @@
 """RTMPose-M (Jiang et al. 2023): CSPNeXt-m backbone, SimCC head; sizes as in the public AP-10K weights."""
 
+_base_ = "pose_estimator.py"
+
 codec = dict(
     type="SimCCLabel",
     input_size=(256, 256),
@@ -10,16 +12,6 @@ codec = dict(
 )
 
 model = dict(
-    type="SkeletonPoseEstimator",
-    skeleton=None,
-    codec=None,
-    data_preprocessor=dict(
-        type="BatchPreprocessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        non_blocking=True,
-    ),
     backbone=dict(
         _scope_="mmdet",
         type="CSPNeXt",

@@ -1,0 +1,17 @@
+"""What every network has: our estimator, and colours as ImageNet's mean and standard deviation make them.
+
+skeleton and codec are filled in from the top level, see equistera/mm/config.py.
+"""
+
+model = dict(
+    type="SkeletonPoseEstimator",
+    skeleton=None,
+    codec=None,
+    data_preprocessor=dict(
+        type="BatchPreprocessor",
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        non_blocking=True,
+    ),
+)
