@@ -28,9 +28,10 @@ from equistera import cli, skeleton
 from equistera.errors import UserError
 from equistera.progress import track
 
-#: Resident MB that a process may take besides the cache, and by which it may grow from the first fifth of the epochs
+#: Resident MB that a process may take besides the cache, and by which it may grow from the first tenth of the epochs
 #: to the last.
 LIMIT, GROWTH = 2000, 100
+KINDS = ("heap", "shared", "files", "cache")
 WIDTH, HEIGHT = 4032, 3024
 #: A network that takes little of the time; the sample path is that of RTMPose-M.
 SMALL = [
@@ -111,17 +112,24 @@ def processes(root: int) -> list[int]:
     return found
 
 
-def resident(pid: int) -> tuple[float, float]:
-    """Resident MB of a process besides the crop cache, and of the cache."""
-    own = cache = 0
-    shared = False
+def resident(pid: int) -> dict[str, float]:
+    """Resident MB of a process: its ``heap``, ``shared`` batches, mapped ``files`` and the crop ``cache``."""
+    kilobytes, kind = dict.fromkeys(KINDS, 0), ""
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        words = line.split()
+        words = line.split(maxsplit=5)
         if not words[0].endswith(":"):
-            shared = line.endswith(".crops")
+            kind = _kind(words[5] if len(words) > 5 else "")
         elif words[0] == "Rss:":
-            own, cache = own + (not shared) * int(words[1]), cache + shared * int(words[1])
-    return own / 1e3, cache / 1e3
+            kilobytes[kind] += int(words[1])
+    return {kind: value / 1e3 for kind, value in kilobytes.items()}
+
+
+def _kind(mapped: str) -> str:
+    if mapped.endswith(".crops"):
+        return "cache"
+    if mapped.startswith("/dev/shm/"):
+        return "shared"
+    return "files" if mapped.startswith("/") else "heap"
 
 
 def epoch_of(run: Path) -> int:
@@ -134,8 +142,8 @@ def epoch_of(run: Path) -> int:
     return 0
 
 
-def watch(command: list[str], folder: Path, log: Path) -> dict[int, list[tuple[int, float, float]]]:
-    """Runs a training into ``folder``; by process: epoch, MB without the cache, MB of the cache, at each look."""
+def watch(command: list[str], folder: Path, log: Path) -> dict[int, list[tuple[int, dict[str, float]]]]:
+    """Runs a training into ``folder``; by process: epoch and resident MB by kind, at each look."""
     seen = defaultdict(list)
     with log.open("w") as file:
         run = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
@@ -144,7 +152,7 @@ def watch(command: list[str], folder: Path, log: Path) -> dict[int, list[tuple[i
                 epoch = epoch_of(folder)
                 for pid in processes(run.pid):
                     try:
-                        seen[pid].append((epoch, *resident(pid)))
+                        seen[pid].append((epoch, resident(pid)))
                     except OSError:
                         # it ended between the two looks
                         continue
@@ -154,6 +162,27 @@ def watch(command: list[str], folder: Path, log: Path) -> dict[int, list[tuple[i
     if run.returncode:
         raise UserError(f"training failed with exit code {run.returncode}; see {log}")
     return seen
+
+
+def _own(sizes: dict[str, float]) -> float:
+    return sum(sizes.values()) - sizes["cache"]
+
+
+def print_course(pid: int, looks: list[tuple[int, dict[str, float]]], epochs: int) -> float | None:
+    """Prints a process' memory by tenths of the run; returns its growth in MB, None if it did not live so long."""
+    # the first epoch fills what is filled once; the last one ends with an evaluation and the plots
+    parts = np.array_split(range(2, epochs), min(10, epochs - 2))
+    rows = [[sizes for epoch, sizes in looks if epoch in part] for part in parts]
+    if not all(rows):
+        return None
+    print(f"  process {pid}, mean resident MB: own, of it {', '.join(KINDS[:-1])}; besides the crop cache")
+    means = []
+    for part, row in zip(parts, rows, strict=True):
+        mean = {kind: sum(sizes[kind] for sizes in row) / len(row) for kind in KINDS}
+        means.append(_own(mean))
+        values = "  ".join(f"{mean[kind]:6.1f}" for kind in KINDS)
+        print(f"    epochs {part[0]:3}-{part[-1]:<3} {means[-1]:7.1f}   {values}")
+    return means[-1] - means[0]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -176,19 +205,11 @@ def main(argv: Sequence[str]) -> int:
         [*map(str, command), "--cfg-options", *options, *args.cfg_options], folder / "run", folder / "train.log"
     )
     print(f"{args.pictures} pictures of {WIDTH}x{HEIGHT}, {args.epochs} epochs; log: {folder / 'train.log'}")
-    # the first epoch fills what is filled once; the last one ends with an evaluation and the plots
-    fifth = max(1, args.epochs // 5)
-    early, late = range(2, 2 + fifth), range(args.epochs - fifth, args.epochs)
-    print(f"  MB of each process without the cache, mean of epochs {early[0]}-{early[-1]} and {late[0]}-{late[-1]}")
-    worst, growth = 0.0, 0.0
-    for pid, looks in seen.items():
-        means = [[own for epoch, own, _ in looks if epoch in part] for part in (early, late)]
-        worst = max(worst, *(own for _, own, _ in looks))
-        if all(means):
-            first, last = (sum(values) / len(values) for values in means)
-            growth = max(growth, last - first)
-            most, cache = (max(look[i] for look in looks) for i in (1, 2))
-            print(f"  process {pid}: {first:.0f}, {last:.0f}, at most {most:.0f}; of the cache {cache:.0f}")
+    worst = max(_own(sizes) for looks in seen.values() for _, sizes in looks)
+    growths = [growth for pid, looks in seen.items() if (growth := print_course(pid, looks, args.epochs)) is not None]
+    if not growths:
+        raise UserError(f"{args.epochs} epochs passed faster than they can be watched: use more --pictures")
+    growth = max(growths)
     good = worst < LIMIT and growth < GROWTH
     verdict = "good" if good else "NOT GOOD"
     print(f"{verdict}: at most {worst:.0f} MB (limit {LIMIT}), growth {growth:.0f} MB (limit {GROWTH})")
