@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 
-from equistera.dataset.coco import load_annotations, read_json
+from equistera.dataset.coco import checked_entries, read_json
+from equistera.dataset.paths import ends_with
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -43,13 +43,20 @@ class PictureAnimals:
     image_ids: Mapping[str, object]
 
     @functools.cached_property
-    def _by_last_part(self) -> Mapping[str, str]:
-        last_parts = Counter(_last_part(name) for name in self.image_ids)
-        return {_last_part(name): name for name in self.image_ids if last_parts[_last_part(name)] == 1}
+    def _by_last_part(self) -> Mapping[str, list[str]]:
+        names = defaultdict(list)
+        for name in self.image_ids:
+            names[_parts(name)[-1]].append(name)
+        return names
 
     def find(self, name: str) -> str | None:
-        """The ``file_name`` of a picture: the same relative path or, if only one has it, the same last part."""
-        return name if name in self.image_ids else self._by_last_part.get(_last_part(name))
+        """The ``file_name`` of a picture: the same path or, if only one does so, one that ends with the other."""
+        if name in self.image_ids:
+            return name
+        parts = _parts(name)
+        alike = [(known, _parts(known)) for known in self._by_last_part.get(parts[-1], ())]
+        fitting = [known for known, own in alike if ends_with(own, parts) or ends_with(parts, own)]
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
@@ -70,18 +77,18 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
         isinstance(content.get(key), list) for key in ("images", "annotations")
     ):
         raise UserError(f"{path} is not a COCO file: it needs the lists 'images' and 'annotations'")
-    categories = content.get("categories") or []
-    labelled = {}
-    if any(isinstance(category, dict) and category.get("keypoints") for category in categories):
-        annotations = load_annotations(path, skeleton)["annotations"]
-        labelled = {a.get("id"): np.array(a["keypoints"], dtype=float).reshape(-1, 3) for a in annotations}
+    categories = content.get("categories")
+    if isinstance(categories, list) and any(isinstance(c, dict) and c.get("keypoints") for c in categories):
+        _, labelled = checked_entries(content, skeleton, path)
+    else:
+        labelled = [None] * len(content["annotations"])
     names, animals, problems = {}, defaultdict(list), []
     for image in content["images"]:
         if isinstance(image, dict) and isinstance(image.get("file_name"), str) and "id" in image:
             names[str(image["id"])] = image
         else:
             problems.append(f"an image needs 'id' and 'file_name', found {str(image)[:80]}")
-    for annotation in content["annotations"]:
+    for annotation, entry in zip(content["annotations"], labelled, strict=True):
         image = names.get(str(annotation.get("image_id"))) if isinstance(annotation, dict) else None
         if image is None:
             problems.append(f"an annotation needs the 'image_id' of an image, found {str(annotation)[:80]}")
@@ -92,8 +99,8 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
         if bbox is None or not isinstance(score, (int, float)):
             problems.append(f"annotation {annotation.get('id')!r}: bbox must be [x, y, width, height], above 0")
             continue
-        animal = Animal(bbox, labelled.get(annotation.get("id")), float(score))
-        animals[_posix(image["file_name"])].append(animal)
+        points = None if entry is None else np.array(entry["keypoints"], dtype=float).reshape(-1, 3)
+        animals[_posix(image["file_name"])].append(Animal(bbox, points, float(score)))
     if problems:
         raise UserError(f"{path} cannot be used:", problems)
     return PictureAnimals(dict(animals), {_posix(image["file_name"]): image["id"] for image in names.values()})
@@ -113,5 +120,5 @@ def _posix(name: str) -> str:
     return name.replace("\\", "/")
 
 
-def _last_part(name: str) -> str:
-    return PurePosixPath(name).name
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")] or [name]

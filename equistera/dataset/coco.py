@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,11 @@ def category_of(skeleton: Skeleton, name: str = "horse", category_id: int = 1) -
     }
 
 
+def is_id(value: object) -> bool:
+    """Whether a value can be an id: a whole number or a text."""
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
+
+
 def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     """Reads a COCO keypoint file and puts it into the skeleton's order.
 
@@ -107,48 +113,70 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
         isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
     ):
         raise UserError(f"{path} is not a COCO keypoint file: it needs the lists 'images', 'annotations', 'categories'")
-    columns = _columns_by_category(content["categories"], skeleton, path)
+    images, entries = checked_entries(content, skeleton, path)
+    annotations = [entry for entry in entries if entry is not None]
+    return {"images": images, "annotations": annotations, "categories": [category_of(skeleton)]}
+
+
+def checked_entries(content: dict, skeleton: Skeleton, path: str | Path) -> tuple[list[dict], list[dict | None]]:
+    """Checks the entries of a COCO file and puts the annotations into the skeleton's order.
+
+    Args:
+        content: With the lists ``images``, ``annotations`` and ``categories``.
+        skeleton: The points wanted.
+        path: Where the content came from.
+
+    Returns:
+        The images, and for each entry of ``annotations`` what :func:`load_annotations` makes of it: None where that
+        leaves it out.
+
+    Raises:
+        UserError: As :func:`load_annotations`.
+    """
     problems: list[str] = []
+    columns = _columns_by_category(content["categories"], skeleton, path, problems)
     images = {}
     for image in content["images"]:
         if not isinstance(image, dict) or not isinstance(image.get("file_name"), str) or "id" not in image:
             problems.append(f"an image needs 'id' and 'file_name', found {str(image)[:80]}")
-        elif not isinstance(image["id"], (int, str)):
-            problems.append(f"image id {image['id']!r} is neither a number nor a text")
+        elif not is_id(image["id"]):
+            problems.append(f"image id {str(image['id'])[:40]} is neither a whole number nor a text")
         elif image["id"] in images:
             problems.append(f"image id {image['id']!r} stands twice ({image['file_name']!r})")
         else:
             images[image["id"]] = image
-    annotations = []
+    entries: list[dict | None] = []
     for annotation in content["annotations"]:
         try:
-            kept = _normalised(annotation, columns, images)
+            entries.append(_normalised(annotation, columns, images))
         except ValueError as error:
             label = annotation.get("id") if isinstance(annotation, dict) else str(annotation)[:40]
             problems.append(f"annotation {label!r}: {error}")
-        else:
-            if kept is not None:
-                annotations.append(kept)
     if problems:
         raise UserError(
             f"{path} cannot be used:",
             problems,
             f"Everything that is wrong with it: tools/verify_dataset.py --ann-file {path}",
         )
-    return {"images": list(images.values()), "annotations": annotations, "categories": [category_of(skeleton)]}
+    return list(images.values()), entries
 
 
-def _columns_by_category(categories: list, skeleton: Skeleton, path: str | Path) -> dict[object, np.ndarray]:
+def _columns_by_category(
+    categories: list, skeleton: Skeleton, path: str | Path, problems: list[str]
+) -> dict[int | str, np.ndarray]:
     columns, problem = {}, None
     for category in categories:
         names = category.get("keypoints") if isinstance(category, dict) else None
         if not isinstance(names, list) or not names:
             continue
+        if not is_id(category.get("id")):
+            problems.append(f"category id {str(category.get('id'))[:40]} is neither a whole number nor a text")
+            continue
         try:
-            columns[category.get("id")] = skeleton.columns_of([str(name) for name in names])
+            columns[category["id"]] = skeleton.columns_of([str(name) for name in names])
         except UserError as error:
             problem = error
-    if columns:
+    if columns or problems:
         return columns
     if problem is not None:
         raise UserError(f"{path}: {problem.summary}", problem.problems, problem.hint) from problem
@@ -158,20 +186,24 @@ def _columns_by_category(categories: list, skeleton: Skeleton, path: str | Path)
     )
 
 
-def _normalised(annotation: object, columns: dict[object, np.ndarray], images: dict) -> dict | None:
+def _normalised(annotation: object, columns: dict[int | str, np.ndarray], images: dict) -> dict | None:
     if not isinstance(annotation, dict):
         raise ValueError("is not an object")
-    if annotation.get("image_id") not in images:
-        raise ValueError(f"image_id {annotation.get('image_id')!r} is no image of the file")
-    if annotation.get("category_id") not in columns:
-        raise ValueError(f"category_id {annotation.get('category_id')!r} is no category with these keypoints")
+    for key, known, what in (
+        ("image_id", images, "image of the file"),
+        ("category_id", columns, "category with these keypoints"),
+    ):
+        if not is_id(annotation.get(key)) or annotation[key] not in known:
+            raise ValueError(f"{key} {annotation.get(key)!r} is no {what}")
     points, box = annotation.get("keypoints"), annotation.get("bbox")
     order = columns[annotation["category_id"]]
     if annotation.get("iscrowd") or points is None:
         return None
     points = _numbers(points, "keypoints")
-    if points.size % 3 or points.size // 3 <= order.max():
-        raise ValueError(f"{points.size} numbers in 'keypoints', expected 3 for each keypoint of its category")
+    if points.size != 3 * len(order):
+        raise ValueError(
+            f"{points.size} numbers in 'keypoints', expected 3 for each of its category's {len(order)} keypoints"
+        )
     points = points.reshape(-1, 3)[order]
     if not (points[:, 2] > 0).any():
         return None
@@ -179,7 +211,7 @@ def _normalised(annotation: object, columns: dict[object, np.ndarray], images: d
     if box.size != 4 or box[2] <= 0 or box[3] <= 0:
         raise ValueError(f"bbox must be [x, y, width, height] with a positive size, found {annotation.get('bbox')}")
     area = annotation.get("area")
-    if not isinstance(area, (int, float)) or not np.isfinite(area) or area <= 0:
+    if not isinstance(area, (int, float)) or not 0 < area <= sys.float_info.max:
         area = float(box[2] * box[3])
     return {
         **annotation,
@@ -195,7 +227,7 @@ def _normalised(annotation: object, columns: dict[object, np.ndarray], images: d
 def _numbers(values: object, what: str) -> np.ndarray:
     try:
         array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{what} holds something that is not a number") from error
     if array.ndim != 1 or not np.isfinite(array).all():
         raise ValueError(f"{what} must be a flat list of finite numbers")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from equistera.dataset.formats.records import Unusable
 from equistera.dataset.images import SUFFIXES
+from equistera.dataset.paths import ends_with
 from equistera.errors import UserError
 
 #: Reason of a picture that is nowhere below the folder.
@@ -90,7 +91,7 @@ class PictureFinder:
         for file in self._by_name.get(parts[-1], ()):
             own = file.split("/")
             absolute = [*above, *own]
-            if parts[-len(own) :] == own or absolute[-len(parts) :] == parts:
+            if ends_with(parts, own) or ends_with(absolute, parts):
                 fitting.append(file)
         return fitting
 

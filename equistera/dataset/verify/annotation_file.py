@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.coco import read_json
+from equistera.dataset.coco import is_id, read_json
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton, SkeletonError
 
@@ -219,11 +219,6 @@ def keypoint_names(category: object) -> list[str] | None:
     """The names of a category's keypoints, or None if it has none."""
     names = category.get("keypoints") if isinstance(category, dict) else None
     return [str(name) for name in names] if isinstance(names, list) and names else None
-
-
-def is_id(value: object) -> bool:
-    """Whether a value can be an id: a whole number or a text."""
-    return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
 def number(value: object) -> float:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from equistera.dataset.boxes import box_around
-from equistera.dataset.coco import category_of
-from equistera.dataset.verify.annotation_file import AnnotationFile, is_id, keypoint_names, number
+from equistera.dataset.coco import category_of, is_id
+from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, number
 from equistera.dataset.verify.labels import (
     EDGE,
     area_problem,

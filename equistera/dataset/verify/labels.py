@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from equistera.dataset.verify.annotation_file import AnnotationFile, is_id, number, short
+from equistera.dataset.coco import is_id
+from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
 from equistera.dataset.verify.findings import Item
 
 #: Pixels by which a point or box may stand outside its picture: rounding, and points at the edge of the last pixel.

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from equistera.dataset.verify.annotation_file import AnnotationFile, is_id, keypoint_names, picture_problem, short
+from equistera.dataset.coco import is_id
+from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, picture_problem, short
 from equistera.dataset.verify.findings import Item
 from equistera.skeleton import SkeletonError
 
