@@ -83,7 +83,7 @@ def _is_another(target: Path, source: Path) -> bool:
     if not os.path.lexists(target):
         return False
     try:
-        return not target.is_file() or not (target.samefile(source) or filecmp.cmp(source, target, shallow=True))
+        return not target.is_file() or not (target.samefile(source) or filecmp.cmp(source, target, shallow=False))
     except OSError:
         return True  # what cannot be read cannot be known to be the same
 

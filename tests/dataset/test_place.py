@@ -40,6 +40,19 @@ def test_places(places, way):
     assert sorted(path.name for path in next(iter(places)).parent.iterdir()) == ["a.jpg", "b.jpg"]
 
 
+def test_another_picture_of_the_same_size_and_time_is_another_picture(places):
+    """Of uncompressed pictures that one command copied, size and time are often the same."""
+    target, source = next(iter(places.items()))
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"A.JPG" * 10)
+    for path in (target, source):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    with pytest.raises(UserError, match="other files stand where pictures are to be put"):
+        place(places, "copy")
+    place(places, "copy", overwrite=True)
+    assert contents(places) == [b"a.jpg" * 10, b"b.jpg" * 10]
+
+
 def test_none_places_nothing(places):
     place(places, "none")
     assert not next(iter(places)).parent.exists()
