@@ -25,6 +25,8 @@ from equistera.skeleton import Skeleton
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """Opens a temporary file beside ``path`` that takes its place only when the block ends without an error.
 
+    What UTF-8 does not have (a file name in another encoding) is written as ``\\udcfc``.
+
     Args:
         path: The file to make or replace; its folder is made.
         mode: ``w`` (UTF-8 text) or ``wb``.
@@ -36,7 +38,8 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
+        text = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
+        with os.fdopen(handle, mode, **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -8,6 +8,7 @@ high byte.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import warnings
@@ -94,7 +95,8 @@ def check_inside(root: str | Path, name: str, *, links: bool = False) -> Path:
         ``root / name``.
 
     Raises:
-        ImageError: The name is empty, absolute, or leads out of ``root`` by ``..`` or by a symbolic link.
+        ImageError: The name is empty, absolute, no name that this system can have, or leads out of ``root`` by ``..``
+            or by a symbolic link.
     """
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise ImageError(f"a picture's file name must be text, found {name!r}")
@@ -105,6 +107,7 @@ def check_inside(root: str | Path, name: str, *, links: bool = False) -> Path:
             hint=f"File names must be relative to {root}, without '..'; set the folder with --img-dir.",
         )
     path = Path(root, *parts)
+    _check_possible(path, name)
     try:
         home = Path(root).resolve()
         real = path.parent.resolve() if links else path.resolve()
@@ -116,6 +119,20 @@ def check_inside(root: str | Path, name: str, *, links: bool = False) -> Path:
             hint=f"Copy the pictures into {root} instead.",
         )
     return path
+
+
+def _check_possible(path: Path, name: str) -> None:
+    """Refuses names that no file can have, which most functions for paths answer with a traceback.
+
+    Whether a file has the name does not matter.
+    """
+    try:
+        os.lstat(path)
+    except UnicodeEncodeError as error:
+        raise ImageError(f"file name {name!r} holds characters that no file name can have") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ImageError(f"file name {name[:40]!r}... is too long: {len(name)} characters") from error
 
 
 def read_header(path: str | Path) -> ImageHeader:

@@ -255,6 +255,11 @@ class TestInside:
         with pytest.raises(ImageError, match="must be text"):
             check_inside(tmp_path, name)
 
+    @pytest.mark.parametrize("name", ["x" * 300 + ".jpg", "\ud800.jpg", "day\ud800/a.jpg"])
+    def test_refuses_what_no_file_can_be_called(self, tmp_path, name):
+        with pytest.raises(ImageError, match=r"is too long|no file name can have"):
+            check_inside(tmp_path, name, links=True)
+
     def test_links(self, tmp_path):
         root, other = tmp_path / "images", tmp_path / "private"
         root.mkdir()

@@ -261,8 +261,9 @@ _ALL = (
     Check(
         "picture-path",
         "error",
-        "file names that lead out of the picture folder",
-        "They would make tools read files that are none of their business; they are not opened.",
+        "file names that are not followed",
+        "They lead out of the picture folder, to files that are none of a tool's business, or no file can be called "
+        "that; training refuses them.",
         "pictures",
     ),
     Check(

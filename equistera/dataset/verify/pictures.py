@@ -63,7 +63,11 @@ def inspect(image_dir: Path, name: str, decode: bool) -> PictureState:
         path = check_inside(image_dir, name, links=True)
     except ImageError as error:
         return PictureState("picture-path", error.summary)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        return PictureState("picture-unreadable", f"cannot read {path}: {error.strerror}", path)
+    if not there:
         return PictureState("picture-missing", f"{path} is not there", path)
     header = None
     try:

@@ -10,6 +10,8 @@ import random
 import pytest
 import verify_horses
 
+from equistera.dataset.ready import check_split
+from equistera.dataset.verify.command import verify_dataset
 from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.report import report_page
 from equistera.dataset.verify.run import findings_after, verify
@@ -18,6 +20,7 @@ from equistera.errors import UserError
 
 HORSE26 = verify_horses.HORSE26
 STRANGE = [None, True, -1, 0, 1.5, 1e308, 10**400, float("nan"), float("inf"), "", "x", "../x", [], [1], {}, {"id": 1}]
+STRANGE += ["x" * 300, "\ud800.jpg"]
 
 
 def places_of(value, path=()):
@@ -72,7 +75,7 @@ def test_mutated_files(tmp_path):
             refused.append(str(error))
         else:
             codes |= {finding.check.code for finding in result.findings}
-    assert len(refused) < 100
+    assert len(refused) < 125
     assert all(str(path) in message for message in refused)
     assert len(codes) > 20
 
@@ -111,6 +114,27 @@ def test_empty_lists(tmp_path):
     path.write_text('{"images": [], "annotations": [], "categories": []}')
     result = verify_and_repair(path, draw=True)
     assert {finding.check.code for finding in result.findings} == {"no-annotations", "no-keypoint-names"}
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".jpg", "\ud800.jpg"])
+def test_names_that_no_file_can_have(tmp_path, name):
+    path, content = verify_horses.write_set(tmp_path, 2)
+    content["images"][1]["file_name"] = name
+    path.write_text(json.dumps(content))
+    assert verify_dataset([path], report=tmp_path / "report.html") == 1
+    assert "picture-path" in {finding.check.code for finding in verify([path], HORSE26).findings}
+    assert ascii(name[:40])[1:-1] in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="1 of 2 pictures"):
+        check_split(path, verify([path], HORSE26).files[0].image_dir, HORSE26)
+
+
+def test_a_folder_that_may_not_be_looked_into(tmp_path):
+    path, content = verify_horses.write_set(tmp_path, 2)
+    content["images"][1]["file_name"] = "loop/a.jpg"
+    (verify([path], HORSE26).files[0].image_dir / "loop").symlink_to("loop")
+    path.write_text(json.dumps(content))
+    codes = {finding.check.code for finding in verify([path], HORSE26).findings}
+    assert codes & {"picture-path", "picture-missing", "picture-unreadable"}
 
 
 def test_options_that_do_not_fit(tmp_path):
