@@ -11,6 +11,7 @@ import numpy as np
 
 from equistera.dataset.coco import atomic_write
 from equistera.dataset.images import SUFFIXES, ImageError, read_rgb
+from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.in_order import default_threads, in_order
 
@@ -148,8 +149,8 @@ def one_picture(path: str | Path, out: str | Path | None) -> PictureFiles:
 
 def _pictures_below(folder: Path, left_out: Path | None) -> Iterator[str]:
     for here, folders, files in os.walk(folder):
-        kept = [name for name in folders if not name.startswith(".") and Path(here, name).resolve() != left_out]
+        kept = [name for name in folders if not is_hidden(Path(name)) and Path(here, name).resolve() != left_out]
         folders[:] = kept
         for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(SUFFIXES) and not is_hidden(Path(name)):
                 yield Path(here, name).relative_to(folder).as_posix()

@@ -11,12 +11,9 @@ import numpy as np
 from equistera.dataset.boxes import box_around, clip_box
 from equistera.dataset.formats.records import Animal, Picture, Unusable
 from equistera.dataset.images import ImageHeader
+from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE
 from equistera.skeleton import Skeleton
 
-#: Pixels by which a point may stand outside the picture: rounding, and points at the edge of the last pixel.
-EDGE = 1.0
-#: An area below this share of its box is not a horse's.
-MIN_AREA_SHARE = 0.01
 #: Relative difference between the proportions of a picture and of its smaller or larger copy.
 _SAME_SHAPE = 0.01
 #: Digits after the point that are kept: a thousandth of a pixel.
@@ -110,7 +107,7 @@ def annotate(
         if not visibility:
             continue
         x, y = frame.to_pixels(x, y)
-        # the tolerance reads the same as verify_dataset's; NaN fails it
+        # written so that NaN fails it
         if -EDGE <= x <= frame.width - 1 + EDGE and -EDGE <= y <= frame.height - 1 + EDGE:
             points[skeleton.index[name]] = x, y, visibility
         else:

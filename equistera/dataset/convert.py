@@ -10,12 +10,13 @@ from pathlib import Path
 from equistera.dataset.annotate import annotate, frame_of
 from equistera.dataset.coco import category_of, write_json
 from equistera.dataset.convert_report import files_read, skipped
-from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
+from equistera.dataset.formats.records import Animal, Export, Picture, Skip, Unusable
 from equistera.dataset.horses import Selection, select
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
 from equistera.dataset.locate import NOT_FOUND, PictureFinder
 from equistera.dataset.matching import read_keypoint_map
 from equistera.dataset.place import image_dir, place
+from equistera.dataset.repeats import Labelled, take_once, told
 from equistera.dataset.sources import UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
@@ -68,6 +69,7 @@ class Conversion:
         skips: What was left out for a fault, and why.
         others: Animals that are no horses, by category.
         read: Pictures and animals read.
+        notes: What the user should know although nothing is lost.
     """
 
     images: list[dict] = field(default_factory=list)
@@ -76,6 +78,7 @@ class Conversion:
     skips: list[Skip] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
 
 
 def convert_dataset(request: Request) -> str:
@@ -99,6 +102,7 @@ def convert_dataset(request: Request) -> str:
         selections, PictureFinder(root, generated), request.skeleton, pictures_needed=request.images != "none"
     )
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
+    notes += done.notes
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
     if not done.images or (request.strict and done.skips):
         problems = [str(skip) for skip in done.skips] + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
@@ -131,9 +135,12 @@ def convert(
 
     Returns:
         The entries; a picture that comes up twice is taken once.
+
+    Raises:
+        UserError: As :func:`equistera.dataset.repeats.take_once`.
     """
     done = Conversion()
-    seen: dict[str, str] = {}
+    labelled: list[Labelled] = []
     jobs = [(selection, picture) for selection in selections for picture in selection.export.pictures]
     for selection in selections:
         done.skips += selection.export.skips
@@ -145,32 +152,57 @@ def convert(
         if not animals:
             continue
         try:
-            file_name, header = _look_up(picture, selection.export, finder, pictures_needed)
-            if file_name in seen:
-                raise Unusable("the picture has been converted already", f"{file_name}, in {seen[file_name]}")
-            frame = frame_of(picture, header)
+            place = _labelled(picture, animals, selection, finder, skeleton, pictures_needed)
         except Unusable as error:
             done.skips.append(Skip("picture", picture.where, error.reason, error.detail))
             continue
-        image_id = len(done.images) + 1
-        entries = []
-        for animal in animals:
-            try:
-                entry, outside = annotate(animal, frame, selection.match.target, skeleton)
-            except Unusable as error:
-                done.skips.append(Skip("horse", picture.where, error.reason, error.detail))
-                continue
-            entries.append(
-                {"id": len(done.annotations) + len(entries) + 1, "image_id": image_id, "category_id": 1, **entry}
-            )
-            done.skips += [Skip("point", picture.where, "lies outside the picture", name) for name in outside]
-        if entries:
-            seen[file_name] = picture.where
-            done.images.append({"id": image_id, "file_name": file_name, "width": frame.width, "height": frame.height})
-            done.annotations += entries
-            if header is not None:
-                done.paths[image_id] = finder.root / file_name
+        if place.entries:
+            labelled.append(place)
+        else:
+            done.skips += place.skips
+    once = take_once(labelled)
+    done.skips += once.skips
+    done.notes += told(once.repeated)
+    # what is taken once is not counted as read twice, or a part would seem to be missing
+    for place in once.repeated:
+        done.read.subtract(picture=1, horse=len(place.entries) + sum(skip.what == "horse" for skip in place.skips))
+    for image_id, place in enumerate(once.kept, 1):
+        frame = place.frame
+        done.skips += place.skips
+        done.images.append({"id": image_id, "file_name": place.file_name, "width": frame.width, "height": frame.height})
+        for entry in place.entries:
+            done.annotations.append({"id": len(done.annotations) + 1, "image_id": image_id, "category_id": 1, **entry})
+        if place.path is not None:
+            done.paths[image_id] = place.path
     return done
+
+
+def _labelled(
+    picture: Picture,
+    animals: Sequence[Animal],
+    selection: Selection,
+    finder: PictureFinder,
+    skeleton: Skeleton,
+    pictures_needed: bool,
+) -> Labelled:
+    """A picture's horses as COCO entries.
+
+    Raises:
+        Unusable: The picture is not found, or is not the one that was labelled.
+    """
+    file_name, header = _look_up(picture, selection.export, finder, pictures_needed)
+    frame = frame_of(picture, header)
+    entries, skips = [], []
+    for animal in animals:
+        try:
+            entry, outside = annotate(animal, frame, selection.match.target, skeleton)
+        except Unusable as error:
+            skips.append(Skip("horse", picture.where, error.reason, error.detail))
+            continue
+        entries.append(entry)
+        skips += [Skip("point", picture.where, "lies outside the picture", name) for name in outside]
+    path = None if header is None else finder.root / file_name
+    return Labelled(file_name, selection.export.path, picture.where, frame, entries, skips, path)
 
 
 def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:

@@ -10,11 +10,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from equistera.dataset.formats.records import Unusable
 from equistera.dataset.images import SUFFIXES
-from equistera.dataset.paths import ends_with
+from equistera.dataset.paths import ends_with, is_hidden
 from equistera.errors import UserError
 
 #: Reason of a picture that is nowhere below the folder.
@@ -101,7 +101,7 @@ class PictureFinder:
 
 
 def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:
-    """Picture files below a folder, relative to it, with ``/``; hidden folders are not looked into."""
+    """Picture files below a folder, relative to it, with ``/``; without hidden ones."""
     seen = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -109,10 +109,12 @@ def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:
             subfolders.clear()
             continue
         seen.add(real)  # a link may lead back up
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(name for name in subfolders if not is_hidden(PurePath(name)))
         inside = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if inside == "." else f"{inside}/"
-        yield from (prefix + file for file in files if file.lower().endswith(SUFFIXES))
+        yield from (
+            prefix + file for file in files if file.lower().endswith(SUFFIXES) and not is_hidden(PurePath(file))
+        )
 
 
 def _folded(name: str) -> str:

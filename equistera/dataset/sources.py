@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from equistera.dataset import formats
-from equistera.dataset.formats.records import Export
+from equistera.dataset.formats import deeplabcut, deeplabcut_h5
+from equistera.dataset.formats.records import Export, NotLabels
+from equistera.dataset.paths import is_hidden
 from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
 from equistera.progress import track
@@ -24,7 +26,8 @@ def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path]
         leave_out: Folders that are not searched.
 
     Returns:
-        The files, sorted. Where DeepLabCut left a CSV and an HDF5 file of the same labels, only the CSV.
+        The files, sorted; without hidden ones. Where DeepLabCut left a CSV and an HDF5 file of the same labels, only
+        the CSV.
 
     Raises:
         UserError: No such file or folder, or none in the folder.
@@ -40,20 +43,27 @@ def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path]
         )
     avoided = {path.resolve() for path in leave_out if not source.resolve().is_relative_to(path.resolve())}
     suffixes = formats.suffixes_of(name)
-    found = [
+    visible = [path for path in sorted(source.rglob("*")) if not is_hidden(path.relative_to(source))]
+    found = _without_copies(
         path
-        for path in sorted(source.rglob("*"))
+        for path in visible
         if path.suffix.lower() in suffixes and path.is_file() and not avoided.intersection(path.resolve().parents)
-    ]
-    found = [path for path in found if path.suffix == ".csv" or path.with_suffix(".csv") not in found]
+    )
     if not found:
-        archives = [str(path) for path in source.rglob("*.zip")]
+        archives = [str(path) for path in visible if path.suffix.lower() == ".zip"]
         raise UserError(
             f"no annotation file in {source}: expected one that ends in {', '.join(suffixes)}",
             archives,
             "Unpack the archives first." if archives else "Put the export of your labelling tool there.",
         )
     return found
+
+
+def _without_copies(files: Iterable[Path]) -> list[Path]:
+    """Leaves out DeepLabCut's HDF5 files whose labels stand in a CSV file, too."""
+    files = list(files)
+    tables = {path.with_suffix("") for path in files if path.suffix.lower() == ".csv" and deeplabcut.accepts_csv(path)}
+    return [p for p in files if p.suffix.lower() not in deeplabcut_h5.SUFFIXES or p.with_suffix("") not in tables]
 
 
 def keep_input(files: Sequence[Path], output: Path) -> None:
@@ -80,25 +90,38 @@ def read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]
     Raises:
         UserError: Files that cannot be read, all of them listed; or none holds annotations.
     """
-    exports, unknown, problems = [], [], []
+    exports, unknown, others, problems = [], [], [], []
     for path in track(files, "reading", unit="files"):
         try:
             export = formats.read(path, name)
+        except NotLabels as error:
+            others.append(error)
         except UserError as error:
             problems.append(str(error))
-            continue
-        if export is None:
-            unknown.append(path)
         else:
-            exports.append(export)
+            if export is None:
+                unknown.append(path)
+            else:
+                exports.append(export)
     if problems:
         raise UserError(f"{len(problems)} of {len(files)} files cannot be read:", problems)
-    names = ", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-    if not exports:
+    unknown_files = [f"no annotations of a known format in {_some(unknown)}"] if unknown else []
+    if not exports and not others:
         raise UserError(
-            f"no annotations of a known format in {names}",
+            unknown_files[0],
             [f"{f.name}: {f.title}, {', '.join(f.suffixes)}" for f in formats.ALL],
             "Name the format with --format to be told what is wrong with the file.",
         )
+    if not exports:
+        if len(files) == 1:
+            raise others[0]
+        hints = list(dict.fromkeys(error.hint for error in others))
+        raise UserError(
+            f"none of {len(files)} files holds labels:", [*(e.summary for e in others), *unknown_files], hints[0]
+        )
     notes = [note for export in exports for note in export.notes]
-    return exports, [*notes, f"no annotations of a known format in {names}"] if unknown else notes
+    return exports, [*notes, *(f"left out: {error.summary}" for error in others), *unknown_files]
+
+
+def _some(files: Sequence[Path]) -> str:
+    return ", ".join(map(str, files[:5])) + (f" and {len(files) - 5} more" if len(files) > 5 else "")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from equistera.dataset.coco import read_json
 from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, deeplabcut_h5, labelstudio, yolo
-from equistera.dataset.formats.records import Export, check_file
-from equistera.errors import UserError
+from equistera.dataset.formats.records import Export, NotLabels, check_file
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ ALL = (
     Format("animalpose", animalpose.TITLE, (".json",), animalpose.accepts, animalpose.read),
     Format("cvat", cvat.TITLE, (".xml",), cvat.accepts, cvat.read),
     Format("deeplabcut", deeplabcut.TITLE, (".csv",), deeplabcut.accepts_csv, deeplabcut.read_csv),
-    Format("deeplabcut", deeplabcut.TITLE, (".h5", ".hdf5"), deeplabcut_h5.accepts, deeplabcut_h5.read),
+    Format("deeplabcut", deeplabcut.TITLE, deeplabcut_h5.SUFFIXES, deeplabcut_h5.accepts, deeplabcut_h5.read),
     Format("yolo", yolo.TITLE, (".yaml", ".yml"), yolo.accepts, yolo.read),
 )
 
@@ -66,7 +65,8 @@ def read(path: Path, name: str = "auto") -> Export | None:
         Its content, or None where ``auto`` finds no annotations of a known format in it.
 
     Raises:
-        UserError: The file cannot be read, is damaged, or is not in the format ``name``.
+        NotLabels: The file is not in the format ``name``, or holds predictions.
+        UserError: The file cannot be read or is damaged.
     """
     check_file(path)
     candidates = [f for f in ALL if path.suffix.lower() in f.suffixes and name in ("auto", f.name)]
@@ -82,6 +82,6 @@ def read(path: Path, name: str = "auto") -> Export | None:
     if name == "auto":
         return None
     titles = {f.name: f"{f.title} ({', '.join(g.suffixes[0] for g in ALL if g.name == f.name)})" for f in ALL}
-    raise UserError(
+    raise NotLabels(
         f"{path} is not {titles[name]}", hint="Leave --format out to have the format found out from the content."
     )

@@ -13,7 +13,17 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from equistera.dataset.formats.records import ABSENT, VISIBLE, Animal, Export, Picture, Unusable, number, shown
+from equistera.dataset.formats.records import (
+    ABSENT,
+    VISIBLE,
+    Animal,
+    Export,
+    NotLabels,
+    Picture,
+    Unusable,
+    number,
+    shown,
+)
 from equistera.errors import UserError
 
 TITLE = "DeepLabCut"
@@ -112,7 +122,7 @@ def _columns_by_individual(path: Path, columns: Sequence[Column]) -> dict[str, d
     found: dict[str, dict[str, dict[str, int]]] = {}
     for position, (individual, name, coordinate) in enumerate(columns):
         if coordinate == "likelihood":
-            raise UserError(
+            raise NotLabels(
                 f"{path} holds DeepLabCut's predictions (it has a likelihood), not labels",
                 hint="Give CollectedData_<scorer>.csv, which the labelling saves.",
             )

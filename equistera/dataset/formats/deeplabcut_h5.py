@@ -17,6 +17,9 @@ from equistera.errors import UserError
 #: Cells of a table that is still read; 5,000 pictures with 26 points of 3 horses have 800,000.
 MAX_CELLS = 50_000_000
 
+#: File name endings, lower case.
+SUFFIXES = (".h5", ".hdf5")
+
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _USE_CSV = "DeepLabCut keeps the same labels in the .csv file of the same name: convert that one."
 

@@ -32,6 +32,10 @@ class Unusable(Exception):
         super().__init__(f"{reason}: {detail}" if detail else reason)
 
 
+class NotLabels(UserError):
+    """A file that is not what was looked for, but need not be wrong: a folder's others are converted without it."""
+
+
 @dataclass(frozen=True)
 class Skip:
     """Something that was read and not converted.

@@ -10,9 +10,9 @@ import numpy as np
 
 from equistera.dataset.boxes import box_around
 from equistera.dataset.coco import category_of, is_id
+from equistera.dataset.tolerances import EDGE
 from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, number
 from equistera.dataset.verify.labels import (
-    EDGE,
     area_problem,
     box_overhang,
     copies_of,

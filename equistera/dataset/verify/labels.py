@@ -7,21 +7,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from equistera.dataset.coco import is_id
+from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE, SAME
 from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
 from equistera.dataset.verify.findings import Item
 
-#: Pixels by which a point or box may stand outside its picture: rounding, and points at the edge of the last pixel.
-EDGE = 1.0
 #: Share of the box's sides by which a point may stand outside it. The crop is wider than the box by 12.5 % a side.
 BOX_MARGIN = 0.05
-#: An area below this share of its box is not a horse's: even a rope's is larger.
-MIN_AREA_SHARE = 0.01
 #: Areas are rounded; more than this factor above the box is a mistake.
 MAX_AREA_FACTOR = 1.01
 #: Keypoints labelled on a smaller share of the animals are too rare, from this number of animals on.
 RARE_SHARE, RARE_FROM = 0.05, 20
-#: Pixels within which two annotations agree.
-SAME = 0.5
 #: Pictures this large, with no coordinate above 100 or 1.5, are labelled in percent or in fractions.
 _LARGE_SIDE, _PERCENT, _FRACTION = 300, 100.0, 1.5
 #: Points of one annotation that are written out.

@@ -12,9 +12,9 @@ import numpy as np
 
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
 from equistera.dataset.phash import perceptual_hash
+from equistera.dataset.tolerances import EDGE
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.findings import Item
-from equistera.dataset.verify.labels import EDGE
 from equistera.progress import track
 
 #: EXIF orientations in words (EXIF 2.3, 4.6.4 A): how a viewer turns the stored picture.
