@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 from equistera.errors import Stopped, UserError
 
@@ -40,7 +43,8 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return main(sys.argv[1:] if argv is None else argv) or 0
+        with _noticed_interrupts():
+            return main(sys.argv[1:] if argv is None else argv) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -55,3 +59,42 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
         # the reader of our output (head, less) went away: not an error, but Python would print one at exit
         sys.stderr.close()
         return 141
+
+
+_interrupted = False
+
+
+def raise_missed_interrupt() -> None:
+    """Stops a tool, before its long part, that has been interrupted and does not know it.
+
+    Python drops a ``KeyboardInterrupt`` that comes while a destructor or a callback of a library runs, as many do
+    while large packages are imported.
+
+    Raises:
+        KeyboardInterrupt: There was a Ctrl-C since the tool started.
+    """
+    if _interrupted:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _noticed_interrupts() -> Iterator[None]:
+    """Remembers each Ctrl-C beside raising ``KeyboardInterrupt``."""
+
+    def notice(number: int, frame: object) -> None:
+        global _interrupted
+        _interrupted = True
+        raise KeyboardInterrupt
+
+    global _interrupted
+    _interrupted = False
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        # another thread may set no handlers; a signal that is ignored or handled stays so
+        yield
+        return
+    signal.signal(signal.SIGINT, notice)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 from equistera import cli
@@ -20,6 +22,22 @@ def test_exit_codes():
     assert cli.run(lambda argv: None, []) == 0
     assert cli.run(lambda argv: 2, []) == 2
     assert cli.run(interrupted, []) == 130
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_swallowed_interrupt_is_remembered():
+    class Clumsy:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def main(argv):
+        thing = Clumsy()
+        # Python reports what comes out of a destructor, and goes on
+        del thing
+        cli.raise_missed_interrupt()
+
+    assert cli.run(main, []) == 130
+    assert cli.run(lambda argv: cli.raise_missed_interrupt(), []) == 0
 
 
 def test_our_own_bugs_are_not_hidden():

@@ -89,7 +89,7 @@ def _make(folder: Path, name: str, crops: Sequence[Crop], max_bytes: int, say: C
             pixels.unlink()
     size = int(offsets_of(crops)[-1])
     kept = _make_room(folder, size, max_bytes, say)
-    others = f"; {kept[0]} older cache(s) there take {_mb(kept[1])}" if kept[0] else ""
+    others = f"; {kept[0]} other cache(s) there take {_mb(kept[1])}" if kept[0] else ""
     say(f"crop cache: {len(crops)} animals, {_mb(size)} in {folder} (limit {_mb(max_bytes)}){others}")
     writer = CropWriter(folder, name, crops)
     try:

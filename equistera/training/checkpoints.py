@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from equistera.errors import UserError
 
@@ -90,12 +91,13 @@ class ResumePoint:
 
 
 def choose_resume_point(
-    names: Iterable[str], steps_per_epoch: int, problem_of: Callable[[str], str | None]
+    folder: Path, names: Iterable[str], steps_per_epoch: int, problem_of: Callable[[str], str | None]
 ) -> ResumePoint:
     """The newest checkpoint that loads.
 
     Args:
-        names: What lies in the work dir.
+        folder: The work dir, for messages.
+        names: What lies in it.
         steps_per_epoch: Optimiser steps in an epoch.
         problem_of: Tries a checkpoint: None if it loads, else what is wrong with it. Called newest first, and no
             further than needed.
@@ -114,10 +116,11 @@ def choose_resume_point(
         skipped.append((name, problem))
     if not skipped:
         raise UserError(
-            "nothing to resume: the work dir holds no epoch_N.pth or step_N.pth", hint="Start the run without --resume"
+            f"nothing to resume: {folder} holds no epoch_N.pth or step_N.pth",
+            hint="--work-dir names the run's folder; without --resume a new run starts",
         )
     raise UserError(
-        "nothing to resume: no checkpoint of the work dir loads:",
+        f"nothing to resume: no checkpoint in {folder} loads:",
         [f"{name}: {problem}" for name, problem in skipped],
         "Start the run without --resume; best.pth, if it is whole, can be given to --init",
     )

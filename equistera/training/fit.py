@@ -26,6 +26,9 @@ PLANNED_SHARE = 0.98
 #: would leave more than a fortieth of the time unused, and give :func:`refit` little to correct.
 FINE_EPOCHS = 40
 
+#: Share of the planned time that shorter epochs may leave unused.
+_UNUSED = 0.025
+
 #: Share of the possible steps that may be lost to have more epochs.
 _LOST_STEPS = 0.01
 
@@ -216,8 +219,10 @@ def _shorter_epochs(costs: Costs, planned: float, steps_per_epoch: int, least_ep
         steps = min(steps_per_epoch, int((planned - fixed) / per_step))
         if steps >= 1:
             candidates.append((epochs, steps, val_interval))
-    most = max(epochs * steps for epochs, steps, _ in candidates)
-    good = [c for c in candidates if c[0] * c[1] >= (1 - _LOST_STEPS) * most]
+    # whole epochs of a cheap phase can be the most steps and yet leave time to those of a dear one
+    filling = [c for c in candidates if run_seconds(costs, *c) >= (1 - _UNUSED) * planned] or candidates
+    most = max(epochs * steps for epochs, steps, _ in filling)
+    good = [c for c in filling if c[0] * c[1] >= (1 - _LOST_STEPS) * most]
     return max(good, key=lambda c: (min(c[1], HANDFUL), c[0]))
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,8 @@ from equistera.training.checkpoints import (
     saves_in_run,
     steps_done,
 )
+
+FOLDER = Path("runs/mine")
 
 
 def test_which_epochs_are_saved():
@@ -67,18 +71,18 @@ def test_the_newest_that_loads():
         return {"epoch_15.pth": "ends early", "step_610.pth": "empty"}.get(name)
 
     names = ["epoch_5.pth", "epoch_15.pth", "step_610.pth", "epoch_10.pth", "best.pth"]
-    assert choose_resume_point(names, 40, problem_of) == ResumePoint(
+    assert choose_resume_point(FOLDER, names, 40, problem_of) == ResumePoint(
         "epoch_10.pth", (("step_610.pth", "empty"), ("epoch_15.pth", "ends early"))
     )
     assert tried == ["step_610.pth", "epoch_15.pth", "epoch_10.pth"]
 
 
 def test_nothing_to_resume():
-    with pytest.raises(UserError, match=r"holds no epoch_N\.pth") as error:
-        choose_resume_point(["best.pth", "run.json"], 40, lambda name: None)
-    assert error.value.hint == "Start the run without --resume"
-    with pytest.raises(UserError, match="no checkpoint of the work dir loads") as error:
-        choose_resume_point(["epoch_5.pth", "epoch_10.pth"], 40, lambda name: "empty")
+    with pytest.raises(UserError, match=r"runs/mine holds no epoch_N\.pth") as error:
+        choose_resume_point(FOLDER, ["best.pth", "run.json"], 40, lambda name: None)
+    assert "without --resume" in error.value.hint
+    with pytest.raises(UserError, match="no checkpoint in runs/mine loads") as error:
+        choose_resume_point(FOLDER, ["epoch_5.pth", "epoch_10.pth"], 40, lambda name: "empty")
     assert error.value.problems == ["epoch_10.pth: empty", "epoch_5.pth: empty"]
 
 

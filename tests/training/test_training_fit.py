@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from training_cases import CSPNEXT, strategy
 
@@ -144,7 +144,11 @@ costs_of_a_run = st.builds(
 )
 
 
+RARE = Costs((StepTime(0, 2.0), StepTime(1 / 3, 2.0), StepTime(1 / 2, 4.0)), evaluation=9.0)
+
+
 @given(st.floats(0.25 * HOUR, 20 * HOUR), costs_of_a_run, st.integers(1, 400))
+@example(900.0, RARE, 95)  # three whole epochs are the most steps, but leave an eighth of the time unused
 @settings(max_examples=100, deadline=None)
 def test_a_fitted_run_takes_the_time_within_five_percent(budget, costs, steps):
     fit = fit_to_time(budget, costs, steps, least_epochs=3)

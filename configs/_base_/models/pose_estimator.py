@@ -7,6 +7,7 @@ model = dict(
     type="SkeletonPoseEstimator",
     skeleton=None,
     codec=None,
+    stride=32,  # input pixels for each cell of what the backbone hands to the head
     data_preprocessor=dict(
         type="BatchPreprocessor",
         mean=[123.675, 116.28, 103.53],

@@ -50,6 +50,8 @@ class Options:
         for name in ("rounds", "steps", "pictures"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name} {getattr(self, name)}: expected 1 or more")
+        if any(number < 0 for number in self.workers or ()):
+            raise UserError(f"--workers {' '.join(map(str, self.workers))}: expected 0 or more each")
 
     @property
     def with_stock(self) -> bool:

@@ -178,7 +178,7 @@ def model_config(config: Config) -> dict:
     """The config's network as MMPose's ``TopdownPoseEstimator``."""
     model = copy.deepcopy(config.model.to_dict())
     codec = dict(config.codec)
-    stride = model.pop("stride", 32)
+    stride = model.pop("stride")
     for name in ("skeleton", "codec", "stages", "precision"):
         model.pop(name, None)
     model["type"] = "TopdownPoseEstimator"

@@ -67,8 +67,11 @@ def load(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no such checkpoint: {path}")
-    with open(path, "rb") as file:
-        start = file.read(8)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise UserError(f"cannot read checkpoint {path}: {error.strerror}") from error
     if start and not start.startswith(_STARTS):
         raise UserError(
             f"{path} is broken or no checkpoint: it starts with {start!r}",

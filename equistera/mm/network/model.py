@@ -25,7 +25,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         codec: The codec's config; gives the head's decoder and, for SimCC heads, its sizes.
         backbone: MMPose or MMDetection backbone.
         head: Head without what follows from skeleton and codec.
-        stride: Input pixels for each cell of the feature map that the head gets; SimCC heads need it.
+        stride: The input's sides are multiples of it; a SimCC head gets a feature map of one cell for so many pixels.
         stages: Stages of a backbone that ``equistera.training.stages`` does not know.
         precision: ``bfloat16`` or ``float16`` computes the backbone in mixed precision, in training and in
             evaluation. The head stays in float32: it is a small part of the work, its softmax needs the range.
@@ -41,7 +41,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         codec: dict,
         backbone: dict,
         head: dict,
-        stride: int = 32,
+        stride: int,
         stages: Iterable[dict] | None = None,
         precision: str | None = None,
         **kwargs,

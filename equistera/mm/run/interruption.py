@@ -19,6 +19,8 @@ import torch
 from torch import distributed
 from torch.utils.data import DataLoader
 
+from equistera.cli import raise_missed_interrupt
+
 #: What each signal is, in the words of who reads the last line of the run. Not every system has all of them.
 SIGNALS = {
     getattr(signal, name): words
@@ -63,6 +65,7 @@ class Interruption:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Interruption:
+        raise_missed_interrupt()
         # only the main thread may set handlers; a run in another one is stopped by whoever started it
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:

@@ -14,7 +14,12 @@ from equistera.dataset.ready import check_split, missing_files
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
 from equistera.mm.data.loading import settle_loader
+from equistera.mm.network import checkpoint
 from equistera.training.schedule import first_epoch
+from equistera.training.values import count_problem
+
+#: Seeds that every generator takes (NumPy's legacy one has 32 bits).
+MOST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,18 @@ def check_data(config: Config) -> DataSummary:
 
 
 def finish(config: Config, seed: int | None) -> None:
-    """Fills in what follows from the machine and the strategy: loader workers, seeds, augmentation by epoch."""
+    """Fills in what follows from the machine and the strategy: loader workers, seeds, augmentation by epoch.
+
+    Raises:
+        UserError: A value of the config that nothing could be worked out from.
+    """
     if seed is not None:
         config.randomness.seed = seed
     if config.randomness.get("seed") is None:
         config.randomness.seed = 0
+    problems = value_problems(config)
+    if problems:
+        raise UserError("the config has values that no run can have:", problems)
     for loader in (config.train_dataloader, config.val_dataloader):
         settle_loader(loader, config.randomness.seed)
     dataset = config.train_dataloader.dataset
@@ -61,36 +73,83 @@ def finish(config: Config, seed: int | None) -> None:
     dataset.augmentation = augmentation_by_epoch(config)
 
 
+def value_problems(config: Config) -> list[str]:
+    """What is wrong with single values on which everything else builds; the plan checks the others."""
+    problems = count_problem("train_cfg.max_epochs", config.train_cfg.max_epochs)
+    problems += _seed_problem(config.randomness.seed)
+    for name in ("train_dataloader", "val_dataloader"):
+        workers = config[name].get("num_workers")
+        problems += count_problem(f"{name}.num_workers", workers, 0) if workers is not None else []
+    return problems + _input_size_problem(config)
+
+
+def _seed_problem(seed: object) -> list[str]:
+    if not count_problem("seed", seed, 0) and seed <= MOST_SEED:
+        return []
+    return [f"seed: expected a whole number from 0 to {MOST_SEED}, found {seed!r}"]
+
+
+def _input_size_problem(config: Config) -> list[str]:
+    size, stride = config.codec.input_size, config.model.stride
+    sides = list(size) if isinstance(size, (tuple, list)) else [size]
+    numbers = not any(count_problem("", side) for side in sides)
+    if len(sides) == 2 and numbers and not any(side % stride for side in sides):
+        return []
+    near = [max(1, round(side / stride)) * stride for side in sides] if numbers and sides else [256]
+    return [
+        f"codec.input_size: expected (width,height) in multiples of {stride} pixels, such as ({near[0]},{near[-1]}), "
+        f"found {size!r}"
+    ]
+
+
 def augmentation_by_epoch(config: Config) -> list:
     """``(first epoch, preset)`` of every phase, for the length that the config has."""
     epochs = config.train_cfg.max_epochs
     return [(first_epoch(phase.start, epochs), phase.augmentation) for phase in config.strategy.phases]
 
 
-def choose_weights(config: Config, init: str | None, from_scratch: bool, required: bool = True) -> Path | None:
-    """The checkpoint that a run starts from, or None for random weights.
+def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Path | None:
+    """The checkpoint that a run starts from, which need not be there, or None for random weights.
 
     Args:
         config: Its ``pretrained`` and ``from_scratch``; the latter is set to what is decided.
         init: ``--init``, a file that replaces the config's.
         from_scratch: ``--from-scratch``.
-        required: Whether the file must be there.
-
-    Raises:
-        UserError: The file is missing; the message names the command that fetches it.
     """
     config.from_scratch = init is None and (from_scratch or config.from_scratch or config.pretrained is None)
     if config.from_scratch:
         return None
     if init is not None:
-        path, hint = Path(init), "--init takes the path of a checkpoint"
-    elif str(config.pretrained).endswith(".pth"):
-        path, hint = resolve_path(config.pretrained), "The config's 'pretrained' names it"
-    else:
-        path, hint = path_of(config.pretrained), f"Fetch it: {command_for(config.pretrained)}"
-    if required and not path.is_file():
-        raise UserError(
-            f"the pretrained weights are missing: {path}",
-            hint=f"{hint}\n  Or train without: --from-scratch. Or start from another checkpoint: --init FILE",
-        )
-    return path
+        return Path(init)
+    return resolve_path(config.pretrained) if _is_file_name(config.pretrained) else path_of(config.pretrained)
+
+
+def missing_weights(config: Config, weights: Path | None, init: str | None) -> UserError | None:
+    """The error, not raised, of a run whose weights are still to be fetched; None if all is there.
+
+    Args:
+        config: See :func:`choose_weights`.
+        weights: What it returned.
+        init: ``--init``.
+
+    Raises:
+        UserError: The file is no checkpoint, or one that the user named is not there.
+    """
+    if weights is None:
+        return None
+    if weights.is_file():
+        # what is no checkpoint is refused before anything is written
+        checkpoint.load(weights)
+        return None
+    if init is not None:
+        raise UserError(f"no such checkpoint: {weights}", hint="--init takes the path of one")
+    named = "The config's 'pretrained' names it"
+    hint = named if _is_file_name(config.pretrained) else f"Fetch it: {command_for(config.pretrained)}"
+    return UserError(
+        f"the pretrained weights are missing: {weights}",
+        hint=f"{hint}\n  Or train without: --from-scratch. Or start from another checkpoint: --init FILE",
+    )
+
+
+def _is_file_name(pretrained: str) -> bool:
+    return str(pretrained).endswith(".pth")

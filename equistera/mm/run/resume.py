@@ -65,7 +65,7 @@ def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint:
         return None
 
     names = [entry.name for entry in work_dir.iterdir()] if work_dir.is_dir() else []
-    point = choose_resume_point(names, _steps_per_epoch(work_dir) or steps_per_epoch, problem_of)
+    point = choose_resume_point(work_dir, names, _steps_per_epoch(work_dir) or steps_per_epoch, problem_of)
     return FoundCheckpoint(work_dir / point.name, loaded[point.name], point.skipped)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmpose.registry import MODELS
 
 import equistera
 from equistera import skeleton as skeletons
@@ -27,8 +26,9 @@ from equistera.mm.network.precision import use_mixed_precision
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
 from equistera.mm.run.fit_to_time import apply_fit, earlier_fit, fit
+from equistera.mm.run.network_check import build_checked
 from equistera.mm.run.planning import plan_of
-from equistera.mm.run.preflight import DataSummary, check_data, choose_weights, finish
+from equistera.mm.run.preflight import DataSummary, check_data, choose_weights, finish, missing_weights
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.run_file import write_run_file
 from equistera.mm.run.tracking import add_text
@@ -84,7 +84,10 @@ def train(options: TrainOptions) -> Path:
     if found is not None:
         config.from_scratch, weights = found.content["meta"]["from_scratch"], None
     else:
-        weights = choose_weights(config, options.init, options.from_scratch, required=not options.plan)
+        weights = choose_weights(config, options.init, options.from_scratch)
+    missing = missing_weights(config, weights, options.init)
+    if missing is not None and not options.plan:
+        raise missing
     config.launcher = options.launcher
     if options.amp:
         use_mixed_precision(config)
@@ -93,11 +96,13 @@ def train(options: TrainOptions) -> Path:
     if not options.plan:
         use_cache(config, work_dir, options.cache)
     fitted = _fit_to_time(config, options, data, work_dir)
-    plan = plan_of(config, MODELS.build(config.model), data, work_dir, fitted)
+    plan = plan_of(config, build_checked(config), data, work_dir, fitted)
     if options.json:
         write_json(options.json, plan_json(plan), indent=1)
     if options.plan:
         print(format_plan(plan))
+        if missing is not None:
+            print(f"\n  note: {missing}")
     check_plan(plan)
     if options.plan:
         return work_dir
@@ -186,7 +191,7 @@ def _fit_to_time(config: Config, options: TrainOptions, data: DataSummary, work_
     elif budget is None:
         fitted = None
     else:
-        plan = plan_of(config, MODELS.build(config.model), data, work_dir)
+        plan = plan_of(config, build_checked(config), data, work_dir)
         check_plan(plan)
         if int(os.environ.get("RANK", 0)) == 0:
             print(f"measuring the first steps, to fit the run to {duration(budget)} ...", flush=True)
@@ -206,6 +211,8 @@ def _best(trainer: Trainer) -> str:
 
 def _prepare_work_dir(work_dir: Path, resume: bool) -> None:
     """Makes sure that the run can write, and that it buries no earlier one."""
+    if work_dir.exists() and not work_dir.is_dir():
+        raise UserError(f"work dir {work_dir} is a file", hint="--work-dir names the folder for checkpoints and logs")
     try:
         work_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=work_dir):

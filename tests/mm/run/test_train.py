@@ -119,7 +119,7 @@ def test_an_earlier_run_is_moved_aside_not_overwritten(trained, tmp_path):
         ({"data_root": "/nowhere"}, "annotations/train.json, annotations/val.json not found below /nowhere"),
         ({"skeleton": "horse62"}, "no skeleton named 'horse62', did you mean 'horse26'?"),
         ({"skeleton": "ap10k"}, "unknown keypoint 'l_ear'"),
-        ({"init": "missing.pth"}, "the pretrained weights are missing: missing.pth"),
+        ({"init": "missing.pth"}, "no such checkpoint: missing.pth"),
         ({"config": "configs/rtmpose_m_ap10k.py"}, "tools/download_checkpoints.py rtmpose_m_ap10k"),
         ({"config": "configs/rtmpose_m_ap10k.py"}, "--from-scratch"),
         ({"resume": True}, "nothing to resume"),
@@ -127,14 +127,55 @@ def test_an_earlier_run_is_moved_aside_not_overwritten(trained, tmp_path):
         ({"cfg_options": ["train_dataloader.batch_sise=3"]}, "did you mean 'batch_size'"),
         ({"cfg_options": ["train_dataloader.batch_size=64"]}, "labelled animals do not fill one batch of 64"),
         ({"cfg_options": ["optim_wrapper.paramwise_cfg=dict(norm_decay_mult=0)"]}, "no 'paramwise_cfg'"),
+        ({"cfg_options": ["codec.input_size=(100,100)"]}, "multiples of 16 pixels, such as (96,96), found (100, 100)"),
+        ({"cfg_options": ["codec.input_size=128"]}, "such as (128,128), found 128"),
+        ({"cfg_options": ["codec.input_size=(128,)"]}, "codec.input_size: expected (width,height)"),
+        ({"cfg_options": ["codec.input_size=large"]}, "such as (256,256), found 'large'"),
+        ({"cfg_options": ["train_cfg.max_epochs=three"]}, "train_cfg.max_epochs: expected a whole number"),
+        (
+            {"cfg_options": ["val_dataloader.num_workers=-1"]},
+            "val_dataloader.num_workers: expected a whole",
+        ),
+        (
+            {"cfg_options": ["model.head.gau_cfg.dropout_rate=2"]},
+            "cannot be built as 'model' and 'codec'",
+        ),
+        ({"seed": -5}, "seed: expected a whole number from 0 to 4294967295, found -5"),
+        ({"seed": 2**32}, "seed: expected a whole number"),
     ],
 )
 def test_bad_input_is_one_clear_message_and_leaves_nothing(horses, tiny, tmp_path, changes, finding):
-    options = tiny() + changes.pop("cfg_options", []) if "config" not in changes else []
+    options = tiny() + changes.get("cfg_options", []) if "config" not in changes else []
+    more = {name: value for name, value in changes.items() if name != "cfg_options"}
     with pytest.raises(UserError) as caught:
-        run(horses, tmp_path / "run", options, **changes)
+        run(horses, tmp_path / "run", options, **more)
     assert finding in str(caught.value)
-    assert not (tmp_path / "run" / "latest.pth").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_heatmaps_that_a_network_gives_are_compared_with_those_it_shall_learn(horses, tmp_path):
+    sizes = ["codec.input_size=(64,96)", "codec.heatmap_size=(64,64)"]
+    with pytest.raises(UserError, match=r"have 16x24 cells for an input of 64x96, but .* is \(64, 64\)") as caught:
+        run(horses, tmp_path / "run", sizes, config="configs/hrnet_w32_ap10k.py", from_scratch=True)
+    assert caught.value.hint == '--cfg-options "codec.heatmap_size=(16,24)"'
+
+
+def test_what_is_no_checkpoint_and_what_is_no_folder_are_told_before_the_run_has_one(horses, tiny, tmp_path):
+    page = tmp_path / "page.pth"
+    page.write_text("<html>")
+    with pytest.raises(UserError, match="is broken or no checkpoint"):
+        run(horses, tmp_path / "run", tiny(), init=str(page))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match=r"page\.pth is a file"):
+        run(horses, page, tiny())
+
+
+def test_a_plan_says_which_weights_are_missing(horses, tmp_path, capsys):
+    run(horses, tmp_path / "run", [], config="configs/rtmpose_m_ap10k.py", plan=True)
+    text = capsys.readouterr().out
+    assert text.startswith("Plan\n")
+    assert "note: the pretrained weights are missing: " in text
+    assert "tools/download_checkpoints.py rtmpose_m_ap10k" in text
 
 
 def test_pictures_missing_and_truncated_are_all_named(horses, tiny, tmp_path):
