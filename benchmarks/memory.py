@@ -30,7 +30,7 @@ from equistera.progress import track
 
 #: Resident MB that a process may take besides the cache, and by which it may grow from the first tenth of the epochs
 #: to the last.
-LIMIT, GROWTH = 2000, 100
+LIMIT, GROWTH = 2000, 25
 KINDS = ("heap", "shared", "files", "cache")
 WIDTH, HEIGHT = 4032, 3024
 #: A network that takes little of the time; the sample path is that of RTMPose-M.

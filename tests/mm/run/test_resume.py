@@ -169,7 +169,7 @@ def test_nothing_to_resume(run, tmp_path):
         run(tmp_path / "run", resume=True)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "epoch_1.pth").write_bytes(b"no zip")
-    with pytest.raises(UserError, match="no checkpoint of the work dir loads"):
+    with pytest.raises(UserError, match=r"no checkpoint in .*run loads"):
         run(tmp_path / "run", resume=True)
 
 
