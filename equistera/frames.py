@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera.dataset.coco import atomic_write
-from equistera.dataset.images import SUFFIXES, ImageError, read_rgb
+from equistera.dataset.images import LISTED, SUFFIXES, ImageError, read_rgb
 from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.in_order import default_threads, in_order
@@ -115,7 +115,7 @@ def picture_folder(folder: str | Path, out: str | Path | None) -> PictureFiles:
         )
     names = sorted(_pictures_below(folder, Path(out).resolve() if out else None))
     if not names:
-        raise UserError(f"no pictures in {folder}", hint=f"Looked for: {', '.join(SUFFIXES)}")
+        raise UserError(f"no pictures in {folder}", hint=f"Looked for: {', '.join(LISTED)}")
     if out is None:
         return PictureFiles(folder, names, None)
     targets = {name: Path(out) / name for name in names}
@@ -152,5 +152,5 @@ def _pictures_below(folder: Path, left_out: Path | None) -> Iterator[str]:
         kept = [name for name in folders if not is_hidden(Path(name)) and Path(here, name).resolve() != left_out]
         folders[:] = kept
         for name in files:
-            if name.lower().endswith(SUFFIXES) and not is_hidden(Path(name)):
+            if name.lower().endswith(LISTED) and not is_hidden(Path(name)):
                 yield Path(here, name).relative_to(folder).as_posix()

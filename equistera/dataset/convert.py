@@ -24,6 +24,9 @@ from equistera.errors import UserError
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 
+#: Reason of a picture that is there but cannot be read.
+_NOT_USABLE = "the picture file cannot be used"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -240,7 +243,7 @@ def _look_up(
         if not is_complete(path):
             raise Unusable("the picture file is cut short", file_name)
     except ImageError as error:
-        raise Unusable("the picture file cannot be used", error.summary) from error
+        raise Unusable(_NOT_USABLE, error.summary) from error
     return file_name, header
 
 
@@ -259,6 +262,8 @@ def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[s
 def _hint(done: Conversion, root: Path) -> str:
     if any(skip.reason == NOT_FOUND for skip in done.skips):
         return f"Pictures were looked for in {root}; --img-dir names another folder."
+    if any(skip.reason == _NOT_USABLE for skip in done.skips):
+        return "Put the pictures right that cannot be used, and run this again; the annotations need no change."
     if done.others and not done.images:
         return "If these are horses all the same, name them with --category."
     return "Put the items right in the labelling tool and export again" + (

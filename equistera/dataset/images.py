@@ -29,6 +29,13 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 
 #: File name endings of those formats, lower case.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+#: File name endings of photos that must be converted first.
+TO_CONVERT = (".heic", ".heif", ".avif")
+#: What counts as a picture where a folder is listed: nothing that people take for a photo is passed over in silence.
+LISTED = SUFFIXES + TO_CONVERT
+
+#: Brands of the container that HEIC and AVIF share (ISO 14496-12 "ftyp"; ISO 23008-12, annex B).
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 
 _THUMBNAIL_START, _THUMBNAIL_LENGTH = 0x0201, 0x0202  # EXIF tags of the second directory (EXIF 2.3, 4.6.3)
 #: How to turn the stored picture upright, by EXIF orientation (EXIF 2.3, 4.6.4 A).
@@ -267,7 +274,7 @@ def _what_it_is(path: Path) -> str:
         start = file.read(16)
     if not start:
         return "the file is empty"
-    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"heim", b"heis", b"avif"):
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
         return "HEIC and AVIF photos must be converted to JPEG first (on an iPhone: Settings, Camera, Most Compatible)"
     return f"expected {', '.join(FORMATS)}, found bytes {start[:8]!r}"
 

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from equistera.dataset.formats.records import Unusable
-from equistera.dataset.images import SUFFIXES
+from equistera.dataset.images import LISTED, TO_CONVERT
 from equistera.dataset.paths import ends_with, is_hidden
 from equistera.errors import UserError
 
 #: Reason of a picture that is nowhere below the folder.
 NOT_FOUND = "picture not found"
+#: Endings of JPEG files, as converters write them.
+_JPEG = (".jpg", ".jpeg", ".JPG", ".JPEG")
 
 
 class PictureFinder:
@@ -53,7 +55,8 @@ class PictureFinder:
         """Finds a picture.
 
         A file fits a name if the path of one ends with the other. Of several files that fit, those in the folder of
-        the annotation file go first.
+        the annotation file go first. Where a photo must be converted to be read, its JPEG stands for it: the one beside
+        it, or one that would fit if the name ended so.
 
         Args:
             names: What the export may mean, the likeliest first; relative or absolute, ``/`` or ``\\`` as separator.
@@ -65,7 +68,7 @@ class PictureFinder:
         Raises:
             Unusable: There is no such picture, there are several, or the name leads out of the folder.
         """
-        for name in names:
+        for name in [*names, *(jpeg for photo in names for jpeg in _converted(photo))]:
             parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
             if ".." in parts or "\0" in name:
                 raise Unusable("the picture's name leads out of the picture folder", repr(name))
@@ -75,7 +78,7 @@ class PictureFinder:
                 near = [file for file in found if file.startswith(f"{beside}/")] if beside else []
                 best = near or found
                 if len(best) == 1:
-                    return best[0]
+                    return next((jpeg for jpeg in _converted(best[0]) if jpeg in self._files), best[0])
                 if best:
                     raise Unusable("several pictures have this name", f"{name}: {', '.join(sorted(best)[:3])}")
         raise Unusable(NOT_FOUND, names[0] if names else "")
@@ -112,9 +115,14 @@ def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:
         subfolders[:] = sorted(name for name in subfolders if not is_hidden(PurePath(name)))
         inside = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if inside == "." else f"{inside}/"
-        yield from (
-            prefix + file for file in files if file.lower().endswith(SUFFIXES) and not is_hidden(PurePath(file))
-        )
+        yield from (prefix + file for file in files if file.lower().endswith(LISTED) and not is_hidden(PurePath(file)))
+
+
+def _converted(name: str) -> list[str]:
+    """What the JPEG made from a photo that cannot be read as it is may be called; nothing for other pictures."""
+    if not name.lower().endswith(TO_CONVERT):
+        return []
+    return [f"{base}{suffix}" for base in (name.rpartition(".")[0], name) for suffix in _JPEG]
 
 
 def _folded(name: str) -> str:

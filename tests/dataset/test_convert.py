@@ -288,3 +288,14 @@ def test_pictures_in_the_images_folder_itself(raw):
     report = convert_dataset(Request(raw / "export.json", raw.parent / "annotations", HORSE, img_dir=Path(photos)))
     assert "converted  10 of 10 pictures" in report
     assert snapshot(Path(photos)).items() >= before.items()
+
+
+def test_heic_photos_are_named_with_what_to_do(raw):
+    (raw / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    write(raw, [task("IMG_1.HEIC")])
+    with pytest.raises(UserError) as error:
+        run(raw)
+    assert "HEIC and AVIF photos must be converted to JPEG first" in str(error.value)
+    assert "export again" not in str(error.value)
+    save_picture(raw / "IMG_1.jpg")
+    assert "converted  1 of 1 pictures" in run(raw, split=None)

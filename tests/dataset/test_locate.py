@@ -58,6 +58,20 @@ def test_not_found_and_why(root, name, reason):
     assert error.value.reason == reason
 
 
+@pytest.mark.parametrize("ending", ["HEIC", "heif", "avif"])
+def test_photos_that_must_be_converted_are_found_and_their_jpegs_stand_for_them(root, ending):
+    (root / "day1" / f"IMG_9.{ending}").touch()
+    # of another phone
+    (root / "day2" / "IMG_9.JPG").touch()
+    assert PictureFinder(root).find([f"IMG_9.{ending}"]) == f"day1/IMG_9.{ending}"
+    (root / "day1" / "IMG_9.jpg").touch()
+    assert PictureFinder(root).find([f"IMG_9.{ending}"]) == "day1/IMG_9.jpg"
+    assert PictureFinder(root).find([f"day2/IMG_2.{ending}"]) == "day2/IMG_2.JPG"
+    with pytest.raises(Unusable) as error:
+        PictureFinder(root).find([f"IMG_3.{ending}"])
+    assert (error.value.reason, error.value.detail) == (NOT_FOUND, f"IMG_3.{ending}")
+
+
 def test_the_folder_of_the_annotation_file_goes_first(root):
     finder = PictureFinder(root)
     assert finder.find(["IMG_1.jpg"], beside="day2") == "day2/IMG_1.jpg"

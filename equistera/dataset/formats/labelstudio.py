@@ -27,7 +27,7 @@ from equistera.dataset.formats.records import (
     shown,
     text,
 )
-from equistera.dataset.images import SUFFIXES
+from equistera.dataset.images import LISTED
 
 TITLE = "Label Studio JSON"
 
@@ -210,7 +210,7 @@ def _picture_url(data: dict, task: dict) -> str:
     texts = {key: value for key, value in data.items() if isinstance(value, str) and value.strip()}
     if "image" in texts:
         return texts["image"]
-    named = [v for v in texts.values() if v.lower().split("?d=")[-1].split("?")[0].endswith(SUFFIXES)]
+    named = [v for v in texts.values() if v.lower().split("?d=")[-1].split("?")[0].endswith(LISTED)]
     if len(named) == 1:
         return named[0]
     if len(named) > 1:

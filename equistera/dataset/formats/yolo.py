@@ -24,7 +24,7 @@ from equistera.dataset.formats.records import (
     number,
     shown,
 )
-from equistera.dataset.images import SUFFIXES
+from equistera.dataset.images import LISTED
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -171,7 +171,7 @@ def _images(content: dict, split: str, path: Path) -> Iterator[Path]:
             continue
         place = _inside(entry, split, content, path)
         if place.is_dir():
-            yield from sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+            yield from sorted(p for p in place.rglob("*") if p.suffix.lower() in LISTED)
         elif place.suffix == ".txt" and place.stat().st_size <= _MAX_LABEL_BYTES:
             try:
                 lines = place.read_text(encoding="utf-8").splitlines()
@@ -179,7 +179,7 @@ def _images(content: dict, split: str, path: Path) -> Iterator[Path]:
                 raise UserError(f"{place} is not text: {error}") from error
             for line in filter(None, (line.strip() for line in lines)):
                 yield _inside(line, split, content, path)
-        elif place.suffix.lower() in SUFFIXES:
+        elif place.suffix.lower() in LISTED:
             yield place
         else:
             raise UserError(f"{path}: {split} is {shown(entry)}, expected a folder, a .txt file or pictures")

@@ -1,0 +1,31 @@
+import cv2
+import numpy as np
+import pytest
+
+from equistera.errors import UserError
+from equistera.frames import picture_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.jpg"), np.zeros((20, 30, 3), np.uint8))
+    return folder
+
+
+def test_photos_that_must_be_converted_are_listed_and_say_so(folder, tmp_path):
+    for name, brand in (("b.HEIC", b"heic"), ("c.heif", b"mif1"), ("d.avif", b"avif")):
+        (folder / name).write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(4))
+    found = {frame.name: frame.error for frame in picture_folder(folder, tmp_path / "out").frames()}
+    assert list(found) == ["a.jpg", "b.HEIC", "c.heif", "d.avif"]
+    assert not found.pop("a.jpg")
+    assert all("must be converted to JPEG first" in error for error in found.values())
+
+
+def test_a_folder_without_pictures_says_what_was_looked_for(folder):
+    (folder / "a.jpg").rename(folder / "a.txt")
+    with pytest.raises(UserError, match="no pictures") as caught:
+        picture_folder(folder, None)
+    assert ".jpg" in caught.value.hint
+    assert ".heic" in caught.value.hint
