@@ -15,6 +15,11 @@ def main_metric(run: Run) -> str:
     return next((name for name in MAIN_METRICS if len(run.evaluation_curve(f"val/{name}")[0])), "")
 
 
+def best_of(values: np.ndarray) -> int:
+    """Place of the highest value in float64 [N], N > 0; the latest of equals, as ``best.pth`` holds it."""
+    return len(values) - 1 - int(np.argmax(values[::-1]))
+
+
 def gap_curve(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Training subset minus validation, at the epochs that have both: positions and differences, float64 [N] each."""
     val = dict(zip(*run.evaluation_curve(f"val/{metric}"), strict=True))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from equistera.monitor.curves import gap_curve, main_metric, smooth
+from equistera.monitor.curves import best_of, gap_curve, main_metric, smooth
 from equistera.monitor.run import Run
 
 #: Metrics of the validation panel of one run, where they are logged.
@@ -123,7 +123,7 @@ def _metric_line(run: Run, metric: str, label: str, style: int, mark_best: bool)
     x, y = run.evaluation_curve(f"val/{metric}")
     if not len(x) or not mark_best:
         return Line(label, x, y, style)
-    best = int(np.argmax(y))
+    best = best_of(y)
     return Line(f"{label} (best {y[best]:.3f} at {x[best]:.0f})", x, y, style, best=float(x[best]))
 
 

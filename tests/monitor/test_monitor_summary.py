@@ -7,6 +7,7 @@ from monitor_lines import epochs, train, val
 
 from equistera.monitor.curves import gap_curve, smooth
 from equistera.monitor.log import read_run
+from equistera.monitor.panels import panels
 from equistera.monitor.summary import FINISHED, RUNNING, SILENT, is_finished, summarize
 
 
@@ -33,9 +34,13 @@ def test_summary_of_a_run_by_hand(make_run):
     assert summary.seconds_left == pytest.approx(6.0)
 
 
-def test_earliest_of_equal_scores_is_the_best(make_run):
-    summary = summarize(make_run([*epochs(1, 3), val(1, AP=0.5), val(2, AP=0.5), val(3, AP=0.4)]))
-    assert summary.best_epoch == 1
+def test_the_latest_of_equal_scores_is_the_best_as_in_best_pth(make_run):
+    lines = [val(1, AP=0.5, AP50=0.7), val(2, AP=0.5, AP50=0.8), val(3, AP=0.4)]
+    run = make_run([*epochs(1, 3), *lines])
+    summary = summarize(run)
+    assert (summary.best_epoch, summary.at_best["AP50"]) == (2, 0.8)
+    (marked,) = (line.best for panel in panels({"run": run}) for line in panel.lines if line.best is not None)
+    assert marked == 2
 
 
 def test_mmpose_names_and_no_run_file(make_run):
