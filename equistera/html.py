@@ -16,6 +16,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ figcaption .badge { white-space: normal; }
 """.strip()
 
 
+#: Nothing from a network, no scripts.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
 class Html(str):
     """Text that is HTML already and is not escaped again."""
 
@@ -83,12 +88,20 @@ def page(title: str, *blocks: str) -> Html:
     return Html(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f"<title>{head}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n<h1>{head}</h1>\n"
         + "\n".join(escape(block) for block in blocks)
         + "\n</body>\n</html>\n"
     )
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is one that :func:`page` made."""
+    try:
+        with path.open("rb") as file:
+            return f'content="{_POLICY}"'.encode() in file.read(1000)
+    except OSError:
+        return False
 
 
 def section(heading: str, *blocks: str) -> Html:

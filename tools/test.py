@@ -50,7 +50,8 @@ def parse_args(argv):
     )
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
-    return vars(parser.parse_args(argv))
+    # options may stand between a config and its checkpoint
+    return vars(parser.parse_intermixed_args(argv))
 
 
 def main(argv):

@@ -45,6 +45,7 @@ def report(
     load_picture: Callable[[Hashable], np.ndarray],
     title: str = "Evaluation",
     pairs: Sequence[dict] = (),
+    about: Mapping[str, object] | None = None,
 ) -> str:
     """Writes the report of one model, or of several side by side.
 
@@ -54,6 +55,7 @@ def report(
             :class:`UserError` it raises is shown in the picture's place.
         title: Heading of the page.
         pairs: The ``pairs`` of :func:`~.comparison.compare`, to be shown.
+        about: What was tested, on what and when: label and text of lines below the heading.
 
     Returns:
         The HTML file's content.
@@ -63,7 +65,8 @@ def report(
     """
     if not models:
         raise UserError("a report needs at least one model")
-    blocks = [_comparison(models, pairs)] if len(models) > 1 else []
+    blocks = [html.paragraph(html.lines(f"{label}: {text}" for label, text in about.items()))] if about else []
+    blocks += [_comparison(models, pairs)] if len(models) > 1 else []
     for name, scored in models.items():
         blocks += _one_model(f"{name}: " if len(models) > 1 else "", scored, load_picture)
     return html.page(title, *blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.prediction.predict import Predictor
 
+_OF_EVERY_RUN = re.compile(r"best|latest|(epoch|step)_\d+")
 _USAGE = "CONFIG CHECKPOINT [CHECKPOINT ...]; another CONFIG holds for the checkpoints after it"
 
 
@@ -53,10 +55,12 @@ def short_names(paths: Sequence[Path], taken: str) -> list[str]:
         taken: A name that none may have.
 
     Returns:
-        The files' names without suffix, or those of their folders, or both, or with their place in the list.
+        The files' names without suffix, but the folders' of names that every run has (``best.pth``); where that does
+        not tell them apart the files' alone, the folders' alone, both, or with their place in the list.
     """
     paths = [path.resolve() for path in paths]
     kinds = (
+        [path.parent.name if _OF_EVERY_RUN.fullmatch(path.stem) else path.stem for path in paths],
         [path.stem for path in paths],
         [path.parent.name for path in paths],
         [f"{path.parent.name}-{path.stem}" for path in paths],

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from equistera import html
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
 from equistera.dataset.images import check_inside, read_rgb
 from equistera.dataset.split import picture_groups
 from equistera.errors import UserError
-from equistera.evaluation.comparison import compare, score_models
-from equistera.evaluation.constant_guess import mean_pose
+from equistera.evaluation.comparison import compare, is_comparison, score_models
+from equistera.evaluation.constant_guess import constant_results, mean_pose
 from equistera.evaluation.files import FILES, write_model
+from equistera.evaluation.instances import pair
+from equistera.evaluation.keypoint_metrics import animal_size
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
 from equistera.evaluation.table import format_comparison, format_table
@@ -24,6 +28,8 @@ from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results
 from equistera.mm.prediction.members import load_members
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.split_predictions import Split, files_of, predict_split
+from equistera.outputs import check_folder, check_json, holds_json
+from equistera.skeleton import Skeleton
 
 #: Enough for two digits of a 95 % interval, in a fraction of a second.
 BOOTSTRAP_DRAWS = 1000
@@ -76,6 +82,13 @@ def test(options: TestOptions) -> dict[str, dict]:
         raise UserError(f"{wanted} needs at least two checkpoints, found one", hint="CONFIG CHECKPOINT CHECKPOINT ...")
     lead = next(iter(predictors.values()))
     split = Split.of(lead.config, options.split, lead.skeleton)
+    # what can be refused is refused before the long work
+    groups = _groups(split, options.group_by)
+    body_length = tuple(options.body_length) if options.body_length else None
+    if body_length:
+        _check_body_length(split.ground_truth, lead.skeleton, body_length)
+    out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
+    _check_out(out, options)
     results = predict_split(predictors, split, options.ensemble)
     calibrations = calibrations_of(predictors, checkpoints, (split, results), options.flip_test, options.ensemble)
     if options.ensemble and ENSEMBLE not in results:
@@ -90,12 +103,16 @@ def test(options: TestOptions) -> dict[str, dict]:
         {} if split.name == "val" else calibrations,
         draws=BOOTSTRAP_DRAWS,
         mean_pose=_mean_pose(lead, split),
-        body_length=tuple(options.body_length) if options.body_length else None,
-        groups=_groups(split, options.group_by),
+        body_length=body_length,
+        groups=groups,
     )
-    out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
-    _write(out, scored, results, checkpoints, split, options)
-    return {name: model.metrics for name, model in scored.items()}
+    comparison = compare(scored) if options.compare else None
+    metrics = {name: model.metrics for name, model in scored.items()}
+    pairs = comparison["pairs"] if comparison else []
+    # before anything can go wrong with the files
+    print(format_comparison(metrics, pairs) if len(scored) > 1 else format_table(*metrics.values()), flush=True)
+    _write(out, scored, comparison, results, checkpoints, split, options)
+    return metrics
 
 
 def _mean_pose(predictor: Predictor, split: Split) -> np.ndarray | None:
@@ -112,20 +129,39 @@ def _groups(split: Split, group_by: str) -> dict | None:
     return picture_groups({image["id"]: image["file_name"] for image in split.ground_truth["images"]}, group_by)
 
 
+def _check_body_length(ground_truth: dict, skeleton: Skeleton, body_length: tuple[str, str]) -> None:
+    anywhere = np.zeros((len(skeleton), 2))
+    animal_size(pair(ground_truth, constant_results(ground_truth, anywhere, skeleton), skeleton), body_length)
+
+
 def _default_out(checkpoints: list[Path], split: str) -> Path:
     """Beside the checkpoint; of several, in the folder that holds all of theirs."""
     folders = [path.resolve().parent for path in checkpoints]
     return folders[0] / split if len(folders) == 1 else Path(os.path.commonpath(folders)) / f"comparison_{split}"
 
 
+def _check_out(out: Path, options: TestOptions) -> None:
+    check_folder("--out", out)
+    if options.compare:
+        check_json("--out", out / COMPARISON, "a comparison of models", is_comparison)
+    if options.report and (out / REPORT).exists() and not html.is_page(out / REPORT):
+        raise UserError(f"{out / REPORT} is no report of ours; it is kept", hint="Choose another --out")
+
+
 def _write(
     out: Path,
     scored: Mapping[str, Scored],
+    comparison: dict | None,
     results: Mapping[str, list[dict]],
     checkpoints: Mapping[str, Path],
     split: Split,
     options: TestOptions,
 ) -> None:
+    # what an earlier test left here and this one does not write anew would stand beside other models' figures
+    if holds_json(out / COMPARISON, is_comparison):
+        (out / COMPARISON).unlink()
+    if html.is_page(out / REPORT):
+        (out / REPORT).unlink()
     several = len(scored) > 1
     written = []
     for name, model in scored.items():
@@ -134,26 +170,35 @@ def _write(
         about = {"checkpoint": members[0]} if name in checkpoints else {"ensemble_of": members}
         write_model(folder, model, results[name], {**about, "split": split.name, "flip_test": options.flip_test})
         written += [str(folder / file) for file in FILES]
-    comparison = compare(scored) if options.compare else None
     if comparison:
         write_json(out / COMPARISON, comparison, indent=1)
         written.append(str(out / COMPARISON))
     if options.report:
         with atomic_write(out / REPORT) as file:
-            file.write(_page(scored, split, comparison))
+            file.write(_page(scored, checkpoints, split, comparison, options))
         written.append(str(out / REPORT))
-    metrics = {name: model.metrics for name, model in scored.items()}
-    pairs = comparison["pairs"] if comparison else []
-    print(format_comparison(metrics, pairs) if several else format_table(*metrics.values()))
     print("written:", *written, sep="\n  ")
 
 
-def _page(scored: Mapping[str, Scored], split: Split, comparison: dict | None) -> str:
+def _page(
+    scored: Mapping[str, Scored],
+    checkpoints: Mapping[str, Path],
+    split: Split,
+    comparison: dict | None,
+    options: TestOptions,
+) -> str:
     folder = split.root / split.images
     names = {image["id"]: image["file_name"] for image in split.ground_truth["images"]}
+    paths = {name: str(path.resolve()) for name, path in checkpoints.items()}
     return report(
         scored,
         lambda image_id: read_rgb(check_inside(folder, names[image_id], links=True)),
         title=f"{', '.join(scored)} on {split.name}",
         pairs=comparison["pairs"] if comparison else (),
+        about={
+            **{f"checkpoint {name}" if len(scored) > 1 else "checkpoint": path for name, path in paths.items()},
+            "data": f"{split.root / split.ann_file} ({split.name})",
+            "flip test": "yes" if options.flip_test else "no",
+            "tested": time.strftime("%Y-%m-%d %H:%M"),
+        },
     )

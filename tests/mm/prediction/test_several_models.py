@@ -93,7 +93,7 @@ def test_models_of_other_inputs_meet_in_the_picture(runs, score, tmp_path):
 
 def test_a_calibration_is_fitted_on_val_stored_and_used(runs, score, capsys):
     weights = runs[0] / "best.pth"
-    raw = score(DEMO, weights, split="test")["best"]
+    raw = score(DEMO, weights, split="test")["first"]
     fitted = stored_calibration(weights)
     assert raw["calibration"]["temperature"] == fitted.temperature
     about = json.loads(calibration_path(weights).read_text())["fits"]["plain"]
@@ -103,12 +103,12 @@ def test_a_calibration_is_fitted_on_val_stored_and_used(runs, score, capsys):
     score(DEMO, weights, split="test")
     assert "predicting on val" not in capsys.readouterr().err, "the stored one is used"
     assert stored_calibration(weights, flip_test=True) is None
-    on_val = score(DEMO, weights)["best"]
+    on_val = score(DEMO, weights)["first"]
     assert "temperature" not in on_val["calibration"], "its own pictures would flatter it"
 
 
 def test_body_length_and_groups(runs, score):
-    values = score(DEMO, runs[0], body_length=["withers", "tail_base"], group_by=r"(\d)\.")["best"]
+    values = score(DEMO, runs[0], body_length=["withers", "tail_base"], group_by=r"(\d)\.")["first"]
     assert values["size"] == "withers to tail_base"
     assert values["bootstrap"]["drawn"] == "groups"
 
@@ -148,6 +148,9 @@ def test_a_config_holds_for_the_checkpoints_after_it(tmp_path):
         (["r/a.pth", "r/b.pth", "s/a.pth"], ["r-a", "r-b", "s-a"]),
         (["x/r/a.pth", "y/r/a.pth"], ["1-r-a", "2-r-a"]),
         (["r/ensemble.pth"], ["r"]),
+        (["r/best.pth"], ["r"]),
+        (["r/best.pth", "r/latest.pth"], ["best", "latest"]),
+        (["r/best.pth", "s/epoch_3.pth", "t.pth"], ["r", "s", "t"]),
     ],
 )
 def test_names_tell_models_apart(tmp_path, paths, names):

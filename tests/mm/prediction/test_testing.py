@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from equistera.errors import UserError
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.prediction.test import test as run_test
 
+PROJECT = Path(__file__).resolve().parents[3]
 DEMO = "configs/demo_rtmpose_t.py"
 
 
@@ -97,3 +99,57 @@ def test_a_broken_checkpoint_is_one_message(horses, trained, tiny, tmp_path, kee
     (tmp_path / "cut.pth").write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
     with pytest.raises(UserError, match="broken or no checkpoint"):
         score(horses, trained, tiny, tmp_path, checkpoint=str(tmp_path / "cut.pth"))
+
+
+def test_a_report_of_earlier_models_does_not_stay_beside_new_figures(horses, trained, tiny, tmp_path):
+    out = tmp_path / "out"
+    score(horses, trained, tiny, out, report=True)
+    weights = out / "weights" / "best.pth"
+    page = (out / "report.html").read_text()
+    for shown in ("weights on test", f"checkpoint: {weights}", f"data: {horses / 'annotations' / 'test.json'} (test)"):
+        assert shown in page
+    (out / "comparison.json").write_text('{"models": {}, "pairs": []}')
+    score(horses, trained, tiny, out, checkpoint=weights)
+    assert not (out / "report.html").exists()
+    assert not (out / "comparison.json").exists()
+
+
+def test_foreign_files_stay(horses, trained, tiny, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_text("<html>mine</html>")
+    score(horses, trained, tiny, out)
+    assert (out / "report.html").read_text() == "<html>mine</html>"
+    with pytest.raises(UserError, match="is no report of ours"):
+        score(horses, trained, tiny, out, checkpoint=out / "weights" / "best.pth", report=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"body_length": ["withers", "tail"]}, "needs two different keypoints"),
+        ({"group_by": "^(nothing)"}, "finds no group"),
+        ({"out": "a_file/out"}, "--out: cannot write in"),
+    ],
+)
+def test_what_cannot_be_followed_is_said_before_the_prediction(
+    horses, trained, tiny, tmp_path, monkeypatch, changes, finding
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_file").write_text("")
+    monkeypatch.setattr("equistera.mm.prediction.test.predict_split", lambda *_: pytest.fail("has predicted"))
+    with pytest.raises(UserError, match=finding):
+        given = {"out": str(tmp_path / "out"), **changes}
+        score(horses, trained, tiny, config=str(PROJECT / DEMO), checkpoint=trained / "best.pth", **given)
+
+
+def test_figures_are_printed_even_where_the_files_cannot_be_written(
+    horses, trained, tiny, tmp_path, monkeypatch, capsys
+):
+    def full(*_):
+        raise UserError("no room")
+
+    monkeypatch.setattr("equistera.mm.prediction.test.write_model", full)
+    with pytest.raises(UserError, match="no room"):
+        score(horses, trained, tiny, tmp_path / "out")
+    assert "AP50" in capsys.readouterr().out
