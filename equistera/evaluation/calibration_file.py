@@ -22,6 +22,18 @@ def calibration_path(checkpoint: str | Path) -> Path:
     return Path(checkpoint).with_suffix(".calibration.json")
 
 
+def missing_because(checkpoint: str | Path, flip_test: bool) -> str:
+    """Why :func:`stored_calibration` gives None, and how to get one: a sentence for people."""
+    path, flag = calibration_path(checkpoint), " --flip-test" if flip_test else ""
+    if not path.is_file():
+        found = f"there is no {path}"
+    elif _read(path)["sha256"] != file_hash(Path(checkpoint)):
+        found = f"{path} is of other weights"
+    else:
+        found = f"{path} holds none {'with' if flip_test else 'without'} --flip-test"
+    return f"no calibration: {found}; fit it: python tools/test.py CONFIG {checkpoint} --split val{flag}"
+
+
 def stored_calibration(checkpoint: str | Path, flip_test: bool = False) -> Calibration | None:
     """The calibration that ``tools/test.py`` has fitted for these weights.
 

@@ -6,7 +6,12 @@ import pytest
 
 from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.calibration_file import calibration_path, store_calibration, stored_calibration
+from equistera.evaluation.calibration_file import (
+    calibration_path,
+    missing_because,
+    store_calibration,
+    stored_calibration,
+)
 
 FITTED = Calibration(1.7, -0.3)
 
@@ -68,3 +73,13 @@ def test_a_broken_entry_is_named_with_its_file(weights):
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"best\.calibration\.json: a calibration must be"):
         stored_calibration(weights)
+
+
+def test_a_missing_one_is_explained(weights):
+    assert "there is no" in missing_because(weights, False)
+    store_calibration(weights, FITTED, False)
+    said = missing_because(weights, True)
+    assert "holds none with --flip-test" in said
+    assert said.endswith(f"tools/test.py CONFIG {weights} --split val --flip-test")
+    weights.write_bytes(b"trained again")
+    assert "is of other weights" in missing_because(weights, False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.calibration_file import calibration_path, stored_calibration
+from equistera.evaluation.calibration_file import calibration_path, missing_because, stored_calibration
 
 #: From here on a point counts as found: rather right than wrong by a calibrated probability, and MMPose's default for
 #: raw confidences, which say less.
@@ -23,7 +23,7 @@ class Confidence:
     Attributes:
         calibration: None where none is stored: confidences stay raw.
         threshold: From here on a point counts as found.
-        description: One line for people.
+        description: What they are, for people.
     """
 
     calibration: Calibration | None
@@ -46,14 +46,13 @@ class Confidence:
             raise UserError(f"--conf must be from 0 to 1, found {threshold:g}")
         calibration = stored_calibration(checkpoint, flip_test)
         threshold = threshold if threshold is not None else RAW if calibration is None else CALIBRATED
-        path = calibration_path(checkpoint)
         if calibration is not None:
-            line = f"confidences are calibrated ({path.name}): points that are right with less than {threshold:.0%}"
-        else:
             line = (
-                f"no calibration of these weights in {path} (tools/test.py stores one); "
-                f"raw confidences: points below {threshold:g}"
+                f"confidences are calibrated ({calibration_path(checkpoint).name}): "
+                f"points that are right with less than {threshold:.0%}"
             )
+        else:
+            line = f"{missing_because(checkpoint, flip_test)}\nraw confidences: points below {threshold:g}"
         return cls(calibration, threshold, f"{line} are dimmed")
 
     def apply(self, scores: np.ndarray) -> np.ndarray:

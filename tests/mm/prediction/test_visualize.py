@@ -129,7 +129,7 @@ def test_confidences_are_calibrated_where_a_calibration_is_stored(horses, traine
     picture = str(sorted((horses / "images" / "test").iterdir())[0])
     given = {"img": picture, "checkpoint": str(tmp_path / "best.pth")}
     draw(trained, tiny, **given, json=str(tmp_path / "raw.json"))
-    assert "no calibration of these weights" in capsys.readouterr().out
+    assert f"no calibration: there is no {tmp_path / 'best.calibration.json'}" in capsys.readouterr().out
     calibration = Calibration(temperature=2.0, bias=1.0)
     store_calibration(tmp_path / "best.pth", calibration, flip_test=False)
     draw(trained, tiny, **given, json=str(tmp_path / "p.json"), conf=0.7)
