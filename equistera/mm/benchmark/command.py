@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 
 from equistera.dataset.coco import write_json
+from equistera.errors import UserError
 from equistera.mm.benchmark.options import PHONE, SMALL, Options, start
 from equistera.mm.benchmark.rounds import Case, machine
+from equistera.outputs import check_json
 
 #: What the subcommands do differently unless the user says otherwise.
 _DEFAULTS = {
@@ -15,6 +17,20 @@ _DEFAULTS = {
     "data": {"sizes": (PHONE, SMALL), "rounds": 3},
     "infer": {"rounds": 3, "pictures": 32},
 }
+
+#: Options that mean something to these subcommands alone.
+_ONLY = {
+    "amp": ("step", "train", "infer"),
+    "batch_size": ("step", "train", "data", "infer"),
+    "compile": ("step", "train"),
+    "phases": ("step", "train"),
+    "seconds": ("pipeline", "step", "data", "infer"),
+    "steps": ("train",),
+    "threads": ("step", "train", "data", "infer"),
+    "workers": ("train", "data", "infer"),
+}
+#: Options of several values of which these subcommands use one.
+_ONE = {"config": ("data",), "sizes": ("step", "train"), "workers": ("train", "infer")}
 
 
 def benchmark(what: str, json: str | None, given: dict) -> list[Case]:
@@ -31,6 +47,9 @@ def benchmark(what: str, json: str | None, given: dict) -> list[Case]:
     Raises:
         UserError: An option that cannot be followed.
     """
+    _refuse_what_would_be_ignored(what, given)
+    if json:
+        check_json("--json", json, "figures of a benchmark", _are_figures)
     options = Options(**_DEFAULTS.get(what, {}) | given)
     start(options)
     cases = importlib.import_module(f"equistera.mm.benchmark.{what}").benchmark(options)
@@ -41,3 +60,18 @@ def benchmark(what: str, json: str | None, given: dict) -> list[Case]:
         write_json(json, {"benchmark": what, "machine": machine(), "options": settings, "cases": figures}, indent=1)
         print(f"  figures  {json}")
     return cases
+
+
+def _refuse_what_would_be_ignored(what: str, given: dict) -> None:
+    # a flag that is not set counts as not given
+    names = [name for name, value in given.items() if value is not False]
+    problems = [name for name in names if what not in _ONLY.get(name, (what,))]
+    problems = [f"--{name.replace('_', '-')} means nothing to it" for name in problems]
+    too_many = [name for name in names if what in _ONE.get(name, ()) and len(given[name]) > 1]
+    problems += [f"--{name}: it takes one, found {len(given[name])}" for name in too_many]
+    if problems:
+        raise UserError(f"the benchmark {what!r} would ignore options:", problems, "See tools/benchmark.py --help")
+
+
+def _are_figures(content: object) -> bool:
+    return isinstance(content, dict) and {"benchmark", "machine", "cases"} <= content.keys()

@@ -34,11 +34,12 @@ from equistera.mm.run.run_file import write_run_file
 from equistera.mm.run.tracking import add_text
 from equistera.mm.run.trainer import Trainer, choose_device, device_name
 from equistera.monitor.plots import plot_run
+from equistera.outputs import check_json
 from equistera.progress import duration
 from equistera.training.fit import Fit, parse_duration
 from equistera.training.plan import steps_in_epoch
 from equistera.training.plan_check import check_plan
-from equistera.training.plan_text import format_plan, plan_json
+from equistera.training.plan_text import format_plan, is_plan, plan_json
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def train(options: TrainOptions) -> Path:
     Raises:
         UserError: Anything the user can put right, found before the first step wherever possible.
     """
+    if options.json:
+        check_json("--json", options.json, "a plan", is_plan)
     choose_device(options.device)
     config, work_dir, data = _start(options)
     found = _resume_point(config, work_dir, data) if options.resume else None

@@ -27,10 +27,19 @@ def given(tiny, tmp_path):
         "pictures": 4,
         "rounds": 2,
         "seconds": 0.01,
-        "steps": 2,
-        "phases": (1,),
         "device": "cpu",
     }
+
+
+@pytest.fixture
+def given_to_step(given):
+    return {**given, "phases": (1,)}
+
+
+@pytest.fixture
+def given_to_train(given_to_step):
+    del given_to_step["seconds"]
+    return {**given_to_step, "steps": 2}
 
 
 def test_pipeline_measures_samples_and_targets_beside_stock(given, tmp_path):
@@ -43,15 +52,15 @@ def test_pipeline_measures_samples_and_targets_beside_stock(given, tmp_path):
     assert content["machine"]["torch"] == torch.__version__
 
 
-def test_step_measures_phases_beside_stock(given):
-    (case,) = benchmark("step", None, given)
+def test_step_measures_phases_beside_stock(given_to_step):
+    (case,) = benchmark("step", None, given_to_step)
     assert case.name == "step, demo_rtmpose_t, batch 4"
     assert set(case.rates) == {"stock", "phase 1"}
     assert case.pairs() == [("phase 1", "stock")]
 
 
-def test_step_without_stock_in_mixed_precision(given):
-    (case,) = benchmark("step", None, {**given, "against": "nothing", "amp": True, "batch_size": 2})
+def test_step_without_stock_in_mixed_precision(given_to_step):
+    (case,) = benchmark("step", None, {**given_to_step, "against": "nothing", "amp": True, "batch_size": 2})
     assert (case.name, set(case.rates)) == ("step, demo_rtmpose_t, batch 2", {"phase 1"})
 
 
@@ -65,8 +74,29 @@ def test_rounds_must_be(given):
         benchmark("step", None, {**given, "rounds": 0})
 
 
-def test_train_measures_the_loop_beside_the_bare_step_and_stocks_loop(given):
-    (case,) = benchmark("train", None, given)
+@pytest.mark.parametrize(
+    ("what", "changes", "finding"),
+    [
+        ("pipeline", {"steps": 3}, "--steps means nothing"),
+        ("pipeline", {"batch_size": 3}, "--batch-size means nothing"),
+        ("data", {"phases": (1,)}, "--phases means nothing"),
+        ("data", {"config": ["a.py", "b.py"]}, "--config: it takes one, found 2"),
+        ("train", {"seconds": 3.0}, "--seconds means nothing"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(given, what, changes, finding):
+    with pytest.raises(UserError, match=finding):
+        benchmark(what, None, {**given, **changes})
+
+
+def test_a_file_that_holds_no_figures_is_kept(given, tmp_path):
+    (tmp_path / "train.json").write_text('{"images": []}')
+    with pytest.raises(UserError, match="does not hold figures of a benchmark"):
+        benchmark("step", str(tmp_path / "train.json"), given)
+
+
+def test_train_measures_the_loop_beside_the_bare_step_and_stocks_loop(given_to_train):
+    (case,) = benchmark("train", None, given_to_train)
     assert case.name == "train, demo_rtmpose_t, phase 1, batch 4, 0 workers"
     assert {who: len(rates) for who, rates in case.rates.items()} == {
         "training": 2, "bare step": 2, "stock training": 2,

@@ -59,3 +59,17 @@ def test_an_augmentation_for_the_whole_run_is_that_of_every_phase(horses, tmp_pa
     train(run)
     text = capsys.readouterr().out
     assert text.count(f", {shown} augmentation") == text.count(" augmentation") == 3
+
+
+def test_a_plan_replaces_a_plan_and_nothing_else(horses, tmp_path):
+    def plan(file):
+        given = {"work_dir": str(tmp_path / "run"), "data_root": str(horses), "plan": True, "json": str(file)}
+        train(TrainOptions("configs/rtmpose_m_ap10k.py", **given))
+
+    for _ in range(2):
+        plan(tmp_path / "plan.json")
+    labels = tmp_path / "train.json"
+    labels.write_text((horses / "annotations" / "train.json").read_text())
+    with pytest.raises(UserError, match="does not hold a plan; it is kept"):
+        plan(labels)
+    assert labels.read_text() == (horses / "annotations" / "train.json").read_text()
