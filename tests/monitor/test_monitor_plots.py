@@ -42,7 +42,7 @@ def test_panels_of_one_run(make_run):
     ]
     assert all(panel.marks == {2: "b"} for panel in shown)
     assert [line.label for line in shown[1].lines] == ["stem (frozen)", "stage3 (frozen until 2)", "head"]
-    assert [line.label for line in shown[2].lines] == ["AP (best 0.500 at 1)", "AP50", "PCK@0.1"]
+    assert [line.label for line in shown[2].lines] == ["AP (best 0.500 at 4)", "AP50", "PCK@0.1"]
     assert np.allclose(shown[3].lines[2].y, 0.1)
 
 
@@ -68,8 +68,8 @@ def test_panels_of_several_runs_leave_out_runs_without_the_metric(make_run):
         "foreign": make_run([*epochs(1, 3), {"coco/AP": 0.4, "step": 3}], "foreign"),
     }
     shown = {panel.title: [line.label for line in panel.lines if line.label] for panel in panels(runs)}
-    assert shown["Validation: AP"] == ["ours (best 0.500 at 1)", "foreign (best 0.400 at 3)"]
-    assert shown["Validation: PCK@0.1"] == ["ours (best 0.700 at 1)"]
+    assert shown["Validation: AP"] == ["ours (best 0.500 at 4)", "foreign (best 0.400 at 3)"]
+    assert shown["Validation: PCK@0.1"] == ["ours (best 0.700 at 4)"]
     assert shown["Training subset minus validation"] == ["ours"]
     assert shown["Training loss"] == ["ours", "foreign"]
 
