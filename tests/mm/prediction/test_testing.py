@@ -138,8 +138,8 @@ def test_what_cannot_be_followed_is_said_before_the_prediction(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a_file").write_text("")
     monkeypatch.setattr("equistera.mm.prediction.test.predict_split", lambda *_: pytest.fail("has predicted"))
+    given = {"out": str(tmp_path / "out"), **changes}
     with pytest.raises(UserError, match=finding):
-        given = {"out": str(tmp_path / "out"), **changes}
         score(horses, trained, tiny, config=str(PROJECT / DEMO), checkpoint=trained / "best.pth", **given)
 
 
