@@ -5,7 +5,9 @@ Tools catch it, print it without a traceback and exit non-zero. Anything else th
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -34,6 +36,27 @@ class UserError(Exception):
         if self.hint:
             lines.append(f"  {self.hint}")
         return "\n".join(lines)
+
+
+class WriteError(UserError):
+    """A file that could not be written.
+
+    Args:
+        path: The file wanted.
+        cause: What the system said.
+
+    Attributes:
+        reason: The same in its words.
+    """
+
+    def __init__(self, path: str | Path, cause: OSError):
+        in_the_way = isinstance(cause, (FileExistsError, NotADirectoryError))
+        self.reason = cause.strerror or str(cause)
+        if in_the_way:
+            self.reason = f"{cause.filename or 'a part of the path'} is a file where a folder is needed"
+        full = cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        hint = "Make room, or choose another place." if full else "Choose another place."
+        super().__init__(f"cannot write {path}: {self.reason}", hint=hint)
 
 
 class Stopped(Exception):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.errors import UserError
+from equistera.errors import UserError, WriteError
 from equistera.frames import Frame
 from equistera.in_order import in_order
 
@@ -106,11 +106,18 @@ class VideoFrames:
         return ""
 
     def close(self) -> None:
-        """Gives the finished video its name."""
+        """Gives the finished video its name.
+
+        Raises:
+            UserError: It cannot be put there.
+        """
         self._capture.release()
         if self._writer is not None:
             self._writer.release()
-            self._unfinished.replace(self.out)
+            try:
+                self._unfinished.replace(self.out)
+            except OSError as error:
+                raise WriteError(self.out, error) from error
 
     def abandon(self) -> None:
         """Leaves no half-written video behind."""
@@ -124,9 +131,19 @@ class VideoFrames:
         return Frame(f"frame {number}", number, np.ascontiguousarray(image[..., ::-1])) if done else None
 
     def _open(self, width: int, height: int) -> None:
-        self.out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(self.out, error) from error
         wanted = self.out.suffix.lower()
         for ending in dict.fromkeys((wanted, ".avi")):
+            instead = self.out.with_suffix(ending)
+            if ending != wanted and os.path.lexists(instead):
+                # nobody asked for this name: what has it may be the user's, even the video that is read
+                raise UserError(
+                    f"cannot write {self.out}: no encoder for {wanted} here, and {instead} exists already",
+                    hint="Give --out-file a name that ends in .avi",
+                )
             unfinished = self.out.with_name(f".{self.out.stem}.part{ending}")
             writer = _writer(unfinished, CODECS[ending], self.rate, (width, height))
             if writer is not None:

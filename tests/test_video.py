@@ -120,3 +120,27 @@ def test_what_is_no_video_is_said(tmp_path):
     ):
         with pytest.raises(UserError, match=finding):
             VideoFrames(path, out)
+
+
+@pytest.mark.parametrize("source", ["out.avi", "a.avi"])
+def test_an_avi_in_place_of_mp4_replaces_no_file_that_nobody_named(tmp_path, monkeypatch, source):
+    monkeypatch.setitem(video.CODECS, ".mp4", "zzzz")
+    read, taken = write(tmp_path / source, "MJPG"), tmp_path / "out.avi"
+    taken.exists() or taken.write_text("mine")
+    before = taken.read_bytes()
+    drawn = VideoFrames(read, tmp_path / "out.mp4")
+    item = next(drawn.frames())
+    with pytest.raises(UserError, match=r"no encoder for \.mp4 here, and .*out\.avi exists already"):
+        drawn.write(item, item.image)
+    drawn.abandon()
+    assert taken.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {source, "out.avi"}
+
+
+def test_a_place_below_a_file_is_said(tmp_path):
+    source = write(tmp_path / "a.mp4")
+    drawn = VideoFrames(source, source / "out.mp4")
+    item = next(drawn.frames())
+    with pytest.raises(UserError, match="is a file where a folder is needed"):
+        drawn.write(item, item.image)
+    drawn.abandon()
