@@ -70,8 +70,9 @@ class Correspondence:
     """Which point of another skeleton stands for one of this skeleton's points.
 
     Attributes:
-        target: Name in the skeleton that is asked about.
-        source: Name in the other skeleton.
+        target: Name in the skeleton that is asked about; in a skeleton's file, in the other one, after whom the
+            table is named.
+        source: Name in the skeleton that points are taken from; in a skeleton's file, its own.
         exact: True for the same anatomical point. A point that is only near may initialise a head, but never
             convert an annotation.
     """
@@ -233,14 +234,23 @@ def load(name_or_path: str | Path) -> Skeleton:
     return _load_file(Path(text))
 
 
+def _builtin_keypoints(name: str) -> list[str]:
+    """Names of a built-in skeleton's keypoints, straight from its file (whose own tables may name others)."""
+    path = BUILTIN_DIR / f"{name}.json"
+    return [entry["name"] for entry in _content_of(path)["keypoints"]] if name in builtin_names() else []
+
+
 def _load_file(path: Path) -> Skeleton:
+    return parse(_content_of(path), name=path.stem)
+
+
+def _content_of(path: Path) -> object:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SkeletonError(f"cannot read skeleton file {path}: {error.strerror}") from error
     except ValueError as error:
         raise SkeletonError(f"{path} is not JSON: {error}") from error
-    return parse(content, name=path.stem)
 
 
 def parse(content: object, name: str) -> Skeleton:
@@ -257,7 +267,7 @@ def parse(content: object, name: str) -> Skeleton:
     Raises:
         SkeletonError: With every problem found.
     """
-    problems = problems_of(content)
+    problems = problems_of(content, _builtin_keypoints)
     if problems:
         raise SkeletonError(f"skeleton {name!r} cannot be used:", problems)
     entries = content["keypoints"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Collection
 
 from equistera.names import did_you_mean, fold
 
@@ -15,8 +16,13 @@ _SKELETON_FIELDS = {"description", "note", "keypoints", "links", "correspondence
 _KEYPOINT_FIELDS = {"name", "description", "swap", "half", "side", "sigma", "weight", "color", "aliases"}
 
 
-def problems_of(content: object) -> list[str]:
-    """Why a skeleton cannot be made of what ``json.load`` returned; empty if it can."""
+def problems_of(content: object, others: Callable[[str], Collection[str]]) -> list[str]:
+    """Why a skeleton cannot be made of what ``json.load`` returned; empty if it can.
+
+    Args:
+        content: What stands in the file.
+        others: Keypoint names of another skeleton by its name; empty where it is not known.
+    """
     if not isinstance(content, dict):
         return [f"expected an object with 'keypoints' and 'links', found {type(content).__name__}"]
     problems = [
@@ -40,7 +46,7 @@ def problems_of(content: object) -> list[str]:
             problems.append(f"duplicate name {entry['name']!r} (case, spaces, dashes and underscores do not count)")
     problems += _swap_problems(named)
     problems += _link_problems(content.get("links", []), names)
-    problems += _correspondence_problems(content.get("correspondence", {}))
+    problems += _correspondence_problems(content.get("correspondence", {}), names, others)
     return list(dict.fromkeys(problems))
 
 
@@ -112,12 +118,19 @@ def _link_problems(links: object, names: set[str]) -> list[str]:
     return problems
 
 
-def _correspondence_problems(tables: object) -> list[str]:
+def _correspondence_problems(tables: object, names: set[str], others: Callable[[str], Collection[str]]) -> list[str]:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         return ["'correspondence' must hold, by skeleton, an object of keypoint names"]
-    return [
-        f"correspondence {other}/{target}: expected {{'source': name, 'match': 'exact' or 'near'}}, found {match!r}"
-        for other, table in tables.items()
-        for target, match in table.items()
-        if not isinstance(match, dict) or not isinstance(match.get("source"), str) or match.get("match") not in MATCHES
-    ]
+    problems = []
+    for other, table in tables.items():
+        theirs = others(other)
+        for target, match in table.items():
+            where = f"correspondence {other}/{target}"
+            if theirs and target not in theirs:
+                problems.append(f"{where}: {other} has no keypoint {target!r}{did_you_mean(target, theirs)}")
+            source = match.get("source") if isinstance(match, dict) else None
+            if not isinstance(source, str) or match.get("match") not in MATCHES:
+                problems.append(f"{where}: expected {{'source': name, 'match': 'exact' or 'near'}}, found {match!r}")
+            elif source not in names:
+                problems.append(f"{where}: unknown keypoint {source!r}{did_you_mean(source, names)}")
+    return problems

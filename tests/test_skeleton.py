@@ -76,7 +76,15 @@ def test_a_users_own_file(tmp_path):
         ({**TINY, "links": [["nose", "nose"]]}, "joins a keypoint with itself"),
         ({**TINY, "links": ["nose"]}, "is not a pair of names"),
         ({**TINY, "link": []}, "unknown field 'link', did you mean 'links'?"),
-        ({**TINY, "correspondence": {"ap10k": {"nose": {"source": "Nose", "match": "maybe"}}}}, "ap10k/nose: expected"),
+        ({**TINY, "correspondence": {"ap10k": {"Nose": {"source": "nose", "match": "maybe"}}}}, "ap10k/Nose: expected"),
+        (
+            {**TINY, "correspondence": {"ap10k": {"L_Eye": {"source": "l_eey", "match": "exact"}}}},
+            "ap10k/L_Eye: unknown keypoint 'l_eey', did you mean 'l_eye'",
+        ),
+        (
+            {**TINY, "correspondence": {"horse26": {"nose_": {"source": "nose", "match": "exact"}}}},
+            "horse26/nose_: horse26 has no keypoint 'nose_', did you mean 'nose'",
+        ),
         ({"keypoints": []}, "'keypoints' must be a list with at least one entry"),
         ({"keypoints": [{"swap": ""}]}, "keypoint 0 has no name"),
         ([], "expected an object"),
