@@ -112,12 +112,6 @@ def swapped_with(animals: EvaluationSet, size: np.ndarray, i: int) -> tuple[np.n
     return nearer & counts, counts
 
 
-def swap_rates(animals: EvaluationSet, size: np.ndarray) -> np.ndarray:
-    """float64 [K]: left-right swap rate of every keypoint (see :func:`confusion`); NaN on the middle line."""
-    mirror = animals.skeleton.flip_indices
-    return confusion(animals, size)[np.arange(len(mirror)), mirror]
-
-
 def summarise(animals: EvaluationSet, size: np.ndarray, points: np.ndarray) -> dict:
     """The table's figures for some points, pooled.
 
