@@ -235,8 +235,9 @@ def _look_up(
         if pictures_needed or error.reason != NOT_FOUND:
             raise
         # relative on every system, or training would refuse it
-        parts = [part for part in picture.names[-1].replace("\\", "/").split("/") if part not in ("", ".")]
-        return "/".join(part for part in parts if not part.endswith(":")) or picture.names[-1], None
+        name = picture.plain_name or picture.names[-1]
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+        return "/".join(part for part in parts if not part.endswith(":")) or name, None
     path = finder.root / file_name
     try:
         header = read_header(path)

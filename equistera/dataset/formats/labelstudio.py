@@ -41,6 +41,9 @@ _FLAGS = {
     **dict.fromkeys(VISIBLE_WORDS, VISIBLE),
 }
 
+#: Addresses whose names are taken as they stand: ``%20`` is no space there.
+BUCKETS = ("s3://", "gs://", "azure-blob://")
+
 #: What Label Studio puts before the name of an uploaded file.
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
@@ -90,6 +93,10 @@ def file_names(url: str) -> tuple[str, ...]:
         url: ``/data/upload/12/1a2b3c4d-IMG_1.jpg``, ``/data/local-files/?d=photos/IMG_1.jpg``, ``s3://bucket/IMG_1.jpg``,
             ``https://...`` or a plain name.
 
+    Returns:
+        The likeliest first. A web address quotes ``&`` and spaces, but not everybody who writes one does: what it
+        would be without quotes comes before, and what it literally says after.
+
     Raises:
         Unusable: The picture itself stands in the JSON.
     """
@@ -100,8 +107,17 @@ def file_names(url: str) -> tuple[str, ...]:
         local = parse_qs(parts.query).get("d", [""])[0]
     except ValueError as error:
         raise Unusable("the picture's address cannot be read", f"{shown(url)}: {error}") from error
+    without_host = url.split("://", 1)[1].partition("/")[2] if "://" in url else url
+    if url.startswith(BUCKETS):
+        return _as_uploaded(without_host)
+    literal = url.partition("?d=")[2] or without_host
     # urlsplit takes a Windows drive for a scheme
     path = local or (unquote(parts.path) if len(parts.scheme) != 1 else url)
+    return tuple(dict.fromkeys((*_as_uploaded(path), *_as_uploaded(literal))))
+
+
+def _as_uploaded(path: str) -> tuple[str, ...]:
+    """A path, and the name that a file had before it was uploaded."""
     path = path.replace("\\", "/").lstrip("/")
     uploaded = path.rsplit("/", 1)[-1]
     original = _UPLOAD_PREFIX.sub("", uploaded)
@@ -231,7 +247,10 @@ def _picture(task: _Task, unknown_words: set[str]) -> Picture:
             boxes.append(LooseBox(_box(value, size), region.labels[0] if region.labels else "", region_id))
     if not points:
         raise Unusable("no keypoints in the annotation")
-    return Picture(file_names(task.url), task.where, assemble(points, boxes), size, relative=True)
+    names = file_names(task.url)
+    return Picture(
+        names, task.where, assemble(points, boxes), size, relative=True, plain_name=_as_uploaded(names[0])[-1]
+    )
 
 
 def _merge(results: list) -> tuple[dict[str, _Region], tuple[int, int] | None]:

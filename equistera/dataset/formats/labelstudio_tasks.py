@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from equistera.dataset.formats.labelstudio import HIDDEN_WORDS, VISIBLE_WORDS
+from equistera.dataset.formats.labelstudio import BUCKETS, HIDDEN_WORDS, VISIBLE_WORDS
 from equistera.dataset.formats.records import ABSENT, HIDDEN, Picture
 
 
@@ -14,7 +15,7 @@ def write(pictures: Sequence[Picture], url_prefix: str = "/data/local-files/?d="
 
     Args:
         pictures: Pictures with known size and pixel coordinates.
-        url_prefix: What stands before a picture's name in the task.
+        url_prefix: What stands before a picture's name in the task. Behind that of a web address the name is quoted.
 
     Returns:
         The tasks: a rectangle for each animal, its points as children, hidden points with the choice ``hidden``.
@@ -41,7 +42,9 @@ def write(pictures: Sequence[Picture], url_prefix: str = "/data/local-files/?d="
                 if visibility == HIDDEN:
                     choice = {"type": "choices", "from_name": "visibility"}
                     result.append({**shared, **choice, "value": {**point, "choices": [HIDDEN_WORDS[0]]}})
-        data = {"image": url_prefix + picture.names[0]}
+        # a bucket's keys are no web addresses: Label Studio takes them as they stand
+        name = picture.names[0] if url_prefix.startswith(BUCKETS) else quote(picture.names[0])
+        data = {"image": url_prefix + name}
         tasks.append({"id": picture_number, "data": data, "annotations": [{"result": result}]})
     return tasks
 

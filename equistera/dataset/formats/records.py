@@ -84,6 +84,7 @@ class Picture:
         animals: The labelled animals.
         size: ``width, height`` in pixels that the labelling tool wrote down, or None.
         relative: Coordinates are fractions of the displayed picture's width and height instead of pixels.
+        plain_name: What to call the file where there is none, if that is not the last of ``names``.
     """
 
     names: tuple[str, ...]
@@ -91,6 +92,7 @@ class Picture:
     animals: tuple[Animal, ...]
     size: tuple[int, int] | None = None
     relative: bool = False
+    plain_name: str = ""
 
 
 @dataclass

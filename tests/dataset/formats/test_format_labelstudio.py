@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from equistera.dataset import formats
 from equistera.dataset.formats import labelstudio, labelstudio_tasks
@@ -68,15 +70,37 @@ def test_percent_become_fractions_and_names_are_kept_in_order(tmp_path):
             "/data/upload/12/1a2b3c4d-IMG_1.jpg",
             ("data/upload/12/1a2b3c4d-IMG_1.jpg", "1a2b3c4d-IMG_1.jpg", "IMG_1.jpg"),
         ),
-        ("/data/local-files/?d=day%201/IMG_1.jpg", ("day 1/IMG_1.jpg",)),
+        ("/data/local-files/?d=day%201/IMG_1.jpg", ("day 1/IMG_1.jpg", "day%201/IMG_1.jpg")),
+        ("/data/local-files/?d=a+b&c.jpg", ("a b", "a+b&c.jpg")),
+        ("a #1.jpg", ("a ", "a #1.jpg")),
+        ("50%25.jpg", ("50%.jpg", "50%25.jpg")),
+        ("s3://bucket/day%201/a#1+2?.jpg", ("day%201/a#1+2?.jpg",)),
         ("/data/local-files/?d=C:\\photos\\IMG_1.jpg", ("C:/photos/IMG_1.jpg",)),
         ("s3://bucket/day1/IMG_1.jpg", ("day1/IMG_1.jpg",)),
-        ("https://host.example/a%20b/IMG_1.jpg?sig=x", ("a b/IMG_1.jpg",)),
+        ("https://host.example/a%20b/IMG_1.jpg?sig=x", ("a b/IMG_1.jpg", "a%20b/IMG_1.jpg?sig=x")),
         ("C:\\photos\\IMG_1.jpg", ("C:/photos/IMG_1.jpg",)),
     ],
 )
 def test_picture_names(url, names):
     assert labelstudio.file_names(url) == names
+
+
+PRINTABLE = st.characters(exclude_categories=("C", "Z"), exclude_characters="/\\\\")
+
+
+@given(st.lists(st.text(PRINTABLE | st.just(" "), min_size=1).filter(str.strip), min_size=1, max_size=3).map("/".join))
+@example("a&b.png")
+@example("a+b.png")
+@example("a #1.png")
+@example("50%25.png")
+@example("?d=a.png")
+@example("C:/a.png")
+def test_any_name_is_found_again(name):
+    picture = Picture((name,), "", (Animal({"nose": (1.0, 2.0, 2)}, (0, 0, 9, 9), "horse"),), (20, 10))
+    for prefix in ("/data/local-files/?d=", "https://host.example/", "", "/photos/", "s3://bucket/", "gs://bucket/x/"):
+        [written] = labelstudio_tasks.write([picture], prefix)
+        first, *_ = labelstudio.file_names(written["data"]["image"])
+        assert first == {"/photos/": "photos/", "gs://bucket/x/": "x/"}.get(prefix, "") + name
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,AAAA", "http://[::1/IMG.jpg"])
@@ -241,7 +265,7 @@ def test_what_is_written_is_read_back(tmp_path):
     )
     tasks = labelstudio_tasks.write([Picture(("a b.jpg",), "", animals, (200, 100))])
     export = read(tmp_path, tasks)
-    assert export.pictures[0].names == ("a b.jpg",)
+    assert export.pictures[0].names[0] == export.pictures[0].plain_name == "a b.jpg"
     first, second = export.pictures[0].animals
     assert first.points == {"nose": pytest.approx((0.050625, 0.205, 2)), "neck": pytest.approx((0.995, 0.99, 1))}
     assert first.box == pytest.approx((0.025, 0.06, 0.95, 0.9))
