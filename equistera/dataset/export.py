@@ -145,14 +145,23 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
             raise UserError(f"{splits[split].path} and {source.path} would both be YOLO's split {split!r}")
         splits[split] = source
     labels, places = {}, {}
+    problems, left_out = [], []
     for split, source in splits.items():
         for picture in source.pictures:
             target = check_inside(output / "images" / split, picture.names[0])
             label = (output / "labels" / split / target.relative_to(output / "images" / split)).with_suffix(".txt")
             if label in labels:
                 raise UserError(f"two pictures of {source.path} would have the label file {label}: rename one")
-            labels[label] = yolo.write_label(picture, skeleton.names, [HORSE])
+            try:
+                whole, outside = yolo.inside(picture)
+            except Unusable as error:
+                problems.append(f"{picture.where}: {error}")
+                continue
+            left_out += [f"{name} of {picture.names[0]}" for name in outside]
+            labels[label] = yolo.write_label(whole, skeleton.names, [HORSE])
             places[target] = check_inside(source.img_dir, picture.names[0], links=True)
+    if problems:
+        raise UserError("labels that YOLO cannot hold:", problems, "More about them: tools/verify_dataset.py --help")
     data_yaml = output / "data.yaml"
     _check_free([data_yaml, *labels], overwrite)
     stale = sorted(str(path) for path in (output / "labels").rglob("*.txt") if path not in labels)
@@ -164,7 +173,11 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
             file.write(lines)
     with atomic_write(data_yaml) as file:
         file.write(yolo.data_yaml(skeleton, [HORSE], list(splits)))
-    return f"wrote {len(labels)} pictures ({', '.join(splits)}) to {output}; Ultralytics reads {data_yaml}"
+    written = f"wrote {len(labels)} pictures ({', '.join(splits)}) to {output}; Ultralytics reads {data_yaml}"
+    if not left_out:
+        return written
+    shown = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
+    return f"{written}\nleft out, outside the picture: {len(left_out)} points, {shown}"
 
 
 def _check_free(files: Sequence[Path], overwrite: bool) -> None:

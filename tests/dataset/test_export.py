@@ -84,6 +84,20 @@ def test_two_overlapping_horses_stay_apart(tmp_path, to):
 
 
 @pytest.mark.parametrize("to", FORMATS)
+def test_round_trip_keeps_names_that_web_addresses_quote(tmp_path, to):
+    names = ["a&b.png", "a+b.png", "a #1.png", "50%25.png", "a%20b.png", "x?d=y;z.png", "é/[1] ü.png", "a=b~c,d'e.png"]
+    entries = [annotation([(1, 2, 2), (50, 60, 1)], i, i) for i in range(1, len(names) + 1)]
+    output = output_of(to, tmp_path / "exports")
+    export_annotations([save(tmp_path, entries, file_names=names)], to, output, HORSE)
+    img_dir = None if to == "yolo" else tmp_path / "images/val"
+    convert_dataset(Request(output, tmp_path / "back/annotations", HORSE, img_dir=img_dir, split=None))
+    images = json.loads((tmp_path / "back/annotations/all.json").read_text())["images"]
+    assert [image["file_name"].removeprefix("images/val/") for image in images] == (
+        sorted(names) if to == "yolo" else names
+    )
+
+
+@pytest.mark.parametrize("to", FORMATS)
 def test_output_that_exists_is_not_overwritten(tmp_path, to):
     path, output = save(tmp_path, [annotation([(1, 2, 2)])]), output_of(to, tmp_path / "exports")
     export_annotations([path], to, output, HORSE)
@@ -116,6 +130,15 @@ def test_yolo_labels_that_would_be_wrong(tmp_path):
     (tmp_path / "yolo/labels/val/old.txt").touch()
     with pytest.raises(UserError, match="label files of another export would stay"):
         export_annotations([path], "yolo", tmp_path / "yolo", HORSE)
+
+
+def test_yolo_leaves_out_what_is_not_in_the_picture(tmp_path):
+    path = save(tmp_path, [annotation([(-0.5, 2, 2), (50, 60, 1), (500, 60, 2)])])
+    report = export_annotations([path], "yolo", tmp_path / "yolo", HORSE)
+    assert f"left out, outside the picture: 1 points, {HORSE.names[2]} of a b.png" in report
+    path = save(tmp_path, [{**annotation([(1, 2, 2)]), "bbox": [500, 0, 10, 10]}])
+    with pytest.raises(UserError, match="labels that YOLO cannot hold"):
+        export_annotations([path], "yolo", tmp_path / "yolo", HORSE, overwrite=True)
 
 
 def test_files_with_a_picture_in_common_are_not_merged(tmp_path):

@@ -8,10 +8,12 @@ without names the points are called "0", "1", ... and need a ``--keypoint-map``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
+from equistera.dataset.boxes import clip_box
 from equistera.dataset.formats.records import (
     ABSENT,
     VISIBLE,
@@ -25,6 +27,8 @@ from equistera.dataset.formats.records import (
     shown,
 )
 from equistera.dataset.images import LISTED
+from equistera.dataset.paths import is_hidden
+from equistera.dataset.tolerances import EDGE
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -69,7 +73,7 @@ def read(path: Path) -> Export:
     export, root = Export(path, TITLE), path.parent.resolve()
     for split in SPLITS:
         for image in _images(content, split, path):
-            label = _label_path(image)
+            label = _label_path(image, root)
             where = f"{path.name}, {label.relative_to(root)}"
             picture_name = image.relative_to(root).as_posix()
             if not label.is_file():
@@ -83,8 +87,37 @@ def read(path: Path) -> Export:
     return export
 
 
+def inside(picture: Picture) -> tuple[Picture, list[str]]:
+    """The labels cut to the picture: Ultralytics throws away a whole picture for one position beyond its edge.
+
+    Args:
+        picture: With known size, pixel coordinates, and a box for each animal.
+
+    Returns:
+        The picture, and the names of points that lie more than rounding outside and are left out.
+
+    Raises:
+        Unusable: A box has no part in the picture.
+    """
+    width, height = picture.size
+    animals, outside = [], []
+    for animal in picture.animals:
+        box = clip_box(list(animal.box), width, height)
+        if box is None:
+            raise Unusable("a box lies outside the picture", f"{list(animal.box)} in {width}x{height}")
+        points = {}
+        for name, (x, y, visibility) in animal.points.items():
+            within = min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))
+            if visibility and max(abs(x - within[0]), abs(y - within[1])) > EDGE:
+                outside.append(name)
+            elif visibility:
+                points[name] = (*within, visibility)
+        animals.append(replace(animal, points=points, box=tuple(box)))
+    return replace(picture, animals=tuple(animals)), outside
+
+
 def write_label(picture: Picture, names: Sequence[str], categories: Sequence[str]) -> str:
-    """The text of one label file, for a picture with known size and pixel coordinates."""
+    """The text of one label file, for a picture with known size and pixel coordinates that are :func:`inside` it."""
     width, height = picture.size
     lines = []
     for animal in picture.animals:
@@ -171,7 +204,8 @@ def _images(content: dict, split: str, path: Path) -> Iterator[Path]:
             continue
         place = _inside(entry, split, content, path)
         if place.is_dir():
-            yield from sorted(p for p in place.rglob("*") if p.suffix.lower() in LISTED)
+            found = (p for p in place.rglob("*") if p.suffix.lower() in LISTED)
+            yield from sorted(p for p in found if not is_hidden(p.relative_to(place)))
         elif place.suffix == ".txt" and place.stat().st_size <= _MAX_LABEL_BYTES:
             try:
                 lines = place.read_text(encoding="utf-8").splitlines()
@@ -194,9 +228,10 @@ def _inside(entry: object, split: str, content: dict, path: Path) -> Path:
     bases = [base, ""] if isinstance(base, str) and "\0" not in base else [""]
     # Roboflow writes ../train/images for what lies in train/images; Ultralytics tries both, too
     tries = [root / b / e for b in bases for e in (entry, entry.removeprefix("../"))]
-    found = [place for place in tries if place.exists() and place.resolve().is_relative_to(root)]
+    there = [place for place in tries if _exists(place)]
+    found = [place for place in there if place.resolve().is_relative_to(root)]
     if not found:
-        outside = [place for place in tries if place.exists()]
+        outside = bool(there)
         raise UserError(
             f"{path}: {split} is {shown(entry)}, which "
             + (f"leads out of {root}" if outside else f"is not found in {root}"),
@@ -205,14 +240,24 @@ def _inside(entry: object, split: str, content: dict, path: Path) -> Path:
     return found[0].resolve()
 
 
-def _label_path(image: Path) -> Path:
-    """``.../labels/.../name.txt`` for ``.../images/.../name.jpg``: Ultralytics replaces the last ``images``."""
-    parts = list(image.parts)
+def _exists(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:
+        return False  # a name that is too long, for instance
+
+
+def _label_path(image: Path, root: Path) -> Path:
+    """``.../labels/.../name.txt`` for ``.../images/.../name.jpg``, else the text file beside the picture.
+
+    Ultralytics replaces the last folder ``images`` of the whole path; one above the data set's folder leads out of it.
+    """
+    parts = list(image.relative_to(root).parts)
     for i in range(len(parts) - 2, -1, -1):
         if parts[i] == "images":
             parts[i] = "labels"
             break
-    return Path(*parts).with_suffix(".txt")
+    return root.joinpath(*parts).with_suffix(".txt")
 
 
 def _animals(label: Path, classes: dict[int, object], names: Sequence[str], dimensions: int) -> tuple[Animal, ...]:

@@ -1,9 +1,11 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from equistera import skeleton
 from equistera.dataset import formats
 from equistera.dataset.formats import yolo
-from equistera.dataset.formats.records import Animal, Picture
+from equistera.dataset.formats.records import Animal, Picture, Unusable
 from equistera.errors import UserError
 
 YAML = """
@@ -82,6 +84,7 @@ def test_label_that_is_no_text(tmp_path):
         (("0: [nose, neck]", "0: [nose, nose]"), "kpt_names must be different names"),
         (("0: [nose, neck]", "0: [neck, nose]"), "the same for every class"),
         (("images/train", "../elsewhere"), "is not found in"),
+        (("images/train", "x" * 300), "is not found in"),
         (("images/train", "{a: b}"), "train must be the name of a folder"),
         (("images/train", "data.yaml"), "expected a folder"),
         (("names:", "names: ["), "is not YAML"),
@@ -106,6 +109,19 @@ def test_roboflow_writes_one_folder_too_many(tmp_path):
     assert formats.read(path).pictures[0].names == ("images/train/a.jpg",)
 
 
+def test_a_folder_called_images_above_the_data_set(tmp_path):
+    """Pictures and labels side by side, somewhere below a folder whose name says nothing about them."""
+    root = tmp_path / "images/ds"
+    (root / "train").mkdir(parents=True)
+    (root / "train/a.jpg").touch()
+    (root / "train/._a.jpg").touch()
+    (root / "train/a.txt").write_text("0 .5 .5 .2 .4 .1 .2 2 .3 .4 2")
+    (root / "data.yaml").write_text("train: train\nkpt_shape: [2, 3]\nnames: [horse]\n")
+    export = formats.read(root / "data.yaml")
+    assert [picture.names for picture in export.pictures] == [("train/a.jpg",)]
+    assert not export.skips
+
+
 def test_base_path_and_list_of_pictures(tmp_path):
     yaml = YAML.replace("train: images/train", "path: .\ntrain: list.txt")
     path = project(tmp_path, yaml, a="0 .5 .5 .2 .4 .1 .2 2 .3 .4 2")
@@ -121,6 +137,39 @@ def test_yaml_bombs_are_refused(tmp_path, yaml):
 
 def test_yaml_without_keypoints_is_not_yolo_pose(tmp_path):
     assert formats.read(project(tmp_path, "train: images/train\nnames: [horse]\n")) is None
+
+
+near = st.floats(-20, 60, allow_nan=False)
+
+
+@given(st.lists(st.tuples(near, near, st.sampled_from([0, 1, 2])), min_size=2, max_size=2), near, near)
+def test_nothing_is_written_beyond_the_picture(points, left, top):
+    """Ultralytics discards a picture with one value outside 0 to 1."""
+    animal = Animal(dict(zip(("nose", "neck"), points, strict=True)), (left, top, 30.0, 30.0), "horse")
+    picture = Picture(("a.jpg",), "", (animal,), (40, 40))
+    if not (-30 < left < 40 and -30 < top < 40):
+        with pytest.raises(Unusable, match="a box lies outside"):
+            yolo.inside(picture)
+        return
+    whole, left_out = yolo.inside(picture)
+    _, *fields = yolo.write_label(whole, ["nose", "neck"], ["horse"]).split()
+    values = [float(field) for field in fields]
+    numbers = values[:4] + [values[i] for i in (4, 5, 7, 8)]
+    assert all(0 <= number <= 1 for number in numbers)
+    assert values[0] - values[2] / 2 >= -1e-6
+    assert values[0] + values[2] / 2 <= 1 + 1e-6
+    for (x, y, visibility), name, written in zip(points, ("nose", "neck"), (values[6], values[9]), strict=True):
+        inside = -1 <= x <= 41 and -1 <= y <= 41
+        assert written == (visibility if inside else 0)
+        assert (name in left_out) == bool(visibility and not inside)
+
+
+def test_a_point_on_the_edge_is_moved_into_the_picture():
+    animal = Animal({"nose": (-0.8, 40.5, 2)}, (-3.0, 30.0, 20.0, 15.0), "horse")
+    whole, left_out = yolo.inside(Picture(("a.jpg",), "", (animal,), (40, 40)))
+    assert whole.animals[0].points == {"nose": (0, 40, 2)}
+    assert whole.animals[0].box == (0, 30, 17, 10)
+    assert left_out == []
 
 
 def test_what_is_written_is_read_back(tmp_path):
