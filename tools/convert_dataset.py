@@ -46,13 +46,12 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         help="shares of train, val and test, or of train and val (default: 0.7 0.15 0.15); "
         "'none' writes all.json, to be split later by tools/split_dataset.py",
     )
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another draw of the splits")
+    parser.add_argument("--seed", type=int, help="another seed, another draw of the splits (default: 0)")
     parser.add_argument(
         "--group-by",
-        default="none",
         metavar="RULE",
         help="which pictures must not be torn apart by the split: 'folder', 'none', or a regular expression searched "
-        "in the file name, whose first (...) or whole match names the group",
+        "in the file name, whose first (...) or whole match names the group (default: none)",
     )
     parser.add_argument(
         "--images", choices=("link", "copy", "none"), default="link", help="how to put the pictures into their folders"
@@ -65,6 +64,10 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         args.split = None if args.split == ["none"] else tuple(float(share) for share in args.split)
     except ValueError:
         parser.error(f"argument --split: expected numbers such as 0.7 0.15 0.15, or none; found {' '.join(args.split)}")
+    if args.split is None:
+        given = {"--seed": args.seed, "--group-by": args.group_by, "--redraw": args.redraw or None}
+        if ignored := [option for option, value in given.items() if value is not None]:
+            parser.error(f"--split none splits nothing: give {', '.join(ignored)} to tools/split_dataset.py")
     return args
 
 
@@ -81,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
         img_dir=args.img_dir,
         keypoint_map=args.keypoint_map,
         categories=args.category,
-        split=None if args.split is None else SplitSpec(args.split, args.seed, args.group_by),
+        split=None if args.split is None else SplitSpec(args.split, args.seed or 0, args.group_by or "none"),
         images=args.images,
         strict=args.strict,
         overwrite=args.overwrite,

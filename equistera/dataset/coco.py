@@ -1,7 +1,9 @@
 """Reading and writing COCO keypoint files.
 
-Coordinates are pixels, (0, 0) the centre of the top left pixel; ``bbox`` is ``[x, y, width, height]``; a keypoint is
-``x, y, v`` with ``v`` 0 not labelled, 1 labelled but hidden, 2 visible (https://cocodataset.org/#format-data).
+Coordinates are pixels of the displayed picture, (0, 0) the centre of the top left pixel, as pictures are rendered,
+warped, mirrored and turned here. Labelling tools count from that pixel's outer corner, half a pixel more; their numbers
+are taken as they are, for nobody clicks that exactly. ``bbox`` is ``[x, y, width, height]``; a keypoint is ``x, y, v``
+with ``v`` 0 not labelled, 1 labelled but hidden, 2 visible (https://cocodataset.org/#format-data).
 """
 
 from __future__ import annotations

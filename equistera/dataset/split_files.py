@@ -1,7 +1,7 @@
 """A split on disk: one annotation file a split and ``split.json``, which remembers where every picture is.
 
-``split.json`` keeps the data set from being drawn anew when pictures are added, and its SHA-256 sums let a training run
-tell that its annotation file is no longer the one that was split.
+``split.json`` keeps the data set from being drawn anew when pictures are added. For people it also says how it was
+drawn, and by a SHA-256 sum from which annotations.
 """
 
 from __future__ import annotations
@@ -41,34 +41,6 @@ def _plain(value: object) -> object:
     if isinstance(value, list):
         return [_plain(entry) for entry in value]
     return value
-
-
-def dataset_hash(ann_file: str | Path) -> str:
-    """:func:`content_hash` of a COCO annotation file.
-
-    Raises:
-        UserError: The file cannot be read or is not a COCO file.
-    """
-    return content_hash(read_coco(ann_file))
-
-
-def changed_since_split(ann_file: str | Path) -> str:
-    """A sentence if an annotation file is no longer the one that its ``split.json`` was written with, else ``""``.
-
-    Args:
-        ann_file: Such as ``data/annotations/train.json``; without a ``split.json`` beside it there is nothing to say.
-
-    Raises:
-        UserError: Either file cannot be read.
-    """
-    ann_file = Path(ann_file)
-    record = ann_file.parent / SPLIT_FILE
-    if not record.exists():
-        return ""
-    for entry in _read_record(record)["files"].values():
-        if entry["file"] == ann_file.name and entry["sha256"] != dataset_hash(ann_file):
-            return f"{ann_file} has changed since it was split: it is not the file that {record} describes"
-    return ""
 
 
 def write_splits(
@@ -117,8 +89,7 @@ def write_splits(
             "duplicate_distance": spec.duplicate_distance,
             "input_sha256": content_hash(coco),
             "files": {
-                name: {"file": files[name].name, "sha256": content_hash(part), "pictures": len(part["images"])}
-                for name, part in parts.items()
+                name: {"file": files[name].name, "pictures": len(part["images"])} for name, part in parts.items()
             },
             "pictures": dict(sorted(remembered.items())),
         },
@@ -171,8 +142,6 @@ def _read_record(path: Path) -> dict:
         and content.get("version") == _VERSION
         and isinstance(content.get("pictures"), dict)
         and all(name in SPLITS for name in content["pictures"].values())
-        and isinstance(content.get("files"), dict)
-        and all(isinstance(entry, dict) and {"file", "sha256"} <= entry.keys() for entry in content["files"].values())
     ):
         raise UserError(
             f"{path} is not a split file of version {_VERSION}",

@@ -212,4 +212,4 @@ def test_a_few_mutated_files(tmp_path, name):
 def test_two_thousand_mutated_files(tmp_path, name):
     if name == "deeplabcut-h5":
         pytest.importorskip("h5py")
-    fuzz(tmp_path, name, 2000)
+    assert fuzz(tmp_path, name, 2000) > 0

@@ -56,6 +56,9 @@ def test_a_users_mistake_is_one_message_and_exit_code_1(raw):
     [
         (["--split", "0.5", "x"], "expected numbers such as 0.7 0.15 0.15"),
         (["--format", "excel"], "invalid choice: 'excel'"),
+        (["--split", "none", "--seed", "1", "--redraw"], "give --seed, --redraw to tools/split_dataset.py"),
+        (["--split", "none", "--seed", "0"], "give --seed to tools/split_dataset.py"),
+        (["--split", "none", "--group-by", "folder"], "give --group-by to tools/split_dataset.py"),
         (["--images", "move"], "invalid choice: 'move'"),
     ],
 )
