@@ -107,11 +107,10 @@ def inside(picture: Picture) -> tuple[Picture, list[str]]:
             raise Unusable("a box lies outside the picture", f"{list(animal.box)} in {width}x{height}")
         points = {}
         for name, (x, y, visibility) in animal.points.items():
-            within = min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))
-            if visibility and max(abs(x - within[0]), abs(y - within[1])) > EDGE:
+            if visibility and not (-EDGE <= x <= width - 1 + EDGE and -EDGE <= y <= height - 1 + EDGE):
                 outside.append(name)
             elif visibility:
-                points[name] = (*within, visibility)
+                points[name] = (max(x, 0.0), max(y, 0.0), visibility)
         animals.append(replace(animal, points=points, box=tuple(box)))
     return replace(picture, animals=tuple(animals)), outside
 

@@ -159,13 +159,13 @@ def test_nothing_is_written_beyond_the_picture(points, left, top):
     assert values[0] - values[2] / 2 >= -1e-6
     assert values[0] + values[2] / 2 <= 1 + 1e-6
     for (x, y, visibility), name, written in zip(points, ("nose", "neck"), (values[6], values[9]), strict=True):
-        inside = -1 <= x <= 41 and -1 <= y <= 41
+        inside = -1 <= x <= 40 and -1 <= y <= 40
         assert written == (visibility if inside else 0)
         assert (name in left_out) == bool(visibility and not inside)
 
 
 def test_a_point_on_the_edge_is_moved_into_the_picture():
-    animal = Animal({"nose": (-0.8, 40.5, 2)}, (-3.0, 30.0, 20.0, 15.0), "horse")
+    animal = Animal({"nose": (-0.8, 40.0, 2)}, (-3.0, 30.0, 20.0, 15.0), "horse")
     whole, left_out = yolo.inside(Picture(("a.jpg",), "", (animal,), (40, 40)))
     assert whole.animals[0].points == {"nose": (0, 40, 2)}
     assert whole.animals[0].box == (0, 30, 17, 10)
