@@ -110,7 +110,7 @@ def inside(picture: Picture) -> tuple[Picture, list[str]]:
             if visibility and not (-EDGE <= x <= width - 1 + EDGE and -EDGE <= y <= height - 1 + EDGE):
                 outside.append(name)
             elif visibility:
-                points[name] = (max(x, 0.0), max(y, 0.0), visibility)
+                points[name] = (min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height)), visibility)
         animals.append(replace(animal, points=points, box=tuple(box)))
     return replace(picture, animals=tuple(animals)), outside
 
