@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from equistera.dataset.animals import PictureAnimals, read_animals
@@ -146,6 +147,15 @@ def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, obje
         raise UserError(
             f"--ann-file knows none of the {len(source)} pictures, such as {source.names[0]}",
             [f"it names {name}" for name in list(pictures.image_ids)[:3]],
+        )
+    claims = defaultdict(list)
+    for name, found in known.items():
+        claims[found].append(name)
+    if shared := {found: names for found, names in claims.items() if found is not None and len(names) > 1}:
+        raise UserError(
+            "several pictures could be the same one of --ann-file, and only one of them can:",
+            [f"{found}: {', '.join(names)}" for found, names in shared.items()],
+            "Give their common folder as it was when the file was made, or one folder at a time.",
         )
     return {name: pictures.image_ids[found] for name, found in known.items() if found is not None}
 

@@ -209,6 +209,17 @@ def test_annotations_of_other_pictures_are_not_passed_over(horses, trained, tiny
         draw(trained, tiny, img_dir=str(tmp_path), out_dir=str(tmp_path / "out"), ann_file=annotations)
 
 
+def test_two_pictures_never_get_the_labels_of_one(horses, trained, tiny, tmp_path):
+    picture = sorted((horses / "images" / "test").iterdir())[0]
+    for folder in ("day1", "day2"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(picture, tmp_path / folder / picture.name)
+    annotations = str(horses / "annotations" / "test.json")
+    with pytest.raises(UserError, match="several pictures could be the same one") as error:
+        draw(trained, tiny, img_dir=str(tmp_path), json=str(tmp_path / "p.json"), ann_file=annotations)
+    assert error.value.problems == [f"{picture.name}: day1/{picture.name}, day2/{picture.name}"]
+
+
 def test_a_box_of_points():
     points = np.array([[10.0, 10], [30, 10], [30, 20], [10, 20]])
     assert box_of(points, (100, 100)) == pytest.approx((8, 8, 24, 14))
