@@ -14,6 +14,8 @@ from equistera.dataset.images import LISTED, SUFFIXES, ImageError, read_rgb
 from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.in_order import default_threads, in_order
+from equistera.marks import check_targets, marked
+from equistera.outputs import check_folder
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class PictureFiles:
             return f"cannot be written as {target.suffix}"
         try:
             with atomic_write(target, "wb") as file:
-                file.write(encoded.tobytes())
+                file.write(marked(encoded.tobytes(), target.suffix))
         except OSError as error:
             raise UserError(f"cannot write {target}: {error.strerror}") from error
         return ""
@@ -95,16 +97,17 @@ class PictureFiles:
             return Frame(name, number, None, reason)
 
 
-def picture_folder(folder: str | Path, out: str | Path | None) -> PictureFiles:
+def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool = False) -> PictureFiles:
     """The pictures of a folder and the folders below it.
 
     Args:
         folder: Where they are.
         out: Where their drawings go, under the same names; None to draw nothing. Inside ``folder`` it is not looked
             for pictures.
+        overwrite: Whether drawings may replace files that are none, but never one of the pictures.
 
     Raises:
-        UserError: There is no such folder or no picture in it, or a drawing would take the place of a picture.
+        UserError: There is no such folder or no picture in it, or a drawing would take the place of another file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -123,18 +126,21 @@ def picture_folder(folder: str | Path, out: str | Path | None) -> PictureFiles:
     taken = [str(target) for target in targets.values() if target.resolve() in sources]
     if taken:
         raise UserError("drawings would take the place of pictures:", taken, "Choose another --out-dir")
+    check_targets("--out-dir", targets.values(), overwrite)
+    check_folder("--out-dir", out)
     return PictureFiles(folder, names, targets)
 
 
-def one_picture(path: str | Path, out: str | Path | None) -> PictureFiles:
+def one_picture(path: str | Path, out: str | Path | None, overwrite: bool = False) -> PictureFiles:
     """One picture.
 
     Args:
         path: Where it is.
         out: File to draw into; None to draw nothing.
+        overwrite: As for :func:`picture_folder`.
 
     Raises:
-        UserError: There is no such picture, or ``out`` is the picture itself or no name of a picture.
+        UserError: There is no such picture, or ``out`` is the picture itself, no name of a picture, or another file.
     """
     path = Path(path)
     if out is not None:
@@ -144,6 +150,9 @@ def one_picture(path: str | Path, out: str | Path | None) -> PictureFiles:
             raise UserError(f"--out-file {out} is no picture name", hint=f"Known: {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise UserError(f"no such picture: {path}")
+    if out is not None:
+        check_targets("--out-file", [Path(out)], overwrite)
+        check_folder("--out-file", Path(out).parent)
     return PictureFiles(path.parent, [path.name], {path.name: Path(out)} if out else None)
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from equistera.errors import UserError, WriteError
 from equistera.frames import Frame
 from equistera.in_order import in_order
+from equistera.marks import check_targets, is_marked, mark_video
+from equistera.outputs import check_folder, same_file
 
 #: Codecs by file name ending, as OpenCV names them: MPEG-4 part 2, which its own FFmpeg can write everywhere (H.264
 #: needs a library that it may not ship), and Motion JPEG, which OpenCV writes without FFmpeg.
@@ -32,6 +34,7 @@ class VideoFrames:
     Args:
         path: Any file that OpenCV's FFmpeg reads.
         out: ``.mp4`` or ``.avi``, or None to draw nothing.
+        overwrite: Whether it may replace a file that is no drawing of ours, but never the video itself.
 
     Attributes:
         out: The file written; ``.avi`` where no encoder for ``.mp4`` was found.
@@ -40,13 +43,13 @@ class VideoFrames:
         problems: What went wrong with the video as a whole; complete after :meth:`close`.
 
     Raises:
-        UserError: The video cannot be opened, or ``out`` is the video itself or no name of a video.
+        UserError: The video cannot be opened, or ``out`` is the video itself, no name of a video, or another file.
     """
 
     unit = "frames"
     writers = 1
 
-    def __init__(self, path: str | Path, out: str | Path | None):
+    def __init__(self, path: str | Path, out: str | Path | None, overwrite: bool = False):
         # a damaged video would fill the terminal with its decoder's complaints; what they come to is in `problems`
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         import cv2
@@ -59,6 +62,9 @@ class VideoFrames:
             raise UserError("--out-file is the video itself; it is not overwritten", hint="Choose another name")
         if self.out is not None and self.out.suffix.lower() not in CODECS:
             raise UserError(f"--out-file {out} is no name of a video", hint=f"Known: {', '.join(CODECS)}")
+        if self.out is not None:
+            check_targets("--out-file", [self.out], overwrite)
+            check_folder("--out-file", self.out.parent)
         self._capture = cv2.VideoCapture(str(self.path))
         if not self._capture.isOpened():
             raise UserError(
@@ -115,6 +121,7 @@ class VideoFrames:
         if self._writer is not None:
             self._writer.release()
             try:
+                mark_video(self._unfinished)
                 self._unfinished.replace(self.out)
             except OSError as error:
                 raise WriteError(self.out, error) from error
@@ -138,7 +145,8 @@ class VideoFrames:
         wanted = self.out.suffix.lower()
         for ending in dict.fromkeys((wanted, ".avi")):
             instead = self.out.with_suffix(ending)
-            if ending != wanted and os.path.lexists(instead):
+            ours = is_marked(instead) and not same_file(instead, self.path)
+            if ending != wanted and os.path.lexists(instead) and not ours:
                 # nobody asked for this name: what has it may be the user's, even the video that is read
                 raise UserError(
                     f"cannot write {self.out}: no encoder for {wanted} here, and {instead} exists already",

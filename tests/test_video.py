@@ -36,6 +36,21 @@ def turned(path):
     return path
 
 
+def test_a_video_replaces_a_drawn_one_and_no_other_file(tmp_path):
+    write(tmp_path / "a.mp4")
+    write(tmp_path / "mine.mp4")
+    before = (tmp_path / "mine.mp4").read_bytes()
+    with pytest.raises(UserError, match="no drawings of this tool"):
+        VideoFrames(tmp_path / "a.mp4", tmp_path / "mine.mp4")
+    assert (tmp_path / "mine.mp4").read_bytes() == before
+    for overwrite in (True, False):
+        source = VideoFrames(tmp_path / "a.mp4", tmp_path / "mine.mp4", overwrite)
+        for each in source.frames():
+            source.write(each, each.image)
+        source.close()
+    assert len(list(VideoFrames(tmp_path / "mine.mp4", None).frames())) == FRAMES
+
+
 def test_frames_come_in_order_as_rgb(tmp_path):
     source = VideoFrames(write(tmp_path / "a.mp4"), None)
     frames = list(source.frames())

@@ -30,6 +30,7 @@ def parse_args(argv):
     what.add_argument("--img-dir", help="a folder of pictures, with those below it")
     parser.add_argument("--out-file", help="where to draw --img, or --video (.mp4 or .avi)")
     parser.add_argument("--out-dir", help="where to draw the pictures of --img-dir; never in place of them")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that are no drawings of this tool, too")
     parser.add_argument("--json", metavar="FILE", help="write the predictions too, as COCO keypoint results")
     parser.add_argument("--ann-file", help="COCO file with boxes; what it labels is drawn beside the predictions")
     parser.add_argument(
@@ -37,10 +38,8 @@ def parse_args(argv):
         help="find the animals with this detector; tools/download_checkpoints.py rtmdet_m_coco (or rtmdet_tiny_coco)",
     )  # fmt: skip
     parser.add_argument("--det-weights", metavar="FILE", help="its weights (default: those in checkpoints/)")
-    parser.add_argument(
-        "--det-class", nargs="+", default=("horse",), metavar="NAME", help="COCO classes that count (default: horse)"
-    )
-    parser.add_argument("--det-thr", type=float, default=0.3, help="confidence of a box from which it counts")
+    parser.add_argument("--det-class", nargs="+", metavar="NAME", help="COCO classes that count (default: horse)")
+    parser.add_argument("--det-thr", type=float, help="confidence of a box from which it counts (default: 0.3)")
     parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
     parser.add_argument(
         "--conf", "--kpt-thr", type=float, metavar="P",

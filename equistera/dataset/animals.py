@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,10 +37,12 @@ class PictureAnimals:
     Attributes:
         animals: By the picture's ``file_name`` in the file.
         image_ids: Likewise.
+        sizes: Likewise width and height, pixels, where the file says them.
     """
 
     animals: Mapping[str, list[Animal]]
     image_ids: Mapping[str, object]
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @functools.cached_property
     def _by_last_part(self) -> Mapping[str, list[str]]:
@@ -103,7 +105,13 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
         animals[_posix(image["file_name"])].append(Animal(bbox, points, float(score)))
     if problems:
         raise UserError(f"{path} cannot be used:", problems)
-    return PictureAnimals(dict(animals), {_posix(image["file_name"]): image["id"] for image in names.values()})
+    by_name = {_posix(image["file_name"]): image for image in names.values()}
+    sizes = {name: (image.get("width"), image.get("height")) for name, image in by_name.items()}
+    return PictureAnimals(
+        dict(animals),
+        {name: image["id"] for name, image in by_name.items()},
+        {name: size for name, size in sizes.items() if all(isinstance(side, int) and side > 0 for side in size)},
+    )
 
 
 def _box(values: object) -> tuple[float, float, float, float] | None:

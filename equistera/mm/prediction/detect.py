@@ -122,11 +122,10 @@ class Detected:
         threshold: float = 0.3,
     ):
         unknown = [name for name in classes if name not in CLASSES]
-        if unknown or not 0 < threshold <= 1:
-            raise UserError(
-                f"no such class: {', '.join(unknown)}" if unknown else f"--det-thr must be above 0, found {threshold}",
-                hint=f"Classes: {', '.join(CLASSES)}",
-            )
+        if unknown:
+            raise UserError(f"no such class: {', '.join(unknown)}", hint=f"Classes: {', '.join(CLASSES)}")
+        if not 0 < threshold <= 1:
+            raise UserError(f"--det-thr must be above 0 and at most 1, found {threshold:g}")
         self.classes, self.threshold = sorted(CLASSES[name] for name in classes), threshold
         name = VARIANTS[variant][0]
         path = Path(weights) if weights else path_of(name)

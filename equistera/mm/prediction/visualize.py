@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from equistera.dataset.animals import PictureAnimals, read_animals
 from equistera.dataset.coco import write_json
@@ -13,10 +14,11 @@ from equistera.frames import PictureFiles, one_picture, picture_folder
 from equistera.in_order import in_order
 from equistera.mm import config as configs
 from equistera.mm.prediction.confidence import Confidence
-from equistera.mm.prediction.pose_drawing import draw_seen, results_of
+from equistera.mm.prediction.pose_drawing import are_results, draw_seen, results_of
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.stream import Seen, predict_frames
-from equistera.mm.prediction.where import Annotated, Everywhere, Where
+from equistera.mm.prediction.where import Annotated, Everywhere, Where, refuse_other_pictures
+from equistera.outputs import check_json
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.video import VideoFrames
@@ -37,10 +39,11 @@ class VisualizeOptions:
     ann_file: str | None = None
     det: str | None = None
     det_weights: str | None = None
-    det_class: tuple[str, ...] = ("horse",)
-    det_thr: float = 0.3
+    det_class: tuple[str, ...] | None = None
+    det_thr: float | None = None
     skeleton: str | None = None
     conf: float | None = None
+    overwrite: bool = False
     batch_size: int = 16
     flip_test: bool = False
     amp: bool | None = None
@@ -67,9 +70,15 @@ def visualize(options: VisualizeOptions) -> int:
         UnreadableError: Some pictures could not be read or written; all others were.
         UserError: Nothing can be drawn.
     """
-    source = _source(options)
+    _refuse_what_would_be_ignored(options)
     if options.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1, found {options.batch_size}")
+    source = _source(options)
+    if options.json:
+        check_json(
+            "--json", options.json, "predictions of this tool", are_results, _files_of(options, source),
+            options.overwrite,
+        )  # fmt: skip
     predictor = Predictor(
         options.config,
         options.checkpoint,
@@ -83,8 +92,11 @@ def visualize(options: VisualizeOptions) -> int:
     print(confidence.description)
     pictures = read_animals(options.ann_file, predictor.skeleton) if options.ann_file else None
     image_ids = _image_ids(pictures, source) if pictures else None
+    if pictures:
+        refuse_other_pictures(options.ann_file, pictures, source)
     where = _where(options, pictures)
-    stream = predict_frames(predictor, source.frames(), where, confidence.is_sure, options.batch_size)
+    frames = where.checked(source.frames()) if isinstance(where, Annotated) else source.frames()
+    stream = predict_frames(predictor, frames, where, confidence.is_sure, options.batch_size)
     work = _Finish(source, predictor.skeleton, confidence)
     results, failed, empty = [], [], 0
     finished = in_order(work, stream, source.writers, ahead=2 * source.writers)
@@ -111,33 +123,53 @@ def visualize(options: VisualizeOptions) -> int:
     return 0
 
 
+def _refuse_what_would_be_ignored(options: VisualizeOptions) -> None:
+    if options.det is None:
+        given = {"--det-weights": options.det_weights, "--det-class": options.det_class, "--det-thr": options.det_thr}
+        ignored = [name for name, value in given.items() if value is not None]
+        if ignored:
+            raise UserError(f"{' and '.join(ignored)} without --det: which detector is meant?")
+    elif options.ann_file:
+        raise UserError("--ann-file and --det both say where to look; give one of them")
+    if options.out_dir and not options.img_dir:
+        raise UserError("--out-dir is for the pictures of --img-dir; one picture or video is drawn into --out-file")
+    if options.out_file and options.img_dir:
+        raise UserError("--out-file is for one picture or video; those of --img-dir are drawn into --out-dir")
+
+
+def _files_of(options: VisualizeOptions, source: PictureFiles | VideoFrames) -> list[str | Path | None]:
+    """What the command reads, and what it draws."""
+    named = [options.config, options.checkpoint, options.ann_file, options.det_weights, options.skeleton]
+    if isinstance(source, VideoFrames):
+        return [*named, source.path, source.out]
+    return [*named, *(source.folder / name for name in source.names), *(source.targets or {}).values()]
+
+
 def _source(options: VisualizeOptions) -> PictureFiles | VideoFrames:
     if options.video:
         if options.ann_file:
             raise UserError("--ann-file names pictures; it says nothing of the frames of a --video")
         if not options.out_file and not options.json:
             raise UserError("--video needs --out-file, where to write the drawn video, or --json")
-        return VideoFrames(options.video, options.out_file)
+        return VideoFrames(options.video, options.out_file, options.overwrite)
     if options.img:
         if not options.out_file and not options.json:
             raise UserError("--img needs --out-file, where to write the drawing, or --json")
-        return one_picture(options.img, options.out_file)
+        return one_picture(options.img, options.out_file, options.overwrite)
     if not options.out_dir and not options.json:
         raise UserError("--img-dir needs --out-dir, where to write the drawings, or --json")
-    return picture_folder(options.img_dir, options.out_dir)
+    return picture_folder(options.img_dir, options.out_dir, options.overwrite)
 
 
 def _where(options: VisualizeOptions, pictures: PictureAnimals | None) -> Where:
-    if options.det is None and options.det_weights:
-        raise UserError("--det-weights needs --det: of which detector are they?")
     if options.det is None:
         return Everywhere() if pictures is None else Annotated(pictures)
-    if pictures is not None:
-        raise UserError("--ann-file and --det both say where to look; give one of them")
     # mmdet's part of the import takes a while that others need not wait for
     from equistera.mm.prediction.detect import Detected
 
-    return Detected(options.det, options.det_weights, options.det_class, options.det_thr)
+    chosen = {"classes": options.det_class, "threshold": options.det_thr}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    return Detected(options.det, options.det_weights, **chosen)
 
 
 def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, object]:
@@ -183,11 +215,11 @@ class _Finish:
 
 def _say(options: VisualizeOptions, source: PictureFiles | VideoFrames, done: int, empty: int, results: int) -> None:
     out = options.out_dir or (source.out if options.video else options.out_file)
-    if out:
+    if out and done:
         print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {out}")
         print("  orange: the animal's left, blue: its right, yellow: the middle")
     if empty:
-        what = " or ".join(options.det_class) + " was found" if options.det else "box to look into"
+        what = " or ".join(options.det_class or ("horse",)) + " was found" if options.det else "box to look into"
         print(f"  no {what} on {empty} of them")
     if options.json:
         print(f"{results} poses as COCO keypoint results: {options.json}")

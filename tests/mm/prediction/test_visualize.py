@@ -172,6 +172,10 @@ def test_bad_pictures_are_named_at_the_end_and_the_others_drawn(horses, trained,
         ({"img": "a.jpg", "out_file": "b.txt"}, "is no picture name"),
         ({"img": "a.jpg", "out_file": "b.jpg"}, "no such picture: a.jpg"),
         ({"img_dir": "."}, "--img-dir needs --out-dir"),
+        ({"img_dir": ".", "out_file": "a.jpg"}, "--out-file is for one picture"),
+        ({"img": "a.jpg", "out_file": "b.jpg", "out_dir": "c"}, "--out-dir is for the pictures of --img-dir"),
+        ({"img": "a.jpg", "out_file": "b.jpg", "det_thr": 0.5}, "--det-thr without --det"),
+        ({"img": "a.jpg", "out_file": "b.jpg", "det_class": ("cow",)}, "--det-class without --det"),
         ({"img_dir": "nothing", "out_dir": "out"}, "no such folder: nothing"),
         ({"img_dir": ".", "out_dir": "."}, "they are not overwritten"),
         ({"img_dir": ".", "out_dir": "out"}, "no pictures in ."),
@@ -255,3 +259,72 @@ def test_mixed_precision_finds_nearly_the_same(horses, trained, tiny, tmp_path):
     np.testing.assert_allclose(mixed[..., 2], plain[..., 2], atol=0.05)
     off = np.linalg.norm(mixed[..., :2] - plain[..., :2], axis=-1)
     assert np.median(off) < 3
+
+
+def test_predictions_never_replace_an_input_or_another_file(horses, trained, tiny, tmp_path):
+    labels, other = tmp_path / "test.json", tmp_path / "other.json"
+    shutil.copy(horses / "annotations" / "test.json", labels)
+    other.write_text('{"mine": 1}')
+    given = {"img_dir": str(horses / "images" / "test")}
+    with pytest.raises(UserError, match="is an input of this command"):
+        draw(trained, tiny, **given, ann_file=str(labels), json=str(labels), overwrite=True)
+    with pytest.raises(UserError, match="does not hold predictions of this tool; it is kept"):
+        draw(trained, tiny, **given, json=str(other))
+    assert labels.read_bytes() == (horses / "annotations" / "test.json").read_bytes()
+    for _ in range(2):
+        draw(trained, tiny, **given, json=str(tmp_path / "poses.json"))
+    draw(trained, tiny, **given, json=str(other), overwrite=True)
+    assert read(other) == read(tmp_path / "poses.json")
+
+
+def test_drawings_replace_drawings_and_no_other_files(horses, trained, tiny, tmp_path):
+    shutil.copytree(horses / "images" / "train", tmp_path / "train")
+    before = {path: path.read_bytes() for path in (tmp_path / "train").iterdir()}
+    given = {"img_dir": str(horses / "images" / "test")}
+    with pytest.raises(UserError, match="no drawings of this tool") as caught:
+        draw(trained, tiny, **given, out_dir=str(tmp_path / "train"))
+    assert len(caught.value.problems) == 4
+    assert {path: path.read_bytes() for path in (tmp_path / "train").iterdir()} == before
+    for _ in range(2):
+        draw(trained, tiny, **given, out_dir=str(tmp_path / "out"))
+    picture = str(sorted((horses / "images" / "test").iterdir())[0])
+    (tmp_path / "notes.jpg").write_text("notes")
+    with pytest.raises(UserError, match="--out-file: files that are no drawings"):
+        draw(trained, tiny, img=picture, out_file=str(tmp_path / "notes.jpg"))
+    draw(trained, tiny, img=picture, out_file=str(tmp_path / "notes.jpg"), overwrite=True)
+    assert cv2.imread(str(tmp_path / "notes.jpg")) is not None
+
+
+def test_labels_of_another_split_are_refused(horses, trained, tiny, tmp_path):
+    annotations = str(horses / "annotations" / "train.json")
+    with pytest.raises(UserError, match="labels other pictures that only have the same names") as caught:
+        draw(trained, tiny, img_dir=str(horses / "images" / "test"), json=str(tmp_path / "p"), ann_file=annotations)
+    assert len(caught.value.problems) == 4
+
+
+def test_copies_of_the_labelled_pictures_are_those_pictures(horses, trained, tiny, tmp_path):
+    for path in (horses / "images" / "test").iterdir():
+        Image.open(path).save(tmp_path / path.name, quality=60)
+    annotations = str(horses / "annotations" / "test.json")
+    draw(trained, tiny, img_dir=str(tmp_path), json=str(tmp_path / "p.json"), ann_file=annotations)
+    assert len(read(tmp_path / "p.json")) == 4
+
+
+def test_labels_of_another_size_are_not_drawn(horses, trained, tiny, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for i, path in enumerate(sorted((horses / "images" / "test").iterdir())):
+        size = (640, 480) if i == 0 else (320, 240)
+        Image.open(path).resize(size).save(tmp_path / "pictures" / path.name)
+    shutil.copy(horses / "annotations" / "test.json", tmp_path / "away.json")
+    given = {"ann_file": str(tmp_path / "away.json"), "json": str(tmp_path / "p.json")}
+    with pytest.raises(UserError, match="1 of 4 pictures could not be used") as caught:
+        draw(trained, tiny, img_dir=str(tmp_path / "pictures"), **given)
+    assert "has 640x480 pixels, --ann-file labels one of 320x240" in str(caught.value)
+    assert len(read(tmp_path / "p.json")) == 3
+
+
+def test_nothing_drawn_is_not_called_drawn(trained, tiny, tmp_path, capsys):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    with pytest.raises(UserError, match="1 of 1 pictures"):
+        draw(trained, tiny, img=str(tmp_path / "broken.jpg"), out_file=str(tmp_path / "o.jpg"))
+    assert "drawn" not in capsys.readouterr().out
