@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 # the home of reading JSON
 from equistera.dataset.coco import read_json
-from equistera.errors import UserError
+from equistera.errors import UserError, WriteError
 
 
 def check_json(
@@ -49,16 +50,18 @@ def check_folder(option: str, folder: str | Path) -> None:
     """Refuses a folder that cannot be written, or not be made; nothing is left in it.
 
     Raises:
-        UserError: It cannot, with the reason.
+        WriteError: It cannot, with the reason.
     """
     folder = Path(folder)
     # it is made when something is written
     there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     try:
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise UserError(f"{option}: cannot write in {folder}: {error.strerror}", hint="Choose another place") from error
+        raise WriteError(f"{option} {folder}", error) from error
 
 
 def same_file(a: str | Path, b: str | Path) -> bool:
