@@ -128,7 +128,7 @@ def test_names_that_no_file_can_have(tmp_path, name):
         check_split(path, verify([path], HORSE26).files[0].image_dir, HORSE26)
 
 
-def test_a_folder_that_may_not_be_looked_into(tmp_path):
+def test_a_link_that_leads_to_itself(tmp_path):
     path, content = verify_horses.write_set(tmp_path, 2)
     content["images"][1]["file_name"] = "loop/a.jpg"
     (verify([path], HORSE26).files[0].image_dir / "loop").symlink_to("loop")
