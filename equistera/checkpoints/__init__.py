@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from equistera import commands
 from equistera.errors import UserError
 from equistera.names import did_you_mean
 
@@ -111,8 +112,8 @@ def command_for(name: str, folder: str | Path | None = None) -> str:
         UserError: Unknown name.
     """
     (checkpoint,) = find([name])
-    where = "" if folder is None or Path(folder).resolve() == default_dir() else f" --dir {folder}"
-    return f"python tools/download_checkpoints.py {checkpoint.name}{where}"
+    where = [] if folder is None or Path(folder).resolve() == default_dir() else ["--dir", folder]
+    return commands.tool("download_checkpoints", checkpoint.name, *where)
 
 
 def file_hash(path: Path) -> str:

@@ -19,6 +19,7 @@ from typing import IO
 
 import numpy as np
 
+from equistera.commands import verify_command
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -161,7 +162,7 @@ def checked_entries(content: dict, skeleton: Skeleton, path: str | Path) -> tupl
         raise UserError(
             f"{path} cannot be used:",
             problems,
-            f"Everything that is wrong with it: tools/verify_dataset.py --ann-file {path}",
+            f"Everything that is wrong with it: {verify_command(path)}",
         )
     return list(images.values()), entries
 

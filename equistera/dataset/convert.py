@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from equistera import commands
 from equistera.dataset.annotate import annotate, frame_of
 from equistera.dataset.coco import category_of, write_json
 from equistera.dataset.convert_report import files_read, skipped
@@ -20,6 +21,7 @@ from equistera.dataset.repeats import Labelled, take_once, told
 from equistera.dataset.sources import UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
+from equistera.dataset.split_files import planned_files
 from equistera.errors import UserError
 from equistera.progress import track
 from equistera.skeleton import Skeleton
@@ -97,13 +99,14 @@ def convert_dataset(request: Request) -> str:
     generated = [request.output, *(image_dir(request.output, name) for name in (*SPLITS, UNSPLIT))]
     files = annotation_files(request.input, request.format, leave_out=generated)
     keep_input(files, request.output)
-    exports, notes = read_all(files, request.format)
+    # what is wrong with the request is said before anything is read, which may take minutes
+    _check_free(request)
     keypoint_map = read_keypoint_map(request.keypoint_map, request.skeleton) if request.keypoint_map else {}
-    selections = _select_all(exports, request, keypoint_map)
     root = request.img_dir or (request.input if request.input.is_dir() else request.input.parent)
-    done = convert(
-        selections, PictureFinder(root, generated), request.skeleton, pictures_needed=request.images != "none"
-    )
+    finder = PictureFinder(root, generated)
+    exports, notes = read_all(files, request.format)
+    selections = _select_all(exports, request, keypoint_map)
+    done = convert(selections, finder, request.skeleton, pictures_needed=request.images != "none")
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
     notes += done.notes
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
@@ -208,6 +211,18 @@ def _labelled(
     return Labelled(file_name, selection.export.path, picture.where, frame, entries, skips, path)
 
 
+def _check_free(request: Request) -> None:
+    """Stops where output exists that is not to be replaced."""
+    if request.split is not None:
+        planned_files(request.output, request.split.names, overwrite=request.overwrite)
+        return
+    target = request.output / f"{UNSPLIT}.json"
+    if target.exists() and not request.overwrite:
+        raise UserError(
+            f"{target} exists already and is not overwritten", hint="Add --overwrite, or choose another --output."
+        )
+
+
 def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:
     selections, errors = [], []
     for export in exports:
@@ -290,14 +305,12 @@ def _write(done: Conversion, request: Request) -> str:
             redraw=request.redraw,
         )
     target = request.output / f"{UNSPLIT}.json"
-    if target.exists() and not request.overwrite:
-        raise UserError(
-            f"{target} exists already and is not overwritten", hint="Add --overwrite, or choose another --output."
-        )
     folder = image_dir(request.output, UNSPLIT)
     names = {image["id"]: image["file_name"] for image in done.images}
     places = {check_inside(folder, names[image_id], links=True): path for image_id, path in done.paths.items()}
     place(places, request.images, overwrite=request.overwrite)
     write_json(target, coco)
-    found = folder if request.images != "none" else "FOLDER"
-    return f"wrote {target}; split it with: tools/split_dataset.py --ann-file {target} --img-dir {found}"
+    pictures = ["--img-dir", folder] if request.images != "none" else []
+    split = commands.tool("split_dataset", "--ann-file", target, *pictures, "--output", request.output)
+    hint = "" if pictures else "\n(--img-dir names the folder of the pictures, to keep near-duplicates together)"
+    return f"wrote {target}; split it with:\n  {split}{hint}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from equistera.commands import verify_command
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
 from equistera.dataset.formats import coco, cvat, labelstudio_tasks, yolo
 from equistera.dataset.formats.records import Animal, Picture, Unusable, flag, positive_size
@@ -43,7 +44,7 @@ def export_annotations(
     *,
     img_dir: Path | None = None,
     images: str = "link",
-    url_prefix: str = "/data/local-files/?d=",
+    url_prefix: str = labelstudio_tasks.URL_PREFIX,
     overwrite: bool = False,
 ) -> str:
     """Writes COCO keypoint files in another format.
@@ -64,6 +65,8 @@ def export_annotations(
     Raises:
         UserError: A file cannot be read or exported, or output exists.
     """
+    if img_dir is not None and not img_dir.is_dir():
+        raise UserError(f"no such picture folder: {img_dir}", hint="--img-dir names the folder of the pictures.")
     sources = [_read(path, img_dir, skeleton) for path in ann_files]
     if to == "yolo":
         return _write_yolo(sources, output, skeleton, images, overwrite)
@@ -120,9 +123,7 @@ def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> Source:
             problems.append(f"{name!r}: a file name with characters that XML and text files cannot hold")
         pictures.append(Picture((name,), f"{path.name}, picture {name}", tuple(animals[image["id"]]), size))
     if problems:
-        raise UserError(
-            f"{path} cannot be exported:", problems, f"More about it: tools/verify_dataset.py --ann-file {path}"
-        )
+        raise UserError(f"{path} cannot be exported:", problems, f"More about it: {verify_command(path)}")
     if not pictures:
         raise UserError(f"{path} has no animal with a labelled keypoint")
     return Source(path, folder, tuple(pictures))

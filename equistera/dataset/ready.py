@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import ImageError, check_inside, is_complete
 from equistera.errors import UserError
@@ -41,7 +42,7 @@ def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
         raise UserError(
             f"{len(problems)} of {len(names)} pictures of {ann_file} cannot be used:",
             problems,
-            f"Pictures are looked for in {image_dir}. tools/verify_dataset.py --ann-file {ann_file} says more.",
+            f"Pictures are looked for in {image_dir}. More about it: {verify_command(ann_file)}",
         )
     return coco
 

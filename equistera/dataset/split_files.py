@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from equistera.commands import verify_command
 from equistera.dataset.coco import read_json, write_json
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, parts_of
 from equistera.errors import UserError
@@ -181,7 +182,7 @@ def read_coco(path: str | Path) -> dict:
         others = content.keys() - set(lists)
         problems += [f"{key!r} holds a number that is not finite" for key in others if not _is_json(content[key])]
     if problems:
-        raise UserError(f"{path} cannot be split:", problems, f"Look closer: tools/verify_dataset.py --ann-file {path}")
+        raise UserError(f"{path} cannot be split:", problems, f"Look closer: {verify_command(path)}")
     return content
 
 

@@ -1,6 +1,9 @@
 import json
 import os
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from equistera.dataset.split import SplitSpec
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")
+PROJECT = Path(__file__).parents[2]
 
 
 def save_picture(path, size=(40, 20), seed=0, orientation=1):
@@ -105,6 +109,32 @@ def test_output_that_exists_is_kept_unless_told(raw):
         run(raw)
     assert snapshot(raw.parent / "annotations").items() >= before.items()
     run(raw, overwrite=True)
+
+
+def test_what_is_wrong_with_the_request_is_said_before_anything_is_read(raw, tmp_path):
+    run(raw)
+    (raw / "export.json").write_text("{")
+    with pytest.raises(UserError, match="exist already and are not overwritten"):
+        run(raw)
+    with pytest.raises(UserError, match=r"no such file.*names\.json"):
+        run(raw, overwrite=True, keypoint_map=tmp_path / "names.json")
+    with pytest.raises(UserError, match="no such picture folder"):
+        run(raw, overwrite=True, img_dir=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("images", ["link", "none"])
+def test_the_next_command_can_be_pasted(tmp_path, images):
+    raw = tmp_path / "Ställe & Höfe/raw"
+    for i in range(10):
+        save_picture(raw / f"{i}.png", seed=i)
+    write(raw, [task(f"{i}.png") for i in range(10)])
+    text = convert_dataset(Request(raw, raw.parent / "annotations", HORSE, split=None, images=images))
+    (command,) = (line.strip() for line in text.splitlines() if "split_dataset.py" in line)
+    python, tool, *arguments = shlex.split(command)
+    assert (python, tool) == ("python", "tools/split_dataset.py")
+    done = subprocess.run([sys.executable, PROJECT / tool, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (raw.parent / "annotations/train.json").is_file()
 
 
 def test_a_grown_data_set_keeps_its_split(raw):

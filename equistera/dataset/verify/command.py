@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from equistera import commands
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import atomic_write, write_json
 from equistera.dataset.verify.annotation_file import default_image_dir
@@ -91,4 +92,5 @@ def _fix(result: Verification, target: Path) -> None:
         write_json(target, content)
     print(changes_told(changes, left, str(target)))
     if changes and default_image_dir(target).resolve() != file.image_dir.resolve():
-        print(f"to verify it, name its picture folder: --img-dir {file.image_dir}")
+        again = commands.tool("verify_dataset", "--ann-file", target, "--img-dir", file.image_dir)
+        print(f"to verify it, name its picture folder:\n  {again}")

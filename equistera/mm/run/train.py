@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import torch
 from mmengine.config import Config
 
 import equistera
+from equistera import commands
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import write_json
 from equistera.errors import Stopped, UserError
@@ -135,7 +135,8 @@ def train(options: TrainOptions) -> Path:
     if trainer.rank == 0:
         curves = plot_run(work_dir, work_dir / "training_curves.png")
         print(f"trained in {duration(time.monotonic() - start)}; best {_best(trainer)}")
-        print(f"  weights  {work_dir / 'best.pth'}\n  curves   {curves}\n  logs     tensorboard --logdir {work_dir}")
+        logs = commands.line("tensorboard", "--logdir", work_dir)
+        print(f"  weights  {work_dir / 'best.pth'}\n  curves   {curves}\n  logs     {logs}")
     return work_dir
 
 
@@ -183,7 +184,7 @@ def resume_command(options: TrainOptions, work_dir: Path) -> str:
     words += ["--compile"] if options.compile else []
     words += ["--launcher", options.launcher] if options.launcher != "none" else []
     words += ["--cfg-options", *options.cfg_options] if options.cfg_options else []
-    return shlex.join([*words, "--resume"])
+    return commands.line(*words, "--resume")
 
 
 def _fit_to_time(config: Config, options: TrainOptions, data: DataSummary, work_dir: Path) -> Fit | None:
