@@ -8,7 +8,7 @@ usage() {
 Usage: ./setup.sh [demo | test] [options]
 
   ./setup.sh              make or repair venv/ and install everything
-  ./setup.sh demo         ... then train, test and draw a small model on synthetic horses (about 10 minutes on a CPU)
+  ./setup.sh demo         ... then train, test and draw a small model on synthetic horses (about 12 minutes on a CPU)
   ./setup.sh test         ... then run the tests
 
 Options:

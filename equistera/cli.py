@@ -27,6 +27,21 @@ def parser(doc: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=doc, formatter_class=HelpFormatter)
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """A type of options: whole numbers that are not below ``least``."""
+
+    def whole_number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of {least} or more, found {text!r}")
+        return value
+
+    return whole_number
+
+
 def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> int:
     """Runs a tool and turns what happens into an exit code.
 

@@ -60,6 +60,10 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--overwrite", action="store_true", help="replace output that exists")
     parser.add_argument("--redraw", action="store_true", help="with --overwrite: draw an existing split anew")
     args = parser.parse_args(argv)
+    if args.redraw and not args.overwrite:
+        parser.error("argument --redraw: it draws an existing split anew, which needs --overwrite")
+    if args.redraw and args.split == ["none"]:
+        parser.error("argument --redraw: with --split none there is no split to draw")
     try:
         args.split = None if args.split == ["none"] else tuple(float(share) for share in args.split)
     except ValueError:

@@ -24,15 +24,19 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--skeleton", default=skeleton.DEFAULT, help="skeleton of the files: a name or a .json file")
     parser.add_argument("--img-dir", type=Path, help="folder of the pictures (default: images/NAME beside NAME.json's)")
     parser.add_argument(
-        "--images", choices=("link", "copy", "none"), default="link", help="yolo: how to put pictures beside labels"
+        "--images", choices=("link", "copy", "none"), help="yolo: how to put pictures beside labels (default: link)"
     )
     parser.add_argument(
         "--url-prefix",
-        default="/data/local-files/?d=",
-        help="labelstudio: what stands before a picture's name, such as the address of a bucket",
+        help="labelstudio: what stands before a picture's name, such as the address of a bucket "
+        "(default: /data/local-files/?d=)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace output that exists")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    for option, value, of in (("--images", args.images, "yolo"), ("--url-prefix", args.url_prefix, "labelstudio")):
+        if value is not None and args.to != of:
+            parser.error(f"argument {option}: it is for --to {of}, and says nothing with --to {args.to}")
+    return args
 
 
 def main(argv: Sequence[str]) -> None:
@@ -46,9 +50,8 @@ def main(argv: Sequence[str]) -> None:
             args.output,
             skeleton.load(args.skeleton),
             img_dir=args.img_dir,
-            images=args.images,
-            url_prefix=args.url_prefix,
             overwrite=args.overwrite,
+            **{name: value for name in ("images", "url_prefix") if (value := getattr(args, name)) is not None},
         )
     )
 

@@ -33,6 +33,8 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not args.out and not args.sheet:
         parser.error("give --out, --sheet or both")
+    if args.sheet and not args.sheet.lower().endswith((".jpg", ".jpeg")):
+        parser.error(f"argument --sheet: expected a name that ends in .jpg, found {args.sheet!r}")
     return args
 
 

@@ -47,7 +47,10 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--images", choices=WAYS, default="link", help="how to put the pictures into their folders")
     parser.add_argument("--overwrite", action="store_true", help="replace the files of an existing split")
     parser.add_argument("--redraw", action="store_true", help="with --overwrite: do not keep pictures where they were")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.redraw and not args.overwrite:
+        parser.error("argument --redraw: it draws an existing split anew, which needs --overwrite")
+    return args
 
 
 def main(argv: Sequence[str]) -> None:

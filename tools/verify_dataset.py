@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from equistera.cli import parser, run
+from equistera.cli import at_least, parser, run
 from equistera.errors import UserError
 
 
@@ -43,8 +43,10 @@ def parse_args(argv):
     p.add_argument("--report", type=Path, metavar="HTML", help="write a page with plots and the worst suspects drawn")
     p.add_argument("--fix", type=Path, metavar="JSON", help="write a copy with everything repaired that safely can be")
     p.add_argument("--overwrite", action="store_true", help="replace a report or repaired copy that exists")
-    p.add_argument("--examples", type=int, default=5, metavar="N", help="examples shown of each finding")
-    p.add_argument("--workers", type=int, metavar="N", help="pictures read at the same time (default: number of cores)")
+    p.add_argument("--examples", type=at_least(0), default=5, metavar="N", help="examples shown of each finding")
+    p.add_argument(
+        "--workers", type=at_least(1), metavar="N", help="pictures read at a time (default: number of cores)"
+    )
     return p.parse_args(argv)
 
 

@@ -33,10 +33,11 @@ def ann_file(tmp_path):
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_every_format(ann_file, tmp_path, to):
-    done = run("--ann-file", ann_file, "--to", to, "--output", tmp_path / "out", "--images", "none")
+    no_pictures = ["--images", "none"] if to == "yolo" else []
+    done = run("--ann-file", ann_file, "--to", to, "--output", tmp_path / "out", *no_pictures)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out").exists()
-    again = run("--ann-file", ann_file, "--to", to, "--output", tmp_path / "out", "--images", "none")
+    again = run("--ann-file", ann_file, "--to", to, "--output", tmp_path / "out", *no_pictures)
     assert again.returncode == 1
     assert "not overwritten" in again.stderr
     assert "Traceback" not in again.stderr
@@ -46,6 +47,21 @@ def test_pictures_that_are_missing_are_named(ann_file, tmp_path):
     done = run("--ann-file", ann_file, "--to", "yolo", "--output", tmp_path / "out")
     assert done.returncode == 1
     assert "1 of 1 pictures are not there" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["coco", "--url-prefix", "foo"], 2, "argument --url-prefix: it is for --to labelstudio"),
+        (["labelstudio", "--images", "copy"], 2, "argument --images: it is for --to yolo"),
+        (["labelstudio", "--img-dir", "nowhere"], 1, "no such picture folder: nowhere"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(ann_file, tmp_path, arguments, code, message):
+    done = run("--ann-file", ann_file, "--output", tmp_path / "out", "--to", *arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_names_every_format_and_gives_examples():

@@ -37,6 +37,7 @@ def test_makes_a_data_set_and_refuses_to_make_it_again(run_tool, tmp_path):
         (["--out", "x", "--size", "640"], "WIDTHxHEIGHT", 2),
         (["--out", "x", "--size", "20x20"], "size 20x20", 1),
         ([], "--out, --sheet", 2),
+        (["--sheet", "s.txt"], "expected a name that ends in .jpg, found 's.txt'", 2),
     ],
 )
 def test_wrong_options(run_tool, tmp_path, options, message, code):

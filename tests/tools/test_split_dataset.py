@@ -87,3 +87,9 @@ def test_mistakes(data, arguments, message):
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (data / "out").exists()
+
+
+def test_redraw_without_overwrite_is_refused(data):
+    result = run("--ann-file", "all.json", "--output", "out/annotations", "--redraw", cwd=data)
+    assert result.returncode == 2
+    assert "--redraw: it draws an existing split anew, which needs --overwrite" in result.stderr

@@ -9,8 +9,11 @@ from xml.sax.saxutils import quoteattr
 from equistera.dataset.formats.labelstudio import BUCKETS, HIDDEN_WORDS, VISIBLE_WORDS
 from equistera.dataset.formats.records import ABSENT, HIDDEN, Picture
 
+#: Where Label Studio serves files of its own disk.
+URL_PREFIX = "/data/local-files/?d="
 
-def write(pictures: Sequence[Picture], url_prefix: str = "/data/local-files/?d=") -> list[dict]:
+
+def write(pictures: Sequence[Picture], url_prefix: str = URL_PREFIX) -> list[dict]:
     """Makes annotated tasks for Label Studio's import.
 
     Args:
