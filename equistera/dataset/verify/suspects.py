@@ -17,6 +17,8 @@ from equistera.drawing import contact_sheet, draw_box, draw_pose, put_text, stro
 _DECODED = 1600
 #: Longest side of a drawn suspect, and the room around its box as a share of the box.
 _SUSPECT_SIDE, _ROOM = 560, 0.15
+#: How far outside a canvas a point is drawn at most, as a share of its sides.
+_OUTSIDE = 0.1
 _MARK = (255, 64, 64)
 _EMPTY = (72, 76, 82)
 
@@ -36,16 +38,13 @@ def gallery_of(
         count: Number of pictures.
     """
     by_path = {str(file.path): (file, own) for file, own in zip(files, states, strict=True)}
-    queues = [
-        (finding, [item for item in finding.items if item.annotation is not None])
-        for finding in findings
-        if finding.where in by_path
-    ]
+    queues = [(finding, _worst_of_each(finding)) for finding in findings if finding.where in by_path]
     chosen: list[tuple[Finding, Item]] = []
     seen = set()
     for rank in range(max((len(items) for _, items in queues), default=0)):
         for finding, items in queues:
-            if rank < len(items) and (finding.where, items[rank].annotation) not in seen:
+            # the worst of each kind is shown even if another kind has shown the animal: other points are ringed
+            if rank < len(items) and (rank == 0 or (finding.where, items[rank].annotation) not in seen):
                 seen.add((finding.where, items[rank].annotation))
                 chosen.append((finding, items[rank]))
         if len(chosen) >= count:
@@ -55,12 +54,21 @@ def gallery_of(
     return [_suspect(*by_path[finding.where], finding, item) for finding, item in chosen]
 
 
+def _worst_of_each(finding: Finding) -> list[Item]:
+    """The worst item of each annotation concerned, worst first."""
+    worst: dict[int, Item] = {}
+    for item in finding.items:
+        if item.annotation is not None:
+            worst.setdefault(item.annotation, item)
+    return list(worst.values())
+
+
 def _suspect(file: AnnotationFile, states: Sequence[PictureState], finding: Finding, item: Item) -> html.Html:
     canvas, scale = _canvas(file, states, item.annotation)
     points = file.labelled_points[item.annotation] * scale
     box = file.boxes[item.annotation] * scale
     canvas, offset, zoom = _crop(canvas, points, box)
-    points, box = (points - offset) * zoom, np.concatenate([box[:2] - offset, box[2:]]) * zoom
+    points, box = _beside(canvas, (points - offset) * zoom), np.concatenate([box[:2] - offset, box[2:]]) * zoom
     if np.isfinite(box).all():
         draw_box(canvas, box)
     draw_pose(canvas, points, file.skeleton, visible=file.flags[item.annotation])
@@ -104,7 +112,8 @@ def _crop(canvas: np.ndarray, points: np.ndarray, box: np.ndarray) -> tuple[np.n
     limits = np.array([canvas.shape[1], canvas.shape[0]])
     low, high = np.zeros(2), limits.astype(float)
     if corners:
-        extent = np.concatenate(corners)
+        # a point far away must not drag the rest of the picture in
+        extent = np.clip(np.concatenate(corners), 0, limits)
         room = _ROOM * max(np.ptp(extent, axis=0).max(), 1.0)
         low = np.clip(extent.min(axis=0) - room, 0, limits)
         high = np.clip(extent.max(axis=0) + room, 0, limits)
@@ -118,6 +127,12 @@ def _crop(canvas: np.ndarray, points: np.ndarray, box: np.ndarray) -> tuple[np.n
     return cv2.resize(part, size, interpolation=how), low.astype(float), zoom
 
 
+def _beside(canvas: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points far outside the canvas moved to just outside: the size of what is drawn follows how far they reach."""
+    side = np.array([canvas.shape[1], canvas.shape[0]])
+    return np.clip(points, -_OUTSIDE * side, (1 + _OUTSIDE) * side)
+
+
 def _mark(canvas: np.ndarray, points: np.ndarray, marked: Sequence[int], file: AnnotationFile) -> None:
     """A ring and the name for each point that a finding is about."""
     import cv2
@@ -125,7 +140,7 @@ def _mark(canvas: np.ndarray, points: np.ndarray, marked: Sequence[int], file: A
     scale = stroke_scale(max(canvas.shape[:2]))
     for k in marked:
         if np.isfinite(points[k]).all():
-            x, y = (round(float(value)) for value in np.clip(points[k], -1e4, 1e4))
+            x, y = (round(float(value)) for value in points[k])
             cv2.circle(canvas, (x, y), round(7 * scale), _MARK, max(1, round(1.5 * scale)), cv2.LINE_AA)
             put_text(canvas, file.skeleton.names[k], (x + 9 * scale, y - 5 * scale))
 
@@ -147,7 +162,8 @@ def sheet_of(
     for file, own, n in (labelled[i] for i in chosen):
         canvas, scale = _canvas(file, own, n)
         tile, offset, zoom = _crop(canvas, file.labelled_points[n] * scale, file.boxes[n] * scale)
-        draw_pose(tile, (file.labelled_points[n] * scale - offset) * zoom, file.skeleton, visible=file.flags[n])
+        points = _beside(tile, (file.labelled_points[n] * scale - offset) * zoom)
+        draw_pose(tile, points, file.skeleton, visible=file.flags[n])
         tiles.append(tile)
     sheet = contact_sheet(tiles, columns, cell=(240, 200))
     return html.picture(
