@@ -62,7 +62,11 @@ def test_clean(run, ann_file):
     result = run("--ann-file", ann_file)
     assert result.returncode == 0, result.stderr
     assert "2 pictures, 2 annotations" in result.stdout
-    assert result.stdout.strip().endswith("nothing wrong")
+    assert "left and right of the whole set: 0 side views, 30 are needed" in result.stdout
+    assert "keypoints that are hardly ever labelled: 2 labelled animals, 20 are needed" in result.stdout
+    assert result.stdout.strip().endswith("nothing wrong in what was checked; 3 checks not made")
+    quick = run("--ann-file", ann_file, "--quick")
+    assert "near-duplicates: --quick reads only the headers of pictures" in quick.stdout
 
 
 def test_errors_are_told_with_what_they_do(run, ann_file):
@@ -108,6 +112,13 @@ def test_could_not_run(run, ann_file, tmp_path, arguments, message):
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert ann_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(("option", "value", "least"), [("--workers", 0, 1), ("--examples", -1, 0)])
+def test_numbers_that_make_no_sense(run, ann_file, option, value, least):
+    result = run("--ann-file", ann_file, option, str(value))
+    assert result.returncode == 2
+    assert f"expected a whole number of {least} or more, found '{value}'" in result.stderr
 
 
 def test_fix_writes_a_copy_and_says_what(run, ann_file, tmp_path):
@@ -164,6 +175,7 @@ def test_another_skeleton(run, ann_file):
     result = run("--ann-file", ann_file, "--skeleton", "ap10k")
     assert result.returncode == 1
     assert "keypoint names are not the skeleton's" in result.stdout
+    assert "these are the keypoints of --skeleton horse26" in result.stdout
 
 
 def test_synthetic_horses_are_clean(run, horses):

@@ -47,7 +47,8 @@ _ALL = (
         "keypoint-names",
         "error",
         "keypoint names are not the skeleton's",
-        "Training refuses the file; tools that go by position would learn every keypoint as another one.",
+        "Training refuses the file; tools that go by position would learn every keypoint as another one. If these are "
+        "the names you mean, name the file's own skeleton with --skeleton; else tools/convert_dataset.py converts it.",
     ),
     Check(
         "keypoint-order",
@@ -352,6 +353,12 @@ _ALL = (
         "keypoints that are hardly ever labelled",
         "Too few examples to learn from: expect poor accuracy on them, or label more.",
         "keypoints",
+    ),
+    Check(
+        "not-checked",
+        "note",
+        "not checked",
+        "Mistakes of these kinds may be there all the same: look at the pictures in the report.",
     ),
     # the same picture again
     Check(

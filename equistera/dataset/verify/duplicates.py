@@ -111,3 +111,6 @@ def check_leaks(
     if group_by != "none":
         groups = [set(picture_groups(dict(enumerate(own)), group_by).values()) for own in names]
         yield from (Item("leak-group", f"group {group}") for group in sorted(groups[0] & groups[1]))
+    else:
+        text = "horses, videos or days in both files: --group-by does not say which pictures belong together"
+        yield Item("not-checked", text)

@@ -100,8 +100,19 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.check.severity))
 
 
+def not_checked(what: str, found: int, unit: str, needed: int) -> Item:
+    """A check that had too little to go by: ``"left and right of the whole set: 12 side views, 30 are needed"``."""
+    return Item("not-checked", f"{what}: {found} {unit}, {needed} are needed")
+
+
 def tally(findings: Iterable[Finding]) -> str:
-    """``"2 errors, 1 warning"`` or ``"nothing wrong"``."""
-    severities = [finding.check.severity for finding in findings]
+    """``"2 errors, 1 warning; 1 check not made"`` or ``"nothing wrong"``, as far as it was checked."""
+    findings = list(findings)
+    omitted = sum(len(finding.items) for finding in findings if finding.check.code == "not-checked")
+    severities = [finding.check.severity for finding in findings if finding.check.code != "not-checked"]
     counts = [(severities.count(severity), severity) for severity in SEVERITIES]
-    return ", ".join(f"{n} {severity}{'s' * (n > 1)}" for n, severity in counts if n) or "nothing wrong"
+    found = ", ".join(f"{n} {severity}{'s' * (n > 1)}" for n, severity in counts if n)
+    if not omitted:
+        return found or "nothing wrong"
+    checks = f"{omitted} check{'s' * (omitted > 1)} not made"
+    return f"{found}; {checks}" if found else f"nothing wrong in what was checked; {checks}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from equistera.dataset.verify.annotation_file import AnnotationFile
-from equistera.dataset.verify.findings import Item
+from equistera.dataset.verify.findings import Item, not_checked
 
 #: Animals that both ends of a limb must be labelled on before its length can be judged.
 MIN_ANIMALS = 30
@@ -57,13 +57,15 @@ def animal_sizes(lengths: np.ndarray) -> np.ndarray:
 def check_limbs(file: AnnotationFile) -> Iterator[Item]:
     """Limbs far longer than the data set's own, or of no length: a point clicked in the wrong place."""
     links = file.skeleton.link_indices
-    if not len(links) or len(file.annotations) < MIN_ANIMALS:
+    if not len(links) or not file.labelled.any():
         return
     lengths = link_lengths(file.labelled_points, links)
     size = animal_sizes(lengths)
+    too_few: list[int] = []
     for (a, b), ratios in zip(links.tolist(), (lengths / size[:, None]).T, strict=True):
         known = np.isfinite(ratios)
         if known.sum() < MIN_ANIMALS:
+            too_few.append(int(known.sum()))
             continue
         middle, high = np.quantile(ratios[known], [0.5, 0.95])
         twice = (ratios == 0) & (middle * size > CLEARLY_APART)
@@ -78,3 +80,6 @@ def check_limbs(file: AnnotationFile) -> Iterator[Item]:
                 points=(a, b),
                 badness=times,
             )
+    if too_few:
+        what = f"the length of {len(too_few)} of {len(links)} limbs"
+        yield not_checked(what, max(too_few), "animals at most with both ends labelled", MIN_ANIMALS)

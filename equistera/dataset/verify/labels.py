@@ -9,7 +9,7 @@ import numpy as np
 from equistera.dataset.coco import is_id
 from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE, SAME
 from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
-from equistera.dataset.verify.findings import Item
+from equistera.dataset.verify.findings import Item, not_checked
 
 #: Share of the box's sides by which a point may stand outside it. The crop is wider than the box by 12.5 % a side.
 BOX_MARGIN = 0.05
@@ -219,3 +219,5 @@ def _rare(file: AnnotationFile) -> Iterator[Item]:
             yield Item("keypoint-never", name, points=(k,))
         elif animals >= RARE_FROM and count < RARE_SHARE * animals:
             yield Item("keypoint-rare", f"{name}: on {count} of {animals} animals", points=(k,), badness=-count)
+    if animals < RARE_FROM:
+        yield not_checked("keypoints that are hardly ever labelled", animals, "labelled animals", RARE_FROM)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from equistera.dataset.verify.annotation_file import AnnotationFile, read
 from equistera.dataset.verify.duplicates import check_duplicates, check_leaks, contents
-from equistera.dataset.verify.findings import Finding, by_severity, gather
+from equistera.dataset.verify.findings import Finding, Item, by_severity, gather
 from equistera.dataset.verify.geometry import check_limbs
 from equistera.dataset.verify.labels import check_labels
 from equistera.dataset.verify.pictures import PictureState, check_pictures, inspect_all
@@ -74,12 +74,22 @@ def verify(
     known = contents([state for own in states for state in own])
     findings: list[Finding] = []
     for file, own in zip(files, states, strict=True):
-        items = itertools.chain(check_annotations(file), check_pictures(file, own), check_duplicates(file, own, known))
+        items = itertools.chain(
+            check_annotations(file), check_pictures(file, own), check_duplicates(file, own, known), _omitted(decode)
+        )
         findings += gather(items, str(file.path), file.populations)
     for first, second in itertools.combinations(zip(files, states, strict=True), 2):
         items = check_leaks(first, second, known, group_by)
         findings += gather(items, f"{first[0].path} and {second[0].path}", {})
     return Verification(files, states, tuple(by_severity(findings)))
+
+
+def _omitted(decode: bool) -> list[Item]:
+    """What the user has asked to leave out."""
+    if decode:
+        return []
+    what = ("near-duplicates", "damage inside pictures")
+    return [Item("not-checked", f"{one}: --quick reads only the headers of pictures") for one in what]
 
 
 def check_annotations(file: AnnotationFile) -> itertools.chain:

@@ -240,7 +240,7 @@ def check(data, **options):
 
 
 def codes(result):
-    return {finding.check.code for finding in result.findings}
+    return verify_horses.mistakes(result.findings)
 
 
 def copied(clean, tmp_path):
@@ -280,7 +280,7 @@ def test_exchanged_legs_are_named_and_other_animals_are_not(clean, tmp_path):
     data = copied(clean, tmp_path)
     exchanged = data.side_views()[-6:]
     fore_legs_exchanged(data)
-    (finding,) = check(data, decode=False).findings
+    (finding,) = (f for f in check(data, decode=False).findings if f.check.code != "not-checked")
     assert {item.annotation for item in finding.items} <= set(exchanged)
     assert all(item.points for item in finding.items)
 

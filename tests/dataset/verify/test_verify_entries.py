@@ -11,7 +11,7 @@ import verify_horses
 from equistera.dataset.coco import write_json
 from equistera.dataset.verify.annotation_file import AnnotationFile, default_image_dir, read
 from equistera.dataset.verify.catalogue import CHECKS, SEVERITIES
-from equistera.dataset.verify.findings import Item, gather, tally
+from equistera.dataset.verify.findings import Item, gather, not_checked, tally
 from equistera.dataset.verify.labels import check_labels
 from equistera.dataset.verify.structure import check_structure
 from equistera.dataset.verify.text import describe
@@ -25,7 +25,8 @@ def content():
 
 def items_of(coco):
     file = AnnotationFile(Path("train.json"), Path("."), coco, HORSE26)
-    return [*check_structure(file), *check_labels(file)]
+    found = [*check_structure(file), *check_labels(file)]
+    return [item for item in found if item.code != "not-checked"]
 
 
 def put(coco, *path_and_value):
@@ -136,6 +137,9 @@ def test_tally():
     assert tally([]) == "nothing wrong"
     findings = gather([Item("area", "a"), Item("box", "b"), Item("limb", "c")], "x", {})
     assert tally(findings) == "2 errors, 1 warning"
+    omitted = gather([not_checked("this", 3, "animals", 30), not_checked("that", 3, "animals", 20)], "train.json", {})
+    assert tally([*findings, *omitted]) == "2 errors, 1 warning; 2 checks not made"
+    assert tally(omitted) == "nothing wrong in what was checked; 2 checks not made"
 
 
 def test_points_are_read_in_the_skeletons_order_and_by_alias():

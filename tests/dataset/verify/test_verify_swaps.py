@@ -9,6 +9,7 @@ import pytest
 import verify_horses
 
 from equistera import skeleton as skeletons
+from equistera.dataset.coco import category_of
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.geometry import animal_sizes, check_limbs, link_lengths
 from equistera.dataset.verify.student_t import StudentT
@@ -21,6 +22,10 @@ LINKS = HORSE26.link_indices
 
 def file_of(poses, skeleton=HORSE26):
     return AnnotationFile(Path("train.json"), Path("."), verify_horses.coco(poses), skeleton)
+
+
+def swaps(file):
+    return [item for item in check_swaps(file) if item.code == "swap"]
 
 
 def exchanged(poses, animals, *names):
@@ -64,9 +69,9 @@ def test_eyes_and_ears_in_front_of_the_camera():
     rng = np.random.default_rng(0)
     towards = np.stack([verify_horses.horse(rng, yaw=rng.normal(-np.pi / 2, 0.2)) for _ in range(200)])
     animals = np.arange(10)
-    assert list(check_swaps(file_of(towards))) == []
+    assert swaps(file_of(towards)) == []
     for name in ("l_eye", "l_ear"):
-        found = {item.annotation for item in check_swaps(file_of(exchanged(towards, animals, name)))}
+        found = {item.annotation for item in swaps(file_of(exchanged(towards, animals, name)))}
         assert found
         assert found <= set(animals.tolist())
 
@@ -77,9 +82,46 @@ def test_sides_exchanged_in_the_whole_data_set(poses):
     assert {item.code for item in items} == {"sides-exchanged"}
 
 
-def test_few_animals_say_nothing(poses):
-    assert list(check_swaps(file_of(exchanged(poses[:60], np.arange(5), *LEGS["fore"])))) == []
-    assert list(check_limbs(file_of(poses[:20]))) == []
+def test_few_horses_are_compared_with_the_reference(poses):
+    animals = np.arange(0, 70, 7)
+    for leg in ("fore", "hind"):
+        found = {item.annotation for item in swaps(file_of(exchanged(poses[:70], animals, *LEGS[leg])))}
+        assert found <= set(animals.tolist())
+        assert len(found) >= 0.3 * len(animals)
+
+
+@pytest.mark.parametrize("count", [1, 5, 20, 70])
+def test_few_clean_horses_raise_no_alarm(poses, count):
+    assert {item.code for item in check_swaps(file_of(poses[:count]))} <= {"not-checked"}
+
+
+def renamed(skeleton):
+    """The same points under other names, for which there is no reference."""
+    content = {
+        "keypoints": [
+            {
+                "name": f"my_{k.name}",
+                "half": k.half,
+                "sigma": k.sigma,
+                **({"swap": f"my_{k.swap}"} if k.swap else {}),
+            }
+            for k in skeleton.keypoints
+        ],
+        "links": [[f"my_{skeleton.names[a]}", f"my_{skeleton.names[b]}"] for a, b in skeleton.link_indices.tolist()],
+    }
+    return skeletons.parse(content, "mine")
+
+
+def test_what_is_too_little_to_check_is_said(poses):
+    mine = renamed(HORSE26)
+    content = verify_horses.coco(exchanged(poses[:20], np.arange(5), *LEGS["fore"]))
+    content["categories"] = [category_of(mine)]
+    file = AnnotationFile(Path("train.json"), Path("."), content, mine)
+    texts = [item.text for item in [*check_swaps(file), *check_limbs(file)] if item.code == "not-checked"]
+    assert len(texts) == 3
+    assert "side views, 30 are needed" in texts[0]
+    assert texts[1] == "left and right of single animals: 20 labelled animals, 100 are needed"
+    assert texts[2].startswith(f"the length of {len(LINKS)} of {len(LINKS)} limbs: ")
 
 
 def test_limb_to_a_wrong_place_and_a_place_clicked_twice(poses):

@@ -130,6 +130,11 @@ def coco(keypoints: np.ndarray, prefix: str = "") -> dict:
     }
 
 
+def mistakes(findings) -> set[str]:
+    """The codes of what is wrong; what could not be checked is no mistake."""
+    return {finding.check.code for finding in findings} - {"not-checked"}
+
+
 def write_pictures(content: dict, folder, seed: int = 0) -> None:
     """A different small-file JPEG for each picture of a COCO file: coarse random colours, scaled up."""
     from PIL import Image
