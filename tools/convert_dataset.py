@@ -60,10 +60,6 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--overwrite", action="store_true", help="replace output that exists")
     parser.add_argument("--redraw", action="store_true", help="with --overwrite: draw an existing split anew")
     args = parser.parse_args(argv)
-    if args.redraw and not args.overwrite:
-        parser.error("argument --redraw: it draws an existing split anew, which needs --overwrite")
-    if args.redraw and args.split == ["none"]:
-        parser.error("argument --redraw: with --split none there is no split to draw")
     try:
         args.split = None if args.split == ["none"] else tuple(float(share) for share in args.split)
     except ValueError:
@@ -72,6 +68,8 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         given = {"--seed": args.seed, "--group-by": args.group_by, "--redraw": args.redraw or None}
         if ignored := [option for option, value in given.items() if value is not None]:
             parser.error(f"--split none splits nothing: give {', '.join(ignored)} to tools/split_dataset.py")
+    if args.redraw and not args.overwrite:
+        parser.error("argument --redraw: it draws an existing split anew, which needs --overwrite")
     return args
 
 

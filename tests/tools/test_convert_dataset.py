@@ -61,7 +61,6 @@ def test_a_users_mistake_is_one_message_and_exit_code_1(raw):
         (["--split", "none", "--group-by", "folder"], "give --group-by to tools/split_dataset.py"),
         (["--images", "move"], "invalid choice: 'move'"),
         (["--redraw"], "--redraw: it draws an existing split anew, which needs --overwrite"),
-        (["--redraw", "--overwrite", "--split", "none"], "--redraw: with --split none there is no split"),
     ],
 )
 def test_options_that_make_no_sense(raw, arguments, message):
