@@ -46,13 +46,19 @@ def mark_video(path: Path) -> None:
         file.write(part)
 
 
-def check_targets(option: str, targets: Iterable[Path], overwrite: bool) -> None:
+def check_targets(
+    option: str,
+    targets: Iterable[Path],
+    overwrite: bool = False,
+    hint: str = "Choose another place, or add --overwrite to replace them",
+) -> None:
     """Refuses files to draw into that exist and are no drawings of ours.
 
     Args:
         option: What named their place.
         targets: The files.
         overwrite: Replace any file.
+        hint: What to do about files that are kept.
 
     Raises:
         UserError: They are all named; or one of them is a folder.
@@ -66,7 +72,7 @@ def check_targets(option: str, targets: Iterable[Path], overwrite: bool) -> None
         raise UserError(
             f"{option}: files that are no drawings of this tool would be replaced:",
             foreign,
-            "Choose another place, or add --overwrite to replace them",
+            hint,
         )
 
 

@@ -24,7 +24,8 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--list", action="store_true", help="show all of them and download nothing")
     parser.add_argument("--dir", help="folder to put them in (default: checkpoints/ of the project)")
     parser.add_argument("--mirror", metavar="URL", help="ask this server instead of the public one")
-    args = parser.parse_args(argv)
+    # options may stand between names
+    args = parser.parse_intermixed_args(argv)
     if args.all and args.names:
         parser.error("give names or --all, not both")
     return args

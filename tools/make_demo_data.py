@@ -47,6 +47,10 @@ def _size(text: str) -> tuple[int, int]:
 
 def main(argv: Sequence[str]) -> None:
     args = parse_args(argv)
+    if args.sheet:
+        from equistera.synthetic.sheet import check_sheet, write_sheet
+
+        check_sheet(args.sheet)
     if args.out:
         counts = {"train": args.train, "val": args.val, "test": args.test}
         out = write_dataset(
@@ -60,8 +64,6 @@ def main(argv: Sequence[str]) -> None:
         )
         print(f"{sum(counts.values())} pictures of synthetic horses in {out}")
     if args.sheet:
-        from equistera.synthetic.sheet import write_sheet
-
         print(f"contact sheet: {write_sheet(args.sheet, args.seed, args.skeleton)}")
 
 

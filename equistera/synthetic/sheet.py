@@ -9,6 +9,7 @@ import numpy as np
 
 from equistera import drawing, skeleton
 from equistera.dataset.coco import atomic_write
+from equistera.marks import check_targets, marked
 from equistera.synthetic import labels, photo
 from equistera.synthetic.sample import make_sample
 
@@ -17,11 +18,20 @@ _CELL, _COLUMNS = (320, 240), 4
 PICTURES, _QUALITY = 12, 72
 
 
+def check_sheet(path: str | Path) -> None:
+    """Refuses, before there is work to lose, to replace another file than an earlier sheet.
+
+    Raises:
+        UserError: There is one.
+    """
+    check_targets("--sheet", [Path(path)], hint="Choose another name")
+
+
 def write_sheet(path: str | Path, seed: int = 0, skeleton_name: str = skeleton.DEFAULT) -> Path:
     """Writes the first pictures of the test split as one JPEG file.
 
     Args:
-        path: The file to make or replace.
+        path: The file to make, or an earlier sheet to replace.
         seed: As for a data set.
         skeleton_name: Points to draw.
     """
@@ -35,5 +45,5 @@ def write_sheet(path: str | Path, seed: int = 0, skeleton_name: str = skeleton.D
             drawing.draw_pose(picture, points[:, :2], target, visible=points[:, 2])
         cells.append(picture)
     with atomic_write(path, "wb") as file:
-        file.write(photo.encode(drawing.contact_sheet(cells, _COLUMNS, _CELL), _QUALITY))
+        file.write(marked(photo.encode(drawing.contact_sheet(cells, _COLUMNS, _CELL), _QUALITY), ".jpg"))
     return Path(path)

@@ -39,6 +39,12 @@ def mirror(tmp_path):
     thread.join()
 
 
+def test_options_may_stand_between_names(tmp_path):
+    result = run("rtmdet_tiny_coco", "--list", "rtmdet_m_coco", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "rtmdet_m_coco" in result.stdout
+
+
 def test_help_has_examples(tmp_path):
     result = run("--help", cwd=tmp_path)
     assert result.returncode == 0
