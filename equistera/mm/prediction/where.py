@@ -17,7 +17,7 @@ from equistera.errors import UserError
 from equistera.frames import Frame, PictureFiles
 from equistera.outputs import same_file
 
-#: So many pictures that are not the file of the same name are looked at: the same picture, saved anew?
+#: So many pictures that are not the labelled file itself are compared with it: copies, perhaps saved anew, are fine.
 _COMPARED = 50
 
 
@@ -101,19 +101,20 @@ def refuse_other_pictures(ann_file: str | Path, pictures: PictureAnimals, source
 
 def _unlike(own: Path, pictures: PictureAnimals, source: PictureFiles) -> Iterator[tuple[Path, Path]]:
     """Pictures and those of the same name beside the annotations, where the files are not the same; the first ones."""
-    found = 0
+    compared = 0
     for name in source.names:
         known = pictures.find(name)
-        if known is None or found == _COMPARED:
+        if known is None or compared == _COMPARED:
             continue
         path = source.folder / name
         try:
             labelled = check_inside(own, known, links=True)
         except ImageError:
             continue  # a name that leads elsewhere says nothing of this picture
-        if labelled.is_file() and not same_file(path, labelled) and not filecmp.cmp(path, labelled, shallow=False):
-            found += 1
-            yield path, labelled
+        if labelled.is_file() and not same_file(path, labelled):
+            compared += 1
+            if not filecmp.cmp(path, labelled, shallow=False):
+                yield path, labelled
 
 
 def _differ(path: Path, labelled: Path) -> bool:
