@@ -64,7 +64,7 @@ def test_clean(run, ann_file):
     assert "2 pictures, 2 annotations" in result.stdout
     assert "left and right of the whole set: 0 side views, 30 are needed" in result.stdout
     assert "keypoints that are hardly ever labelled: 2 labelled animals, 20 are needed" in result.stdout
-    assert result.stdout.strip().endswith("nothing wrong in what was checked; 3 checks not made")
+    assert result.stdout.strip().endswith("nothing wrong found in what was checked; 3 checks not made")
     quick = run("--ann-file", ann_file, "--quick")
     assert "near-duplicates: --quick reads only the headers of pictures" in quick.stdout
 

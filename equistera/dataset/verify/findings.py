@@ -106,13 +106,13 @@ def not_checked(what: str, found: int, unit: str, needed: int) -> Item:
 
 
 def tally(findings: Iterable[Finding]) -> str:
-    """``"2 errors, 1 warning; 1 check not made"`` or ``"nothing wrong"``, as far as it was checked."""
+    """``"2 errors, 1 warning; 1 check not made"`` or ``"nothing wrong found"``, as far as it was checked."""
     findings = list(findings)
     omitted = sum(len(finding.items) for finding in findings if finding.check.code == "not-checked")
     severities = [finding.check.severity for finding in findings if finding.check.code != "not-checked"]
     counts = [(severities.count(severity), severity) for severity in SEVERITIES]
     found = ", ".join(f"{n} {severity}{'s' * (n > 1)}" for n, severity in counts if n)
     if not omitted:
-        return found or "nothing wrong"
+        return found or "nothing wrong found"
     checks = f"{omitted} check{'s' * (omitted > 1)} not made"
-    return f"{found}; {checks}" if found else f"nothing wrong in what was checked; {checks}"
+    return f"{found}; {checks}" if found else f"nothing wrong found in what was checked; {checks}"

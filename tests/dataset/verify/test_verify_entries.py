@@ -134,12 +134,12 @@ def test_catalogue_is_whole():
 
 
 def test_tally():
-    assert tally([]) == "nothing wrong"
+    assert tally([]) == "nothing wrong found"
     findings = gather([Item("area", "a"), Item("box", "b"), Item("limb", "c")], "x", {})
     assert tally(findings) == "2 errors, 1 warning"
     omitted = gather([not_checked("this", 3, "animals", 30), not_checked("that", 3, "animals", 20)], "train.json", {})
     assert tally([*findings, *omitted]) == "2 errors, 1 warning; 2 checks not made"
-    assert tally(omitted) == "nothing wrong in what was checked; 2 checks not made"
+    assert tally(omitted) == "nothing wrong found in what was checked; 2 checks not made"
 
 
 def test_points_are_read_in_the_skeletons_order_and_by_alias():
