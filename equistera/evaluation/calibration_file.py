@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from equistera import commands
+
 # the homes of hashing and of atomic writing
 from equistera.checkpoints import file_hash
 from equistera.dataset.coco import read_json, write_json
@@ -24,14 +26,15 @@ def calibration_path(checkpoint: str | Path) -> Path:
 
 def missing_because(checkpoint: str | Path, flip_test: bool) -> str:
     """Why :func:`stored_calibration` gives None, and how to get one: a sentence for people."""
-    path, flag = calibration_path(checkpoint), " --flip-test" if flip_test else ""
+    path, flag = calibration_path(checkpoint), ["--flip-test"] if flip_test else []
     if not path.is_file():
         found = f"there is no {path}"
     elif _read(path)["sha256"] != file_hash(Path(checkpoint)):
         found = f"{path} is of other weights"
     else:
         found = f"{path} holds none {'with' if flip_test else 'without'} --flip-test"
-    return f"no calibration: {found}; fit it: python tools/test.py CONFIG {checkpoint} --split val{flag}"
+    fit = commands.tool("test", "CONFIG", checkpoint, "--split", "val", *flag)
+    return f"no calibration: {found}; fit it: {fit}"
 
 
 def stored_calibration(checkpoint: str | Path, flip_test: bool = False) -> Calibration | None:
