@@ -10,6 +10,7 @@ import numpy as np
 from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.picture_scores import PCK
+from equistera.plot_text import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,10 +51,10 @@ def keypoint_figure(models: Mapping[str, Scored]) -> Figure:
         intervals = scored.metrics.get("intervals", {}).get("per_keypoint", {})
         bounds = np.array([intervals.get(name, {}).get(PCK) or (np.nan, np.nan) for name in names])
         accuracy.hlines(y, bounds[:, 0], bounds[:, 1], color=model_color(i), alpha=0.5, linewidth=3)
-        accuracy.plot(pck, y, "o", color=model_color(i), markersize=5, label=model)
+        accuracy.plot(pck, y, "o", color=model_color(i), markersize=5, label=plain(model))
         error.hlines(y, median, high, color=model_color(i), alpha=0.5, linewidth=3)
-        error.plot(median, y, "o", color=model_color(i), markersize=5, label=model)
-    accuracy.set_yticks(np.arange(len(names)), names)
+        error.plot(median, y, "o", color=model_color(i), markersize=5, label=plain(model))
+    accuracy.set_yticks(np.arange(len(names)), [plain(name) for name in names])
     accuracy.set_ylim(len(names) - 0.4, -0.6)
     accuracy.set_xlim(-0.02, 1.02)
     accuracy.set_xlabel("PCK@0.1" + (" with 95% interval" if "intervals" in scored.metrics else ""))
@@ -94,7 +95,7 @@ def pck_figure(models: Mapping[str, Scored]) -> Figure:
     axes = figure.subplots()
     thresholds = np.linspace(0, CURVE_UP_TO, 121)
     for i, (model, scored) in enumerate(models.items()):
-        label = model if len(models) > 1 else "all points"
+        label = plain(model) if len(models) > 1 else "all points"
         axes.plot(thresholds, pck_curve(scored, thresholds), color=model_color(i), linewidth=2, label=label)
     if len(models) == 1:
         parts = (("visible", 2, "--"), ("hidden", 1, ":"))
@@ -107,7 +108,7 @@ def pck_figure(models: Mapping[str, Scored]) -> Figure:
         axes.plot(thresholds, guess, "-.", color=GUESS_COLOR, label="constant guess")
     for threshold in PCK_THRESHOLDS:
         axes.axvline(threshold, color="#dddddd", linewidth=1, zorder=0)
-    axes.set(xlim=(0, CURVE_UP_TO), ylim=(0, 1.01), xlabel=f"threshold, share of {scored.metrics['size']}")
+    axes.set(xlim=(0, CURVE_UP_TO), ylim=(0, 1.01), xlabel=f"threshold, share of {plain(scored.metrics['size'])}")
     axes.set_ylabel("share of points within it")
     axes.grid(axis="y", color="#dddddd")
     axes.legend(loc="lower right")
@@ -130,7 +131,7 @@ def calibration_figure(models: Mapping[str, Scored]) -> Figure:
         elif len(models) > 1:
             del curves["raw"]
         for kind, (key, style) in curves.items():
-            label = f"{model}, {kind}" if len(models) > 1 else kind
+            label = plain(f"{model}, {kind}") if len(models) > 1 else kind
             _reliability_line(curve_axes, calibration[key], style, model_color(i), label)
         bins = calibration["reliability"]
         middles = [(b["low"] + b["high"]) / 2 for b in bins]

@@ -13,6 +13,7 @@ from equistera.errors import UserError
 from equistera.monitor.log import RunLogError, read_run
 from equistera.monitor.panels import Panel, Runs, panels
 from equistera.monitor.run import Run
+from equistera.plot_text import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,6 @@ _MARKERS = "osD^vPX*"
 _PANEL_SIZE = (6.5, 3.6)  # inches
 _KEYPOINT_ROW = 0.21  # inches
 _NAMED_RUNS = 4
-_LONGEST_NAME = 60
 _DPI = 110
 _LOG_RANGE = 1e-4
 #: Fewer points than this are marked: a line of one or two would hardly be seen.
@@ -119,7 +119,7 @@ def _draw(runs: Runs) -> Figure:
     heights = [_PANEL_SIZE[1]] * -(-len(shown) // 2) + ([1.2 + _KEYPOINT_ROW * len(keypoints)] if keypoints else [])
     figure = Figure(figsize=(2 * _PANEL_SIZE[0], sum(heights) + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
-    names = ", ".join(map(_plain, runs)) if len(runs) <= _NAMED_RUNS else f"{len(runs)} runs"
+    names = ", ".join(map(plain, runs)) if len(runs) <= _NAMED_RUNS else f"{len(runs)} runs"
     figure.suptitle(f"Training of {names}")
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     for i, panel in enumerate(shown):
@@ -146,7 +146,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         appearance = {"alpha": 0.3, "linewidth": 0.8} if line.faint else {"linewidth": width}
         # elsewhere the first line, the one that matters most, is on top
         appearance |= {"zorder": 2 + (position if panel.coinciding else -position) / 100}
-        label = _plain(line.label) or None
+        label = plain(line.label) or None
         axes.plot(line.x, line.y, dash, color=color, marker=marker, markersize=3, label=label, **appearance)
         if line.best is not None:
             at = line.x == line.best
@@ -158,7 +158,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     for position, text in panel.marks.items():
         axes.axvline(position, color="0.4", linewidth=0.8, linestyle=":")
         axes.annotate(
-            _plain(text), (position, 1), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
+            plain(text), (position, 1), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
             rotation=90, va="top", fontsize="x-small", color="0.3",
         )  # fmt: skip
     axes.legend(fontsize="small", framealpha=0.8)
@@ -199,7 +199,7 @@ def _draw_keypoint_map(axes: Axes, run: Run, metric: str, keypoints: list[str]) 
     edges = np.array([epochs[0] - 0.5, *middles, epochs[-1] + 0.5])
     mesh = axes.pcolormesh(edges, np.arange(len(keypoints) + 1), values, vmin=0, vmax=1, cmap="cividis")
     latest = [f"  {curve[max(curve)]:.2f}" if curve else "  -" for curve in curves]
-    names = [_plain(name) + value for name, value in zip(keypoints, latest, strict=True)]
+    names = [plain(name) + value for name, value in zip(keypoints, latest, strict=True)]
     axes.set_yticks(np.arange(len(keypoints)) + 0.5, names, fontsize="small")
     axes.invert_yaxis()
     axes.set(title=f"Validation {metric} by keypoint (number: the latest value)", xlabel="epoch")
@@ -215,17 +215,10 @@ def _draw_keypoint_dots(axes: Axes, runs: Runs, metric: str, keypoints: list[str
             continue
         axes.plot(
             latest, np.arange(len(keypoints)), _MARKERS[style % len(_MARKERS)], color=_COLORS[style % len(_COLORS)],
-            alpha=0.8, label=_plain(label),
+            alpha=0.8, label=plain(label),
         )  # fmt: skip
-    axes.set_yticks(np.arange(len(keypoints)), [_plain(name) for name in keypoints], fontsize="small")
+    axes.set_yticks(np.arange(len(keypoints)), [plain(name) for name in keypoints], fontsize="small")
     axes.invert_yaxis()
     axes.set(title=f"Latest validation {metric} by keypoint", xlabel=metric)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", framealpha=0.8)
-
-
-def _plain(text: str) -> str:
-    """Text as matplotlib shows it unchanged: ASCII, short, no mathematics, no leading _ (which hides a legend)."""
-    short = text if len(text) <= _LONGEST_NAME else f"...{text[-_LONGEST_NAME:]}"
-    ascii_text = short.encode("ascii", errors="replace").decode().replace("$", r"\$")
-    return f" {ascii_text}" if ascii_text.startswith("_") else ascii_text

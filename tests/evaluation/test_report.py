@@ -110,6 +110,15 @@ def test_several_models_stand_side_by_side(make, animal):
     assert "<h2>first: Weak spots</h2>" in page
 
 
+def test_names_of_models_are_no_mathematics_and_hide_no_curve(make, animal):
+    truth = make.truth(3)
+    names = ["run$_$1", "_second"]
+    models = score_models(truth, {name: make.noisy(truth, 4, seed=1) for name in names}, animal, draws=0)
+    drawings = "".join(re.findall("<svg.*?</svg>", report(models, grey), re.DOTALL))
+    for name in names:
+        assert drawings.count(name) == 3  # accuracy, curve, calibration
+
+
 def test_models_without_draws_stand_side_by_side_untested(make, animal):
     truth = make.truth(3)
     predictions = {"a": make.noisy(truth, 4, seed=1), "b": make.noisy(truth, 5, seed=2)}

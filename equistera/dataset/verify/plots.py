@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equistera.dataset.verify.annotation_file import AnnotationFile
+from equistera.plot_text import plain
 
 #: Okabe and Ito's colour-blind-safe blue and orange.
 _VISIBLE, _HIDDEN, _NONE = "#0072b2", "#e69f00", "#d9dde3"
@@ -31,7 +32,7 @@ def visibility(files: Sequence[AnnotationFile]) -> Figure:
     ):
         axes.barh(range(len(names)), share, left=left, color=color, label=label, height=0.75)
         left += share
-    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_yticks(range(len(names)), [plain(name) for name in names], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel(f"% of {len(flags)} labelled animals")
@@ -58,7 +59,7 @@ def positions(files: Sequence[AnnotationFile]) -> Figure:
         counts, _, _ = np.histogram2d(known[:, 1], known[:, 0], bins=(edges, edges))
         axes.imshow(counts, cmap="magma", extent=(edges[0], edges[-1], edges[-1], edges[0]), interpolation="nearest")
         axes.plot([0, 1, 1, 0, 0], [0, 0, 1, 1, 0], color="white", linewidth=0.7, alpha=0.6)
-        axes.set_title(f"{name} ({len(known)})", fontsize=8, pad=3)
+        axes.set_title(f"{plain(name)} ({len(known)})", fontsize=8, pad=3)
     for axes in grid:
         axes.set_axis_off()
     figure.subplots_adjust(left=0.01, right=0.99, top=0.96, bottom=0.01, wspace=0.06, hspace=0.2)
