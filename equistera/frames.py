@@ -75,11 +75,8 @@ class PictureFiles:
             return f"cannot be written as {target.suffix}: {error.err}"
         if not done:
             return f"cannot be written as {target.suffix}"
-        try:
-            with atomic_write(target, "wb") as file:
-                file.write(marked(encoded.tobytes(), target.suffix))
-        except OSError as error:
-            raise UserError(f"cannot write {target}: {error.strerror}") from error
+        with atomic_write(target, "wb") as file:
+            file.write(marked(encoded.tobytes(), target.suffix))
         return ""
 
     def close(self) -> None:

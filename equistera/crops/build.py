@@ -17,7 +17,7 @@ from equistera.crops.locks import exclusive, in_use
 from equistera.crops.pictures import decode
 from equistera.crops.plan import Crop, Request, cut
 from equistera.crops.store import INDEX, PIXELS, UNFINISHED, CropStore, CropWriter, offsets_of
-from equistera.errors import UserError
+from equistera.errors import UserError, WriteError
 from equistera.in_order import in_order
 from equistera.progress import track
 
@@ -73,8 +73,9 @@ def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], 
             if found is None:
                 _make(folder, name, crops, max_bytes, say)
                 found = CropStore.open(folder, name, crops)
-    except OSError as error:
-        raise CacheRefused(f"the crop cache cannot be written to {folder}: {error.strerror or error}") from error
+    except (OSError, WriteError) as error:
+        reason = error.reason if isinstance(error, WriteError) else error.strerror or error
+        raise CacheRefused(f"the crop cache cannot be written to {folder}: {reason}") from error
     if found is None:
         raise CacheRefused(f"the crop cache {folder / name} was removed by another program while it was made")
     return found

@@ -20,7 +20,7 @@ from typing import IO
 import numpy as np
 
 from equistera.commands import verify_command
-from equistera.errors import UserError
+from equistera.errors import UserError, WriteError
 from equistera.skeleton import Skeleton
 
 
@@ -36,8 +36,20 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
 
     Yields:
         The open file.
+
+    Raises:
+        WriteError: The folder cannot be made or written to, the disk is full, or the like.
     """
     path = Path(path)
+    try:
+        with _placed(path, mode) as file:
+            yield file
+    except OSError as error:
+        raise WriteError(path, error) from error
+
+
+@contextlib.contextmanager
+def _placed(path: Path, mode: str) -> Iterator[IO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

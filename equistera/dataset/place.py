@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from equistera.errors import UserError
+from equistera.errors import UserError, WriteError
 from equistera.progress import track
 
 #: Ways to put a picture: a link (hard, else symbolic, else a copy), a copy, or not at all.
@@ -71,10 +71,10 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
                 _link(source.resolve(), temporary)
             os.replace(temporary, target)
         except OSError as error:
-            raise UserError(f"cannot put {source} at {target}: {error.strerror}") from error
+            raise UserError(f"cannot put {source} at {target}: {WriteError(target, error).reason}") from error
         finally:
             # also there where source and target are links to one file: replacing then does nothing
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 temporary.unlink()
 
 

@@ -76,7 +76,7 @@ def store_calibration(checkpoint: str | Path, calibration: Calibration, flip_tes
         The file that was written.
 
     Raises:
-        OSError: The folder cannot be written.
+        WriteError: The folder cannot be written.
     """
     path, sha256 = calibration_path(checkpoint), file_hash(Path(checkpoint))
     fits = {}

@@ -75,11 +75,8 @@ def plot_runs(runs: Runs, out: str | Path) -> Path:
     out = Path(out)
     check_out(out)
     figure = _draw(runs)
-    try:
-        with atomic_write(out, "wb") as file:
-            figure.savefig(file, format="png", dpi=_DPI, metadata={"Title": _PICTURE_TITLE})
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}", hint="Choose another place with --out.") from error
+    with atomic_write(out, "wb") as file:
+        figure.savefig(file, format="png", dpi=_DPI, metadata={"Title": _PICTURE_TITLE})
     return out
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from equistera import drawing, skeleton
 from equistera.dataset.coco import atomic_write
 from equistera.marks import check_targets, marked
+from equistera.outputs import check_folder
 from equistera.synthetic import labels, photo
 from equistera.synthetic.sample import make_sample
 
@@ -19,11 +20,12 @@ PICTURES, _QUALITY = 12, 72
 
 
 def check_sheet(path: str | Path) -> None:
-    """Refuses, before there is work to lose, to replace another file than an earlier sheet.
+    """Refuses, before there is work to lose, to replace another file than an earlier sheet, or a place that cannot be written.
 
     Raises:
-        UserError: There is one.
+        UserError: There is such a file, or it is such a place.
     """
+    check_folder("--sheet", Path(path).parent)
     check_targets("--sheet", [Path(path)], hint="Choose another name")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from equistera import __version__, skeleton
 from equistera.dataset.coco import category_of, read_json, write_json
-from equistera.errors import UserError
+from equistera.errors import UserError, WriteError
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.synthetic import SPLITS
@@ -89,7 +89,7 @@ def write_dataset(
                 pictures = [results[split, index] for index in range(len(names[split]))]
                 write_json(out / "annotations" / f"{split}.json", coco_of(split, pictures, target, seed))
     except OSError as error:
-        raise UserError(f"cannot write {error.filename or out}: {error.strerror}") from error
+        raise WriteError(error.filename or out, error) from error
     return out
 
 

@@ -44,10 +44,6 @@ class Ema:
         """
         return min(self.decay, (1 + step) / (10 + step))
 
-    def momentum_at(self, step: int) -> float:
-        """The share of the new weights at an optimiser step, which is what MMEngine calls momentum."""
-        return 1 - self.decay_at(step)
-
     @property
     def start_steps(self) -> int:
         """Steps that the start takes: after them the decay is what the half-life says."""

@@ -127,21 +127,3 @@ def assign(parameters: Iterable[str], stages: Sequence[Stage]) -> dict[str, Stag
     if problems:
         raise UserError("every parameter must belong to exactly one stage:", problems)
     return found
-
-
-def format_stages(owners: Mapping[str, Stage], sizes: Mapping[str, int]) -> str:
-    """The match of parameters and stages as a table, for the log.
-
-    Args:
-        owners: Stage by parameter name, as :func:`assign` finds it.
-        sizes: Number of elements by parameter name.
-
-    Returns:
-        A line for each stage, in the order of the parameters.
-    """
-    lines = [f"{'stage':<10}{'tier':<8}{'tensors':>8}{'parameters':>12}  modules"]
-    for stage in dict.fromkeys(owners.values()):
-        own = [parameter for parameter, owner in owners.items() if owner == stage]
-        elements = sum(sizes[parameter] for parameter in own)
-        lines.append(f"{stage.name:<10}{stage.tier:<8}{len(own):>8}{elements:>12,}  {', '.join(stage.prefixes)}")
-    return "\n".join(lines)

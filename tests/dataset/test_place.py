@@ -116,3 +116,9 @@ def test_full_disk(places, monkeypatch):
     with pytest.raises(UserError, match="No space left on device"):
         place(places, "copy")
     assert list(next(iter(places)).parent.iterdir()) == []
+
+
+def test_a_place_below_a_file_is_said(tmp_path):
+    (tmp_path / "source.jpg").write_bytes(b"x")
+    with pytest.raises(UserError, match="is a file where a folder is needed"):
+        place({tmp_path / "source.jpg" / "images" / "a.jpg": tmp_path / "source.jpg"}, "copy")

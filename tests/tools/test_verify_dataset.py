@@ -97,6 +97,7 @@ def test_warnings_do_not_fail(run, ann_file):
         (["--ann-file", "FILE", "--fix", "FILE"], "is an input, and those are never changed"),
         (["--ann-file", "FILE", "--fix", "FILE", "--overwrite"], "is an input, and those are never changed"),
         (["--ann-file", "FILE", "--report", "OTHER"], "exists already"),
+        (["--ann-file", "FILE", "--report", "BELOW"], "is a file where a folder is needed"),
         (["--ann-file", "FILE", "OTHER", "--group-by", "("], "is not a regular expression"),
         (["--ann-file", "FILE", "OTHER", "--fix", "out.json"], "--fix repairs one file at a time, found 2"),
     ],
@@ -105,7 +106,7 @@ def test_could_not_run(run, ann_file, tmp_path, arguments, message):
     other = tmp_path / "other.json"
     other.write_text(ann_file.read_text())
     before = ann_file.read_bytes()
-    names = {"FILE": str(ann_file), "OTHER": str(other)}
+    names = {"FILE": str(ann_file), "OTHER": str(other), "BELOW": str(other / "report.html")}
     result = run(*[names.get(argument, argument) for argument in arguments])
     assert result.returncode == 2
     assert "error: " in result.stderr

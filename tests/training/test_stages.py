@@ -1,7 +1,7 @@
 import pytest
 
 from equistera.errors import UserError
-from equistera.training.stages import LAYOUTS, Stage, assign, format_stages, layout_for
+from equistera.training.stages import LAYOUTS, Stage, assign, layout_for
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,3 @@ def test_stage_named_twice_and_no_stage():
         layout_for("ResNet", [head, head])
     with pytest.raises(UserError, match="it is empty"):
         layout_for("ResNet", [])
-
-
-def test_table_of_the_match():
-    stages = (Stage("body", "middle", ("backbone.a", "backbone.b")), Stage("head", "head", ("head",)))
-    owners = assign(["backbone.a.w", "backbone.b.w", "head.w"], stages)
-    assert format_stages(owners, {"backbone.a.w": 1000, "backbone.b.w": 234, "head.w": 5}).splitlines() == [
-        "stage     tier     tensors  parameters  modules",
-        "body      middle         2       1,234  backbone.a, backbone.b",
-        "head      head           1           5  head",
-    ]

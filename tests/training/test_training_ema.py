@@ -25,7 +25,6 @@ def test_early_steps_are_averaged_quickly():
     # 1/10, 2/11, 10/19, 91/100, 3001/3010, then the half-life's
     expected = [0.1, 0.18181818, 0.52631579, 0.91, 0.99700997, 0.99710704, 0.99711604, 0.99711604]
     assert decays == pytest.approx(expected)
-    assert ema.momentum_at(0) == pytest.approx(0.9)
     assert ema.start_steps == 3111
 
 
@@ -44,7 +43,6 @@ def test_the_shipped_average_leaves_its_start_in_a_run_of_any_length(total):
 def test_a_decay_that_only_rises_up_to_the_half_lifes(half_life, step):
     ema = Ema(half_life)
     assert 0 <= ema.decay_at(step) <= ema.decay_at(step + 1) <= ema.decay < 1
-    assert ema.momentum_at(step) == 1 - ema.decay_at(step)
     if step >= ema.start_steps:
         assert ema.decay_at(step + 1) == ema.decay
 

@@ -13,6 +13,7 @@ from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.run import Verification, findings_after, verify
 from equistera.dataset.verify.text import changes_told, summary
 from equistera.errors import UserError
+from equistera.outputs import check_folder
 
 
 def verify_dataset(
@@ -80,6 +81,7 @@ def _check_target(option: str, target: Path | None, inputs: Sequence[str | Path]
         raise UserError(f"{option} {target} is an input, and those are never changed", hint="Choose another name.")
     if target.is_dir():
         raise UserError(f"{option} {target} is a folder, expected a file name")
+    check_folder(option, target.parent)
     if target.exists() and not overwrite:
         raise UserError(f"{target} exists already", hint="Add --overwrite to replace it, or choose another name.")
 

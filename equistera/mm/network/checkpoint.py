@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from equistera.dataset.coco import atomic_write
-from equistera.errors import UserError
+from equistera.errors import UserError, WriteError
 
 #: How files begin that torch writes: as zip archives, and as pickles before version 1.6.
 _STARTS = (b"PK", b"\x80")
@@ -35,13 +35,19 @@ def save(path: str | Path, content: dict) -> None:
     try:
         with atomic_write(path, "wb") as file:
             torch.save(content, file)
-    except (OSError, RuntimeError) as error:
-        # torch hides what the system said behind an error of its zip writer
-        cause = error if isinstance(error, OSError) or error.__context__ is None else error.__context__
-        reason = getattr(cause, "strerror", None) or str(cause).splitlines()[0]
+    except (WriteError, RuntimeError) as error:
         raise UserError(
-            f"cannot write checkpoint {path}: {reason}{_free_space(path)}", hint="Earlier checkpoints are whole."
+            f"cannot write checkpoint {path}: {_reason(error)}{_free_space(path)}",
+            hint="Earlier checkpoints are whole.",
         ) from error
+
+
+def _reason(error: WriteError | RuntimeError) -> str:
+    if isinstance(error, WriteError):
+        return error.reason
+    # torch hides what the system said behind an error of its zip writer
+    cause = error.__context__ or error
+    return getattr(cause, "strerror", None) or str(cause).splitlines()[0]
 
 
 def _free_space(path: str | Path) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from equistera.errors import WriteError
 from equistera.evaluation.calibration import Calibration, fit_on_results
 from equistera.evaluation.calibration_file import store_calibration, stored_calibration
 from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results
@@ -80,8 +81,8 @@ def _fitted(name: str, split: Split, results: list[dict], predictor: Predictor) 
 def _store(checkpoint: str, calibration: Calibration, about: dict, flip_test: bool) -> None:
     try:
         path = store_calibration(checkpoint, calibration, flip_test, **about)
-    except OSError as error:
+    except WriteError as error:
         # a checkpoint on a read-only disk can still be tested
-        print(f"the calibration could not be stored beside {Path(checkpoint).name}: {error.strerror}", file=sys.stderr)
+        print(f"the calibration could not be stored beside {Path(checkpoint).name}: {error.reason}", file=sys.stderr)
     else:
         print(f"calibration fitted on {Path(about['ann_file']).name}: {path}", file=sys.stderr)

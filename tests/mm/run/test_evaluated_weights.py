@@ -85,7 +85,7 @@ def test_the_average_follows_the_rule_and_leaves_frozen_weights(network):
     for step in range(6):
         put(network, {"head.cls_x.weight": torch.full_like(before["head.cls_x.weight"], step)})
         average.update(ema, step)
-        expected = ema.decay_at(step) * expected + ema.momentum_at(step) * step
+        expected = ema.decay_at(step) * expected + (1 - ema.decay_at(step)) * step
     put(network, before)
     network.freeze([])
     network.eval()
