@@ -20,7 +20,7 @@ PICTURES, _QUALITY = 12, 72
 
 
 def check_sheet(path: str | Path) -> None:
-    """Refuses, before there is work to lose, to replace another file than an earlier sheet, or a place that cannot be written.
+    """Refuses early to replace another file than an earlier sheet, or a place that cannot be written.
 
     Raises:
         UserError: There is such a file, or it is such a place.
