@@ -130,7 +130,9 @@ def measure(config: Config, budget: float, started: float) -> Costs:
         trainer = Trainer.from_cfg(probe)
         built = time.monotonic() - began
         trainer.train()
-        for handler in trainer.logger.handlers:
+        for handler in list(trainer.logger.handlers):
+            # what is logged later in this process must not meet a closed file
+            trainer.logger.removeHandler(handler)
             handler.close()
     costs = trainer.train_loop.costs
     # the real trainer needs the memory and the workers' cores
