@@ -75,7 +75,9 @@ def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], 
                 found = CropStore.open(folder, name, crops)
     except (OSError, WriteError) as error:
         reason = error.reason if isinstance(error, WriteError) else error.strerror or error
-        raise CacheRefused(f"the crop cache cannot be written to {folder}: {reason}") from error
+        raise CacheRefused(
+            f"the crop cache cannot be written to {folder}: {reason}", hint="--cache names another folder"
+        ) from error
     if found is None:
         raise CacheRefused(f"the crop cache {folder / name} was removed by another program while it was made")
     return found

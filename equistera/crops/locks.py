@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ except ImportError:  # Windows
     fcntl = None
     import msvcrt
 
+#: What a lock says that another process holds; anything else will not get better by waiting.
+_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
+
 
 @contextlib.contextmanager
 def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
@@ -22,6 +26,9 @@ def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     Args:
         path: A file for nothing but this lock; made if it is missing.
         waiting: Called once if another process holds it.
+
+    Raises:
+        OSError: The file cannot be made, or the file system has no locks (Lustre and NFS may be without).
     """
     with path.open("a+b") as file:
         if not _take(file):
@@ -38,10 +45,15 @@ def hold_shared(file: IO) -> None:
 
 
 def in_use(path: Path) -> bool:
-    """Whether some process holds ``path`` as :func:`hold_shared` does."""
+    """Whether some process holds ``path`` as :func:`hold_shared` does; what one may not write to counts as held."""
     if fcntl is None:
         return False
-    with path.open("rb") as file:
+    try:
+        # not only to read: NFS locks no other files exclusively
+        file = path.open("r+b")
+    except PermissionError:
+        return True
+    with file:
         return not _take(file)
 
 
@@ -52,6 +64,8 @@ def _take(file: IO) -> bool:
         else:
             file.seek(0)
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise OSError(error.errno, f"files there cannot be locked ({error.strerror})") from error
     return True

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 from crop_cases import animal, request_of, smooth_picture
 
 from equistera.crops import build as building
+from equistera.crops import locks
 from equistera.crops.build import CacheRefused, ensure, find
 from equistera.crops.store import CropStore
 from equistera.errors import UserError
@@ -232,3 +234,29 @@ def test_another_process_maps_the_file_itself(photo, tmp_path):
     copy: CropStore = pickle.loads(pickle.dumps(store))
     assert np.array_equal(copy[0][0], store[0][0])
     assert len(pickle.dumps(store)) < 2000
+
+
+@pytest.mark.skipif(locks.fcntl is None, reason="Windows locks in another way")
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_refused_at_once(photo, tmp_path, monkeypatch, code):
+    def without(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(locks.fcntl, "flock", without)
+    monkeypatch.setattr(locks.time, "sleep", lambda _: pytest.fail("waits"))
+    request = request_of([animal(photo(), (200, 150, 420, 330))])
+    with pytest.raises(CacheRefused, match=r"cache: files there cannot be locked") as caught:
+        ensure(tmp_path / "cache", request, GB, quiet)
+    assert os.strerror(code) in caught.value.summary
+    assert files(tmp_path / "cache") == []
+
+
+@pytest.mark.skipif(locks.fcntl is None, reason="Windows locks in another way")
+def test_a_lock_that_is_held_is_seen(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("{}")
+    assert not locks.in_use(path)
+    with path.open("rb") as file:
+        locks.hold_shared(file)
+        assert locks.in_use(path)
+    assert not locks.in_use(path)
