@@ -31,7 +31,7 @@ class Setup:
         checkpoint_bytes: Size of one, see :func:`equistera.training.checkpoints.checkpoint_bytes`.
         best_bytes: Size of ``best.pth``.
         watched: Metric that decides what is best.
-        produced: Metrics that an evaluation gives.
+        produced: Metrics that an evaluation gives and of which higher is better.
         lr: The factor on the learning rates.
         accumulated: Steps whose gradients make one update; an epoch's last update takes those that are left.
         ema: Averaged weights, or None.

@@ -138,7 +138,7 @@ def _evaluation_problems(plan: Plan) -> list[str]:
     if setup.watched not in setup.produced:
         guess = did_you_mean(setup.watched, setup.produced) or "."
         problems.append(
-            f"the metric to watch, {setup.watched!r}, is not produced{guess} "
+            f"the metric to watch, {setup.watched!r}, is not among those that rise as a model gets better{guess} "
             f"default_hooks.checkpoint.best takes one of {', '.join(_main(setup.produced))}"
         )
     if setup.patience is not None and setup.patience < setup.val_interval:

@@ -113,7 +113,8 @@ REFUSALS = {
     ),
     "a metric that is not produced": (
         {"watched": "val/mAP"},
-        "the metric to watch, 'val/mAP', is not produced, did you mean 'val/AP'? default_hooks.checkpoint.best takes "
+        "the metric to watch, 'val/mAP', is not among those that rise as a model gets better, did you mean 'val/AP'? "
+        "default_hooks.checkpoint.best takes "
         "one of val/AP, val/AP50, val/PCK@0.1",
     ),
     "impatience": (

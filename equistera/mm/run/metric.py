@@ -34,12 +34,11 @@ def to_result(data_sample: dict) -> dict:
     }
 
 
+#: Of these higher is better, so a run can be watched and its best weights chosen by them; of errors lower is.
+SCORES = ("AP", "AP50", "AP75", "AR", *map(pck_name, PCK_THRESHOLDS))
+ERRORS = ("median_px", "p90_px", "normalised_error", "swap_rate")
 #: What is logged of :class:`equistera.evaluation.metrics.Scored`, beside PCK@0.1 of every keypoint.
-LOGGED = (
-    *("AP", "AP50", "AP75", "AR"),
-    *map(pck_name, PCK_THRESHOLDS),
-    *("median_px", "p90_px", "normalised_error", "swap_rate"),
-)
+LOGGED = (*SCORES, *ERRORS)
 #: Prefix of the constant guess's figures, and what they are.
 GUESS, GUESSED = "constant_guess_", ("AP", PCK, "median_px")
 

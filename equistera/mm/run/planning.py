@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from equistera.mm.data.loading import world_size
 from equistera.mm.network.model import SkeletonPoseEstimator
-from equistera.mm.run.metric import LOGGED
+from equistera.mm.run.metric import SCORES
 from equistera.mm.run.preflight import DataSummary
 from equistera.training.checkpoints import checkpoint_bytes
 from equistera.training.ema import make_ema
@@ -69,7 +69,7 @@ def plan_of(
     trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
     ema = make_ema(config.get("ema"), schedule.total_steps)
     prefix = config.val_evaluator.get("prefix", "val")
-    produced = tuple(f"{prefix}/{name}" for name in LOGGED)
+    produced = tuple(f"{prefix}/{name}" for name in SCORES)
     existing = next(folder for folder in (work_dir, *work_dir.parents) if folder.exists())
     return make_plan(
         schedule,

@@ -210,7 +210,8 @@ def _fit_to_time(config: Config, options: TrainOptions, data: DataSummary, work_
 def _best(trainer: Trainer) -> str:
     if trainer.best_score is None:
         return "unknown: nothing was evaluated"
-    return f"val AP {trainer.best_score:.3f} after epoch {trainer.best_epoch}"
+    watched = trainer.cfg.default_hooks.checkpoint.best.replace("/", " ")
+    return f"{watched} {trainer.best_score:.3f} after epoch {trainer.best_epoch}"
 
 
 def _prepare_work_dir(work_dir: Path, resume: bool) -> None:

@@ -19,7 +19,13 @@ from equistera.mm.run.train import TrainOptions, train
         ),
         ({"train_cfg.max_epochs": 2}, "phase 'fine-tuning' gets none of 2 epochs"),
         ({"train_dataloader.batch_size": 17}, "16 labelled animals do not fill one batch of 17"),
-        ({"default_hooks.checkpoint.best": "val/mAP"}, "'val/mAP', is not produced, did you mean 'val/AP'?"),
+        ({"default_hooks.checkpoint.best": "val/mAP"}, "'val/mAP', is not among those that rise as a model gets bett"),
+        # the best weights would be the worst
+        ({"default_hooks.checkpoint.best": "val/median_px"}, "'val/median_px', is not among those that rise"),
+        (
+            {"default_hooks.checkpoint.best": "val/swap_rate"},
+            "takes one of val/AP, val/AP50, val/AP75, val/AR, val/PCK@0.05, val/PCK@0.1, val/PCK@0.2",
+        ),
         ({"early_stopping.patience": 3}, "early stopping after 3 epochs without an improvement"),
     ],
 )

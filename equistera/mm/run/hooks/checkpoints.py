@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -44,7 +45,13 @@ class SaveCheckpoints(Hook):
         self._saved_step = runner.iter
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        score = metrics[self.best]
+        score = metrics.get(self.best, math.nan)
+        if not math.isfinite(score):
+            runner.warn(
+                f"the evaluation after epoch {runner.epoch} has no {self.best}, by which the best weights are chosen: "
+                "it counts as no improvement"
+            )
+            return
         before = runner.best_score, runner.best_epoch
         # of equal scores the later: its weights have settled longer
         if before[0] is None or score >= before[0]:

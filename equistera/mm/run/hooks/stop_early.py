@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -33,7 +35,7 @@ class StopEarly(Hook):
         self._decide(runner)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        self._scores.append((runner.epoch, metrics[runner.cfg.default_hooks.checkpoint.best]))
+        self._scores.append((runner.epoch, metrics.get(runner.cfg.default_hooks.checkpoint.best, math.nan)))
         self._decide(runner)
 
     def after_train(self, runner) -> None:
