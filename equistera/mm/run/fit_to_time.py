@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import itertools
+import math
 import statistics
 import tempfile
 import time
@@ -171,6 +172,7 @@ class MeasuringLoop(ResumableTrainLoop):
             self._epoch, self._iter = epoch, epoch * len(self.dataloader)
             runner.call_hook("before_train_epoch")
             runner.model.train()
+            self.begin_groups(0, math.inf)
             seconds = [_timed(lambda: self.run_iter(0, next(batches))) for _ in range(warm + timed)]
             steps.append(StepTime(share, _slowest(statistics.median(seconds[warm:]))))
         between_epochs = _slowest(_timed(lambda: next(iter(self.dataloader))))

@@ -71,19 +71,31 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.runner.model.train()
         self.dataloader.sampler.skip(self.batch * self.dataloader.batch_size)
         steps = len(self.dataloader)
+        self.begin_groups(self.batch, steps)
         for data_batch in self.dataloader:
             self.run_iter(self.batch, data_batch)
             self.batch += 1
             # after the last step there is more to finish, and gradients that are being accumulated are not saved
-            if self.batch < steps and not self._gradients_wait:
+            if self.batch < steps and self.runner.optim_wrapper.should_update():
                 self._stop_if_asked()
-        if self._gradients_wait:
-            self.runner.optim_wrapper.step()
-            self.runner.optim_wrapper.zero_grad()
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
         self.batch = 0
         self.evaluation_pending = self.runner.evaluates_after(self._epoch)
+
+    def begin_groups(self, batch: int, steps: float) -> None:
+        """Makes an update of every ``accumulative_counts`` steps of an epoch, and one of those that are left.
+
+        MMEngine groups the steps of the whole run, whose length may change and which need not be whole groups. An
+        epoch's last step, known as such, shares its gradients with the other processes as every update's does. The
+        loss of a short group is divided as that of a full one: every step counts the same.
+
+        Args:
+            batch: Steps of the epoch that are done.
+            steps: Steps of the whole epoch; infinite if it has no end.
+        """
+        wrapper = self.runner.optim_wrapper
+        wrapper._inner_count, wrapper._max_counts, wrapper._remainder_counts = batch, steps, 0
 
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         seed_step(self.runner.seed, get_rank(), self._iter)
@@ -106,11 +118,6 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         number = self.runner.interruption.agreed()
         if number and not self._finished:
             self.runner.stop(number)
-
-    @property
-    def _gradients_wait(self) -> bool:
-        """Whether gradients are accumulated that no update has used yet."""
-        return self._iter % self.runner.optim_wrapper._accumulative_counts > 0
 
     @property
     def _finished(self) -> bool:

@@ -164,6 +164,21 @@ def scaled_losses(monkeypatch):
     monkeypatch.setattr(amp_optimizer_wrapper, "GradScaler", functools.partial(torch.amp.GradScaler, "cpu"))
 
 
+def test_a_run_in_float16_whose_epochs_end_in_a_shorter_group_ends(scaled_losses, horses, tiny, tmp_path):
+    """Five steps accumulate for an update and an epoch has four."""
+    options = training.TrainOptions(
+        DEMO,
+        work_dir=str(tmp_path / "run"),
+        data_root=str(horses),
+        cfg_options=tiny(**{"optim_wrapper.accumulative_counts": 5}),
+        amp=True,
+    )
+    optimizer = checkpoint.load(training.train(options) / "latest.pth")["optimizer"]
+    left_out = round(math.log2(1e9 / optimizer["loss_scaler"]["scale"]))
+    steps = {int(state["step"]) for state in optimizer["state"].values()} or {0}
+    assert steps == {3 - left_out}
+
+
 def test_a_run_in_float16_scales_its_losses_leaves_out_what_overflows_and_resumes(
     scaled_losses, horses, tiny, tmp_path, monkeypatch
 ):

@@ -95,6 +95,25 @@ def test_a_run_ends_within_five_percent_of_its_time(horses, tiny, tmp_path, thre
     assert rates[-1] < 0.1 * max(rates)
 
 
+@pytest.mark.parametrize(("step", "evaluation"), [(1.6, 7.0), (0.7, 2.0)])
+def test_a_run_that_accumulates_gradients_may_change_its_length(horses, tiny, tmp_path, machine, step, evaluation):
+    """Three steps accumulate for an update and an epoch has four: two updates an epoch, whatever its length."""
+    machine(step, evaluation)
+    options = tiny(**{"optim_wrapper.accumulative_counts": 3})
+    content = checkpoint.load(run(horses, tmp_path / "run", options, max_time="100s") / "latest.pth")
+    assert content["hooks"]["KeepToTime"]["changes"]
+    updates = {int(state["step"]) for state in content["optimizer"]["state"].values()}
+    assert updates == {2 * content["meta"]["epoch"]}
+
+
+def test_measuring_may_take_more_steps_than_the_run_has(horses, tiny, monkeypatch):
+    config = configs.load(DEMO, tiny(**{"optim_wrapper.accumulative_counts": 3}), data_root=str(horses))
+    preflight.finish(config, None)
+    config.from_scratch, config.launcher = False, "none"
+    monkeypatch.setitem(fit_to_time._STEPS, "cpu", (10, 3))
+    assert fit_to_time.measure(config, 3600.0, started=0.0).steps[0].seconds > 0
+
+
 def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, tiny, tmp_path, machine, monkeypatch, capsys):
     from equistera.mm.run.hooks import SaveCheckpoints
 

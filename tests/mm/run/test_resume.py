@@ -133,13 +133,14 @@ def test_a_signal_at_the_very_end_changes_nothing(run, straight, trained, tmp_pa
     assert (tmp_path / "run" / "latest.pth").read_bytes() == finished
 
 
-def test_a_run_from_scratch_stays_one_and_no_gradient_is_lost(run, tmp_path, signal_at, monkeypatch):
-    """Three steps accumulate for an update and an epoch has four: the stop comes where one more waits."""
+@pytest.mark.parametrize(("step", "saved"), [(3, "step_4.pth"), (5, "step_7.pth")])
+def test_a_run_from_scratch_stays_one_and_no_gradient_is_lost(run, tmp_path, signal_at, monkeypatch, step, saved):
+    """Three steps accumulate for an update and an epoch has four: a stop waits for the update."""
     accumulating = {"optim_wrapper.accumulative_counts": 3}
-    signal_at(signal.SIGTERM, step=3)
+    signal_at(signal.SIGTERM, step)
     with pytest.raises(Stopped):
         run(tmp_path / "run", **accumulating)
-    assert checkpoint.load(tmp_path / "run" / "latest.pth")["meta"]["from_scratch"]
+    assert checkpoint.load(tmp_path / "run" / saved)["meta"]["from_scratch"]
     monkeypatch.undo()
     run(tmp_path / "run", resume=True, **accumulating)
     run(tmp_path / "other", **accumulating)
