@@ -20,12 +20,14 @@ class CompiledBackbone:
 
     Args:
         backbone: Stays the owner of its weights; nothing of its state changes.
+        cuda_graphs: False where gradients of several steps are added up: a graph keeps them in its own memory, which
+            its next replay overwrites.
         options: Of ``torch.compile``; by default those that suit the device.
     """
 
-    def __init__(self, backbone: nn.Module, **options: object):
+    def __init__(self, backbone: nn.Module, cuda_graphs: bool = True, **options: object):
         self._plain = backbone
-        if not options and torch.cuda.is_available():
+        if not options and cuda_graphs and torch.cuda.is_available():
             options = {"mode": "reduce-overhead"}
         # the backward pass together with the forward pass: a failure must come while this class can catch it
         lowering.force_non_lazy_backward_lowering = True

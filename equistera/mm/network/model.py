@@ -83,9 +83,9 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
             return super().extract_feat(inputs)
         return self._compiled(inputs)
 
-    def compile_backbone(self, **options: object) -> CompiledBackbone:
-        """Makes training steps use a compiled backbone from now on; ``options`` are those of ``torch.compile``."""
-        self._compiled = CompiledBackbone(self.backbone, **options)
+    def compile_backbone(self, cuda_graphs: bool = True, **options: object) -> CompiledBackbone:
+        """Makes training steps use a compiled backbone from now on, see :class:`CompiledBackbone`."""
+        self._compiled = CompiledBackbone(self.backbone, cuda_graphs, **options)
         return self._compiled
 
     def loss(self, inputs: torch.Tensor, data_samples: list) -> dict:

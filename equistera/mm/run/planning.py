@@ -26,13 +26,14 @@ def scaling_of(config: Config) -> LrScaling:
         optimizer.type,
         optimizer.lr,
         strategy.reference_lr,
-        total_batch=config.train_dataloader.batch_size * world_size() * _accumulated(config),
+        total_batch=config.train_dataloader.batch_size * world_size() * steps_per_update(config),
         reference_batch=strategy.reference_batch,
         enabled=strategy.scale_lr_with_batch,
     )
 
 
-def _accumulated(config: Config) -> int:
+def steps_per_update(config: Config) -> int:
+    """Steps whose gradients make one update."""
     return config.optim_wrapper.get("accumulative_counts", 1)
 
 
@@ -81,7 +82,7 @@ def plan_of(
             batch_size=loader.batch_size,
             processes=world_size(),
             drop_last=drop_last,
-            accumulated=_accumulated(config),
+            accumulated=steps_per_update(config),
             val_interval=config.train_cfg.val_interval,
             checkpoint_interval=saving.interval,
             checkpoints_kept=saving.keep,

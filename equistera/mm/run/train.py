@@ -27,7 +27,7 @@ from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
 from equistera.mm.run.fit_to_time import apply_fit, earlier_fit, fit
 from equistera.mm.run.network_check import build_checked
-from equistera.mm.run.planning import plan_of
+from equistera.mm.run.planning import plan_of, steps_per_update
 from equistera.mm.run.preflight import DataSummary, check_data, choose_weights, finish, missing_weights
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.run_file import write_run_file
@@ -118,7 +118,7 @@ def train(options: TrainOptions) -> Path:
 
     trainer = Trainer.from_cfg(config)
     if options.compile:
-        trainer.network.compile_backbone()
+        trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
     trainer.resume_point, trainer.started_with = found, started_with
     if trainer.rank == 0:
         print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)

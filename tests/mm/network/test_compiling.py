@@ -8,6 +8,9 @@ from mmpose.registry import MODELS
 from torch._dynamo.backends.common import aot_autograd
 
 from equistera.mm import config as configs
+from equistera.mm.network import compiling
+from equistera.mm.network import model as models
+from equistera.mm.run.train import TrainOptions, train
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +93,37 @@ def test_an_error_of_the_network_itself_is_not_hidden(network):
     network.compile_backbone(backend="aot_eager")
     with pytest.raises(RuntimeError, match="channels"):
         network.extract_feat(torch.zeros(2, 5, 64, 64))
+
+
+@pytest.mark.parametrize(("accumulated", "asked"), [(1, {"mode": "reduce-overhead"}), (2, {})])
+def test_gradients_that_are_added_up_are_not_left_to_a_cuda_graph(
+    horses, tiny, tmp_path, monkeypatch, accumulated, asked
+):
+    class Started(Exception):
+        pass
+
+    def compiler(function, dynamic, **options):
+        assert options == asked
+        raise Started
+
+    def on_a_gpu(*arguments, **options):
+        with monkeypatch.context() as gpu:
+            gpu.setattr(torch.cuda, "is_available", lambda: True)
+            gpu.setattr(torch, "compile", compiler)
+            return compiling.CompiledBackbone(*arguments, **options)
+
+    monkeypatch.setattr(models, "CompiledBackbone", on_a_gpu)
+    options = tiny(**{"optim_wrapper.accumulative_counts": accumulated})
+    with pytest.raises(Started):
+        train(
+            TrainOptions(
+                "configs/demo_rtmpose_t.py",
+                work_dir=str(tmp_path / "run"),
+                data_root=str(horses),
+                cfg_options=options,
+                compile=True,
+            )
+        )
 
 
 def test_evaluation_is_not_compiled(network):
