@@ -81,7 +81,7 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
         raise UserError(f"{path} is not a COCO file: it needs the lists 'images' and 'annotations'")
     categories = content.get("categories")
     if isinstance(categories, list) and any(isinstance(c, dict) and c.get("keypoints") for c in categories):
-        _, labelled = checked_entries(content, skeleton, path)
+        _, labelled = checked_entries(content, skeleton, path, with_ids=False)
     else:
         labelled = [None] * len(content["annotations"])
     names, animals, problems = {}, defaultdict(list), []

@@ -104,7 +104,7 @@ def category_of(skeleton: Skeleton, name: str = "horse", category_id: int = 1) -
 
 def is_id(value: object) -> bool:
     """Whether a value can be an id: a whole number or a text."""
-    return isinstance(value, (int, str)) and not isinstance(value, bool)
+    return isinstance(value, (int, str, np.integer)) and not isinstance(value, bool)
 
 
 def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
@@ -136,13 +136,16 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     return {"images": images, "annotations": annotations, "categories": [category_of(skeleton)]}
 
 
-def checked_entries(content: dict, skeleton: Skeleton, path: str | Path) -> tuple[list[dict], list[dict | None]]:
+def checked_entries(
+    content: dict, skeleton: Skeleton, path: str | Path, with_ids: bool = True
+) -> tuple[list[dict], list[dict | None]]:
     """Checks the entries of a COCO file and puts the annotations into the skeleton's order.
 
     Args:
         content: With the lists ``images``, ``annotations`` and ``categories``.
         skeleton: The points wanted.
         path: Where the content came from.
+        with_ids: Whether annotations need an ``id`` of their own, as all that is trained or scored on does.
 
     Returns:
         The images, and for each entry of ``annotations`` what :func:`load_annotations` makes of it: None where that
@@ -164,12 +167,20 @@ def checked_entries(content: dict, skeleton: Skeleton, path: str | Path) -> tupl
         else:
             images[image["id"]] = image
     entries: list[dict | None] = []
+    known: set[int | str] = set()
     for annotation in content["annotations"]:
         try:
-            entries.append(_normalised(annotation, columns, images))
+            entry = _normalised(annotation, columns, images)
+            if entry is not None and with_ids:
+                _take_id(entry.get("id"), known)
+            entries.append(entry)
         except ValueError as error:
             label = annotation.get("id") if isinstance(annotation, dict) else str(annotation)[:40]
             problems.append(f"annotation {label!r}: {error}")
+    if with_ids:
+        for what, ids in (("image", images), ("annotation", known)):
+            if len({isinstance(value, str) for value in ids}) > 1:
+                problems.append(f"{what} ids are numbers in some places and texts in others")
     if problems:
         raise UserError(
             f"{path} cannot be used:",
@@ -177,6 +188,14 @@ def checked_entries(content: dict, skeleton: Skeleton, path: str | Path) -> tupl
             f"Everything that is wrong with it: {verify_command(path)}",
         )
     return list(images.values()), entries
+
+
+def _take_id(value: object, known: set[int | str]) -> None:
+    if not is_id(value):
+        raise ValueError(f"id {str(value)[:40]} is neither a whole number nor a text")
+    if value in known:
+        raise ValueError("this id stands twice")
+    known.add(value)
 
 
 def _columns_by_category(

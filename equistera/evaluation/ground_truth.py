@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from equistera.dataset.coco import is_id
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -45,7 +46,7 @@ def prepare(gt_coco: dict, skeleton: Skeleton) -> dict:
         raise UserError("the annotations cannot be scored:", problems, _REPAIR_HINT)
     columns = {category["id"]: skeleton.columns_of(category["keypoints"]) for category in categories}
     wanted = [ann for ann in gt_coco["annotations"] if _in(ann.get("category_id"), columns)]
-    images = {image.get("id") for image in gt_coco["images"] if _is_id(image.get("id"))}
+    images = {image.get("id") for image in gt_coco["images"] if is_id(image.get("id"))}
     problems = _repeated("annotation id", (ann.get("id") for ann in wanted))
     problems += _repeated("image id", (image.get("id") for image in gt_coco["images"]))
     annotations = []
@@ -167,21 +168,17 @@ def _is_list_of_objects(value: object) -> bool:
 
 
 def _in(value: object, known: Iterable) -> bool:
-    return _is_id(value) and value in known
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, (int, str, np.integer)) and not isinstance(value, bool)
+    return is_id(value) and value in known
 
 
 def _repeated(what: str, values: Iterable) -> list[str]:
     seen, problems = set(), []
     values = list(values)
-    if len({isinstance(value, str) for value in values if _is_id(value)}) > 1:
+    if len({isinstance(value, str) for value in values if is_id(value)}) > 1:
         problems.append(f"{what} is a number in some places and a text in others")
     for value in values:
-        if not _is_id(value):
-            problems.append(f"{what} must be a whole number, found {value!r}")
+        if not is_id(value):
+            problems.append(f"{what} must be a whole number or a text, found {value!r}")
         elif value in seen:
             problems.append(f"{what} {value!r} stands twice")
         else:

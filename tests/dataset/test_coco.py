@@ -40,6 +40,8 @@ def test_a_file_that_is_fine(tmp_path):
         ({"annotation": {"category_id": [1]}}, "annotation 1: category_id [1] is no category with these keypoints"),
         ({"category": {"id": [2]}}, "category id [2] is neither a whole number nor a text"),
         ({"image": {"id": [1]}}, "image id [1] is neither a whole number nor a text"),
+        ({"annotation": {"id": None}}, "annotation None: id None is neither a whole number nor a text"),
+        ({"annotation": {"id": 1.5}}, "annotation 1.5: id 1.5 is neither a whole number nor a text"),
         ({"image": {"id": True}}, "image id True is neither a whole number nor a text"),
         (
             {"annotation": {"keypoints": [3, 4, 2] * 27}},
@@ -76,3 +78,20 @@ def test_a_stop_while_writing_leaves_the_old_file(tmp_path):
         interrupted_write(path)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_ids_are_of_one_kind(tmp_path):
+    content = {
+        "images": [{"id": i, "file_name": f"{i}.jpg"} for i in (1, "2")],
+        "annotations": [
+            {"id": i, "image_id": 1, "category_id": 1, "keypoints": [3, 4, 2] * 26, "bbox": [0, 0, 9, 9]}
+            for i in (1, "1")
+        ],
+        "categories": [category_of(HORSE)],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="cannot be used") as error:
+        load_annotations(path, HORSE)
+    ends = "ids are numbers in some places and texts in others"
+    assert error.value.problems == [f"image {ends}", f"annotation {ends}"]

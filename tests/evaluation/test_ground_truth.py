@@ -37,7 +37,7 @@ def broken(truth, **changes):
         ({"keypoints": [1, 2, 2]}, "keypoints must be 15 numbers, found 3"),
         ({"keypoints": ["a"] * 15}, "keypoints must be finite numbers, found 'a'"),
         ({"id": 2}, "annotation id 2 stands twice"),
-        ({"id": None}, "annotation id must be a whole number, found None"),
+        ({"id": None}, "annotation id must be a whole number or a text, found None"),
     ],
 )
 def test_unusable_annotations_are_named(make, animal, changes, message):

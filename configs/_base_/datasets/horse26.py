@@ -62,4 +62,5 @@ val_dataloader = dict(
         test_mode=True,
     ),
 )
-val_evaluator = dict(type="KeypointMetric", skeleton=None, data_root=None, ann_file="annotations/val.json")
+# ann_file and train_ann_file are filled in from the loaders, so that scores are of the pictures that were predicted on
+val_evaluator = dict(type="KeypointMetric", skeleton=None, data_root=None, ann_file=None, train_ann_file=None)

@@ -95,7 +95,6 @@ def load(
     config = configs.load(path, options.cfg_options, data_root=str(root))
     for loader in (config.train_dataloader, config.val_dataloader):
         loader.dataset.ann_file, loader.dataset.data_prefix.img = "annotations/train.json", "images/train"
-    config.val_evaluator.ann_file = "annotations/train.json"
     config.train_dataloader.batch_size = batch
     config.from_scratch = False
     config.train_dataloader.dataset.augmentation = preset

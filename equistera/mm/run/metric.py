@@ -55,7 +55,8 @@ class KeypointMetric(BaseMetric):
         ann_file: Annotation file, relative to ``data_root``.
         data_root: Folder of the data set.
         train_ann_file: Annotations of the training set, relative to ``data_root``, for the constant guess; None, or a
-            file that is not there, leaves it out.
+            file that is not there, leaves it out. A run fills both files in from its loaders, see
+            :func:`equistera.mm.run.preflight.finish`.
         per_keypoint: Whether PCK@0.1 of every keypoint is logged as well.
         prefix: What the names of the metrics start with.
     """
@@ -65,7 +66,7 @@ class KeypointMetric(BaseMetric):
         skeleton: str,
         ann_file: str,
         data_root: str,
-        train_ann_file: str | None = "annotations/train.json",
+        train_ann_file: str | None = None,
         per_keypoint: bool = True,
         prefix: str = "val",
     ):

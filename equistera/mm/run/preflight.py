@@ -16,10 +16,13 @@ from equistera.mm.config import resolve_path
 from equistera.mm.data.loading import settle_loader
 from equistera.mm.network import checkpoint
 from equistera.training.schedule import first_epoch
-from equistera.training.values import count_problem
+from equistera.training.values import count_problem, number_problem
 
 #: Seeds that every generator takes (NumPy's legacy one has 32 bits).
 MOST_SEED = 2**32 - 1
+
+#: Annotation files that the evaluator reads, and the loader whose file each is.
+EVALUATED = {"ann_file": "val_dataloader", "train_ann_file": "train_dataloader"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def check_data(config: Config) -> DataSummary:
 
 
 def finish(config: Config, seed: int | None) -> None:
-    """Fills in what follows from the machine and the strategy: loader workers, seeds, augmentation by epoch.
+    """Fills in what follows: workers of the loaders, seeds, augmentation by epoch, the files that are evaluated on.
 
     Raises:
         UserError: A value of the config that nothing could be worked out from.
@@ -63,14 +66,34 @@ def finish(config: Config, seed: int | None) -> None:
         raise UserError("the config has values that no run can have:", problems)
     for loader in (config.train_dataloader, config.val_dataloader):
         settle_loader(loader, config.randomness.seed)
+    for name, loader in EVALUATED.items():
+        config.val_evaluator[name] = config[loader].dataset.ann_file
+    config.train_dataloader.dataset.seed = config.randomness.seed
+    _settle_augmentation(config)
+
+
+def _settle_augmentation(config: Config) -> None:
+    """Gives the training set each phase's augmentation, and every phase the one that is meant for the whole run."""
     dataset = config.train_dataloader.dataset
-    dataset.seed = config.randomness.seed
     own = dataset.get("augmentation")
     if isinstance(own, (str, Mapping)):
         # the phases are what the plan shows
         for phase in config.strategy.phases:
             phase.augmentation = own
-    dataset.augmentation = augmentation_by_epoch(config)
+    by_epoch = augmentation_by_epoch(config)
+    # a run's own copy of its config holds what was written here
+    written = [tuple(entry) if isinstance(entry, list) else entry for entry in own] if _is_list(own) else own
+    if not isinstance(own, (str, Mapping)) and own is not None and written != by_epoch:
+        raise UserError(
+            f"train_dataloader.dataset.augmentation: expected one preset for the whole run, or None, found {own!r}",
+            hint="Which epochs have which is said by the phases: --cfg-options strategy.phases.0.augmentation=light\n"
+            "  If a run wrote it and you changed the epochs: --cfg-options train_dataloader.dataset.augmentation=None",
+        )
+    dataset.augmentation = by_epoch
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple))
 
 
 def value_problems(config: Config) -> list[str]:
@@ -80,7 +103,38 @@ def value_problems(config: Config) -> list[str]:
     for name in ("train_dataloader", "val_dataloader"):
         workers = config[name].get("num_workers")
         problems += count_problem(f"{name}.num_workers", workers, 0) if workers is not None else []
-    return problems + _input_size_problem(config)
+    return problems + _input_size_problem(config) + _evaluation_problems(config) + _file_problems(config)
+
+
+def _evaluation_problems(config: Config) -> list[str]:
+    """Values that nothing reads before the first evaluation."""
+    subset, norms, stopping = (config.get(name) for name in ("training_subset", "norm_statistics", "early_stopping"))
+    if isinstance(subset, Mapping):
+        problems = count_problem("training_subset.pictures", subset.get("pictures"))
+    else:
+        problems = [f"training_subset: expected dict(pictures=N), for the choice of weights needs it, found {subset!r}"]
+    if isinstance(norms, Mapping):
+        problems += count_problem("norm_statistics.pictures", norms.get("pictures"), 0)
+    elif norms is not None:
+        problems.append(f"norm_statistics: expected None or dict(pictures=N), found {norms!r}")
+    if isinstance(stopping, Mapping):
+        problems += number_problem("early_stopping.min_delta", stopping.get("min_delta", 0.0), 0)
+    else:
+        problems.append(f"early_stopping: expected dict(patience=None) for never, or epochs, found {stopping!r}")
+    return problems
+
+
+def _file_problems(config: Config) -> list[str]:
+    """An evaluator that would read other annotations than the loader has pictures of."""
+    problems = []
+    for name, loader in EVALUATED.items():
+        own, read = config.val_evaluator.get(name), config[loader].dataset.ann_file
+        if own is not None and Path(str(own)) != Path(read):
+            problems.append(
+                f"val_evaluator.{name}: {own!r}, but {loader}.dataset.ann_file is {str(read)!r}: "
+                f"leave it to follow, val_evaluator.{name}=None"
+            )
+    return problems
 
 
 def _seed_problem(seed: object) -> list[str]:

@@ -15,12 +15,10 @@ from mmengine.dist import all_gather_object, get_dist_info
 from equistera.crops.decoded import DecodedCrops
 from equistera.crops.geometry import Reach
 from equistera.dataset.coco import load_annotations
-from equistera.errors import UserError
 from equistera.evaluation.metrics import evaluate
 from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.run.metric import LOGGED, to_result
-from equistera.training.values import count_problem
 
 #: Keeps the draw of the pictures apart from all else that the seed decides.
 _STREAM = 4_826
@@ -40,7 +38,7 @@ class TrainingSubset:
         seed: Of the run.
 
     Raises:
-        UserError: A number is no count; a picture cannot be decoded.
+        UserError: A picture cannot be decoded.
     """
 
     def __init__(
@@ -52,10 +50,6 @@ class TrainingSubset:
         batch_size: int,
         seed: int,
     ):
-        problems = count_problem("training_subset.pictures", scored)
-        problems += count_problem("norm_statistics.pictures", measured, 0)
-        if problems:
-            raise UserError("the training subset cannot be drawn:", problems)
         self._dataset, self._pipeline = dataset, Compose(pipeline)
         order = np.random.default_rng((seed, _STREAM)).permutation(len(dataset)).tolist()
         self._scored = _split(order[:scored], batch_size)

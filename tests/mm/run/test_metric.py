@@ -33,7 +33,7 @@ def evaluated(horses, caplog, capsys):
     logger.addHandler(caplog.handler)
 
     def run(points_of):
-        metric = KeypointMetric("horse26", "annotations/val.json", str(horses))
+        metric = KeypointMetric("horse26", "annotations/val.json", str(horses), "annotations/train.json")
         animals = load_annotations(horses / "annotations" / "val.json", HORSE)["annotations"]
         metric.process(None, [sample(animal, points_of(animal)) for animal in animals])
         metrics = metric.evaluate(len(animals))
@@ -64,7 +64,7 @@ def test_the_mean_pose_is_not_better_than_itself(evaluated, horses):
 
 
 def test_a_second_evaluation_has_the_same_guess(horses):
-    metric = KeypointMetric("horse26", "annotations/val.json", str(horses))
+    metric = KeypointMetric("horse26", "annotations/val.json", str(horses), "annotations/train.json")
     animals = load_annotations(horses / "annotations" / "val.json", HORSE)["annotations"]
     seen = []
     for shift in (0, 30, 0):
@@ -81,7 +81,7 @@ def test_without_a_training_set_nothing_is_said_about_a_guess(horses, tmp_path):
     root = tmp_path / "annotations"
     root.mkdir()
     (root / "val.json").write_text((horses / "annotations" / "val.json").read_text())
-    metric = KeypointMetric("horse26", "annotations/val.json", str(tmp_path))
+    metric = KeypointMetric("horse26", "annotations/val.json", str(tmp_path), "annotations/train.json")
     animals = load_annotations(root / "val.json", HORSE)["annotations"]
     metric.process(None, [sample(animal, animal["keypoints"]) for animal in animals])
     assert not any("constant_guess" in name for name in metric.evaluate(len(animals)))

@@ -1,0 +1,104 @@
+"""What is filled in and refused before anything runs."""
+
+import json
+import shutil
+
+import pytest
+from mmengine.config import Config
+from mmpose.registry import METRICS
+
+from equistera.errors import UserError
+from equistera.mm import config as configs
+from equistera.mm import register  # noqa: F401
+from equistera.mm.run import preflight
+from equistera.mm.run.train import TrainOptions, train
+
+DEMO, PHASES = "configs/demo_rtmpose_t.py", "configs/rtmpose_m_ap10k.py"
+FOLD = "val_dataloader.dataset.ann_file=annotations/fold2.json"
+AUGMENTATION = "train_dataloader.dataset.augmentation"
+
+
+def finished(*overrides, path=DEMO, **shared):
+    config = configs.load(path, overrides, **shared)
+    preflight.finish(config, None)
+    return config
+
+
+def test_files_are_named_once(horses, tmp_path):
+    """Scores are of the loader's pictures: another fold whose ids run from 1 as well would be scored without a word."""
+    (tmp_path / "annotations").mkdir()
+    for name, source in (("fold2", "val"), ("few", "train")):
+        shutil.copy(horses / "annotations" / f"{source}.json", tmp_path / "annotations" / f"{name}.json")
+    few = "train_dataloader.dataset.ann_file=annotations/few.json"
+    config = finished(FOLD, few, data_root=str(tmp_path))
+    assert config.val_evaluator.ann_file == "annotations/fold2.json"
+    metric = METRICS.build(config.val_evaluator)
+    assert len(metric.ground_truth["images"]) == 4
+    assert metric.mean_pose is not None
+
+
+def test_files_that_are_named_twice_must_agree():
+    finished(FOLD, "val_evaluator.ann_file=annotations/./fold2.json")
+    with pytest.raises(UserError) as caught:
+        finished(FOLD, "val_evaluator.ann_file=annotations/val.json", "val_evaluator.train_ann_file=all.json")
+    assert caught.value.problems == [
+        "val_evaluator.ann_file: 'annotations/val.json', but val_dataloader.dataset.ann_file is "
+        "'annotations/fold2.json': leave it to follow, val_evaluator.ann_file=None",
+        "val_evaluator.train_ann_file: 'all.json', but train_dataloader.dataset.ann_file is "
+        "'annotations/train.json': leave it to follow, val_evaluator.train_ann_file=None",
+    ]
+
+
+def test_a_runs_own_copy_of_its_config_can_be_used_again(tmp_path):
+    config = finished("strategy.phases.0.augmentation=dict(preset='light',flip=0.3)", path=PHASES)
+    config.dump(tmp_path / "run.py")
+    again = finished(path=str(tmp_path / "run.py"))
+    assert again.train_dataloader.dataset.augmentation == config.train_dataloader.dataset.augmentation
+    longer = [f"train_cfg.max_epochs={3 * config.train_cfg.max_epochs}"]
+    with pytest.raises(UserError, match="expected one preset for the whole run") as caught:
+        finished(*longer, path=str(tmp_path / "run.py"))
+    assert f"{AUGMENTATION}=None" in caught.value.hint
+    assert finished(*longer, f"{AUGMENTATION}=None", path=str(tmp_path / "run.py")).train_dataloader.dataset.seed == 0
+    assert isinstance(Config.fromfile(tmp_path / "run.py"), Config)
+
+
+@pytest.mark.parametrize("own", ["[(0,'light'),(2,'none')]", "7", "[3,'light']"])
+def test_an_augmentation_by_epoch_is_refused_and_not_replaced(own):
+    with pytest.raises(UserError, match="expected one preset for the whole run, or None, found") as caught:
+        finished(f"{AUGMENTATION}={own}")
+    assert "strategy.phases.0.augmentation=light" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("training_subset=None", "training_subset: expected dict(pictures=N), for the choice of weights needs it, fo"),
+        ("training_subset.pictures=0", "training_subset.pictures: expected a whole number of at least 1, found 0"),
+        ("norm_statistics.pictures=few", "norm_statistics.pictures: expected a whole number of at least 0, found 'f"),
+        ("norm_statistics=64", "norm_statistics: expected None or dict(pictures=N), found 64"),
+        ("early_stopping=None", "early_stopping: expected dict(patience=None) for never, or epochs, found None"),
+        ("early_stopping.min_delta=-1", "early_stopping.min_delta: expected a number at least 0, found -1"),
+    ],
+)
+def test_values_that_only_an_evaluation_would_read_are_refused_by_the_plan(horses, tmp_path, override, problem):
+    with pytest.raises(UserError, match="the config has values that no run can have") as caught:
+        train(TrainOptions(DEMO, str(tmp_path / "run"), str(horses), plan=True, cfg_options=[override]))
+    assert [found for found in caught.value.problems if found.startswith(problem)] == caught.value.problems
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_annotations_without_an_id_or_with_one_twice_are_refused_by_the_plan(horses, tmp_path, split):
+    shutil.copytree(horses / "annotations", tmp_path / "annotations")
+    (tmp_path / "images").symlink_to(horses / "images")
+    path = tmp_path / "annotations" / f"{split}.json"
+    content = json.loads(path.read_text())
+    first, second, third, *_ = content["annotations"]
+    first.pop("id")
+    third["id"] = second["id"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=rf"{split}.json cannot be used") as caught:
+        train(TrainOptions(DEMO, str(tmp_path / "run"), str(tmp_path), plan=True))
+    assert caught.value.problems == [
+        "annotation None: id None is neither a whole number nor a text",
+        f"annotation {second['id']!r}: this id stands twice",
+    ]
