@@ -30,7 +30,8 @@ DECISIVE = (
     "train_dataloader.dataset",
 )
 
-#: Entries below them that decide nothing: the contents of the files count, not their place.
+#: Entries below them that decide nothing: the contents of the files count, not their place, and a crop cache holds
+#: the very pixels that are cut from the photos without one (docs/crop_cache.md).
 PLACES = ("data_root", "skeleton", "cache")
 
 #: Key of what validation scores depend on.
@@ -65,8 +66,6 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
     skeleton, batch = skeletons.load(config.skeleton), config.train_dataloader.batch_size
     order = ",".join([*skeleton.names, *map(str, skeleton.flip_indices)])
     found["skeleton"] = f"{skeleton.name}, {len(skeleton)} keypoints, hash {_digest(order.encode())}"
-    # crops of a cache have been resampled once where photos are large
-    found["crop cache"] = "in use" if config.train_dataloader.dataset.get("cache") else "none"
     found["samples in a step"] = f"{batch * world_size()} ({batch} x {world_size()} processes)"
     found["steps in an epoch"] = str(steps_per_epoch)
     for key in DECISIVE:

@@ -29,7 +29,7 @@ RICH = {
 
 @pytest.fixture(scope="module")
 def run(horses, tiny):
-    def start(work_dir, resume=False, init=None, data_root=None, allow_changed_data=False, **changes):
+    def start(work_dir, resume=False, init=None, data_root=None, allow_changed_data=False, cache=None, **changes):
         options = TrainOptions(
             DEMO,
             work_dir=str(work_dir),
@@ -38,6 +38,7 @@ def run(horses, tiny):
             resume=resume,
             allow_changed_data=allow_changed_data,
             init=init,
+            cache=cache,
         )
         return train(options)
 
@@ -105,6 +106,20 @@ def test_a_signal_anywhere_and_resume(run, straight, trained, tmp_path, signal_a
     run(work, resume=True)
     assert_same_end(straight, work)
     assert not list(work.glob("step_*"))
+
+
+def test_a_run_goes_on_without_its_crop_cache(run, straight, trained, tmp_path, signal_at, monkeypatch):
+    """On another machine, or where the cache was deleted: the samples are the same."""
+    work = tmp_path / "run"
+    signal_at(signal.SIGTERM, step=5)
+    with pytest.raises(Stopped):
+        run(work, init=str(trained / "best.pth"))
+    monkeypatch.undo()
+    assert list((tmp_path / "crop_cache").glob("*.crops"))
+    shutil.rmtree(tmp_path / "crop_cache")
+    run(work, resume=True, cache="off")
+    assert not (tmp_path / "crop_cache").exists()
+    assert_same_end(straight, work)
 
 
 def test_several_stops_with_workers_and_log(run, straight, trained, tmp_path, signal_at, monkeypatch):
