@@ -16,6 +16,11 @@ from equistera.errors import UserError
 _NAME = re.compile(r"(epoch|step)_(\d{1,9})\.pth")
 
 
+def written_by_runs(name: str) -> bool:
+    """Whether a run writes, or removes, checkpoints of this name."""
+    return name in ("best.pth", "latest.pth") or _NAME.fullmatch(name) is not None
+
+
 def saves_after(epoch: int, interval: int, max_epochs: int) -> bool:
     """Whether a checkpoint is written after ``epoch`` complete epochs; the last epoch is always saved."""
     return epoch % interval == 0 or epoch == max_epochs

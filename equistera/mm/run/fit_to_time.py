@@ -24,9 +24,11 @@ from equistera.mm.run.loop import ResumableTrainLoop
 from equistera.mm.run.preflight import augmentation_by_epoch
 from equistera.mm.run.run_file import RUN_FILE
 from equistera.mm.run.trainer import Trainer
+from equistera.outputs import check_folder
 from equistera.progress import duration
 from equistera.training.fit import Costs, Fit, StepTime, fit_to_time
 from equistera.training.schedule import Schedule
+from equistera.training.work_dir import nearest_folder
 
 #: Steps that are not timed, because they choose algorithms and fill caches, and steps that are; on a GPU and a CPU.
 _STEPS = {"cuda": (3, 8), "cpu": (1, 2)}
@@ -52,7 +54,9 @@ class Fitted:
         return cls(Fit(**content["fit"]), Costs(steps=steps, **costs))
 
 
-def fit(config: Config, budget: float, steps_per_epoch: int, least_epochs: int, started: float) -> Fitted:
+def fit(
+    config: Config, budget: float, steps_per_epoch: int, least_epochs: int, started: float, work_dir: Path
+) -> Fitted:
     """Measures the first steps of a run and an evaluation, and finds the run that takes ``budget`` seconds.
 
     Args:
@@ -61,11 +65,12 @@ def fit(config: Config, budget: float, steps_per_epoch: int, least_epochs: int, 
         steps_per_epoch: Steps that the pictures give.
         least_epochs: See :func:`equistera.training.schedule.least_epochs`.
         started: ``time.monotonic()`` when the program began.
+        work_dir: Of the run, which need not exist.
 
     Raises:
         UserError: The time is too short for any run.
     """
-    costs = measure(config, budget, started)
+    costs = measure(config, budget, started, work_dir)
     return Fitted(fit_to_time(budget, costs, steps_per_epoch, least_epochs), costs)
 
 
@@ -108,15 +113,20 @@ def apply_fit(config: Config, fitted: Fitted, elapsed: float) -> None:
     config.custom_hooks = [{"type": "KeepToTime", "fitted": config.fitted, "elapsed": elapsed}, *config.custom_hooks]
 
 
-def measure(config: Config, budget: float, started: float) -> Costs:
+def measure(config: Config, budget: float, started: float, work_dir: Path) -> Costs:
     """Runs a few steps with every set of open stages, and an evaluation if there is time for it.
 
-    Nothing of it is kept: weights, logs and checkpoints go into a temporary folder beside the work dir's.
+    Nothing of it is kept: logs and a checkpoint go into a temporary folder on the disk of the work dir, which is the
+    one whose speed counts.
 
     Args:
         config: Of the run.
         budget: Seconds that the run may take.
         started: ``time.monotonic()`` when the program began.
+        work_dir: Of the run, which need not exist.
+
+    Raises:
+        UserError: The disk cannot be written to.
     """
     began = time.monotonic()
     probe = Config(config._cfg_dict.to_dict(), filename=config.filename)
@@ -126,7 +136,9 @@ def measure(config: Config, budget: float, started: float) -> Costs:
     kept = ("ApplySchedule", "EvaluatedWeights", "SyncBuffersHook")
     probe.custom_hooks = [hook for hook in config.custom_hooks if hook["type"] in kept]
     probe.visualizer = {"type": "Visualizer", "vis_backends": None}
-    with tempfile.TemporaryDirectory(prefix="equistera_measuring_") as folder:
+    disk = nearest_folder(work_dir)
+    check_folder("--work-dir", disk)
+    with tempfile.TemporaryDirectory(prefix=".measuring_", dir=disk) as folder:
         probe.work_dir = folder
         trainer = Trainer.from_cfg(probe)
         built = time.monotonic() - began

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import barrier
 
 import equistera
 from equistera import commands
@@ -20,7 +20,7 @@ from equistera.dataset.coco import write_json
 from equistera.errors import Stopped, UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
-from equistera.mm.data.caching import use_cache
+from equistera.mm.data.caching import cache_folder, use_cache
 from equistera.mm.data.loading import cores_per_process, world_size
 from equistera.mm.network.precision import use_mixed_precision
 from equistera.mm.run import resume
@@ -32,10 +32,12 @@ from equistera.mm.run.preflight import DataSummary, check_data, choose_weights, 
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.run_file import write_run_file
 from equistera.mm.run.tracking import add_text
-from equistera.mm.run.trainer import Trainer, choose_device, device_name
+from equistera.mm.run.trainer import Trainer, choose_device, device_name, join_group
 from equistera.monitor.plots import plot_run
 from equistera.outputs import check_json
+from equistera.processes import rank
 from equistera.progress import duration
+from equistera.training import work_dir as work_dirs
 from equistera.training.fit import Fit, parse_duration
 from equistera.training.plan import steps_in_epoch
 from equistera.training.plan_check import check_plan
@@ -83,6 +85,8 @@ def train(options: TrainOptions) -> Path:
         check_json("--json", options.json, "a plan", is_plan)
     choose_device(options.device)
     config, work_dir, data = _start(options)
+    if not options.plan and rank() == 0:
+        work_dirs.refuse_if_running(work_dir)
     found = _resume_point(config, work_dir, data) if options.resume else None
     if found is not None:
         config.from_scratch, weights = found.content["meta"]["from_scratch"], None
@@ -112,18 +116,34 @@ def train(options: TrainOptions) -> Path:
     started_with = fingerprint(config, plan.schedule.steps_per_epoch)
     if found is not None:
         resume.refuse_changes(found, started_with, options.allow_changed_data)
-    _prepare_work_dir(work_dir, options.resume)
-    config.work_dir, config.resume = str(work_dir), options.resume
-    config.load_from = str(weights) if weights else None
+    work_dirs.make(work_dir)
+    if config.launcher != "none":
+        # all have read what is there before one moves it
+        join_group(config.launcher, config.env_cfg)
+        barrier()
+    # of several processes one keeps other runs out
+    with work_dirs.held(work_dir) if rank() == 0 else contextlib.nullcontext():
+        weights = weights.resolve() if weights else None
+        if rank() == 0:
+            aside = _prepare(work_dir, config, options)
+            weights = work_dirs.followed(weights, work_dir, aside) if weights else None
+        config.work_dir, config.resume = str(work_dir), options.resume
+        config.load_from = str(weights) if weights else None
+        trainer = Trainer.from_cfg(config)
+        trainer.load_from(trainer.from_rank_0(config.load_from))
+        if options.compile:
+            trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
+        trainer.resume_point, trainer.started_with = found, started_with
+        if trainer.rank == 0:
+            print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
+            write_run_file(trainer)
+            add_text(trainer.visualizer, "plan", format_plan(plan))
+        _run(trainer, options, work_dir)
+    return work_dir
 
-    trainer = Trainer.from_cfg(config)
-    if options.compile:
-        trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
-    trainer.resume_point, trainer.started_with = found, started_with
-    if trainer.rank == 0:
-        print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
-        write_run_file(trainer)
-        add_text(trainer.visualizer, "plan", format_plan(plan))
+
+def _run(trainer: Trainer, options: TrainOptions, work_dir: Path) -> None:
+    """Trains, and says how it ended."""
     start = time.monotonic()
     try:
         with trainer.interruption:
@@ -137,7 +157,6 @@ def train(options: TrainOptions) -> Path:
         print(f"trained in {duration(time.monotonic() - start)}; best {_best(trainer)}")
         logs = commands.line("tensorboard", "--logdir", work_dir)
         print(f"  weights  {work_dir / 'best.pth'}\n  curves   {curves}\n  logs     {logs}")
-    return work_dir
 
 
 def build_cache(options: TrainOptions) -> None:
@@ -155,6 +174,10 @@ def _start(options: TrainOptions) -> tuple[Config, Path, DataSummary]:
     )
     work_dir = Path(options.work_dir or configs.PROJECT / "work_dirs" / Path(options.config).stem).resolve()
     skeletons.load(config.skeleton)
+    if cache_folder(config, work_dir, options.cache) == work_dir:
+        raise UserError(
+            f"the crop cache cannot lie in the work dir {work_dir} itself", hint="--cache names a folder of its own"
+        )
     data = check_data(config)
     finish(config, options.seed)
     return config, work_dir, data
@@ -164,7 +187,7 @@ def _resume_point(config: Config, work_dir: Path, data: DataSummary) -> FoundChe
     loader = config.train_dataloader
     steps = steps_in_epoch(data.train_animals, loader.batch_size, world_size(), bool(loader.get("drop_last", False)))
     found = resume.find(work_dir, steps)
-    if int(os.environ.get("RANK", 0)) == 0:
+    if rank() == 0:
         for name, problem in found.skipped:
             print(f"{name} is skipped: {problem}")
     return found
@@ -197,10 +220,10 @@ def _fit_to_time(config: Config, options: TrainOptions, data: DataSummary, work_
     else:
         plan = plan_of(config, build_checked(config), data, work_dir)
         check_plan(plan)
-        if int(os.environ.get("RANK", 0)) == 0:
+        if rank() == 0:
             print(f"measuring the first steps, to fit the run to {duration(budget)} ...", flush=True)
         schedule = plan.schedule
-        fitted = fit(config, budget, schedule.steps_per_epoch, schedule.least_epochs, options.started)
+        fitted = fit(config, budget, schedule.steps_per_epoch, schedule.least_epochs, options.started, work_dir)
     if fitted is None:
         return None
     apply_fit(config, fitted, time.monotonic() - options.started)
@@ -214,31 +237,24 @@ def _best(trainer: Trainer) -> str:
     return f"{watched} {trainer.best_score:.3f} after epoch {trainer.best_epoch}"
 
 
-def _prepare_work_dir(work_dir: Path, resume: bool) -> None:
-    """Makes sure that the run can write, and that it buries no earlier one."""
-    if work_dir.exists() and not work_dir.is_dir():
-        raise UserError(f"work dir {work_dir} is a file", hint="--work-dir names the folder for checkpoints and logs")
-    try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=work_dir):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"cannot write to work dir {work_dir}: {error.strerror}", hint="--work-dir names another"
-        ) from error
-    if int(os.environ.get("RANK", 0)):
-        return
-    if resume:
-        for rest in work_dir.glob(".*.part"):
-            # what a kill left of a file that was being written
-            rest.unlink()
-    elif (work_dir / "run.json").exists():
-        aside = work_dir / time.strftime("earlier_%Y%m%d_%H%M%S")
-        aside.mkdir()
-        for entry in work_dir.iterdir():
-            if not entry.name.startswith("earlier_"):
-                shutil.move(entry, aside / entry.name)
+def _prepare(work_dir: Path, config: Config, options: TrainOptions) -> Path | None:
+    """Leaves the work dir as a run may begin in it; returns where it moved an earlier run, if there was one."""
+    if options.resume:
+        work_dirs.remove_unfinished(work_dir)
+        return None
+    aside = work_dirs.set_aside(work_dir, _read_by(config, work_dir, options.cache), configs.PROJECT)
+    if aside is not None:
         print(f"{work_dir} held a run already; it was moved to {aside} (--resume would have continued it)")
+    return aside
+
+
+def _read_by(config: Config, work_dir: Path, cache: str | None) -> list[Path]:
+    """What a run goes on reading, and must stay where it is; the weights to start from are read once."""
+    paths = [cache_folder(config, work_dir, cache), Path(config.skeleton)]
+    for loader in (config.train_dataloader, config.val_dataloader):
+        root = Path(config.data_root)
+        paths += [root / loader.dataset.ann_file, root / loader.dataset.data_prefix.img]
+    return [path for path in paths if path is not None and path.exists()]
 
 
 def banner(trainer: Trainer, config: Config, data: DataSummary, weights: Path | None) -> str:

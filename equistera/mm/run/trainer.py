@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import NoReturn
 
 import torch
-from mmengine.dist import all_gather_object, broadcast_object_list
+from mmengine.dist import all_gather_object, broadcast_object_list, init_dist
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
+from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -86,9 +87,8 @@ class Trainer(Runner):
         return logger
 
     def setup_env(self, env_cfg: dict) -> None:
-        if self.distributed and not torch.cuda.is_available() and not torch.distributed.is_initialized():
-            # MMEngine's own start with gloo asks for a CUDA device; a group that is there already it leaves alone
-            torch.distributed.init_process_group("gloo")
+        if self.distributed:
+            join_group(self.launcher, env_cfg)
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
@@ -207,6 +207,10 @@ class Trainer(Runner):
         """
         return {type(hook).__name__: hook for hook in self.hooks if hasattr(hook, "state_dict")}
 
+    def load_from(self, path: str | None) -> None:
+        """Names the checkpoint whose weights the run starts from."""
+        self._load_from = path
+
     def load_or_resume(self) -> None:
         if self._has_loaded:
             return
@@ -223,6 +227,24 @@ class Trainer(Runner):
         if self.rank == 0:
             print(f"{path.name}: {report.loaded} weights loaded, {len(report.left_out)} left out (the log lists them)")
             print(f"  {table.splitlines()[0]}", flush=True)
+
+
+def join_group(launcher: str, env_cfg: Mapping) -> None:
+    """Makes this process one of the group that a launcher started, if it is not yet.
+
+    Args:
+        launcher: Of the config, not ``none``.
+        env_cfg: Of the config.
+    """
+    if torch.distributed.is_initialized():
+        return
+    if torch.cuda.is_available():
+        # before it, as MMEngine itself does: otherwise workers would be spawned
+        set_multi_processing(**env_cfg.get("mp_cfg", {}), distributed=True)
+        init_dist(launcher, **env_cfg.get("dist_cfg", {}))
+    else:
+        # MMEngine's own start with gloo asks for a CUDA device; a group that is there already it leaves alone
+        torch.distributed.init_process_group("gloo")
 
 
 def device_name() -> str:

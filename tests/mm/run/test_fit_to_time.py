@@ -162,19 +162,26 @@ def test_a_run_that_was_not_fitted_cannot_be_given_a_time_later(horses, trained)
 
 
 def test_measuring_times_every_set_of_open_stages_and_leaves_nothing(horses, tiny, tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(elsewhere := tmp_path / "elsewhere"))
+    elsewhere.mkdir()
+    # on the disk of the work dir, whose speed counts
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    saved, save = [], checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda path, content: (saved.append(path), save(path, content)))
     options = tiny(**{"strategy.opens_at.stage3": 1 / 3, "strategy.opens_at.stage2": 2 / 3})
     config = configs.load(DEMO, options, data_root=str(horses))
     preflight.finish(config, None)
     config.from_scratch, config.launcher = False, "none"
     for budget in (1.0, 3600.0):  # evaluates by estimate, and really
-        costs = fit_to_time.measure(config, budget, started=0.0)
+        costs = fit_to_time.measure(config, budget, 0.0, disk / "runs" / "new")
         assert [step.start for step in costs.steps] == pytest.approx([0, 1 / 3, 2 / 3])
         assert all(step.seconds > 0 for step in costs.steps)
         assert costs.evaluation > 0 < costs.epoch
         assert costs.start_up > 0
-    assert list(tmp_path.iterdir()) == []
+    assert {path.parents[1] for path in saved} == {disk}
+    assert list(disk.iterdir()) == list(elsewhere.iterdir()) == []
     assert config.train_cfg.max_epochs == 3
 
 

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
-from equistera.mm.run.train import TrainOptions, _prepare_work_dir, train
+from equistera.mm.run.train import TrainOptions, train
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -99,17 +99,6 @@ def _optimizer_state(path):
         found = [optimizer["state"][i]["exp_avg"] for i in group["params"] if i in optimizer["state"]]
         stages.setdefault(group["stage"], []).extend(found)
     return {stage: values for stage, values in stages.items() if values}
-
-
-def test_an_earlier_run_is_moved_aside_not_overwritten(trained, tmp_path):
-    work = tmp_path / "again"
-    shutil.copytree(trained, work)
-    before = (work / "best.pth").read_bytes()
-    (work / "note.txt").write_text("mine")
-    _prepare_work_dir(work, resume=False)
-    (aside,) = work.glob("earlier_*")
-    assert (aside / "best.pth").read_bytes() == before
-    assert [entry.name for entry in work.iterdir()] == [aside.name]
 
 
 @pytest.mark.parametrize(
