@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.coco import atomic_write
 from equistera.dataset.images import LISTED, SUFFIXES, ImageError, read_rgb
 from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.in_order import default_threads, in_order
-from equistera.marks import check_targets, marked
+from equistera.marks import check_targets, write_marked
 from equistera.outputs import check_folder
 
 
@@ -75,8 +74,7 @@ class PictureFiles:
             return f"cannot be written as {target.suffix}: {error.err}"
         if not done:
             return f"cannot be written as {target.suffix}"
-        with atomic_write(target, "wb") as file:
-            file.write(marked(encoded.tobytes(), target.suffix))
+        write_marked(target, encoded.tobytes())
         return ""
 
     def close(self) -> None:

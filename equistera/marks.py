@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+# the home of atomic writing
+from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError
 
 _MARK = b"drawn by Equistera Trainer"
@@ -34,6 +36,20 @@ def marked(encoded: bytes, suffix: str) -> bytes:
         length, checksum = struct.pack(">I", len(chunk) - 4), struct.pack(">I", zlib.crc32(chunk))
         return encoded[:-12] + length + chunk + checksum + encoded[-12:]
     return encoded + _MARK
+
+
+def write_marked(path: Path, encoded: bytes) -> None:
+    """Writes a picture file with the mark, atomically.
+
+    Args:
+        path: Its suffix says the format.
+        encoded: What OpenCV's encoder gave.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    with atomic_write(path, "wb") as file:
+        file.write(marked(encoded, path.suffix))
 
 
 def mark_video(path: Path) -> None:

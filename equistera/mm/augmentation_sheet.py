@@ -17,17 +17,24 @@ from equistera.dataset.coco import write_json
 from equistera.dataset.ready import check_split, missing_files
 from equistera.drawing import contact_sheet, draw_pose
 from equistera.errors import UserError
+from equistera.marks import check_targets, write_marked
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.run import preflight
+from equistera.outputs import check_json
 from equistera.progress import track
 from equistera.skeleton import Skeleton
+from equistera.synthetic.photo import encode
 
 #: Augmented versions beside each original.
 _VERSIONS = 4
 #: Side of a crop on the sheet and height of its caption, pixels.
 _SIDE, _CAPTION = 288, 34
+#: Of the sheet as a JPEG.
+_QUALITY = 90
+#: Fields of ``augmentation.json``.
+_FIELDS = ("config", "phase", "phase_name", "epochs", "seed", "samples", "transforms")
 #: From here on the pipeline makes targets of the crop; what the model sees is done.
 _TARGETS = ("EncodeTargets", "PackPoseInputs")
 
@@ -57,11 +64,14 @@ def augmentation_sheet(options: SheetOptions) -> Path:
         The sheet.
 
     Raises:
-        UserError: No such phase, no data, or a number that makes no sense.
+        UserError: No such phase, no data, a number that makes no sense, or files of the same names that are others'.
     """
     for name in ("samples", "draws"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} {getattr(options, name)}: expected 1 or more")
+    sheet, numbers = Path(options.out_dir) / "augmentation.jpg", Path(options.out_dir) / "augmentation.json"
+    check_targets("--out-dir", [sheet], hint="Choose another place")
+    check_json("--out-dir", numbers, "the numbers of an augmentation", _are_numbers)
     config = configs.load(
         options.config,
         options.cfg_options,
@@ -92,37 +102,21 @@ def augmentation_sheet(options: SheetOptions) -> Path:
             sample = dataset.prepare_data(i)
             cells.append(_cell(sample, skeleton, _caption(sample["drawn"])))
     dataset.seed = seed
-    folder = Path(options.out_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}", hint="--out-dir names another") from error
-    sheet = folder / "augmentation.jpg"
-    picture = contact_sheet(cells, columns=1 + _VERSIONS, cell=(_SIDE, _SIDE + _CAPTION))
-    if not cv2.imwrite(str(sheet), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90]):
-        raise UserError(f"cannot write {sheet}")
+    write_marked(sheet, encode(contact_sheet(cells, columns=1 + _VERSIONS, cell=(_SIDE, _SIDE + _CAPTION)), _QUALITY))
 
-    values = dataset.augmentation_at(first)
     drawn = _draw(dataset, range(first, end), options.draws)
-    rows = measure(drawn, values)
+    rows = measure(drawn, dataset.augmentation_at(first))
     phase = config.strategy.phases[options.phase - 1].name
     where = f"phase {options.phase}, {phase!r}, epochs {first + 1}-{end}"
     print(f"{where}: {len(drawn)} samples drawn\n{format_rows(rows)}")
-    write_json(
-        folder / "augmentation.json",
-        {
-            "config": str(options.config),
-            "phase": options.phase,
-            "phase_name": phase,
-            "epochs": [first + 1, end],
-            "seed": config.randomness.seed,
-            "samples": len(drawn),
-            "transforms": rows_json(rows),
-        },
-        indent=1,
-    )
-    print(f"  sheet    {sheet}\n  numbers  {folder / 'augmentation.json'}")
+    values = (str(options.config), options.phase, phase, [first + 1, end], config.randomness.seed)
+    write_json(numbers, dict(zip(_FIELDS, (*values, len(drawn), rows_json(rows)), strict=True)), indent=1)
+    print(f"  sheet    {sheet}\n  numbers  {numbers}")
     return sheet
+
+
+def _are_numbers(content: object) -> bool:
+    return isinstance(content, dict) and content.keys() == set(_FIELDS)
 
 
 def epochs_of_phase(config: Config, phase: int) -> tuple[int, int]:

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from equistera import drawing, skeleton
-from equistera.dataset.coco import atomic_write
-from equistera.marks import check_targets, marked
+from equistera.marks import check_targets, write_marked
 from equistera.outputs import check_folder
 from equistera.synthetic import labels, photo
 from equistera.synthetic.sample import make_sample
@@ -46,6 +45,5 @@ def write_sheet(path: str | Path, seed: int = 0, skeleton_name: str = skeleton.D
             points = labels.convert(label.keypoints, target)
             drawing.draw_pose(picture, points[:, :2], target, visible=points[:, 2])
         cells.append(picture)
-    with atomic_write(path, "wb") as file:
-        file.write(marked(photo.encode(drawing.contact_sheet(cells, _COLUMNS, _CELL), _QUALITY), ".jpg"))
+    write_marked(Path(path), photo.encode(drawing.contact_sheet(cells, _COLUMNS, _CELL), _QUALITY))
     return Path(path)

@@ -56,3 +56,21 @@ def test_what_cannot_be_shown_is_said(changes, finding, horses, tmp_path):
     with pytest.raises(UserError) as caught:
         make(horses, tmp_path, **changes)
     assert finding in str(caught.value)
+
+
+def test_a_sheet_replaces_a_sheet_and_nothing_else(horses, tmp_path):
+    for _ in range(2):
+        make(horses, tmp_path / "ours", draws=24)
+    for name in ("augmentation.jpg", "augmentation.json"):
+        folder = tmp_path / name.replace(".", "_")
+        folder.mkdir()
+        (folder / name).write_bytes(b"{}")
+        with pytest.raises(UserError, match=f"(?s)--out-dir.*{name}"):
+            make(horses, folder, draws=24)
+        assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [(name, b"{}")]
+
+
+def test_a_place_that_cannot_be_written_is_said_with_the_reason(horses, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write --out-dir .*file is a file where a folder is needed"):
+        make(horses, tmp_path / "file" / "below", draws=24)

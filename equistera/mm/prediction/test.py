@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from equistera.dataset.split import picture_groups
 from equistera.errors import UserError
 from equistera.evaluation.comparison import compare, is_comparison, score_models
 from equistera.evaluation.constant_guess import constant_results, mean_pose
-from equistera.evaluation.files import FILES, write_model
+from equistera.evaluation.files import FILES, check_model, write_model
 from equistera.evaluation.instances import pair
 from equistera.evaluation.keypoint_metrics import animal_size
 from equistera.evaluation.metrics import Scored
@@ -88,7 +88,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     if body_length:
         _check_body_length(split.ground_truth, lead.skeleton, body_length)
     out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
-    _check_out(out, options)
+    _check_out(out, options, [*predictors, *([ENSEMBLE] if options.ensemble else [])])
     results = predict_split(predictors, split, options.ensemble)
     calibrations = calibrations_of(predictors, checkpoints, (split, results), options.flip_test, options.ensemble)
     if options.ensemble and ENSEMBLE not in results:
@@ -140,8 +140,15 @@ def _default_out(checkpoints: list[Path], split: str) -> Path:
     return folders[0] / split if len(folders) == 1 else Path(os.path.commonpath(folders)) / f"comparison_{split}"
 
 
-def _check_out(out: Path, options: TestOptions) -> None:
+def _folder_of(name: str, names: Collection[str], out: Path) -> Path:
+    """Where the files of one model go: of several, each has a folder."""
+    return out / name if len(names) > 1 else out
+
+
+def _check_out(out: Path, options: TestOptions, names: Collection[str]) -> None:
     check_folder("--out", out)
+    for name in names:
+        check_model("--out", _folder_of(name, names, out))
     if options.compare:
         check_json("--out", out / COMPARISON, "a comparison of models", is_comparison)
     if options.report and (out / REPORT).exists() and not html.is_page(out / REPORT):
@@ -162,10 +169,9 @@ def _write(
         (out / COMPARISON).unlink()
     if html.is_page(out / REPORT):
         (out / REPORT).unlink()
-    several = len(scored) > 1
     written = []
     for name, model in scored.items():
-        folder = out / name if several else out
+        folder = _folder_of(name, scored, out)
         members = [str(checkpoints[name])] if name in checkpoints else [str(path) for path in checkpoints.values()]
         about = {"checkpoint": members[0]} if name in checkpoints else {"ensemble_of": members}
         write_model(folder, model, results[name], {**about, "split": split.name, "flip_test": options.flip_test})

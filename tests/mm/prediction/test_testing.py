@@ -125,6 +125,36 @@ def test_foreign_files_stay(horses, trained, tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.json", '{"AP": 0.5}'),
+        ("predictions.json", '[{"image_id": 1, "keypoints": []}]'),
+        ("per_picture.csv", "picture,owner\n1,me\n"),
+    ],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_files_of_the_same_names_stay_and_are_named_before_the_prediction(
+    horses, trained, tiny, tmp_path, monkeypatch, name, content, several
+):
+    monkeypatch.setattr("equistera.mm.prediction.test.predict_split", lambda *_: pytest.fail("has predicted"))
+    folder = tmp_path / "out" / "ensemble" if several else tmp_path / "out"
+    folder.mkdir(parents=True)
+    (folder / name).write_text(content)
+    weights = [str(trained / "best.pth"), str(trained / "latest.pth")] if several else [str(trained / "best.pth")]
+    given = {"models": [DEMO, *weights], "data_root": str(horses), "cfg_options": tiny(), "out": str(tmp_path / "out")}
+    with pytest.raises(UserError, match=rf"--out .*{name} exists and does not hold .* of this tool; it is kept"):
+        run_test(Options(**given, ensemble=several))
+    assert (folder / name).read_text() == content
+
+
+def test_a_test_can_be_run_again(horses, trained, tiny, tmp_path):
+    score(horses, trained, tiny, tmp_path / "out")
+    first = (tmp_path / "out" / "predictions.json").read_bytes()
+    score(horses, trained, tiny, tmp_path / "out", checkpoint=tmp_path / "out" / "weights" / "best.pth")
+    assert (tmp_path / "out" / "predictions.json").read_bytes() == first
+
+
+@pytest.mark.parametrize(
     ("changes", "finding"),
     [
         ({"body_length": ["withers", "tail"]}, "needs two different keypoints"),
