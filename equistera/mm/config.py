@@ -114,9 +114,16 @@ def _entry(config: Config, key: str) -> object:
 
 
 def _unknown_key(config: Config, key: str) -> list[str]:
-    """A finding if nothing would read ``key``: no entry of the config and no argument of the class it configures."""
+    """A finding if nothing would read ``key``.
+
+    That is where it is no entry of the config and no argument of the class it configures, or a shared entry below the
+    top level, which is overwritten.
+    """
     here: object = config._cfg_dict
     parts = key.split(".")
+    for i, part in enumerate(parts[1:], 1):
+        if part in SHARED:
+            return [f"{key}: is filled in from the top level, set {'.'.join(parts[i:])}"]
     for i, part in enumerate(parts):
         if isinstance(here, (list, tuple)) and part.isdigit() and int(part) < len(here):
             here = here[int(part)]

@@ -54,6 +54,9 @@ def test_a_dictionary_is_merged_with_one_and_takes_the_place_of_anything_else():
 @pytest.mark.parametrize(
     ("override", "finding"),
     [
+        ("val_dataloader.dataset.data_root=elsewhere", "data_root: is filled in from the top level, set data_root"),
+        ("model.skeleton=ap10k", "model.skeleton: is filled in from the top level, set skeleton"),
+        ("model.codec.input_size=(64,64)", "is filled in from the top level, set codec.input_size"),
         (
             "train_dataloader.batchsize=3",
             "train_dataloader.batchsize: no 'batchsize' in train_dataloader, did you mean",
