@@ -134,6 +134,8 @@ def train(options: TrainOptions) -> Path:
         if options.compile:
             trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
         trainer.resume_point, trainer.started_with = found, started_with
+        # the trainer lets go of it once it has gone on from there
+        del found
         if trainer.rank == 0:
             print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
             write_run_file(trainer)

@@ -47,7 +47,7 @@ class Trainer(Runner):
         best_score: Best score so far of the metric that is watched, or None.
         best_epoch: Epoch (from 1) of ``best_score``, or None.
         evaluated: The weights that were evaluated last, or None before the first evaluation.
-        resume_point: Where the run goes on if its config says ``resume``.
+        resume_point: Where the run goes on if its config says ``resume``; None once it does.
         started_with: Fingerprint of data and settings, see :mod:`equistera.mm.run.fingerprint`.
     """
 
@@ -217,6 +217,8 @@ class Trainer(Runner):
         self._has_loaded = True
         if self._resume:
             resume(self, self.resume_point)
+            # as large as the network and its optimiser, and nobody needs it any more
+            self.resume_point = None
         elif self._load_from:
             self._start_from(Path(self._load_from))
 

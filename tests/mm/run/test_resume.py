@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import weakref
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import torch
 from equistera.errors import Stopped, UserError
 from equistera.mm.data.sampler import ResumableSampler
 from equistera.mm.network import checkpoint
+from equistera.mm.run import resume
 from equistera.mm.run.hooks import Console
 from equistera.mm.run.train import TrainOptions, train
 
@@ -160,6 +162,24 @@ def test_a_run_from_scratch_stays_one_and_no_gradient_is_lost(run, tmp_path, sig
     run(tmp_path / "run", resume=True, **accumulating)
     run(tmp_path / "other", **accumulating)
     assert_same_end(tmp_path / "other", tmp_path / "run")
+
+
+def test_the_checkpoint_that_a_run_goes_on_from_does_not_stay_in_memory(run, resumable, monkeypatch):
+    weights, alive = [], []
+
+    def load(path, original=resume.load_whole):
+        content = original(path)
+        weights.extend(weakref.ref(value) for value in content["state_dict"].values())
+        return content
+
+    def look(hook, runner, batch_idx, data_batch=None, outputs=None):
+        alive.append(sum(weight() is not None for weight in weights))
+
+    monkeypatch.setattr(resume, "load_whole", load)
+    monkeypatch.setattr(Console, "after_train_iter", look)
+    run(resumable, resume=True)
+    assert weights
+    assert alive == [0] * 4
 
 
 def test_broken_checkpoints_are_named_and_skipped(run, straight, trained, tmp_path, capfd):
