@@ -97,15 +97,33 @@ def newest(hub: MessageHub, name: str) -> float | torch.Tensor | None:
     return history.newest if isinstance(history, DeferredHistory) else float(history.current())
 
 
+def shorten(hub: MessageHub, mode: str, least: int = 0) -> None:
+    """Makes the histories that MMEngine's own hooks log keep no more than :data:`_KEPT` values from now on.
+
+    Args:
+        hub: Of the run.
+        mode: ``train`` or ``val``, whose scalars are meant.
+        least: Values that are kept at any rate, as an average over all of them is asked for.
+    """
+    for name, history in hub.log_scalars.items():
+        if name.startswith(f"{mode}/"):
+            history.max_length = max(_KEPT, least)
+
+
 @HOOKS.register_module()
 class DeferredRuntimeInfoHook(RuntimeInfoHook):
-    """MMEngine's hook, which logs what the model says of a step without waiting for it."""
+    """MMEngine's hook, which logs what the model says of a step without waiting for it, and keeps histories short."""
+
+    def before_val_epoch(self, runner) -> None:
+        # the log has the mean time of an evaluation's batches
+        shorten(runner.message_hub, "val", len(runner.val_dataloader))
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
         for name, value in (outputs or {}).items():
             log_scalar(
                 runner.message_hub, f"train/{name}", value.detach() if isinstance(value, torch.Tensor) else value
             )
+        shorten(runner.message_hub, "train")
 
 
 class _DeferredNorm:

@@ -1,10 +1,16 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from torch import nn
 
+from equistera.mm.network import checkpoint
+from equistera.mm.run import deferred
 from equistera.mm.run.deferred import DeferredHistory, DeferredOptimWrapper, log_scalar, newest
+from equistera.mm.run.hooks import Console
+from equistera.mm.run.train import TrainOptions, train
 
 
 class Watched(torch.Tensor):
@@ -62,6 +68,51 @@ def test_a_history_of_before_goes_on_and_stays_short(hub):
         log_scalar(hub, "train/loss", float(i))
     assert len(hub.get_scalar("train/loss").data[0]) == len(hub.get_scalar("train/loss").data[1]) == 1000
     assert hub.get_scalar("train/loss").current() == 2499
+
+
+def test_no_history_of_a_run_grows_for_ever_and_all_that_is_shown_stays(horses, tiny, tmp_path, monkeypatch):
+    """Rates and times, which MMEngine's hooks log, and the times of an evaluation's batches."""
+
+    def kept_of_a_run(kept):
+        lengths = {}
+
+        def look(hook, runner):
+            for name, history in runner.message_hub.log_scalars.items():
+                lengths[name] = len(history.data[0])
+
+        with monkeypatch.context() as patched:
+            patched.setattr(deferred, "_KEPT", kept)
+            patched.setattr(Console, "after_train", look)
+            # 3 epochs of 4 steps; 5 batches an evaluation
+            options = tiny(**{
+                "log_processor.window_size": 3, "default_hooks.logger.interval": 1, "val_dataloader.batch_size": 1
+            })  # fmt: skip
+            work = train(
+                TrainOptions(
+                    "configs/demo_rtmpose_t.py",
+                    work_dir=str(tmp_path / str(kept)),
+                    data_root=str(horses),
+                    cfg_options=options,
+                )
+            )
+        lines = next(work.glob("*/vis_data/scalars.json")).read_text().splitlines()
+        return lengths, [json.loads(line) for line in lines], checkpoint.load(work / "latest.pth")["log"]
+
+    short, shown, saved = kept_of_a_run(3)
+    whole, shown_of_all, _ = kept_of_a_run(1000)
+    growing = {"train/lr", "train/base_lr", "train/time", "train/data_time", "train/loss", "train/lr/head"} & set(whole)
+    assert {whole[name] for name in growing} == {12}
+    assert {short[name] for name in growing} == {3}
+    # the mean over an evaluation needs its five batches
+    assert {name: (short[name], whole[name]) for name in ("val/time", "val/data_time")} == {
+        "val/time": (5, 15), "val/data_time": (5, 15)
+    }  # fmt: skip
+    assert {len(entry["values"]) for name, entry in saved.items() if name in growing} == {3}
+
+    def without_times(lines):
+        return [{key: value for key, value in line.items() if "time" not in key} for line in lines]
+
+    assert without_times(shown) == without_times(shown_of_all)
 
 
 def test_the_newest_value_can_be_had_as_it_came(hub):
