@@ -156,7 +156,6 @@ def _go_to(loop: ResumableTrainLoop, meta: dict, steps_per_epoch: int) -> None:
         # what was an epoch's midst is none now; learning rates follow from the step
         batch, step = 0, epoch * steps_per_epoch
     loop.go_to(epoch, batch, step, meta["evaluation_pending"])
-    loop.stop_training = meta["stop_training"]
 
 
 def _adopt_changes(trainer: Trainer, meta: dict) -> None:

@@ -132,7 +132,6 @@ class Trainer(Runner):
             "batch": loop.batch,
             "iter": loop.iter,
             "evaluation_pending": loop.evaluation_pending,
-            "stop_training": loop.stop_training,
             "seed": self.seed,
             "from_scratch": self.cfg.from_scratch,
             "config": self._config_text,

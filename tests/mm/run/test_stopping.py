@@ -62,7 +62,9 @@ def test_a_learning_rate_beyond_all_measure_saves_nothing(horses, tiny, tmp_path
     assert not list((tmp_path / "run").glob("*.pth"))
 
 
-def test_a_run_that_no_longer_improves_is_stopped_saved_and_stays_stopped(horses, tiny, tmp_path, capsys):
+def test_a_run_that_no_longer_improves_is_stopped_saved_and_stays_stopped_until_it_is_given_patience(
+    horses, tiny, tmp_path, capsys
+):
     options = tiny(**{
         "train_cfg.max_epochs": 40,
         "early_stopping.patience": 2,
@@ -77,7 +79,16 @@ def test_a_run_that_no_longer_improves_is_stopped_saved_and_stays_stopped(horses
     before = (work / "latest.pth").stat().st_mtime_ns
     run(horses, work, options, resume=True)
     assert (work / "latest.pth").stat().st_mtime_ns == before
-    assert "stopped after epoch 3 of 40" in capsys.readouterr().out
+    assert (
+        "stopped after epoch 3 of 40: val/AP has not improved for 2 epochs or more (early_stopping.patience); "
+        "--resume goes on if that is larger, or None"
+    ) in capsys.readouterr().out
+
+    run(horses, work, [*options, "early_stopping.patience=4"], resume=True)
+    assert checkpoint.load(work / "latest.pth")["meta"]["epoch"] == 5
+    shown = capsys.readouterr().out
+    assert "stopped after epoch 5 of 40: val/AP has not improved for 4 epochs or more" in shown
+    assert "--resume goes on" not in shown
 
 
 def run_plan(horses, work_dir, options, capsys):

@@ -15,8 +15,8 @@ from equistera.training.early_stopping import should_stop
 class StopEarly(Hook):
     """Stops after ``early_stopping.patience`` epochs without an improvement of the metric that is watched.
 
-    The last epoch is saved as that of any run, and a resumed run that had stopped stops again at once. Does nothing
-    without a patience.
+    The last epoch is saved as that of any run. A resumed run that had stopped stops again at once, unless it is given
+    more patience. Does nothing without a patience.
     """
 
     # before SaveCheckpoints, which saves the last epoch
@@ -32,7 +32,9 @@ class StopEarly(Hook):
         self._scores = [(int(epoch), float(score)) for epoch, score in state["scores"]]
 
     def before_train(self, runner) -> None:
-        self._decide(runner)
+        self._first_step = runner.iter
+        if not runner.train_loop.evaluation_pending:
+            self._decide(runner)
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         self._scores.append((runner.epoch, metrics.get(runner.cfg.default_hooks.checkpoint.best, math.nan)))
@@ -41,6 +43,8 @@ class StopEarly(Hook):
     def after_train(self, runner) -> None:
         if runner.train_loop.stop_training and runner.epoch < runner.max_epochs and self._decide(runner):
             text = f"stopped after epoch {runner.epoch} of {runner.max_epochs}: {self._reason(runner)}"
+            if runner.iter == self._first_step:
+                text += "; --resume goes on if that is larger, or None"
             runner.logger.info(text)
             if is_main_process():
                 print(text, flush=True)
