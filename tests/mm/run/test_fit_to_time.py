@@ -106,12 +106,12 @@ def test_a_run_that_accumulates_gradients_may_change_its_length(horses, tiny, tm
     assert updates == {2 * content["meta"]["epoch"]}
 
 
-def test_measuring_may_take_more_steps_than_the_run_has(horses, tiny, monkeypatch):
+def test_measuring_may_take_more_steps_than_the_run_has(horses, tiny, monkeypatch, tmp_path):
     config = configs.load(DEMO, tiny(**{"optim_wrapper.accumulative_counts": 3}), data_root=str(horses))
     preflight.finish(config, None)
     config.from_scratch, config.launcher = False, "none"
     monkeypatch.setitem(fit_to_time._STEPS, "cpu", (10, 3))
-    assert fit_to_time.measure(config, 3600.0, started=0.0).steps[0].seconds > 0
+    assert fit_to_time.measure(config, 3600.0, 0.0, tmp_path).steps[0].seconds > 0
 
 
 def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, tiny, tmp_path, machine, monkeypatch, capsys):
