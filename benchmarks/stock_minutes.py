@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from equistera import cli
+from equistera import cli, device
 
 STARTED = time.monotonic()
 
@@ -66,6 +66,7 @@ def training_pipeline(codec: dict) -> list[dict]:
 
 def train(args) -> Path:
     """Trains, and saves the weights that MMEngine would save; returns their path."""
+    device.choose(args.device)
     import torch
     from mmengine.hooks import EMAHook, Hook
     from mmengine.registry import HOOKS
@@ -73,9 +74,9 @@ def train(args) -> Path:
 
     from equistera.mm import config as configs
     from equistera.mm.benchmark import stock
+    from equistera.mm.devices import choose_device
     from equistera.mm.network import checkpoint
     from equistera.mm.run import preflight
-    from equistera.mm.run.trainer import choose_device
 
     @HOOKS.register_module(force=True)
     class StopInTime(Hook):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from equistera import cli
+from equistera import cli, device
 
 
 def parse_args(argv: Sequence[str]):
@@ -33,6 +33,7 @@ def parse_args(argv: Sequence[str]):
 
 def train(args) -> Path:
     """Trains, and saves the averaged weights; returns their path."""
+    device.choose(args.device)
     import torch
     from mmengine.hooks import EMAHook, Hook
     from mmengine.registry import HOOKS
@@ -40,10 +41,10 @@ def train(args) -> Path:
 
     from equistera.mm import config as configs
     from equistera.mm.benchmark import stock
+    from equistera.mm.devices import choose_device
     from equistera.mm.network import checkpoint
     from equistera.mm.network.transfer import initialise
     from equistera.mm.run import preflight
-    from equistera.mm.run.trainer import choose_device
 
     @HOOKS.register_module(force=True)
     class TellEpoch(Hook):

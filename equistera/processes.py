@@ -73,19 +73,20 @@ def join(launcher: str, environment: MutableMapping[str, str] = os.environ) -> s
     return "pytorch"
 
 
-def start_command(launcher: str, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The words before ``tools/train.py`` that start a run again as this one was started; empty if by itself."""
-    count = environment.get("WORLD_SIZE", "1")
+def start_command(launcher: str, python: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The words before ``tools/train.py`` that start a run again as this one was started.
+
+    Args:
+        launcher: See :func:`join`.
+        python: The interpreter.
+        environment: What the launcher said.
+    """
+    count, here = environment.get("WORLD_SIZE", "1"), environment.get("LOCAL_WORLD_SIZE", "1")
     return {
-        "none": [],
-        "pytorch": [
-            "python",
-            "-m",
-            "torch.distributed.launch",
-            f"--nproc_per_node={environment.get('LOCAL_WORLD_SIZE', 1)}",
-        ],
-        "slurm": ["srun", f"--ntasks={count}", "python"],
-        "mpi": ["mpirun", "-n", count, "python"],
+        "none": [python],
+        "pytorch": [python, "-m", "torch.distributed.launch", f"--nproc_per_node={here}"],
+        "slurm": ["srun", f"--ntasks={count}", python],
+        "mpi": ["mpirun", "-n", count, python],
     }[launcher]
 
 

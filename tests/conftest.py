@@ -10,6 +10,8 @@ import pytest
 # Networks this small are slower on several threads, and the number of threads decides the last bits of their sums:
 # runs in this process and in processes of their own must agree. Read by torch when it is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
+# GPUs do not add in the same order each time. Read by torch before any test runs.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 PROJECT = Path(__file__).resolve().parents[1]
 

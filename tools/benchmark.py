@@ -16,7 +16,7 @@ infer     pictures a second of prediction, and what evaluation costs over bare f
 Rates are medians over rounds, with the lowest and the highest. Read the ratios: machines differ and drift.
 """
 
-from equistera import cli
+from equistera import cli, device
 
 
 def size(text):
@@ -52,6 +52,7 @@ def parse_args(argv):
 
 def main(argv):
     given = parse_args(argv)
+    device.choose(given.get("device"))
     from equistera.mm.benchmark.command import benchmark
 
     benchmark(given.pop("what"), given.pop("json", None), given)

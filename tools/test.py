@@ -12,7 +12,7 @@ Several models (a work dir stands for its best.pth; another config holds for the
 A run's own copy of its config, work_dirs/NAME/CONFIG.py, holds the --cfg-options that it was trained with.
 """
 
-from equistera import cli
+from equistera import cli, device
 
 
 def parse_args(argv):
@@ -56,6 +56,7 @@ def parse_args(argv):
 
 def main(argv):
     options = parse_args(argv)
+    device.choose(options["device"])
     from equistera.mm.prediction.test import TestOptions, test
 
     test(TestOptions(**options))

@@ -12,7 +12,7 @@ Examples:
 import os
 import time
 
-from equistera import cli
+from equistera import cli, device
 
 
 def parse_args(argv):
@@ -47,6 +47,7 @@ def main(argv):
     started = time.monotonic()
     options = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(options.pop("local_rank")))
+    device.choose(options["device"])
     from equistera.mm.run.train import TrainOptions, train
 
     train(TrainOptions(**options, started=started))

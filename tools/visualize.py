@@ -17,7 +17,7 @@ Pictures that cannot be read are named at the end (exit code 1), all others are 
 
 import argparse
 
-from equistera import cli
+from equistera import cli, device
 
 
 def parse_args(argv):
@@ -59,6 +59,7 @@ def parse_args(argv):
 
 def main(argv):
     options = parse_args(argv)
+    device.choose(options["device"])
     from equistera.mm.prediction.visualize import VisualizeOptions, visualize
 
     return visualize(VisualizeOptions(**options))

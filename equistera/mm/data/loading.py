@@ -7,10 +7,7 @@ import os
 import torch
 from mmengine.config import ConfigDict
 
-
-def world_size() -> int:
-    """Number of processes that a launcher started."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+from equistera.processes import processes_here, rank
 
 
 def cores_per_process() -> int:
@@ -20,7 +17,7 @@ def cores_per_process() -> int:
     more than the user allows with ``OMP_NUM_THREADS``. A launcher of several processes sets that to 1 unasked: it does
     not count.
     """
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", world_size()))
+    processes = processes_here()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     if processes == 1 and allowed.isdigit() and int(allowed):
@@ -58,8 +55,7 @@ def settle_loader(loader: ConfigDict, seed: int) -> None:
     for name, value in chosen.items():
         if loader.get(name) is None:
             loader[name] = value
-    rank = int(os.environ.get("RANK", 0))
-    loader.worker_init_fn = {"type": "start_worker", "num_workers": loader.num_workers, "rank": rank, "seed": seed}
+    loader.worker_init_fn = {"type": "start_worker", "num_workers": loader.num_workers, "rank": rank(), "seed": seed}
 
 
 def with_workers(loader: ConfigDict, workers: int) -> ConfigDict:

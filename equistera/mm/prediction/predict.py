@@ -18,9 +18,9 @@ from equistera.crops.plan import crop_for, cut_whole
 from equistera.dataset.images import ImageHeader
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
+from equistera.mm.devices import choose_device
 from equistera.mm.network import checkpoint
 from equistera.mm.network.precision import mixed_precision_pays, use_mixed_precision
-from equistera.mm.run.trainer import choose_device
 from equistera.skeleton import Skeleton
 
 

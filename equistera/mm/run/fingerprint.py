@@ -12,7 +12,7 @@ from mmengine.config import Config
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import read_json
 from equistera.mm.config import PROJECT
-from equistera.mm.data.loading import world_size
+from equistera.processes import world_size
 
 #: Parts of a config that decide what the weights become. What is logged, saved or kept, where the data lie and how many
 #: workers load them may change.

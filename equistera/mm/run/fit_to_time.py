@@ -18,13 +18,13 @@ from mmengine.registry import LOOPS
 
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
-from equistera.mm.data.loading import world_size
 from equistera.mm.network import checkpoint
 from equistera.mm.run.loop import ResumableTrainLoop
 from equistera.mm.run.preflight import augmentation_by_epoch
 from equistera.mm.run.run_file import RUN_FILE
 from equistera.mm.run.trainer import Trainer
 from equistera.outputs import check_folder
+from equistera.processes import world_size
 from equistera.progress import duration
 from equistera.training.fit import Costs, Fit, StepTime, fit_to_time
 from equistera.training.schedule import Schedule

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from equistera.mm.data.loading import world_size
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.run.metric import SCORES
 from equistera.mm.run.preflight import DataSummary
+from equistera.processes import world_size
 from equistera.training.checkpoints import checkpoint_bytes
 from equistera.training.ema import make_ema
 from equistera.training.fit import Fit

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ from equistera.errors import Stopped, UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import cache_folder, use_cache
-from equistera.mm.data.loading import cores_per_process, world_size
+from equistera.mm.data.loading import cores_per_process
+from equistera.mm.devices import choose_device
 from equistera.mm.network.precision import use_mixed_precision
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
@@ -32,10 +32,10 @@ from equistera.mm.run.preflight import DataSummary, check_data, choose_weights, 
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.run_file import write_run_file
 from equistera.mm.run.tracking import add_text
-from equistera.mm.run.trainer import Trainer, choose_device, device_name, join_group
+from equistera.mm.run.trainer import Trainer, device_name, join_group
 from equistera.monitor.plots import plot_run
 from equistera.outputs import check_json
-from equistera.processes import rank
+from equistera.processes import join, rank, start_command, world_size
 from equistera.progress import duration
 from equistera.training import work_dir as work_dirs
 from equistera.training.fit import Fit, parse_duration
@@ -83,6 +83,7 @@ def train(options: TrainOptions) -> Path:
     """
     if options.json:
         check_json("--json", options.json, "a plan", is_plan)
+    launcher = join(options.launcher)
     choose_device(options.device)
     config, work_dir, data = _start(options)
     if not options.plan and rank() == 0:
@@ -95,7 +96,7 @@ def train(options: TrainOptions) -> Path:
     missing = missing_weights(config, weights, options.init)
     if missing is not None and not options.plan:
         raise missing
-    config.launcher = options.launcher
+    config.launcher = launcher
     if options.amp:
         use_mixed_precision(config)
     if not torch.cuda.is_available():
@@ -197,9 +198,7 @@ def _resume_point(config: Config, work_dir: Path, data: DataSummary) -> FoundChe
 
 def resume_command(options: TrainOptions, work_dir: Path) -> str:
     """The command that goes on with a run."""
-    start = [Path(sys.executable).name]
-    if options.launcher == "pytorch":
-        start += ["-m", "torch.distributed.launch", f"--nproc_per_node={os.environ.get('LOCAL_WORLD_SIZE', 1)}"]
+    start = start_command(options.launcher, Path(sys.executable).name)
     words = [*start, "tools/train.py", options.config, "--work-dir", str(work_dir)]
     for name in ("data_root", "skeleton", "cache", "device", "seed"):
         value = getattr(options, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import equistera
-from equistera.errors import Stopped, UserError
+from equistera.errors import Stopped
 from equistera.mm.network import checkpoint
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import format_transfer_table, initialise
@@ -254,30 +253,3 @@ def device_name() -> str:
         count = torch.cuda.device_count()
         return torch.cuda.get_device_name(0) + (f" (one of {count})" if count > 1 else "")
     return f"CPU, {torch.get_num_threads()} threads"
-
-
-def choose_device(name: str | None) -> None:
-    """Makes MMEngine, which takes the first GPU it sees, see only the device asked for.
-
-    Args:
-        name: ``cpu``, ``cuda``, ``cuda:N``, or None for the best there is. Must be called before CUDA is used.
-
-    Raises:
-        UserError: No such device.
-    """
-    if name is None or name == "cuda":
-        if name and not torch.cuda.is_available():
-            raise UserError(
-                "--device cuda: torch finds no GPU", hint="nvidia-smi should list it; see ./setup.sh --help"
-            )
-        return
-    kind, _, index = name.partition(":")
-    if kind == "cpu" and not index:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    elif kind == "cuda" and index.isdigit():
-        if int(index) >= torch.cuda.device_count():
-            raise UserError(f"--device {name}: there are {torch.cuda.device_count()} GPUs, counted from 0")
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(index)] if visible else index
-    else:
-        raise UserError(f"--device {name}: expected cpu, cuda or cuda:N")

@@ -15,7 +15,9 @@ from equistera.mm.run.hooks import Console
 from equistera.mm.run.loop import ResumableTrainLoop
 from equistera.mm.run.trainer import Trainer
 
-folder, rank = Path(os.environ["EQUISTERA_TEST_DUMP"]), os.environ["RANK"]
+folder = Path(os.environ["EQUISTERA_TEST_DUMP"])
+# what another launcher than torch says is translated later
+rank = os.environ.get("EQUISTERA_TEST_RANK") or os.environ["RANK"]
 
 finished = []
 Trainer.train = (lambda original: lambda self: (original(self), finished.append(self))[0])(Trainer.train)
