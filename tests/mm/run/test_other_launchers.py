@@ -61,8 +61,8 @@ def test_two_processes_are_one_run(launcher, horses, tiny, trained, tmp_path):
     assert [f"it was moved to {aside}" in out for out, _ in said] == [True, False]
     assert "batch 2 x 2 processes" in said[0][0]
     assert f"weights  {aside / 'best.pth'}" in said[0][0]
-    # 12 pictures in steps of 2 x 2
-    assert json.loads((work / "run.json").read_text())["steps_per_epoch"] == 3
+    # 16 animals in steps of 2 x 2
+    assert json.loads((work / "run.json").read_text())["steps_per_epoch"] == 4
     assert "4 (2 x 2 processes)" in str(checkpoint.load(work / "latest.pth")["meta"]["fingerprint"])
     first, second = (checkpoint.load(tmp_path / f"epoch1_rank{rank}.pth") for rank in (0, 1))
     assert checkpoint.equal(first, second)
