@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -89,6 +90,12 @@ class Trainer(Runner):
         if self.distributed:
             join_group(self.launcher, env_cfg)
         super().setup_env(env_cfg)
+
+    def set_randomness(self, seed: int, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        if deterministic:
+            # cuBLAS adds in the same order each time only with a workspace of fixed size, and torch insists on it
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        super().set_randomness(seed, diff_rank_seed, deterministic)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if not self.distributed or is_model_wrapper(model) or torch.cuda.is_available():

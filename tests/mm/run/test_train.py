@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 
 import pytest
@@ -58,6 +59,21 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_workers(horses, tiny,
     assert all(torch.equal(first[name], second[name]) for name in first)
     other = run(horses, tmp_path / "other", tiny(), seed=1)
     assert not torch.equal(first["head.cls_x.weight"], weights_of(other / "latest.pth")["head.cls_x.weight"])
+
+
+def test_only_deterministic_algorithms_if_asked_for(horses, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "to be restored")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    options = tiny(**{"train_cfg.max_epochs": 1, "randomness.deterministic": True})
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    try:
+        run(horses, tmp_path / "run", options)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
 
 
 def test_frozen_stages_do_not_move_and_open_when_the_schedule_says(horses, tiny, trained, tmp_path):
