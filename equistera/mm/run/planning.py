@@ -17,6 +17,7 @@ from equistera.training.fit import Fit
 from equistera.training.plan import Plan, Setup, make_plan, steps_in_epoch
 from equistera.training.scaling import LrScaling, scale_lr
 from equistera.training.schedule import Schedule, make_schedule
+from equistera.training.work_dir import nearest_folder
 
 
 def scaling_of(config: Config) -> LrScaling:
@@ -71,7 +72,6 @@ def plan_of(
     ema = make_ema(config.get("ema"), schedule.total_steps)
     prefix = config.val_evaluator.get("prefix", "val")
     produced = tuple(f"{prefix}/{name}" for name in SCORES)
-    existing = next(folder for folder in (work_dir, *work_dir.parents) if folder.exists())
     return make_plan(
         schedule,
         Setup(
@@ -94,6 +94,6 @@ def plan_of(
             ema=ema,
             patience=config.early_stopping.patience,
             fit=fit,
-            disk_free=shutil.disk_usage(existing).free,
+            disk_free=shutil.disk_usage(nearest_folder(work_dir)).free,
         ),
     )
