@@ -13,7 +13,7 @@ from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.run import Verification, findings_after, verify
 from equistera.dataset.verify.text import changes_told, summary
 from equistera.errors import UserError
-from equistera.outputs import check_folder
+from equistera.outputs import check_folder, same_file
 
 
 def verify_dataset(
@@ -77,7 +77,7 @@ def verify_dataset(
 def _check_target(option: str, target: Path | None, inputs: Sequence[str | Path], overwrite: bool) -> None:
     if target is None:
         return
-    if target.resolve() in {Path(path).resolve() for path in inputs}:
+    if any(same_file(target, path) for path in inputs):
         raise UserError(f"{option} {target} is an input, and those are never changed", hint="Choose another name.")
     if target.is_dir():
         raise UserError(f"{option} {target} is a folder, expected a file name")
