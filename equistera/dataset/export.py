@@ -14,6 +14,7 @@ from equistera.dataset.formats.records import Animal, Picture, Unusable, flag, p
 from equistera.dataset.horses import HORSE
 from equistera.dataset.images import ImageError, check_inside, read_header
 from equistera.dataset.place import image_dir, place
+from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -141,7 +142,7 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
     splits: dict[str, Source] = {}
     for source in sources:
         # Ultralytics knows no other names; a file such as all.json is there to be trained on
-        split = source.path.stem if source.path.stem in yolo.SPLITS else yolo.SPLITS[0]
+        split = source.path.stem if source.path.stem in SPLITS else SPLITS[0]
         if split in splits:
             raise UserError(f"{splits[split].path} and {source.path} would both be YOLO's split {split!r}")
         splits[split] = source

@@ -329,3 +329,24 @@ def test_heic_photos_are_named_with_what_to_do(raw):
     assert "export again" not in str(error.value)
     save_picture(raw / "IMG_1.jpg")
     assert "converted  1 of 1 pictures" in run(raw, split=None)
+
+
+def test_yolo_pictures_are_looked_for_as_those_of_every_format(tmp_path):
+    """CVAT exports labels without pictures; one that is nowhere is counted, and an error with --strict."""
+    export, photos = tmp_path / "export", tmp_path / "photos"
+    (export / "labels/train").mkdir(parents=True)
+    names = {0: ["nose", "withers"]}
+    (export / "data.yaml").write_text(f"Train: train.txt\nkpt_shape: [2, 3]\nnames: [horse]\nkpt_names: {names}\n")
+    (export / "train.txt").write_text("".join(f"data\\images\\train\\{i}.png\n" for i in range(3)))
+    for i in range(3):
+        (export / f"labels/train/{i}.txt").write_text("0 .5 .5 .5 .5 .5 .5 2 .25 .25 2")
+    for i in range(2):
+        save_picture(photos / f"{i}.png", seed=i)
+    request = {"output": tmp_path / "annotations", "skeleton": HORSE, "img_dir": photos, "split": None}
+    with pytest.raises(UserError, match="1 items cannot be converted, and --strict is set"):
+        convert_dataset(Request(export, **request, strict=True))
+    report = convert_dataset(Request(export, **request))
+    assert "converted  2 of 3 pictures" in report
+    assert "1 x picture: picture not found" in report
+    [first, _] = json.loads((tmp_path / "annotations/all.json").read_text())["annotations"]
+    assert first["keypoints"][:3] == [20, 10, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -207,3 +208,29 @@ def check_file(path: Path) -> None:
             "are not opened",
             hint="Split the export into smaller ones; several files in one folder are converted together.",
         )
+
+
+def read_text(path: Path, most: int = MAX_FILE_BYTES) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with its mark, as PowerShell and Windows' editors write it.
+
+    Args:
+        path: The file.
+        most: Bytes; a larger file is not opened.
+
+    Raises:
+        UserError: Not readable, too large, or in another encoding.
+    """
+    try:
+        if (size := path.stat().st_size) > most:
+            raise UserError(f"{path} has {size} bytes, expected at most {most}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not text in UTF-8: {error.reason} at byte {error.start}",
+            hint="Save it again as UTF-8 (Excel calls it 'CSV UTF-8', Notepad 'UTF-8').",
+        ) from error

@@ -7,7 +7,7 @@ without names the points are called "0", "1", ... and need a ``--keypoint-map``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,16 +24,15 @@ from equistera.dataset.formats.records import (
     Unusable,
     flag,
     number,
+    read_text,
     shown,
 )
-from equistera.dataset.images import LISTED
-from equistera.dataset.paths import is_hidden
+from equistera.dataset.formats.yolo_subsets import Subsets
 from equistera.dataset.tolerances import EDGE
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
 TITLE = "Ultralytics YOLO pose"
-SPLITS = ("train", "val", "test")
 
 #: A data YAML is a page of text.
 _MAX_YAML_BYTES = 1024**2
@@ -42,7 +41,13 @@ _MAX_LABEL_BYTES = 4 * 1024**2
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without aliases: nested ones grow without bounds when looked at."""
+    """YAML without aliases, since nested ones grow without bounds when looked at, and without a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise yaml.YAMLError(f"{twice!r} stands in it twice")
+        return super().construct_mapping(node, deep)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -54,36 +59,37 @@ def accepts(path: Path) -> bool:
     """Whether a YAML file speaks of keypoints."""
     if path.stat().st_size > _MAX_YAML_BYTES:
         return False
-    return b"kpt_shape" in path.read_bytes()
+    data = path.read_bytes()
+    return any("kpt_shape".encode(encoding) in data for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
 
 
 def read(path: Path) -> Export:
     """Reads the data set that a YAML file describes.
 
     Args:
-        path: The YAML file; its pictures lie in its own folder.
+        path: The YAML file; its label files lie in its own folder.
 
     Raises:
-        UserError: Not such a YAML file, or its pictures are not found in its folder.
+        UserError: Not such a YAML file, it contradicts itself, or nothing that it names is in its folder.
     """
     content = _read_yaml(path)
     count, dimensions = _keypoint_shape(content, path)
-    classes = _by_number(content.get("names"))
+    classes = _classes(content, path)
     names = _keypoint_names(content, count, path)
     export, root = Export(path, TITLE), path.parent.resolve()
-    for split in SPLITS:
-        for image in _images(content, split, path):
-            label = _label_path(image, root)
-            where = f"{path.name}, {label.relative_to(root)}"
-            picture_name = image.relative_to(root).as_posix()
-            if not label.is_file():
-                export.skips.append(Skip("picture", where, "no label file beside the picture"))
-                continue
-            try:
-                animals = _animals(label, classes, names, dimensions)
-                export.add(Picture((picture_name,), where, animals, relative=True))
-            except Unusable as error:
-                export.skip("picture", where, error)
+    for picture, label in Subsets(path, content, export).pictures():
+        where = f"{path.name}, {label}"
+        if not (root / label).is_file():
+            export.skips.append(Skip("picture", where, "no label file beside the picture"))
+            continue
+        try:
+            animals, problems = _animals(root / label, classes, names, dimensions)
+        except Unusable as error:
+            export.skip("picture", where, error)
+            continue
+        export.add(Picture((str(picture),), where, tuple(animals), relative=True))
+        for error in problems:
+            export.skip("horse", where, error)
     return export
 
 
@@ -144,10 +150,8 @@ def data_yaml(skeleton: Skeleton, categories: Sequence[str], splits: Sequence[st
 
 def _read_yaml(path: Path) -> dict:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    # wrong bytes and impossible dates come as ValueError
+        content = yaml.load(read_text(path, _MAX_YAML_BYTES), Loader=_Loader)
+    # impossible dates come as ValueError
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not YAML that can be read: {error}") from error
     if not isinstance(content, dict):
@@ -172,7 +176,22 @@ def _by_number(names: object) -> dict[int, object]:
     """A list, or an object with numbers as keys; both are in use."""
     if isinstance(names, list):
         return dict(enumerate(names))
-    return {k: v for k, v in names.items() if isinstance(k, int)} if isinstance(names, dict) else {}
+    numbered = names.items() if isinstance(names, dict) else ()
+    return {int(key): value for key, value in numbered if isinstance(key, int) or str(key).isdecimal()}
+
+
+def _classes(content: dict, path: Path) -> dict[int, str]:
+    """Names of the classes, by number; empty where the YAML has none."""
+    names, count = content.get("names"), content.get("nc")
+    classes = {key: str(value) for key, value in _by_number(names).items()}
+    if names is not None and (not isinstance(names, (list, dict)) or len(classes) != len(names)):
+        raise UserError(f"{path}: names must list the classes, or name them by number; found {shown(names)}")
+    if classes and count is not None and count != len(classes):
+        raise UserError(
+            f"{path}: nc is {shown(count)}, but names has {len(classes)}: {', '.join(classes.values())}",
+            hint="Put right which of the two is wrong: the numbers in the label files count on it.",
+        )
+    return classes
 
 
 def _keypoint_names(content: dict, count: int, path: Path) -> list[str]:
@@ -195,94 +214,54 @@ def _keypoint_names(content: dict, count: int, path: Path) -> list[str]:
     return by_class[0]
 
 
-def _images(content: dict, split: str, path: Path) -> Iterator[Path]:
-    """Pictures of a split, sorted; the YAML gives a folder, a text file of names, or a list of either."""
-    entries = content.get(split)
-    for entry in entries if isinstance(entries, list) else [entries]:
-        if entry in (None, ""):
-            continue
-        place = _inside(entry, split, content, path)
-        if place.is_dir():
-            found = (p for p in place.rglob("*") if p.suffix.lower() in LISTED)
-            yield from sorted(p for p in found if not is_hidden(p.relative_to(place)))
-        elif place.suffix == ".txt" and place.stat().st_size <= _MAX_LABEL_BYTES:
-            try:
-                lines = place.read_text(encoding="utf-8").splitlines()
-            except ValueError as error:
-                raise UserError(f"{place} is not text: {error}") from error
-            for line in filter(None, (line.strip() for line in lines)):
-                yield _inside(line, split, content, path)
-        elif place.suffix.lower() in LISTED:
-            yield place
-        else:
-            raise UserError(f"{path}: {split} is {shown(entry)}, expected a folder, a .txt file or pictures")
+def _animals(
+    label: Path, classes: Mapping[int, str], names: Sequence[str], dimensions: int
+) -> tuple[list[Animal], list[Unusable]]:
+    """The animals of a label file, and what is wrong with its other lines.
 
-
-def _inside(entry: object, split: str, content: dict, path: Path) -> Path:
-    """Where an entry of the YAML lies, if that is in the YAML's folder."""
-    root = path.parent.resolve()
-    if not isinstance(entry, str) or "\0" in entry:
-        raise UserError(f"{path}: {split} must be the name of a folder or file, found {shown(entry)}")
-    base = content.get("path")
-    bases = [base, ""] if isinstance(base, str) and "\0" not in base else [""]
-    # Roboflow writes ../train/images for what lies in train/images; Ultralytics tries both, too
-    tries = [root / b / e for b in bases for e in (entry, entry.removeprefix("../"))]
-    there = [place for place in tries if _exists(place)]
-    found = [place for place in there if place.resolve().is_relative_to(root)]
-    if not found:
-        outside = bool(there)
-        raise UserError(
-            f"{path}: {split} is {shown(entry)}, which "
-            + (f"leads out of {root}" if outside else f"is not found in {root}"),
-            hint="Put the data YAML into the folder that holds images/ and labels/, and give that folder with --input.",
-        )
-    return found[0].resolve()
-
-
-def _exists(place: Path) -> bool:
-    try:
-        return place.exists()
-    except OSError:
-        return False  # a name that is too long, for instance
-
-
-def _label_path(image: Path, root: Path) -> Path:
-    """``.../labels/.../name.txt`` for ``.../images/.../name.jpg``, else the text file beside the picture.
-
-    Ultralytics replaces the last folder ``images`` of the whole path; one above the data set's folder leads out of it.
+    Raises:
+        Unusable: It cannot be read, is empty, or has no line that is right.
     """
-    parts = list(image.relative_to(root).parts)
-    for i in range(len(parts) - 2, -1, -1):
-        if parts[i] == "images":
-            parts[i] = "labels"
-            break
-    return root.joinpath(*parts).with_suffix(".txt")
-
-
-def _animals(label: Path, classes: dict[int, object], names: Sequence[str], dimensions: int) -> tuple[Animal, ...]:
-    if label.stat().st_size > _MAX_LABEL_BYTES:
-        raise Unusable("a label file is too large", f"{label.stat().st_size} bytes")
     try:
-        lines = [line.split() for line in label.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError) as error:
-        raise Unusable("a label file is not text that can be read", str(error)) from error
+        lines = [line for line in read_text(label, _MAX_LABEL_BYTES).splitlines() if line.strip()]
+    except UserError as error:
+        raise Unusable("a label file is not text that can be read", error.summary) from error
     if not lines:
         raise Unusable("the label file is empty")
-    expected = 5 + len(names) * dimensions
-    animals = []
+    animals, problems = [], []
     for i, line in enumerate(lines, 1):
-        if len(line) != expected:
-            raise Unusable(
-                "a line has the wrong number of values", f"line {i} has {len(line)}, expected {expected} by kpt_shape"
-            )
-        values = [number(field, f"line {i}: value {k}") for k, field in enumerate(line, 1)]
-        points = {}
-        for k, name in enumerate(names):
-            x, y, *seen = values[5 + k * dimensions : 5 + (k + 1) * dimensions]
-            # without flags, Ultralytics marks an unlabelled point by 0 0
-            visibility = flag(seen[0], name) if seen else VISIBLE if (x, y) != (0.0, 0.0) else ABSENT
-            points[name] = (x, y, visibility)
-        cx, cy, w, h = values[1:5]
-        box = (cx - w / 2, cy - h / 2, w, h) if w > 0 and h > 0 else None
-        animals.append(Animal(points, box, str(classes.get(int(values[0]), line[0]))))
-    return tuple(animals)
+        try:
+            animals.append(_animal(line.split(), f"line {i}", classes, names, dimensions))
+        except Unusable as error:
+            problems.append(error)
+    if not animals:
+        raise problems[0]
+    return animals, problems
+
+
+def _animal(
+    fields: Sequence[str], where: str, classes: Mapping[int, str], names: Sequence[str], dimensions: int
+) -> Animal:
+    expected, other = (5 + len(names) * size for size in (dimensions, 5 - dimensions))
+    if len(fields) == 1 and ("," in fields[0] or ";" in fields[0]):
+        raise Unusable("the values of a line must stand apart by blanks", f"{where} has {shown(fields[0], 30)}")
+    if len(fields) == 5:
+        raise Unusable("a line has a box and no keypoints", where)
+    if len(fields) != expected:
+        as_for = f", the number for [{len(names)}, {5 - dimensions}]" if len(fields) == other else ""
+        raise Unusable(
+            "a line has the wrong number of values",
+            f"{where} has {len(fields)}{as_for}; expected {expected} by kpt_shape [{len(names)}, {dimensions}]",
+        )
+    values = [number(field, f"{where}: value {k}") for k, field in enumerate(fields, 1)]
+    if not values[0].is_integer() or (classes and values[0] not in classes):
+        raise Unusable("a class is none of the data YAML's names", f"{where}: class {fields[0]}")
+    points = {}
+    for k, name in enumerate(names):
+        x, y, *seen = values[5 + k * dimensions : 5 + (k + 1) * dimensions]
+        # without flags, Ultralytics marks an unlabelled point by 0 0
+        visibility = flag(seen[0], name) if seen else VISIBLE if (x, y) != (0.0, 0.0) else ABSENT
+        points[name] = (x, y, visibility)
+    cx, cy, w, h = values[1:5]
+    box = (cx - w / 2, cy - h / 2, w, h) if w > 0 and h > 0 else None
+    return Animal(points, box, classes.get(int(values[0]), fields[0]))

@@ -88,6 +88,12 @@ def test_label_that_is_no_text(tmp_path):
         (("images/train", "{a: b}"), "train must be the name of a folder"),
         (("images/train", "data.yaml"), "expected a folder"),
         (("names:", "names: ["), "is not YAML"),
+        (("flip_idx:", "nc: 3\nflip_idx:"), "nc is 3, but names has 2: horse, rider"),
+        (("{0: horse, 1: rider}", "horse"), "names must list the classes"),
+        (("{0: horse, 1: rider}", "{a: horse}"), "names must list the classes"),
+        (("val: images/val", "train: images/val"), "'train' stands in it twice"),
+        (("train: images/train\nval: images/val", "pictures: 3"), "names no pictures"),
+        (("train: images/train\nval: images/val", "train: nowhere\nval: neither"), "names nothing that is there"),
     ],
 )
 def test_data_yaml_that_cannot_be_used(tmp_path, change, message):
@@ -127,6 +133,118 @@ def test_base_path_and_list_of_pictures(tmp_path):
     path = project(tmp_path, yaml, a="0 .5 .5 .2 .4 .1 .2 2 .3 .4 2")
     (tmp_path / "list.txt").write_text("images/train/a.jpg\n")
     assert formats.read(path).pictures[0].names == ("images/train/a.jpg",)
+
+
+ROW = "0 .5 .5 .2 .4 .1 .2 2 .3 .4 2"
+
+
+def names(export):
+    return [picture.names[0] for picture in export.pictures]
+
+
+def test_subsets_under_any_name(tmp_path):
+    """CVAT names the keys as its users name the subsets, in any case."""
+    path = project(tmp_path, a=ROW, b=ROW, c=ROW, d=ROW)
+    for subset, picture in (("Train", "a"), ("Validation", "b"), ("Pferde 2024", "c"), ("minival", "d")):
+        (tmp_path / f"{subset}.txt").write_text(f"images/train/{picture}.jpg\n")
+    keys = "Train: Train.txt\nValidation: Validation.txt\nPferde 2024: Pferde 2024.txt\nminival: [minival.txt]\n"
+    more = "license: CC BY 4.0\nurl: https://example.org/a.txt\nversion: 3\ntask: pose\nauthor:\n"
+    path.write_text(YAML.replace("train: images/train\nval: images/val\n", keys + more))
+    export = formats.read(path)
+    assert names(export) == [f"images/train/{name}.jpg" for name in "abcd"]
+    assert (export.skips, export.notes) == ([], [])
+
+
+def test_labels_that_no_subset_names_are_counted(tmp_path):
+    path = project(tmp_path, YAML.replace("val: images/val\n", ""), a=ROW)
+    for name in ("x", "y"):
+        (tmp_path / f"labels/val/{name}.txt").write_text(ROW)
+    (tmp_path / "labels/classes.txt").write_text("horse\n")
+    [skip] = formats.read(path).skips
+    assert (skip.what, skip.detail) == ("subset", "labels/val: 2")
+
+
+@pytest.mark.parametrize(
+    ("val", "names_of_val"),
+    [
+        ("/content/drive/horses/valid/images", ["valid/images/v.jpg"]),
+        ("C:\\Users\\Anna\\horses\\valid\\images", ["valid/images/v.jpg"]),
+        ("C:/Users/Anna/elsewhere/images", None),
+    ],
+)
+def test_paths_of_another_computer(tmp_path, val, names_of_val):
+    """What lies beside the YAML is taken and told; what does not is counted."""
+    (tmp_path / "valid/images").mkdir(parents=True)
+    (tmp_path / "valid/labels").mkdir()
+    (tmp_path / "valid/images/v.jpg").touch()
+    (tmp_path / "valid/labels/v.txt").write_text(ROW)
+    yaml = YAML.replace("val: images/val", f"val: {val}\npath: D:/work/horses")
+    export = formats.read(project(tmp_path, yaml, a=ROW))
+    assert names(export) == ["images/train/a.jpg", *(names_of_val or [])]
+    assert len(export.notes) == bool(names_of_val)
+    assert [skip.reason for skip in export.skips] == ([] if names_of_val else ["a subset is not there", EXTRA])
+
+
+EXTRA = "label files that no subset of the data YAML names"
+
+
+def test_a_path_that_ends_in_the_datas_folder(tmp_path):
+    folder = tmp_path / "horses"
+    folder.mkdir()
+    project(folder, a=ROW)
+    yaml = tmp_path / "data.yaml"
+    yaml.write_text(f"path: /home/anna/datasets/horses\n{YAML}")
+    assert names(formats.read(yaml)) == ["horses/images/train/a.jpg"]
+
+
+def test_backslashes_and_marks_of_windows(tmp_path):
+    path = project(tmp_path, a=ROW, b=ROW, c=ROW)
+    (tmp_path / "labels/train/a.txt").write_bytes(b"\xef\xbb\xbf" + ROW.encode() + b" \r\n\r\n")
+    (tmp_path / "labels/train/b.txt").write_bytes(ROW.encode("utf-16"))
+    folder = path.read_text().replace("images/train", "images\\train")
+    path.write_bytes(folder.encode("utf-16"))
+    assert names(formats.read(path)) == [f"images/train/{name}.jpg" for name in "abc"]
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf./images/train/a.jpg\r\n.\\images\\train\\c.jpg\r\n")
+    path.write_text(YAML.replace("train: images/train", "train: list.txt"))
+    assert names(formats.read(path)) == [f"images/train/{name}.jpg" for name in "ac"]
+
+
+def test_pictures_that_are_not_there_keep_their_labels(tmp_path):
+    """They may lie in --img-dir; the finder says what it does not find."""
+    path = project(tmp_path, a=ROW, b=ROW)
+    (tmp_path / "images/train/a.jpg").unlink()
+    assert names(formats.read(path)) == ["images/train/b.jpg", "images/train/a"]
+    (tmp_path / "list.txt").write_text("images/train/a.jpg\nimages/train/b.jpg\nimages/train/none.jpg\n")
+    path.write_text(YAML.replace("train: images/train", "train: list.txt"))
+    export = formats.read(path)
+    assert names(export) == ["images/train/a.jpg", "images/train/b.jpg"]
+    assert [(skip.what, skip.reason) for skip in export.skips] == [("picture", "no label file beside the picture")]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("0,.5,.5,.2,.4,.1,.2,2,.3,.4,2", "the values of a line must stand apart by blanks"),
+        ("0 0,5 .5 .2 .4 .1 .2 2 .3 .4 2", "a coordinate is not a number"),
+        ("1 .5 .5 .2 .4", "a line has a box and no keypoints"),
+        ("0 .5 .5 .2 .4 .1 .2 .3 .4", "a line has the wrong number of values"),
+        ("7 .5 .5 .2 .4 .1 .2 2 .3 .4 2", "a class is none of the data YAML's names"),
+        ("0.5 .5 .5 .2 .4 .1 .2 2 .3 .4 2", "a class is none of the data YAML's names"),
+        ("-1 .5 .5 .2 .4 .1 .2 2 .3 .4 2", "a class is none of the data YAML's names"),
+    ],
+)
+def test_a_line_that_is_wrong_loses_its_animal_only(tmp_path, line, reason):
+    export = formats.read(project(tmp_path, a=f"{ROW}\n{line}\n{ROW}\n", b=line))
+    assert [len(picture.animals) for picture in export.pictures] == [2]
+    assert [(skip.what, skip.reason) for skip in export.skips] == [("horse", reason), ("picture", reason)]
+
+
+def test_names_by_number_and_as_text(tmp_path):
+    for change in ("['horse', 'rider']", "{'0': horse, '1': rider}", "{1: rider, 0: horse}"):
+        yaml = YAML.replace("{0: horse, 1: rider}", change)
+        assert (
+            formats.read(project(tmp_path / str(len(change)), yaml, a=ROW)).pictures[0].animals[0].category == "horse"
+        )
 
 
 @pytest.mark.parametrize("yaml", ["a: &a [x]\nb: [*a, *a]\nkpt_shape: [2, 3]\n", "[" * 5000 + "kpt_shape"])
