@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -90,38 +91,33 @@ def read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]
     Raises:
         UserError: Files that cannot be read, all of them listed; or none holds annotations.
     """
-    exports, unknown, others, problems = [], [], [], []
+    exports, others, problems = [], [], []
     for path in track(files, "reading", unit="files"):
         try:
-            export = formats.read(path, name)
+            exports.append(formats.read(path, name))
         except NotLabels as error:
             others.append(error)
         except UserError as error:
             problems.append(str(error))
-        else:
-            if export is None:
-                unknown.append(path)
-            else:
-                exports.append(export)
     if problems:
         raise UserError(f"{len(problems)} of {len(files)} files cannot be read:", problems)
-    unknown_files = [f"no annotations of a known format in {_some(unknown)}"] if unknown else []
-    if not exports and not others:
-        raise UserError(
-            unknown_files[0],
-            [f"{f.name}: {f.title}, {', '.join(f.suffixes)}" for f in formats.ALL],
-            "Name the format with --format to be told what is wrong with the file.",
-        )
+    kinds: dict[str, list[NotLabels]] = defaultdict(list)
+    for error in others:
+        kinds[error.what].append(error)
     if not exports:
-        if len(files) == 1:
-            raise others[0]
-        hints = list(dict.fromkeys(error.hint for error in others))
+        first, *more = kinds.values()
         raise UserError(
-            f"none of {len(files)} files holds labels:", [*(e.summary for e in others), *unknown_files], hints[0]
+            f"{_some(error.path for error in first)}: {first[0].what}",
+            [f"{_some(error.path for error in kind)}: {kind[0].what}" for kind in more],
+            " ".join(dict.fromkeys(error.hint for error in others)),
         )
-    notes = [note for export in exports for note in export.notes]
-    return exports, [*notes, *(f"left out: {error.summary}" for error in others), *unknown_files]
+    notes = Counter(note for export in exports for note in export.notes)
+    return exports, [
+        *(f"{note} ({times} files)" if times > 1 else note for note, times in notes.items()),
+        *(f"left out: {_some(error.path for error in kind)}: {kind[0].what}" for kind in kinds.values()),
+    ]
 
 
-def _some(files: Sequence[Path]) -> str:
-    return ", ".join(map(str, files[:5])) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+def _some(paths: Iterable[Path]) -> str:
+    files = list(map(str, paths))
+    return ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")

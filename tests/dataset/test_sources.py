@@ -40,12 +40,11 @@ def test_a_table_stands_for_the_hdf5_file_of_the_same_labels(tmp_path, suffix):
 
 
 def test_a_table_that_is_not_deeplabcuts_hides_nothing(tmp_path):
-    """Such as one that Excel saved with semicolons."""
     pytest.importorskip("h5py")
     shutil.copy(H5, tmp_path / "CollectedData_A.h5")
-    (tmp_path / "CollectedData_A.csv").write_text(LABELS.replace(",", ";"))
+    (tmp_path / "CollectedData_A.csv").write_text("frame,nose\n0,1\n")
     assert found(tmp_path) == ["CollectedData_A.csv", "CollectedData_A.h5"]
-    for name, says in (("auto", "no annotations of a known format in"), ("deeplabcut", "left out:")):
+    for name, says in (("auto", "no annotations of a known format"), ("deeplabcut", "left out:")):
         exports, notes = read_all(annotation_files(tmp_path, name), name)
         assert [export.path.suffix for export in exports] == [".h5"]
         assert any(says in note and "CollectedData_A.csv" in note for note in notes)
@@ -79,7 +78,7 @@ def test_a_hidden_folder_that_is_asked_for_is_read(tmp_path):
 def test_predictions_among_labels_are_left_out_and_named(tmp_path):
     """A DeepLabCut project holds both."""
     (tmp_path / "video1DLC_resnet50.csv").write_text(PREDICTIONS)
-    with pytest.raises(UserError, match="holds DeepLabCut's predictions"):
+    with pytest.raises(UserError, match="DeepLabCut's predictions"):
         read_all(annotation_files(tmp_path), "auto")
     (tmp_path / "CollectedData_A.csv").write_text(LABELS)
     exports, notes = read_all(annotation_files(tmp_path), "auto")
@@ -93,10 +92,12 @@ def test_files_of_other_formats_than_the_one_asked_for(tmp_path):
     exports, notes = read_all(annotation_files(tmp_path, "labelstudio"), "labelstudio")
     assert [export.path.name for export in exports] == ["a.json"]
     assert len(notes) == 1
-    assert "b.json is not Label Studio JSON" in notes[0]
-    with pytest.raises(UserError, match="none of 2 files holds labels") as error:
+    assert "b.json: not Label Studio JSON: an empty object" in notes[0]
+    with pytest.raises(UserError, match=r"a\.json: not COCO keypoints but Label Studio JSON") as error:
         read_all(annotation_files(tmp_path, "coco"), "coco")
-    assert ["is not COCO keypoints" in problem for problem in error.value.problems] == [True, True]
+    assert len(error.value.problems) == 1
+    assert "b.json: not COCO keypoints: an empty object" in error.value.problems[0]
+    assert "--format labelstudio" in error.value.hint
 
 
 def test_a_damaged_file_still_stops_everything(tmp_path):
@@ -104,3 +105,38 @@ def test_a_damaged_file_still_stops_everything(tmp_path):
     (tmp_path / "b.json").write_text("[{")
     with pytest.raises(UserError, match="1 of 2 files cannot be read"):
         read_all(annotation_files(tmp_path), "auto")
+
+
+def test_a_whole_deeplabcut_project(tmp_path):
+    """Labels are read; predictions that no name and no layout can pass off as labels are told, each kind once."""
+    h5py = pytest.importorskip("h5py")
+    (tmp_path / "CollectedData_A.csv").write_text(LABELS)
+    for i in range(7):
+        with h5py.File(tmp_path / f"walk{i}DLC_resnet50_horse.h5", "w") as file:
+            file.create_group("df_with_missing/table").parent.attrs["pandas_type"] = "frame_table"
+    (tmp_path / "config.yaml").write_text("Task: horse\n")
+    exports, notes = read_all(annotation_files(tmp_path), "auto")
+    assert [export.path.name for export in exports] == ["CollectedData_A.csv"]
+    assert ["config.yaml" in note for note in notes] == [True, False]
+    assert "walk4DLC_resnet50_horse.h5 and 2 more: not called CollectedData..." in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says", "advice"),
+    [
+        ("a.json", '{"shapes": [], "imagePath": "a.jpg"}', "labelme's JSON", "X-AnyLabeling"),
+        ("notes.json", '{"categories": [], "info": {}}', "Label Studio's YOLO export", "format 'JSON'"),
+        ("a.csv", "image,id,kp,annotator,annotation_id\n", "Label Studio's table", "format 'JSON'"),
+        ("a.xml", "<annotation><object></object></annotation>", "Pascal VOC", "CVAT for images"),
+        ("a.json", '[{"b": 1}]', "no annotations of a known format: a list of an object with b", "Expected:"),
+        ("a.yaml", "b: 1", "no annotations of a known format: a text that starts 'b: 1'", "with kpt_shape"),
+        ("a.csv", "", "no annotations of a known format: no text", "rows start scorer"),
+    ],
+)
+def test_files_of_other_programs_are_known_and_no_hint_leads_back(tmp_path, name, text, says, advice):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError) as error:
+        read_all(annotation_files(tmp_path), "auto")
+    assert says in error.value.summary
+    assert advice in error.value.hint
+    assert "--format" not in error.value.hint

@@ -75,7 +75,7 @@ def test_every_option_is_heard(raw, tmp_path):
     out = raw.parent / "annotations"
     base = ["--input", raw / "export.json", "--output", out, "--overwrite"]
     assert run(*base, "--split", "none", "--keypoint-map", tmp_path / "map.json").returncode == 1
-    assert "is not CVAT" in run(*base, "--format", "cvat").stderr
+    assert "not CVAT" in run(*base, "--format", "cvat").stderr
     assert "no skeleton named 'pony'" in run(*base, "--skeleton", "pony").stderr
     assert "--strict is set" not in run(*base, "--strict").stderr
     assert "--group-by '(' is not a regular expression" in run(*base, "--group-by", "(").stderr

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equistera.dataset.coco import read_json
-from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, deeplabcut_h5, labelstudio, yolo
+from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, deeplabcut_h5, foreign, labelstudio, yolo
 from equistera.dataset.formats.records import Export, NotLabels, check_file
 
 
@@ -18,6 +18,7 @@ class Format:
     Attributes:
         name: Value of ``--format``.
         title: Name for people.
+        needs: What a file of the format holds, for people.
         suffixes: File name endings, lower case.
         accepts: Whether a file (for JSON: its parsed content) is in this format.
         read: Reads it; JSON formats get the parsed content and the path.
@@ -25,6 +26,7 @@ class Format:
 
     name: str
     title: str
+    needs: str
     suffixes: tuple[str, ...]
     accepts: Callable[..., bool]
     read: Callable[..., Export]
@@ -34,15 +36,52 @@ class Format:
         return ".json" in self.suffixes
 
 
+_DEEPLABCUT_NEEDS = "CollectedData_<scorer>.csv, whose first rows start scorer, bodyparts and coords, or its .h5"
+
 #: Every format; a file's first match counts.
 ALL = (
-    Format("labelstudio", labelstudio.TITLE, (".json",), labelstudio.accepts, labelstudio.read),
-    Format("coco", coco.TITLE, (".json",), coco.accepts, coco.read),
-    Format("animalpose", animalpose.TITLE, (".json",), animalpose.accepts, animalpose.read),
-    Format("cvat", cvat.TITLE, (".xml",), cvat.accepts, cvat.read),
-    Format("deeplabcut", deeplabcut.TITLE, (".csv",), deeplabcut.accepts_csv, deeplabcut.read_csv),
-    Format("deeplabcut", deeplabcut.TITLE, deeplabcut_h5.SUFFIXES, deeplabcut_h5.accepts, deeplabcut_h5.read),
-    Format("yolo", yolo.TITLE, (".yaml", ".yml"), yolo.accepts, yolo.read),
+    Format(
+        "labelstudio",
+        labelstudio.TITLE,
+        "a .json with a list of tasks, each with data and annotations",
+        (".json",),
+        labelstudio.accepts,
+        labelstudio.read,
+    ),
+    Format(
+        "coco",
+        coco.TITLE,
+        "a .json with the lists images, annotations and categories",
+        (".json",),
+        coco.accepts,
+        coco.read,
+    ),
+    Format(
+        "animalpose",
+        animalpose.TITLE,
+        "the .json with an object images and the lists annotations and categories",
+        (".json",),
+        animalpose.accepts,
+        animalpose.read,
+    ),
+    Format("cvat", cvat.TITLE, "an .xml of <annotations> with <image>s", (".xml",), cvat.accepts, cvat.read),
+    Format(
+        "deeplabcut",
+        deeplabcut.TITLE,
+        _DEEPLABCUT_NEEDS,
+        (".csv",),
+        deeplabcut.accepts_csv,
+        deeplabcut.read_csv,
+    ),
+    Format(
+        "deeplabcut",
+        deeplabcut.TITLE,
+        _DEEPLABCUT_NEEDS,
+        deeplabcut_h5.SUFFIXES,
+        deeplabcut_h5.accepts,
+        deeplabcut_h5.read,
+    ),
+    Format("yolo", yolo.TITLE, "a .yaml with kpt_shape, beside labels/", (".yaml", ".yml"), yolo.accepts, yolo.read),
 )
 
 #: Values of ``--format``.
@@ -54,34 +93,33 @@ def suffixes_of(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(suffix for f in ALL if name in ("auto", f.name) for suffix in f.suffixes))
 
 
-def read(path: Path, name: str = "auto") -> Export | None:
+def read(path: Path, name: str = "auto") -> Export:
     """Reads an annotation file.
 
     Args:
         path: The file.
         name: One of :data:`NAMES`; ``auto`` finds out by ending and content.
 
-    Returns:
-        Its content, or None where ``auto`` finds no annotations of a known format in it.
-
     Raises:
-        NotLabels: The file is not in the format ``name``, or holds predictions.
+        NotLabels: The file is not in the format ``name``, or in none, or holds predictions.
         UserError: The file cannot be read or is damaged.
     """
     check_file(path)
-    candidates = [f for f in ALL if path.suffix.lower() in f.suffixes and name in ("auto", f.name)]
-    if any(f.is_json for f in candidates):
-        content = read_json(path)
-        for candidate in candidates:
-            if candidate.accepts(content):
-                return candidate.read(content, path)
+    candidates = [f for f in ALL if path.suffix.lower() in f.suffixes]
+    content = read_json(path) if any(f.is_json for f in candidates) else None
+    fitting = [f for f in candidates if f.accepts(content if f.is_json else path)]
+    for fit in fitting:
+        if name in ("auto", fit.name):
+            return fit.read(content, path) if fit.is_json else fit.read(path)
+    found = foreign.kind_of(path, content)
+    wanted = [f for f in ALL if name in ("auto", f.name)]
+    if fitting:
+        what = f"not {wanted[0].title} but {fitting[0].title}"
+        hint = f"Give --format {fitting[0].name}, or leave it out."
+    elif found:
+        what, hint = found.what, found.advice
     else:
-        for candidate in candidates:
-            if candidate.accepts(path):
-                return candidate.read(path)
-    if name == "auto":
-        return None
-    titles = {f.name: f"{f.title} ({', '.join(g.suffixes[0] for g in ALL if g.name == f.name)})" for f in ALL}
-    raise NotLabels(
-        f"{path} is not {titles[name]}", hint="Leave --format out to have the format found out from the content."
-    )
+        title = "no annotations of a known format" if name == "auto" else f"not {wanted[0].title}"
+        what = f"{title}: {foreign.described(path, content)}"
+        hint = "\n  ".join(["Expected:", *dict.fromkeys(f"{f.title}: {f.needs}" for f in wanted)])
+    raise NotLabels(path, what, hint)

@@ -2,14 +2,16 @@
 
 The header has the rows scorer, (individuals,) bodyparts, coords; a row is one picture, named in one column
 (``labeled-data/video1/img001.png``) or in three. Positions are pixels; an empty cell is a point that is not labelled.
-DeepLabCut keeps no visibility, so every labelled point counts as visible. It writes both files; the CSV is read where
-both are there.
+DeepLabCut keeps no visibility, so every labelled point counts as visible; Lightning Pose has a column ``visible`` with
+COCO's flags. DeepLabCut writes both files; the CSV is read where both are there.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +23,9 @@ from equistera.dataset.formats.records import (
     NotLabels,
     Picture,
     Unusable,
+    flag,
     number,
+    read_text,
     shown,
 )
 from equistera.errors import UserError
@@ -33,26 +37,35 @@ _HEADER = ("scorer", "individuals", "bodyparts", "coords")
 #: What DeepLabCut calls the "individual" that holds the points which a picture has only once, such as a gate.
 _UNIQUE = "single"
 
-#: Individual, keypoint, ``x`` or ``y``.
+_LIKELIHOOD, _VISIBLE = "likelihood", "visible"
+#: What pandas calls a column without a name.
+_UNNAMED = re.compile(r"Unnamed: \d+")
+_GIVE_LABELS = "Give CollectedData_<scorer>.csv, which the labelling saves in labeled-data."
+
+#: Individual, keypoint, and ``x``, ``y``, ``likelihood`` or ``visible`` (Lightning Pose).
 Column = tuple[str, str, str]
 
 
 def accepts_csv(path: Path) -> bool:
     """Whether a CSV file starts like DeepLabCut's."""
-    try:
-        return next(_csv_rows(path), [""])[0] == _HEADER[0]
-    except UserError:
-        # an undecodable CSV in the input folder need not be an annotation file
-        return False
+    with path.open("rb") as file:
+        start = file.read(64)
+    # every second byte of UTF-16 is 0 here
+    return re.match(rb'[\xef\xbb\xbf\xff\xfe]*\s*"?scorer"?\s*([,;\t\r\n]|$)', start.replace(b"\0", b"")) is not None
+
+
+def is_label_file(path: Path) -> bool:
+    """Whether DeepLabCut and Lightning Pose use this file name for labels, and never for predictions."""
+    return path.name.lower().startswith("collecteddata")
 
 
 def read_csv(path: Path) -> Export:
-    """Reads ``CollectedData_*.csv``.
+    """Reads ``CollectedData_*.csv``; semicolons and decimal commas, as Excel writes them in many countries, too.
 
     Raises:
         UserError: Not CSV, or the header is not DeepLabCut's.
     """
-    rows = _csv_rows(path)
+    rows, decimal = _csv_rows(path)
     header: dict[str, list[str]] = {}
     for row in rows:
         header[row[0].strip().lower()] = row
@@ -69,12 +82,13 @@ def read_csv(path: Path) -> Export:
     levels = [header.get(name, [""] * width) for name in _HEADER]
     if any(len(level) != width for level in levels):
         raise UserError(f"{path}: the header rows have different lengths: {sorted({len(level) for level in levels})}")
+    check_scorer(path, levels[0][first:])
     columns = [tuple(level[i].strip() for level in levels[1:]) for i in range(first, width)]
 
     def table() -> Iterator[tuple[str, Sequence[object]]]:
         for row in rows:
             if any(cell.strip() for cell in row):
-                yield "/".join(row[:first]), row[first:]
+                yield "/".join(row[:first]), [cell.replace(decimal, ".") for cell in row[first:]]
 
     return export_of(path, columns, table())
 
@@ -88,9 +102,15 @@ def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, S
         rows: Picture name and cells; an empty or NaN cell is not labelled.
 
     Raises:
-        UserError: The columns are not pairs of x and y.
+        NotLabels: They are predictions.
+        UserError: The columns are not x and y of named points.
     """
     export = Export(path, TITLE)
+    if any(coordinate == _LIKELIHOOD for *_, coordinate in columns):
+        if not is_label_file(path):
+            raise NotLabels(path, "DeepLabCut's predictions (they have a likelihood), not labels", _GIVE_LABELS)
+        # napari-deeplabcut keeps the column of predictions that were put right by hand
+        export.notes.append(f"{path.name} has likelihood columns, which labels do not need: left out")
     wanted = _columns_by_individual(path, columns)
     if len(wanted) > 1 and (unique := wanted.pop(_UNIQUE, None)):
         export.notes.append(f"{path.name}: left out what belongs to no animal ({_UNIQUE!r}): {', '.join(unique)}")
@@ -100,60 +120,98 @@ def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, S
         try:
             if len(cells) != len(columns):
                 raise Unusable("a row has the wrong number of cells", f"{len(cells)}, expected {len(columns)}")
-            export.add(Picture((name,), where, _animals(cells, wanted)))
+            animals, problems = _animals(cells, wanted)
+            if not animals:
+                raise problems[0] if problems else Unusable("no point is labelled")
+            export.add(Picture((name,), where, animals))
+            for error in problems:
+                export.skip("point", where, error)
         except Unusable as error:
             export.skip("picture", where, error)
     return export
 
 
-def _csv_rows(path: Path) -> Iterator[list[str]]:
-    """Rows with at least one cell."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from filter(None, csv.reader(file))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not a CSV file in UTF-8: {error}") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+def check_scorer(path: Path, cells: Iterable[str]) -> None:
+    """Refuses a table that holds the labels of several people.
+
+    Raises:
+        UserError: Names them.
+    """
+    scorers = {name for cell in cells if (name := cell.strip())}
+    if len(scorers) > 1:
+        raise UserError(
+            f"{path} holds the labels of {len(scorers)} scorers: {', '.join(sorted(scorers))}",
+            hint="Keep the columns of one of them, in a file of its own for each if you want to compare them.",
+        )
 
 
-def _columns_by_individual(path: Path, columns: Sequence[Column]) -> dict[str, dict[str, tuple[int, int]]]:
-    """Positions of x and y, by individual and keypoint."""
+def _csv_rows(path: Path) -> tuple[Iterator[list[str]], str]:
+    """Rows with at least one cell, and the sign before the decimals."""
+    text = read_text(path)
+    separator = re.search(r"[,;\t]", text)
+    comma = separator is None or separator[0] == ","
+
+    def rows() -> Iterator[list[str]]:
+        try:
+            yield from filter(None, csv.reader(io.StringIO(text, newline=""), delimiter="," if comma else separator[0]))
+        except csv.Error as error:
+            raise UserError(f"{path} is not a CSV file: {error}") from error
+
+    return rows(), "." if comma else ","
+
+
+def _columns_by_individual(path: Path, columns: Sequence[Column]) -> dict[str, dict[str, dict[str, int]]]:
+    """Positions of x, y and perhaps visible, by individual and keypoint."""
     found: dict[str, dict[str, dict[str, int]]] = {}
+    unnamed = dict.fromkeys(name for _, name, _ in columns if not name or _UNNAMED.match(name))
+    if unnamed:
+        raise UserError(
+            f"{path} has body parts without a name:",
+            map(shown, unnamed),
+            "Versions of napari-deeplabcut wrote such files (its issue 188). Write the names of config.yaml into the "
+            "row 'bodyparts', or take out the columns if they are empty.",
+        )
     for position, (individual, name, coordinate) in enumerate(columns):
-        if coordinate == "likelihood":
-            raise NotLabels(
-                f"{path} holds DeepLabCut's predictions (it has a likelihood), not labels",
-                hint="Give CollectedData_<scorer>.csv, which the labelling saves.",
-            )
         axes = found.setdefault(individual, {}).setdefault(name, {})
-        if coordinate not in ("x", "y") or coordinate in axes or not name:
-            raise UserError(f"{path}: column {position + 1} of the points is {shown(name)} {shown(coordinate)}")
+        if coordinate not in ("x", "y", _VISIBLE, _LIKELIHOOD) or coordinate in axes:
+            raise UserError(
+                f"{path}: column {position + 1} of the points is {shown(name)} {shown(coordinate)}, expected x and y "
+                f"(and {_VISIBLE} or {_LIKELIHOOD}), each once"
+            )
         axes[coordinate] = position
-    incomplete = [name for names in found.values() for name, axes in names.items() if len(axes) != 2]
+    incomplete = [name for names in found.values() for name, axes in names.items() if not {"x", "y"} <= axes.keys()]
     if incomplete or not found:
         raise UserError(f"{path}: columns x or y are missing", [f"keypoint {name!r}" for name in incomplete])
-    return {who: {name: (axes["x"], axes["y"]) for name, axes in names.items()} for who, names in found.items()}
+    return found
 
 
-def _animals(cells: Sequence[object], wanted: Mapping[str, Mapping[str, tuple[int, int]]]) -> tuple[Animal, ...]:
-    animals = []
+def _animals(
+    cells: Sequence[object], wanted: Mapping[str, Mapping[str, Mapping[str, int]]]
+) -> tuple[tuple[Animal, ...], list[Unusable]]:
+    """The animals that have points, and what is wrong with other points."""
+    animals, problems = [], []
     for names in wanted.values():
         points = {}
-        for name, (column_x, column_y) in names.items():
-            x, y = cells[column_x], cells[column_y]
-            if _empty(x) and _empty(y):
+        for name, axes in names.items():
+            try:
+                points[name] = _point({axis: cells[column] for axis, column in axes.items()}, name)
+            except Unusable as error:
                 points[name] = (0.0, 0.0, ABSENT)
-            else:
-                points[name] = (number(x, name), number(y, name), VISIBLE)
+                problems.append(error)
         if any(visibility for *_, visibility in points.values()):
             animals.append(Animal(points))
-    if not animals:
-        raise Unusable("no point is labelled")
-    return tuple(animals)
+    return tuple(animals), problems
+
+
+def _point(cell: Mapping[str, object], name: str) -> tuple[float, float, int]:
+    placed = not (_empty(cell["x"]) and _empty(cell["y"]))
+    visibility = VISIBLE if placed else ABSENT
+    if _VISIBLE in cell and (placed or not _empty(cell[_VISIBLE])):
+        visibility = flag(cell[_VISIBLE], f"{name}, {_VISIBLE}")
+    return (number(cell["x"], name), number(cell["y"], name), visibility) if visibility else (0.0, 0.0, ABSENT)
 
 
 def _empty(cell: object) -> bool:
     if isinstance(cell, str):
-        return cell.strip().lower() in ("", "nan")
+        return cell.strip().lower() in ("", "nan", "na", "n/a", "#n/a", "null", "none")
     return isinstance(cell, float) and math.isnan(cell)

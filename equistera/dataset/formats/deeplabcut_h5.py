@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from equistera.dataset.formats.deeplabcut import Column, export_of
-from equistera.dataset.formats.records import Export
+from equistera.dataset.formats.deeplabcut import Column, check_scorer, export_of, is_label_file
+from equistera.dataset.formats.records import Export, NotLabels
 from equistera.errors import UserError
 
 #: Cells of a table that is still read; 5,000 pictures with 26 points of 3 horses have 800,000.
@@ -34,8 +34,22 @@ def read(path: Path) -> Export:
     """Reads ``CollectedData_*.h5``.
 
     Raises:
+        NotLabels: The name is not that of labels, and the file cannot be read: another program's, or predictions in the
+            "table" layout, which video analysis writes.
         UserError: h5py is not installed, the file is damaged, or its layout is not the "fixed" one.
     """
+    try:
+        return _read(path)
+    except NotLabels:
+        raise
+    except UserError as error:
+        if is_label_file(path):
+            raise
+        what = "not called CollectedData..., and no table of labels in it (video analysis writes such predictions)"
+        raise NotLabels(path, what, _USE_CSV) from error
+
+
+def _read(path: Path) -> Export:
     try:
         import h5py
     except ImportError as error:
@@ -65,6 +79,7 @@ def _read_table(group: object, path: Path) -> Export:
         raise UserError(
             f"{path}: expected the header scorer, (individuals,) bodyparts, coords; found {len(levels)} levels"
         )
+    check_scorer(path, levels[0])
     individuals = levels[1] if len(levels) == 4 else [""] * len(levels[0])
     columns: list[Column] = list(zip(individuals, levels[-2], levels[-1], strict=True))
     names = ["/".join(parts) for parts in zip(*_labels(group, "axis1", path), strict=True)]

@@ -34,7 +34,17 @@ class Unusable(Exception):
 
 
 class NotLabels(UserError):
-    """A file that is not what was looked for, but need not be wrong: a folder's others are converted without it."""
+    """A file that is not what was looked for, but need not be wrong: a folder's others are converted without it.
+
+    Args:
+        path: The file.
+        what: What it is (not), in words that are the same for all files of the kind: they are told together.
+        hint: The next step.
+    """
+
+    def __init__(self, path: Path, what: str, hint: str):
+        self.path, self.what = path, what
+        super().__init__(f"{path}: {what}", hint=hint)
 
 
 @dataclass(frozen=True)

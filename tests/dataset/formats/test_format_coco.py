@@ -3,7 +3,7 @@ import json
 import pytest
 
 from equistera.dataset import formats
-from equistera.dataset.formats.records import Animal, Picture
+from equistera.dataset.formats.records import Animal, NotLabels, Picture
 from equistera.errors import UserError
 
 CATEGORY = {"id": 4, "name": "horse", "keypoints": ["neck", "nose"]}
@@ -122,10 +122,11 @@ def test_damaged_json(tmp_path, content):
 
 def test_json_of_another_kind_is_no_annotation_file(tmp_path):
     path = tmp_path / "a.json"
-    for content in ({}, [], {"shapes": []}, "text", None, 3):
+    for content in ({}, [], {"shapes": []}, "text", 3):
         path.write_text(json.dumps(content))
-        assert formats.read(path) is None
-    with pytest.raises(UserError, match=r"is not COCO keypoints \(.json\)"):
+        with pytest.raises(NotLabels, match="no annotations of a known format"):
+            formats.read(path)
+    with pytest.raises(UserError, match="not COCO keypoints: 3"):
         formats.read(path, "coco")
 
 

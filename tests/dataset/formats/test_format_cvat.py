@@ -4,7 +4,7 @@ import pytest
 
 from equistera.dataset import formats
 from equistera.dataset.formats import cvat
-from equistera.dataset.formats.records import Animal, Picture
+from equistera.dataset.formats.records import Animal, NotLabels, Picture
 from equistera.errors import UserError
 
 
@@ -138,8 +138,11 @@ def test_damaged_xml(tmp_path, text):
 def test_xml_of_another_kind_is_not_cvat(tmp_path):
     path = tmp_path / "a.xml"
     path.write_text("<annotation><object/></annotation>")
-    assert formats.read(path) is None
-    with pytest.raises(UserError, match="is not CVAT for images"):
+    for name in ("auto", "cvat"):
+        with pytest.raises(NotLabels, match="Pascal VOC, which has boxes and no keypoints"):
+            formats.read(path, name)
+    path.write_text("<html/>")
+    with pytest.raises(NotLabels, match=r"not CVAT for images 1\.1: a text that starts '<html/>'"):
         formats.read(path, "cvat")
 
 

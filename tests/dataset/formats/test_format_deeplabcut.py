@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from equistera.dataset import formats
-from equistera.dataset.formats.records import Animal
+from equistera.dataset.formats.records import Animal, NotLabels
 from equistera.errors import UserError
 
 DATA = Path(__file__).parent / "data"
@@ -57,9 +57,10 @@ def test_several_animals_with_the_picture_in_three_columns(tmp_path):
         ("img.png,,,,", "no point is labelled"),
         ("img.png,NaN,nan,,", "no point is labelled"),
         ("img.png,1,2,3", "a row has the wrong number of cells"),
-        ("img.png,1,,3,4", "a coordinate is not a number"),
-        ("img.png,1,left,3,4", "a coordinate is not a number"),
-        ("img.png,1,inf,3,4", "a coordinate is not a number"),
+        ("img.png,1,,,", "a coordinate is not a number"),
+        ("img.png,1,left,,", "a coordinate is not a number"),
+        ("img.png,1,inf,,", "a coordinate is not a number"),
+        ("img.png,NA,#N/A,none,null", "no point is labelled"),
     ],
 )
 def test_rows_that_are_skipped_and_why(tmp_path, row, reason):
@@ -75,8 +76,10 @@ def test_rows_that_are_skipped_and_why(tmp_path, row, reason):
         (SINGLE.replace("bodyparts", "limbs"), "expected the rows scorer, individuals, bodyparts, coords"),
         (SINGLE.replace("scorer,Anna", "scorer"), "header rows have different lengths"),
         (SINGLE.replace("coords,x,y,x,y", "coords,x,y,x,x"), "column 4 of the points is 'withers' 'x'"),
-        (SINGLE.replace("coords,x,y,x,y", "coords,x,y,x,likelihood"), "predictions"),
+        (SINGLE.replace("coords,x,y,x,y", "coords,x,y,x,likelihood"), "columns x or y are missing"),
         (SINGLE.replace("withers,withers", "withers,back"), "columns x or y are missing"),
+        (SINGLE.replace("withers,withers", ",Unnamed: 3_level_1"), "without a name:\n  - ''\n  - 'Unnamed: 3_level_1'"),
+        (SINGLE.replace("Anna,Anna\n", "Bert,Bert\n"), "the labels of 2 scorers: Anna, Bert"),
         ("scorer\nbodyparts\ncoords\n", "columns x or y are missing"),
     ],
 )
@@ -85,11 +88,68 @@ def test_headers_that_cannot_be_read(tmp_path, text, message):
         read(tmp_path, text)
 
 
-def test_other_csv_files_are_not_deeplabcut(tmp_path):
-    assert read(tmp_path, "a,b\n1,2\n") is None
-    assert read(tmp_path, "") is None
-    (tmp_path / "b.csv").write_bytes(b"scorer,\xff\xfe\n")
-    assert formats.read(tmp_path / "b.csv") is None
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "\0\xff", "scorers,a\n"])
+def test_other_csv_files_are_not_deeplabcut(tmp_path, text):
+    with pytest.raises(NotLabels, match="no annotations of a known format"):
+        read(tmp_path, text)
+
+
+def test_an_encoding_that_is_not_known_is_refused_with_the_way_out(tmp_path):
+    (tmp_path / "CollectedData_A.csv").write_bytes(SINGLE.replace("v1", "Höfe").encode("cp1252"))
+    with pytest.raises(UserError, match=r"not text in UTF-8(.|\n)*CSV UTF-8"):
+        formats.read(tmp_path / "CollectedData_A.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_tables_that_excel_wrote(tmp_path, separator, encoding):
+    """Many countries separate cells by semicolons and decimals by commas; 'Unicode text' has tabs, in UTF-16."""
+    path = tmp_path / "CollectedData_Anna.csv"
+    path.write_bytes(SINGLE.replace(",", separator).replace(".25", ",25").encode(encoding))
+    assert formats.read(path).pictures == read(tmp_path, SINGLE).pictures
+
+
+LIKELIHOOD = """scorer,Anna,Anna,Anna
+bodyparts,nose,nose,nose
+coords,x,y,likelihood
+img1.png,0.25,1.25,0.9
+img2.png,4.25,5.25,
+"""
+
+
+def test_labels_that_kept_the_likelihood_of_predictions(tmp_path):
+    """napari-deeplabcut leaves the column in what was put right by hand."""
+    export = read(tmp_path, LIKELIHOOD)
+    assert [dict(picture.animals[0].points) for picture in export.pictures] == [
+        {"nose": (0.25, 1.25, 2)},
+        {"nose": (4.25, 5.25, 2)},
+    ]
+    assert len(export.notes) == 1
+    with pytest.raises(NotLabels, match="predictions"):
+        read(tmp_path, LIKELIHOOD, "walkDLC_resnet50.csv")
+
+
+def test_lightning_poses_visibility(tmp_path):
+    """COCO's flags in a column of their own."""
+    rows = "a.png,1,2,1.0\nb.png,1,2,2\nc.png,,,0\nd.png,5,6,0\ne.png,1,2,7\nf.png,1,2,\ng.png,,,1\n"
+    export = read(tmp_path, LIKELIHOOD[: LIKELIHOOD.index("img1")].replace("likelihood", "visible") + rows)
+    assert [(p.names[0], p.animals[0].points["nose"]) for p in export.pictures] == [
+        ("a.png", (1, 2, 1)),
+        ("b.png", (1, 2, 2)),
+    ]
+    assert [(skip.where[-5:], skip.reason) for skip in export.skips] == [
+        ("c.png", "no point is labelled"),
+        ("d.png", "no point is labelled"),
+        ("e.png", "a visibility flag is not 0, 1 or 2"),
+        ("f.png", "a coordinate is not a number"),
+        ("g.png", "a coordinate is not a number"),
+    ]
+
+
+def test_one_point_that_is_wrong_leaves_the_others(tmp_path):
+    export = read(tmp_path, SINGLE + "labeled-data/v1/img3.png,1,2,x,3\n")
+    assert export.pictures[2].animals[0].points == {"nose": (1, 2, 2), "withers": (0, 0, 0)}
+    assert [(skip.what, skip.reason) for skip in export.skips] == [("point", "a coordinate is not a number")]
 
 
 @pytest.mark.parametrize(("name", "text"), [("single_path", SINGLE), ("multi_tuple", None)])
@@ -116,14 +176,19 @@ def test_hdf5_without_h5py_names_what_to_install(monkeypatch):
 def test_hdf5_cut_short(tmp_path):
     pytest.importorskip("h5py")
     data = (DATA / "CollectedData_single_path.h5").read_bytes()
-    (tmp_path / "a.h5").write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match="cannot be read as DeepLabCut's HDF5"):
-        formats.read(tmp_path / "a.h5")
+    for name, message in (
+        ("CollectedData_A", "cannot be read as DeepLabCut's HDF5"),
+        ("a", "not called CollectedData"),
+    ):
+        (tmp_path / f"{name}.h5").write_bytes(data[: len(data) // 2])
+        with pytest.raises(UserError, match=message):
+            formats.read(tmp_path / f"{name}.h5")
 
 
 def test_file_that_only_ends_in_h5(tmp_path):
     (tmp_path / "a.h5").write_text("x")
-    assert formats.read(tmp_path / "a.h5") is None
+    with pytest.raises(NotLabels, match="no annotations of a known format"):
+        formats.read(tmp_path / "a.h5")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +203,7 @@ def test_file_that_only_ends_in_h5(tmp_path):
 )
 def test_hdf5_of_another_layout(tmp_path, change, message):
     h5py = pytest.importorskip("h5py")
-    path = tmp_path / "a.h5"
+    path = tmp_path / "CollectedData_A.h5"
     shutil.copy(DATA / "CollectedData_single_path.h5", path)
     with h5py.File(path, "r+") as file:
         change(file["df_with_missing"])
@@ -148,7 +213,7 @@ def test_hdf5_of_another_layout(tmp_path, change, message):
 
 def test_hdf5_table_that_claims_to_be_huge(tmp_path):
     h5py = pytest.importorskip("h5py")
-    path = tmp_path / "a.h5"
+    path = tmp_path / "CollectedData_A.h5"
     shutil.copy(DATA / "CollectedData_single_path.h5", path)
     with h5py.File(path, "r+") as file:
         del file["df_with_missing/block0_values"]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from equistera import skeleton
 from equistera.dataset import formats
 from equistera.dataset.formats import yolo
-from equistera.dataset.formats.records import Animal, Picture, Unusable
+from equistera.dataset.formats.records import Animal, NotLabels, Picture, Unusable
 from equistera.errors import UserError
 
 YAML = """
@@ -254,7 +254,8 @@ def test_yaml_bombs_are_refused(tmp_path, yaml):
 
 
 def test_yaml_without_keypoints_is_not_yolo_pose(tmp_path):
-    assert formats.read(project(tmp_path, "train: images/train\nnames: [horse]\n")) is None
+    with pytest.raises(NotLabels, match="no annotations of a known format"):
+        formats.read(project(tmp_path, "train: images/train\nnames: [horse]\n"))
 
 
 near = st.floats(-20, 60, allow_nan=False)
