@@ -7,6 +7,7 @@ Positions are pixels of the displayed picture. ``outside`` means not in the pict
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 from xml.etree.ElementTree import Element, ParseError
@@ -46,7 +47,7 @@ def read(path: Path) -> Export:
     Raises:
         UserError: Not XML, a document type declaration, or an export for video.
     """
-    export = Export(path, TITLE)
+    export, subsets = Export(path, TITLE), set()
     for event, element in _elements(path):
         if event == "start" and element.tag == "track":
             raise UserError(
@@ -54,12 +55,16 @@ def read(path: Path) -> Export:
                 hint="Export the same task as 'CVAT for images 1.1'.",
             )
         if event == "end" and element.tag == "image":
+            subsets.add(element.get("subset"))
             try:
                 export.add(_picture(element, path.name))
             except Unusable as error:
                 export.skip("picture", f"{path.name}, picture {element.get('name', '?')}", error)
             # 5,000 pictures with 26 elements each would otherwise stay in memory
             element.clear()
+    if len(subsets) > 1:
+        # several may have a picture of one name: the name alone could find another's
+        export.pictures = [replace(picture, names=picture.names[:1]) for picture in export.pictures]
     return export
 
 
@@ -154,8 +159,10 @@ def _picture(element: Element, file_name: str) -> Picture:
         animals.append(Animal(named, box.box if box is not None else None, category))
     if points:
         animals += assemble(points, boxes)
-    where = f"{file_name}, picture {name}"
-    return Picture((name,), where, tuple(animals), positive_size(element.get("width"), element.get("height")))
+    # a project's export puts pictures into images/SUBSET
+    names = tuple(dict.fromkeys((f"{element.get('subset', '.')}/{name}".removeprefix("./"), name)))
+    where = f"{file_name}, picture {names[0]}"
+    return Picture(names, where, tuple(animals), positive_size(element.get("width"), element.get("height")))
 
 
 def _group(element: Element) -> str | None:

@@ -77,6 +77,13 @@ def test_box_of_a_skeleton_by_group_or_by_what_it_holds(tmp_path):
     assert [a.box for a in picture.animals] == [(90, 0, 5, 5), (140, 40, 20, 20)]
 
 
+def test_subsets_of_a_project(tmp_path):
+    """Two tasks may each have an a.jpg; their pictures lie in images/SUBSET."""
+    body = [image(points("nose", "1,2")).replace("id=", f'subset="{subset}" id=') for subset in ("train", "val")]
+    assert [p.names for p in read(tmp_path, body[0]).pictures] == [("train/a.jpg", "a.jpg")]
+    assert [p.names for p in read(tmp_path, "".join(body)).pictures] == [("train/a.jpg",), ("val/a.jpg",)]
+
+
 def test_box_turned_about_its_centre(tmp_path):
     [picture] = read(tmp_path, image(points("nose", "50,50"), box(40, 45, 60, 55, 'rotation="90"'))).pictures
     assert picture.animals[0].box == pytest.approx((45, 40, 10, 20))
