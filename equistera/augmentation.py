@@ -26,7 +26,7 @@ class Augmentation:
         brightness: Added to every channel, drawn from -brightness to +brightness, of 255.
         contrast: Factor on the difference from the picture's mean grey.
         saturation: Factor on the difference from grey.
-        hue: Turn of the hue, drawn from -hue to +hue, in OpenCV's units (180 is a full turn).
+        hue: Turn of the hue, drawn from -hue to +hue, degrees of the colour circle (360 is a full turn).
         photometric: Probability of each of the four above.
         blur: Probability of a Gaussian blur.
         blur_sigma: Its standard deviation is drawn from this range, pixels of the crop.
@@ -152,7 +152,7 @@ LIMITS = {
     "brightness": (0, 255),
     "contrast": (0, 10),
     "saturation": (0, 10),
-    "hue": (0, 90),
+    "hue": (0, 180),
     "blur_sigma": (0.1, 20),
     "noise_sigma": (0, 255),
     "dropout_holes": (1, 100),

@@ -75,7 +75,7 @@ def asked_of(values: Augmentation) -> dict[str, Asked]:
         "brightness": Asked(often, (-values.brightness, values.brightness), "of 255"),
         "contrast": Asked(often, values.contrast, "times"),
         "saturation": Asked(often, values.saturation, "times"),
-        "hue": Asked(often, (-values.hue, values.hue), "of 180"),
+        "hue": Asked(often, (-values.hue, values.hue), "degrees"),
         "blur": Asked(values.blur, values.blur_sigma, "sigma, px"),
         "noise": Asked(values.noise, values.noise_sigma, "sigma, of 255"),
         "dropout": Asked(values.dropout, tuple(map(float, values.dropout_holes)), "holes"),

@@ -202,7 +202,7 @@ def _caption(drawn: Mapping[str, object]) -> str:
         "brightness": lambda v: f"light {v:+.0f}",
         "contrast": lambda v: f"contrast {v:.2f}",
         "saturation": lambda v: f"colour {v:.2f}",
-        "hue": lambda v: f"hue {v:+.0f}",
+        "hue": lambda v: f"hue {v:+.0f} deg",
         "occlusion": lambda v: f"{v} in front",
     }
     return ", ".join(short[name](value) if name in short else name for name, value in drawn.items())

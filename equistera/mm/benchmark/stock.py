@@ -19,6 +19,7 @@ from torch import nn
 from equistera import skeleton as skeletons
 from equistera.augmentation import PRESETS, Augmentation
 from equistera.mm.data.metainfo import metainfo_of
+from equistera.mm.data.photometric import DEGREES
 
 RTMPOSE_LR, HRNET_LR = 4e-3, 5e-4
 
@@ -30,7 +31,7 @@ def pipeline(codec: dict, values: Augmentation) -> list[dict]:
 
     Args:
         codec: The config's.
-        values: A preset; its photometric part must be the guide's, which are MMPose's defaults.
+        values: A preset; its photometric part must be the guide's, which are MMPose's defaults but for the hue.
 
     Returns:
         The steps.
@@ -57,7 +58,7 @@ def pipeline(codec: dict, values: Augmentation) -> list[dict]:
             "brightness_delta": round(values.brightness),
             "contrast_range": values.contrast,
             "saturation_range": values.saturation,
-            "hue_delta": round(values.hue),
+            "hue_delta": round(values.hue / DEGREES),
         },
         {
             "type": "Albumentation",

@@ -1,8 +1,8 @@
 """Photometric augmentation of a crop, from one generator: keypoints stay where they are.
 
 Values follow ``equistera.augmentation``. Blur, noise and dropout are albumentations', each seeded by the sample.
-Colour is not: albumentations has no additive brightness, no hue in OpenCV's units and no contrast around the mean
-in one, and its HueSaturationValue alone takes five times what two look-up tables take.
+Colour is not: albumentations has no additive brightness, no turn of the hue and no contrast around the mean in one,
+and its HueSaturationValue alone takes five times what two look-up tables take.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from mmpose.registry import TRANSFORMS
 
 from equistera.augmentation import Augmentation
 from equistera.mm.data.occluders import Texture, occlude
+
+#: Of the colour circle in one of OpenCV's steps of 8-bit hue, which has 180.
+DEGREES = 2
 
 
 @TRANSFORMS.register_module()
@@ -81,7 +84,7 @@ def _colour(
         image = cv2.LUT(image, np.clip(np.rint(table), 0, 255).astype(np.uint8))
     if saturation != 1.0 or hue:
         h, s, v = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
-        h = cv2.LUT(h, ((levels + round(hue)) % 180).astype(np.uint8))
+        h = cv2.LUT(h, ((levels + round(hue / DEGREES)) % 180).astype(np.uint8))
         s = cv2.LUT(s, np.clip(np.rint(levels * saturation), 0, 255).astype(np.uint8))
         image = cv2.cvtColor(cv2.merge((h, s, v)), cv2.COLOR_HSV2BGR)
     return image

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,26 @@ def test_the_transform_leaves_keypoints_alone_and_records_what_it_drew():
     assert set(done["drawn"]) == {
         "flip", "brightness", "contrast", "saturation", "hue", "blur", "noise", "dropout", "occlusion",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hue_turns_by_degrees_of_the_colour_circle(seed):
+    # pure red stands at 0 degrees: turned by h it becomes (255, 255 h / 60, 0), and to the other side (255, 0, ...)
+    red = np.full((8, 8, 3), (0, 0, 255), np.uint8)
+    turned, drawn = photometric.apply(
+        red, augmentation("none", hue=18, photometric=1.0), np.random.default_rng(seed)
+    )
+    assert 0 < abs(drawn["hue"]) <= 18
+    blue, green, _ = (float(value) for value in turned[0, 0])
+    # OpenCV's steps are of two degrees
+    assert (green - blue) * 60 / 255 == pytest.approx(drawn["hue"], abs=1.3)
+
+
+def test_the_widest_hue_of_the_guide_is_not_seen_beyond_18_degrees():
+    red = np.full((8, 8, 3), (0, 0, 255), np.uint8)
+    values = augmentation("aggressive", photometric=1.0, contrast=(1, 1), brightness=0, saturation=(1, 1))
+    values = dataclasses.replace(values, blur=0.0, noise=0.0, dropout=0.0, occlusion=0.0)
+    strongest = max(
+        photometric.apply(red, values, np.random.default_rng(seed))[0][0, 0, :2].max().item() for seed in range(200)
+    )
+    assert 0.8 * 18 < strongest * 60 / 255 <= 18.5
