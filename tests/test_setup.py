@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+import equistera
 
 SETUP = Path(__file__).parents[1] / "setup.sh"
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a bash script")
@@ -107,3 +110,10 @@ def test_an_unknown_argument(clone):
 
 def test_help(clone):
     assert "./setup.sh demo" in run(clone, "--help").stdout
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((SETUP.parent / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation.keys() >= {"cff-version", "message", "title", "authors", "version", "license"}
+    assert (citation["version"], citation["type"]) == (equistera.__version__, "software")
+    assert all(reference.keys() >= {"type", "title", "authors"} for reference in citation["references"])

@@ -10,7 +10,7 @@ head_init = "transfer"  # carry the checkpoint's head over by keypoint; or "rand
 vis_backends = [
     dict(type="LocalVisBackend"),
     dict(type="TensorboardVisBackend"),
-    # dict(type="WandbVisBackend", init_kwargs=dict(project="equistera")),
+    # dict(type="WandbVisBackend", init_kwargs=dict(project="horse-pose", name="experiment")),
     # dict(type="MLflowBackend", exp_name="equistera"),
 ]
 visualizer = dict(type="PatientVisualizer", vis_backends=vis_backends)

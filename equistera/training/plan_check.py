@@ -114,7 +114,8 @@ def _warmup_problems(plan: Plan) -> list[str]:
         return []
     return [
         f"warm-up takes {warmup} of {total} steps ({warmup / total:.0%}, at most {MOST_WARMUP:.0%}): "
-        "--cfg-options strategy.warmup.share=0.03 strategy.warmup.at_least=10, or more epochs for as long a warm-up"
+        "--cfg-options strategy.warmup.share=0.03 strategy.warmup.at_least=10 strategy.warmup.epochs=None, or more "
+        "epochs for as long a warm-up"
     ]
 
 

@@ -223,7 +223,7 @@ def make_schedule(
         stages=names,
         stage_lrs=stage_lrs,
         opens_at=opens_at,
-        warmup_steps=_warmup_steps(strategy["warmup"], total),
+        warmup_steps=_warmup_steps(strategy["warmup"], total, steps_per_epoch),
         ramp_steps=round(strategy["ramp_share"] * total),
         final_ratio=strategy["final_ratio"],
         from_scratch=from_scratch,
@@ -236,7 +236,9 @@ def first_epoch(share: float, max_epochs: int) -> int:
     return round(share * max_epochs)
 
 
-def _warmup_steps(warmup: Mapping, total_steps: int) -> int:
+def _warmup_steps(warmup: Mapping, total_steps: int, steps_per_epoch: int) -> int:
+    if warmup.get("epochs") is not None:
+        return round(warmup["epochs"] * steps_per_epoch)
     floor = warmup["at_least"]
     if floor <= BENDING_FLOOR:
         floor = min(floor, MOST_WARMUP * total_steps)

@@ -68,9 +68,11 @@ def _tier_problems(tier_lr: object) -> list[str]:
 
 
 def _warmup_problems(warmup: object) -> list[str]:
-    problems = _key_problems("strategy.warmup", warmup, _WARMUP)
+    problems = _key_problems("strategy.warmup", warmup, _WARMUP, ("epochs",))
     if problems:
         return problems
+    if warmup.get("epochs") is not None:
+        problems += number_problem("strategy.warmup.epochs", warmup["epochs"], 0)
     problems += number_problem("strategy.warmup.share", warmup["share"], 0, 1, below=True)
     bounds = count_problem("strategy.warmup.at_least", warmup["at_least"], 0)
     bounds += count_problem("strategy.warmup.at_most", warmup["at_most"], 0)

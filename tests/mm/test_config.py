@@ -40,7 +40,8 @@ def test_lists_are_reached_by_number():
 
 
 def test_a_dictionary_is_merged_with_one_and_takes_the_place_of_anything_else():
-    assert load("strategy.warmup=dict(share=0.1)").strategy.warmup == {"share": 0.1, "at_least": 10, "at_most": 1000}
+    warmup = load("strategy.warmup=dict(share=0.1)").strategy.warmup
+    assert warmup == {"share": 0.1, "at_least": 10, "at_most": 1000, "epochs": None}
     assert load("strategy.opens_at=dict(_delete_=True,head=0)").strategy.opens_at == {"head": 0}
     drawn = "dict(preset='light', flip=0.3)"
     for key in ("strategy.phases.0.augmentation", "train_dataloader.dataset.augmentation"):

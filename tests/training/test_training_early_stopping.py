@@ -6,7 +6,8 @@ from training_cases import schedule
 from equistera.errors import UserError
 from equistera.training.early_stopping import should_stop, stale_epochs
 
-RUN = schedule(300)  # stages open and phases begin after 100, 150 and 200 epochs
+# stages open and phases begin after 100, 150 and 200 epochs
+RUN = schedule(300, opens_at={"head": 0, "stage4": 0, "stage3": 1 / 3, "stage2": 1 / 2})
 
 
 @pytest.mark.parametrize(

@@ -36,14 +36,14 @@ def test_no_batch_size():
 
 def test_phases_of_a_plan():
     first, second, third = plan().phases
-    assert (first.frozen, second.frozen) == (("stem", "stage1", "stage2", "stage3"), ("stem", "stage1"))
+    assert (first.frozen, second.frozen) == (("stem", "stage1", "stage2"), ("stem", "stage1"))
     assert [stage.name for stage in third.open] == ["head", "stage4", "stage3", "stage2"]
     assert first.open[0] == StagePlan(
         "head", 0, pytest.approx(2.77778e-06), pytest.approx(9.54223e-04), pytest.approx(7.88736e-04)
     )
-    # stage 2 opens in the middle of the second phase
+    # stage 2 opens with the second phase
     assert second.open[3] == StagePlan(
-        "stage2", 150, 0.0, pytest.approx(2.28361e-07, rel=1e-5), pytest.approx(3.01058e-05, rel=1e-5)
+        "stage2", 100, *(pytest.approx(lr, rel=1e-5) for lr in (3.94315e-08, 5.48067e-05, 3.01058e-05))
     )
 
 
@@ -74,6 +74,11 @@ REFUSALS = {
     "warm-up of a large data set": (
         {"epochs": 10, "strategy_changes": {"warmup": {**WARMUP, "at_least": 1000}}},
         "warm-up takes 1000 of 400 steps (250%, at most 20%): --cfg-options strategy.warmup.share=0.03",
+    ),
+    "warm-up in epochs": (
+        {"epochs": 10, "strategy_changes": {"warmup": {**WARMUP, "epochs": 3}}},
+        "warm-up takes 120 of 400 steps (30%, at most 20%): --cfg-options strategy.warmup.share=0.03 "
+        "strategy.warmup.at_least=10 strategy.warmup.epochs=None",
     ),
     "average of a large data set": (
         {"epochs": 10, "ema": {"share": 1.0}},
@@ -229,14 +234,13 @@ Plan
 
   epochs 1-100: head adaptation, aggressive augmentation              LR at start    middle       end
     head                                                                  2.8e-06   9.5e-04   7.9e-04
-    stage4                                                                2.8e-07   9.5e-05   7.9e-05
-    frozen: stem, stage1, stage2, stage3
+    stage4, stage3                                                        2.8e-07   9.5e-05   7.9e-05
+    frozen: stem, stage1, stage2
 
   epochs 101-200: fine-tuning, balanced augmentation                  LR at start    middle       end
     head                                                                  7.9e-04   5.5e-04   3.0e-04
-    stage4                                                                7.9e-05   5.5e-05   3.0e-05
-    stage3 (from epoch 101)                                               3.3e-07   5.5e-05   3.0e-05
-    stage2 (from epoch 151)                                                frozen   2.3e-07   3.0e-05
+    stage4, stage3                                                        7.9e-05   5.5e-05   3.0e-05
+    stage2 (from epoch 101)                                               3.9e-08   5.5e-05   3.0e-05
     frozen: stem, stage1
 
   epochs 201-300: full training, light augmentation                   LR at start    middle       end
@@ -275,8 +279,8 @@ def test_the_json():
     assert [(stage["stage"], stage["opens_at_epoch"]) for stage in second["open"]] == [
         ("head", 1),
         ("stage4", 1),
-        ("stage3", 101),
-        ("stage2", 151),
+        ("stage3", 1),
+        ("stage2", 101),
     ]
-    assert second["open"][3]["lr_start"] == 0.0
+    assert second["open"][3]["lr_start"] == pytest.approx(3.94315e-08)
     assert json.loads(json.dumps(content, allow_nan=False)) == content

@@ -51,6 +51,10 @@ def test_the_shipped_strategy_is_in_order():
             "strategy.warmup.at_least: expected a whole number of at least 0, found 1.5",
         ),
         (
+            {"warmup": {"share": 0.1, "at_least": 1, "at_most": 2, "epochs": -1}},
+            "strategy.warmup.epochs: expected a number at least 0, found -1",
+        ),
+        (
             {"warmup": {"share": 0.1, "at_least": 9, "at_most": 5}},
             "strategy.warmup: at_least=9 is over at_most=5",
         ),

@@ -14,9 +14,9 @@ CSPNEXT, HRNET = LAYOUTS["CSPNeXt"], LAYOUTS["HRNet"]
 _STRATEGY = {
     "reference_lr": 0.004,
     "tier_lr": {"head": 1e-3, "middle": 1e-4},
-    "opens_at": {"head": 0, "stage4": 0, "stage3": 1 / 3, "stage2": 1 / 2},
-    "ramp_share": 0.02,
-    "warmup": {"share": 0.03, "at_least": 10, "at_most": 1000},
+    "opens_at": {"head": 0, "stage4": 0, "stage3": 0, "stage2": 1 / 3},
+    "ramp_share": 1 / 6,
+    "warmup": {"share": 0.03, "at_least": 10, "at_most": 1000, "epochs": None},
     "final_ratio": 0.05,
     "phases": [
         {"name": "head adaptation", "start": 0, "lr_factor": 1.0, "augmentation": "aggressive"},

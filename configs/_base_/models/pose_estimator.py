@@ -8,6 +8,7 @@ model = dict(
     skeleton=None,
     codec=None,
     stride=32,  # input pixels for each cell of what the backbone hands to the head
+    dropout=0.0,  # share of the feature maps that the head does without at each training step
     data_preprocessor=dict(
         type="BatchPreprocessor",
         mean=[123.675, 116.28, 103.53],

@@ -13,10 +13,12 @@ strategy = dict(
     reference_batch=16,
     scale_lr_with_batch=True,
     tier_lr=dict(head=1e-3, middle=1e-4),
-    # share of the run at which a stage opens; a stage that is not named stays frozen for good
-    opens_at=dict(head=0, stage4=0, stage3=1 / 3, stage2=1 / 2),
-    ramp_share=0.02,  # of all steps: how long a stage that opens takes to come up to its LR
-    warmup=dict(share=0.03, at_least=10, at_most=1000),  # steps; never more than a fifth of the run
+    # share of the run at which a stage opens; a stage that is not named stays frozen for good. To open one stage after
+    # the other: --cfg-options strategy.opens_at.stage3=1/3 strategy.opens_at.stage2=1/2 strategy.ramp_share=0.02
+    opens_at=dict(head=0, stage4=0, stage3=0, stage2=1 / 3),
+    ramp_share=1 / 6,  # of all steps: how long a stage that opens takes to come up to its LR
+    # a share of all steps, at least and at most so many; or epochs=5. Never more than a fifth of the run
+    warmup=dict(share=0.03, at_least=10, at_most=1000, epochs=None),
     final_ratio=0.05,  # the cosine ends at this share of the LR
     phases=[
         dict(name="head adaptation", start=0, lr_factor=1.0, augmentation="aggressive"),

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 import torch
+import torch.nn.functional as F
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.models.utils.tta import flip_heatmaps, flip_vectors
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
+from equistera.errors import UserError
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.network.compiling import CompiledBackbone
 from equistera.mm.network.losses import head_loss
 from equistera.training.stages import Stage, assign, layout_for
+from equistera.training.values import number_problem
 
 
 @MODELS.register_module()
@@ -26,13 +29,14 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         backbone: MMPose or MMDetection backbone.
         head: Head without what follows from skeleton and codec.
         stride: The input's sides are multiples of it; a SimCC head gets a feature map of one cell for so many pixels.
+        dropout: Share of the feature maps that the head does without at each training step, from 0 to below 1.
         stages: Stages of a backbone that ``equistera.training.stages`` does not know.
         precision: ``bfloat16`` or ``float16`` computes the backbone in mixed precision, in training and in
             evaluation. The head stays in float32: it is a small part of the work, its softmax needs the range.
         kwargs: As :class:`TopdownPoseEstimator` takes them.
 
     Raises:
-        UserError: The skeleton is not valid, or a parameter belongs to no stage or to several.
+        UserError: The skeleton or ``dropout`` is not valid, or a parameter belongs to no stage or to several.
     """
 
     def __init__(
@@ -42,10 +46,13 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         backbone: dict,
         head: dict,
         stride: int,
+        dropout: float = 0.0,
         stages: Iterable[dict] | None = None,
         precision: str | None = None,
         **kwargs,
     ):
+        if problems := number_problem("model.dropout", dropout, 0, 1, below=True):
+            raise UserError("the network cannot be built:", problems)
         self_skeleton = skeletons.load(skeleton)
         head = {**head, "out_channels": len(self_skeleton), "decoder": codec}
         if codec["type"] == "SimCCLabel":
@@ -55,6 +62,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)
         self.skeleton = self_skeleton
         self.input_size = tuple(codec["input_size"])
+        self.dropout = dropout
         self.stages: tuple[Stage, ...] = layout_for(backbone["type"].rsplit(".", 1)[-1], stages)
         owners = assign((name for name, _ in self.named_parameters()), self.stages)
         self._stage_parameters = {stage.name: [] for stage in self.stages}
@@ -90,6 +98,8 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
 
     def loss(self, inputs: torch.Tensor, data_samples: list) -> dict:
         features = self.extract_feat(inputs)
+        if self.dropout:
+            features = tuple(F.dropout2d(feature, self.dropout, self.training) for feature in features)
         # the optimiser's wrapper may have switched autocast on around the whole step
         with torch.autocast(inputs.device.type, enabled=False):
             return head_loss(self.head, features, data_samples)

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from mmengine.registry import VISBACKENDS
 from mmengine.visualization import MLflowVisBackend, Visualizer
+
+from equistera.errors import UserError
+
+#: What has to be installed for a backend, by its name in a config.
+PACKAGES = {
+    "WandbVisBackend": "wandb",
+    "MLflowBackend": "mlflow",
+    "MLflowVisBackend": "mlflow",
+    "ClearMLVisBackend": "clearml",
+    "NeptuneVisBackend": "neptune",
+    "DVCLiveVisBackend": "dvclive",
+    "AimVisBackend": "aim",
+    "TensorboardVisBackend": "tensorboard",
+}
+
+
+def check_services(config: Config) -> None:
+    """Refuses a config whose visualizer asks for a service of which the package is not installed.
+
+    Raises:
+        UserError: With what installs it.
+    """
+    asked = (backend.get("type") for backend in config.get("visualizer", {}).get("vis_backends") or ())
+    for name in asked:
+        package = PACKAGES.get(name)
+        # of a module that is imported already nothing need be looked for
+        if package and package not in sys.modules and importlib.util.find_spec(package) is None:
+            raise UserError(
+                f"the config's vis_backends name {name}, but the package {package} is not installed",
+                hint=f"pip install {package}, or take the line out of vis_backends",
+            )
 
 
 def add_text(visualizer: Visualizer, name: str, text: str) -> None:

@@ -31,7 +31,7 @@ from equistera.mm.run.planning import plan_of, steps_per_update
 from equistera.mm.run.preflight import DataSummary, check_data, choose_weights, finish, missing_weights
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.run_file import write_run_file
-from equistera.mm.run.tracking import add_text
+from equistera.mm.run.tracking import add_text, check_services
 from equistera.mm.run.trainer import Trainer, device_name, join_group
 from equistera.monitor.plots import plot_run
 from equistera.outputs import check_json
@@ -175,6 +175,7 @@ def _start(options: TrainOptions) -> tuple[Config, Path, DataSummary]:
         data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
         skeleton=configs.skeleton_argument(options.skeleton),
     )
+    check_services(config)
     work_dir = Path(options.work_dir or configs.PROJECT / "work_dirs" / Path(options.config).stem).resolve()
     skeletons.load(config.skeleton)
     if cache_folder(config, work_dir, options.cache) == work_dir:

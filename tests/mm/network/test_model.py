@@ -99,6 +99,38 @@ def test_mixed_precision_computes_the_backbone_in_bfloat16():
     assert torch.allclose(a, b, atol=0.05 * a.abs().max())
 
 
+HRNET_OF_FEW = [
+    "codec.input_size=(64,64)", "codec.heatmap_size=(16,16)", "model.head.in_channels=8",
+    "model.backbone.extra.stage2.num_channels=(8,16)", "model.backbone.extra.stage3.num_channels=(8,16,32)",
+    "model.backbone.extra.stage4.num_channels=(8,16,32,64)", "model.backbone.extra.stage3.num_modules=1",
+    "model.backbone.extra.stage4.num_modules=1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options", [("demo_rtmpose_t.py", "codec.input_size=(64,64)"), ("hrnet_w32_ap10k.py", *HRNET_OF_FEW)]
+)
+def test_dropout_takes_feature_maps_from_the_head_in_training_alone(options, monkeypatch):
+    model, _ = built(*options, "model.dropout=0.5")
+    maps = torch.ones(4, 200, 2, 2)
+    monkeypatch.setattr(model, "extract_feat", lambda inputs: (maps,))
+    monkeypatch.setattr(model.head, "forward", lambda features: features[-1])
+    monkeypatch.setattr("equistera.mm.network.model.head_loss", lambda head, features, samples: {"features": features})
+    (dropped,) = model.train().loss(torch.zeros(4, 3, 64, 64), [])["features"]
+    # whole maps are gone, about half of them, and the others are twice as strong
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(dropped, dropped[:, :, :1, :1].expand_as(dropped))
+    assert 0.4 < (dropped == 0).float().mean() < 0.6
+    (whole,) = model.eval().raw_outputs(torch.zeros(4, 3, 64, 64))
+    assert torch.equal(whole, maps)
+
+
+def test_a_dropout_of_all_maps_is_refused():
+    with pytest.raises(UserError, match="the network cannot be built") as error:
+        built("hrnet_w32_ap10k.py", "model.dropout=1")
+    assert error.value.problems == ["model.dropout: expected a number at least 0 and below 1, found 1"]
+
+
 @pytest.mark.parametrize("name", ["demo_rtmpose_t.py", "hrnet_w32_ap10k.py"])
 def test_outputs_on_a_mirrored_picture_are_put_back(name):
     """Points encoded as the mirrored picture shows them decode to where they are, under the exchanged names."""

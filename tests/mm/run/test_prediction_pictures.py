@@ -1,5 +1,6 @@
 """What services that follow a run get: pictures, figures, the plan; TensorBoard's files are read back."""
 
+import dataclasses
 import json
 import sys
 import types
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from equistera.errors import UserError
 from equistera.mm.run.train import TrainOptions, train
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -103,6 +105,21 @@ def fake_mlflow(logged):
     module.end_run = lambda: logged.append(("end",))
     module.get_experiment_by_name = lambda name: name
     return module
+
+
+@pytest.mark.parametrize(("name", "package"), [("WandbVisBackend", "wandb"), ("MLflowBackend", "mlflow")])
+def test_a_service_without_its_package_is_said_before_anything_is_made(horses, tiny, tmp_path, name, package):
+    config = tmp_path / "tracked.py"
+    config.write_text(
+        f'_base_ = "{PROJECT / DEMO}"\nvis_backends = [dict(type="{name}")]\n'
+        "visualizer = dict(vis_backends=vis_backends)\n"
+    )
+    given = TrainOptions(str(config), work_dir=str(tmp_path / "run"), data_root=str(horses), cfg_options=tiny())
+    for plan in (True, False):
+        with pytest.raises(UserError, match=f"name {name}, but the package {package} is not installed") as error:
+            train(dataclasses.replace(given, plan=plan))
+        assert f"pip install {package}" in error.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["tracked.py"]
 
 
 def test_weights_and_biases_and_mlflow_get_figures_and_pictures(horses, tiny, tmp_path, monkeypatch):
