@@ -2,12 +2,15 @@
 
 ``skeleton``, ``data_root`` and ``codec`` stand once, at the config's top level. Wherever a part of the config has an
 entry of that name, it takes the top level's value, so one override reaches data set, model and metrics alike.
+
+``pretrained`` is the one entry that names weights to start from. MMEngine's own ways of naming them become it: they
+would fetch a file from the net in the midst of a start, and run what it contains.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -36,7 +39,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), **shared: object) -> C
         The config with every shared entry filled in.
 
     Raises:
-        UserError: No such file, not a config, or an override that nothing would read.
+        UserError: No such file, not a config, an override that nothing would read, or weights named twice.
     """
     config = _read(find(path))
     for key, value in shared.items():
@@ -46,6 +49,7 @@ def load(path: str | Path, overrides: Sequence[str] = (), **shared: object) -> C
     missing = [key for key in SHARED if key not in config]
     if missing:
         raise UserError(f"{path} is not a config of this project: it has no {', '.join(map(repr, missing))}")
+    _name_weights_once(config)
     # names of classes are looked up in MMPose's registries from here on
     init_default_scope(config.get("default_scope", "mmpose"))
     config.data_root = str(resolve_path(config.data_root))
@@ -100,6 +104,43 @@ def _override(config: Config, overrides: Sequence[str]) -> None:
             "--cfg-options cannot be applied:", problems, "Keys are those of the config and its _base_ files"
         )
     config.merge_from_dict(values)
+
+
+def _name_weights_once(config: Config) -> None:
+    """Makes ``load_from`` and ``init_cfg=dict(type="Pretrained", ...)`` what ``pretrained`` says."""
+    named = dict(_take_pretrained("model", config._cfg_dict.get("model")))
+    if config.get("pretrained") is None and config.get("load_from"):
+        # where both are there a run wrote the latter, see equistera.mm.run.train
+        named["load_from"] = config.load_from
+    elsewhere = [key for key in named if key not in ("load_from", "model.init_cfg", "model.backbone.init_cfg")]
+    said = [f"{key}: {value!r}" for key, value in named.items()]
+    if named and config.get("pretrained") is not None:
+        said.append(f"pretrained: {config.pretrained!r}")
+    if named and config.get("from_scratch"):
+        said.append("from_scratch: True, which means no weights")
+    if len(said) > 1 or elsewhere:
+        raise UserError(
+            "the config names the weights to start from in several places:" if len(said) > 1 else
+            "only the whole network or its backbone can start from weights:",
+            said,
+            "Leave one of them: pretrained='FILE', with from_scratch=False; None takes the others out",
+        )  # fmt: skip
+    if named:
+        (config.pretrained,) = map(str, named.values())
+
+
+def _take_pretrained(key: str, node: object) -> Iterator[tuple[str, object]]:
+    """Takes every initialisation from a file out of a part of the config."""
+    if not isinstance(node, Mapping):
+        return
+    inits = node.get("init_cfg") or []
+    inits = [inits] if isinstance(inits, Mapping) else list(inits)
+    taken = [init for init in inits if init.get("type") in ("Pretrained", "PretrainedInit")]
+    if taken:
+        node["init_cfg"] = [init for init in inits if init not in taken] or None
+        yield f"{key}.init_cfg", taken[0].get("checkpoint")
+    for name, part in list(node.items()):
+        yield from _take_pretrained(f"{key}.{name}", part)
 
 
 def _entry(config: Config, key: str) -> object:

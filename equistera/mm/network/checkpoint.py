@@ -10,20 +10,16 @@ Our checkpoints hold plain values and tensors only::
 
 from __future__ import annotations
 
-import pickle
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError, WriteError
-
-#: How files begin that torch writes: as zip archives, and as pickles before version 1.6.
-_STARTS = (b"PK", b"\x80")
+from equistera.mm.network.checkpoint_file import read
 
 
 def save(path: str | Path, content: dict) -> None:
@@ -62,50 +58,77 @@ def load(path: str | Path) -> dict:
     """Reads a checkpoint onto the CPU without executing code from it.
 
     Args:
-        path: One of ours or of OpenMMLab's.
+        path: One of ours, of OpenMMLab's, or weights in another wrapping: see :data:`HOLDERS` and
+            :func:`upgrade_keys`.
 
     Returns:
-        The checkpoint; it has a ``state_dict``.
+        The checkpoint: ``state_dict``, tensors by their names in MMPose 1.x, and ``meta``, empty where the file's is
+        no dictionary; what else a checkpoint holds stands beside them.
 
     Raises:
-        UserError: The file is missing, broken, holds code, or is no checkpoint.
+        UserError: The file is missing, broken, holds code, or is no checkpoint; a weight is not finite.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"no such checkpoint: {path}")
-    try:
-        with open(path, "rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise UserError(f"cannot read checkpoint {path}: {error.strerror}") from error
-    if start and not start.startswith(_STARTS):
+    content = read(Path(path))
+    holder, weights = _weights_in(content)
+    if weights is None:
+        found = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
+        raise UserError(f"{path} is no checkpoint: it has no 'state_dict', found {found or 'nothing'}")
+    state = upgrade_keys({str(name): value for name, value in weights.items() if isinstance(value, torch.Tensor)})
+    refuse_nonfinite(state, path)
+    beside = {} if holder is None else {key: value for key, value in content.items() if key != holder}
+    meta = beside.get("meta")
+    return {**beside, "state_dict": state, "meta": meta if isinstance(meta, dict) else {}}
+
+
+#: Under which names programs keep the weights in what they save; the first that is there counts.
+HOLDERS = ("state_dict", "model_state_dict", "model", "ema_state_dict", "state_dict_ema", "model_ema", "ema", "module")
+HOLDERS += ("net", "network", "weights", "params")
+
+
+def _weights_in(content: object) -> tuple[str | None, Mapping | None]:
+    """The mapping that holds the weights and its name; no name where it is the content itself."""
+    if not isinstance(content, Mapping):
+        return None, None
+    for name in HOLDERS:
+        inner = content.get(name)
+        if isinstance(inner, Mapping):
+            if any(isinstance(value, torch.Tensor) for value in inner.values()):
+                return name, inner
+            deeper = _weights_in(inner)[1]
+            if deeper is not None:
+                return name, deeper
+    return None, content if any(isinstance(value, torch.Tensor) for value in content.values()) else None
+
+
+def refuse_nonfinite(content: object, path: str | Path) -> None:
+    """Refuses numbers from which nothing can be computed.
+
+    Args:
+        content: Tensors, in dictionaries and lists of whatever depth.
+        path: Where they come from, for the message.
+
+    Raises:
+        UserError: One is NaN or infinite; each such tensor is named.
+    """
+    found = [
+        f"{name}: {int((~value.isfinite()).sum())} of {value.numel()} values"
+        for name, value in _tensors(content)
+        if value.is_floating_point() and not value.isfinite().all()
+    ]
+    if found:
         raise UserError(
-            f"{path} is broken or no checkpoint: it starts with {start!r}",
-            hint="A web page that was saved in place of a file looks like this; fetch it again.",
+            f"{path} holds numbers that are not finite (NaN or infinite), with which nothing can be predicted:",
+            found,
+            "The training that wrote it had diverged; take an earlier checkpoint",
         )
-    try:
-        with torch.serialization.safe_globals(_harmless()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = str(error)
-        if "Unsupported global" in found or "Unsupported operand" in found or "GLOBAL" in found:
-            named = next((word for word in found.split() if word.count(".") and "weights_only" not in word), "")
-            raise UserError(
-                f"{path} holds more than weights ({named or 'code'}): loading it could run code, so it is refused",
-                hint="Ask its maker for a file with weights only, or convert it where you trust it.",
-            ) from error
-        raise UserError(f"{path} is broken or no checkpoint: {found.splitlines()[0]}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{path} is broken or no checkpoint ({path.stat().st_size} bytes): {first}",
-            hint="A download that stopped early looks like this; fetch it again.",
-        ) from error
-    if isinstance(content, dict) and content and all(isinstance(v, torch.Tensor) for v in content.values()):
-        content = {"state_dict": content}
-    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
-        raise UserError(f"{path} is no checkpoint: it has no 'state_dict'")
-    return content
+
+
+def _tensors(content: object, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(content, torch.Tensor):
+        yield name, content
+    elif isinstance(content, (Mapping, list, tuple)):
+        for key, value in content.items() if isinstance(content, Mapping) else enumerate(content):
+            yield from _tensors(value, f"{name}.{key}" if name else str(key))
 
 
 def equal(one: object, other: object) -> bool:
@@ -119,35 +142,86 @@ def equal(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _harmless() -> list:
-    """What OpenMMLab's checkpoints carry beside tensors: NumPy values and MMEngine's log buffers."""
-    from mmengine.logging.history_buffer import HistoryBuffer
-
-    reconstruct = [
-        (np.core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
-        (np.core.multiarray.scalar, "numpy.core.multiarray.scalar"),
-    ]
-    dtypes = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1")]
-    return [*reconstruct, np.ndarray, np.dtype, *dtypes, HistoryBuffer]
+#: What the networks here are made of, and others: the first parts of their weights' names.
+_PARTS = r"backbone|neck|head|keypoint_head|bbox_head|heads"
+#: Wrappers for several devices and for compiling put their names anywhere into those of the weights.
+_WRAPPERS = re.compile(r"(?<![^.])(module|_orig_mod)\.")
 
 
 def upgrade_keys(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Gives the weights of MMPose 0.x their names in MMPose 1.x.
+    """Gives weights their names in MMPose 1.x, whatever wraps them.
 
-    ``keypoint_head.`` became ``head.``. Where the old head had convolutions before its last one, all of them were
-    called ``final_layer.N.``; now only the last is the ``final_layer``, the others are ``conv_layers.N.``
+    The names of wrappers are left out (``module.``, ``_orig_mod.``), and what all names have before the first part of
+    a network (``model.backbone.``, ``pose.head.``).
+
+    In MMPose 0.x ``head.`` was ``keypoint_head.``. Where the old head had convolutions before its last one, all of
+    them were called ``final_layer.N.``; now only the last is the ``final_layer``, the others are ``conv_layers.N.``
     (``HeatmapHead._load_state_dict_pre_hook`` of MMPose 1.3.2). Names of 1.x stay as they are.
     """
-    renamed = {
-        "head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name: value
-        for name, value in state_dict.items()
-    }
+    plain = {_WRAPPERS.sub("", name): value for name, value in state_dict.items()}
+    matches = [re.match(rf"((?:\w+\.)*?)(?:{_PARTS})\.", name) for name in plain]
+    (*before,) = {match[1] for match in matches if match}
+    prefix = before[0] if len(before) == 1 else ""
+    renamed = {}
+    for name, value in plain.items():
+        name = name.removeprefix(prefix)
+        renamed["head." + name.removeprefix("keypoint_head.") if name.startswith("keypoint_head.") else name] = value
     numbered = {name: match for name in renamed if (match := re.fullmatch(r"head\.final_layer\.(\d+)\.(\w+)", name))}
     last = max((int(match[1]) for match in numbered.values()), default=-1)
     for name, match in numbered.items():
         layer = "final_layer" if int(match[1]) == last else f"conv_layers.{match[1]}"
         renamed[f"head.{layer}.{match[2]}"] = renamed.pop(name)
     return renamed
+
+
+def with_own_backbone(
+    state_dict: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]
+) -> Mapping[str, torch.Tensor]:
+    """Gives the backbone's weights the network's names where the file has them with another beginning.
+
+    A backbone alone has none (``conv1.weight``, as torchvision's), in other programs one of their own
+    (``encoder.conv1.weight``). The beginning with which most of the backbone's values fit is taken.
+
+    Args:
+        state_dict: Weights by name.
+        own: Those of the network.
+    """
+    sizes = {name.removeprefix("backbone."): value for name, value in own.items() if name.startswith("backbone.")}
+    first = next(iter(sizes), None)
+    beginnings = {name.removesuffix(first) for name in state_dict if f".{name}".endswith(f".{first}")}
+
+    def fitting(beginning: str) -> int:
+        return sum(
+            value.numel()
+            for name, value in sizes.items()
+            if (found := state_dict.get(beginning + name)) is not None and found.shape == value.shape
+        )
+
+    best = max(sorted(beginnings), key=fitting, default="backbone.")
+    if best == "backbone." or fitting(best) <= fitting("backbone."):
+        return state_dict
+    return {
+        f"backbone.{name[len(best) :]}" if name.startswith(best) and name[len(best) :] in sizes else name: value
+        for name, value in state_dict.items()
+    }
+
+
+#: What the names of weights say of the network that they are of.
+_KINDS = {
+    r"bbox_head\.|rpn_head\.|rpn\.": "a detector",
+    r"heads\.\w+\.(heatmap|locref)_head\.": "a pose network of DeepLabCut",
+    r"model\.\d+\.": "a network of YOLO",
+    r"(fc|classifier|head\.fc)\.": "a classifier of pictures",
+    r"head\.": "a pose network",
+}
+
+
+def kind_of(state_dict: Mapping[str, torch.Tensor]) -> str:
+    """What weights are of, by their names, for messages."""
+    kind = next((what for names, what in _KINDS.items() if any(re.match(names, name) for name in state_dict)), "")
+    parts = dict.fromkeys(name.split(".", 1)[0] for name in state_dict)
+    shown = ", ".join(list(parts)[:5]) + (", ..." if len(parts) > 5 else "")
+    return f"{kind or 'a network of unknown kind'} ({len(state_dict)} weights: {shown})"
 
 
 #: Share of a backbone's values that a checkpoint must hold to count as one of the same network. Those of another size
@@ -173,7 +247,7 @@ def load_fitting(
     """
     own = network.state_dict()
     fitting, left_out = {}, dict(skip or {})
-    for name, value in upgrade_keys(state_dict).items():
+    for name, value in with_own_backbone(upgrade_keys(state_dict), own).items():
         if name in left_out:
             continue
         if name not in own:
@@ -191,7 +265,7 @@ def load_fitting(
     if share < SAME_BACKBONE:
         raise UserError(
             f"the checkpoint is of another network: {share:.0%} of this backbone ({type(network.backbone).__name__}) "
-            "is in it",
+            f"is in it; it holds {kind_of({**dict.fromkeys(skip or ()), **state_dict})}",
             [line for line in lines if line.startswith("backbone.")][:5],
             "Choose a checkpoint of the same backbone and size, or --from-scratch",
         )
@@ -222,5 +296,9 @@ def load_exactly(network: torch.nn.Module, state_dict: Mapping[str, torch.Tensor
         if name in state_dict and state_dict[name].shape != own[name].shape
     ]
     if problems:
-        raise UserError(f"{path} does not belong to this config: {len(problems)} weights differ", problems[:5], hint)
+        raise UserError(
+            f"{path} does not belong to this config: {len(problems)} weights differ; it holds {kind_of(state_dict)}",
+            problems[:5],
+            hint,
+        )
     network.load_state_dict(dict(state_dict))

@@ -83,7 +83,7 @@ class Predictor:
         self.model = MODELS.build(self.config.model)
         checkpoint.load_exactly(
             self.model,
-            checkpoint.upgrade_keys(content["state_dict"]),
+            content["state_dict"],
             checkpoint_file,
             "Give the config that it was trained with (and --skeleton, if it is not the config's)",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from equistera import skeleton as skeletons
-from equistera.checkpoints import command_for, path_of
+from equistera.checkpoints import command_for, default_dir, manifest, path_of
 from equistera.dataset.ready import check_split, missing_files
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
@@ -175,7 +175,7 @@ def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Path
         return None
     if init is not None:
         return Path(init)
-    return resolve_path(config.pretrained) if _is_file_name(config.pretrained) else path_of(config.pretrained)
+    return _file_of(str(config.pretrained))
 
 
 def missing_weights(config: Config, weights: Path | None, init: str | None) -> UserError | None:
@@ -197,13 +197,27 @@ def missing_weights(config: Config, weights: Path | None, init: str | None) -> U
         return None
     if init is not None:
         raise UserError(f"no such checkpoint: {weights}", hint="--init takes the path of one")
-    named = "The config's 'pretrained' names it"
-    hint = named if _is_file_name(config.pretrained) else f"Fetch it: {command_for(config.pretrained)}"
+    named = str(config.pretrained)
+    hint = f"The config's 'pretrained' names it: {named}"
+    if name := _published(named):
+        hint = f"Fetch it: {command_for(name)}"
+    elif "://" in named:
+        hint = f"The config names {named}; a training fetches nothing: download it and save it there"
     return UserError(
         f"the pretrained weights are missing: {weights}",
         hint=f"{hint}\n  Or train without: --from-scratch. Or start from another checkpoint: --init FILE",
     )
 
 
-def _is_file_name(pretrained: str) -> bool:
-    return str(pretrained).endswith(".pth")
+def _file_of(pretrained: str) -> Path:
+    """Where the weights lie, or are to be put, that are named by the manifest's name or address, or by a file."""
+    name = _published(pretrained)
+    if name is None and "://" in pretrained:
+        return default_dir() / pretrained.rsplit("/", 1)[-1]
+    is_file = name is None and (Path(pretrained).suffix or Path(pretrained).name != pretrained)
+    return resolve_path(pretrained) if is_file else path_of(name or pretrained)
+
+
+def _published(pretrained: str) -> str | None:
+    """The name in the manifest of a name or an address."""
+    return next((name for name, known in manifest().items() if pretrained in (name, known.url)), None)

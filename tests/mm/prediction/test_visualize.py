@@ -1,11 +1,13 @@
 """tools/visualize.py on a real checkpoint of a tiny run."""
 
 import json
+import math
 import shutil
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -328,3 +330,14 @@ def test_nothing_drawn_is_not_called_drawn(trained, tiny, tmp_path, capsys):
     with pytest.raises(UserError, match="1 of 1 pictures"):
         draw(trained, tiny, img=str(tmp_path / "broken.jpg"), out_file=str(tmp_path / "o.jpg"))
     assert "drawn" not in capsys.readouterr().out
+
+
+def test_weights_that_are_not_finite_are_refused_before_anything_is_drawn(horses, trained, tiny, tmp_path):
+    content = torch.load(trained / "best.pth", weights_only=True)
+    content["state_dict"]["head.cls_x.weight"][0, 0] = math.nan
+    torch.save(content, tmp_path / "best.pth")
+    folder = str(horses / "images" / "test")
+    with pytest.raises(UserError, match=r"best\.pth holds numbers that are not finite") as caught:
+        draw(tmp_path, tiny, img_dir=folder, out_dir=str(tmp_path / "out"), json=str(tmp_path / "p.json"))
+    assert caught.value.problems[0].startswith("head.cls_x.weight: 1 of ")
+    assert not (tmp_path / "out").exists()

@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import Config
 from mmpose.registry import METRICS
 
+from equistera import checkpoints
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
@@ -102,3 +103,46 @@ def test_annotations_without_an_id_or_with_one_twice_are_refused_by_the_plan(hor
         "annotation None: id None is neither a whole number nor a text",
         f"annotation {second['id']!r}: this id stands twice",
     ]
+
+
+RESNET = "model.backbone.init_cfg=dict(type='Pretrained',checkpoint='torchvision://resnet50')"
+
+
+def weights_of(*overrides, path=DEMO):
+    config = configs.load(path, overrides)
+    return config, preflight.choose_weights(config, None, False)
+
+
+def test_a_backbone_that_names_its_weights_starts_from_them_and_nothing_is_fetched(tmp_path):
+    """MMEngine would ask the net for them after the banner had said that the weights are random."""
+    config, weights = weights_of(RESNET, "from_scratch=False")
+    assert weights == checkpoints.default_dir() / "resnet50"
+    assert config.model.backbone.init_cfg is None
+    error = preflight.missing_weights(config, weights, None)
+    assert "torchvision://resnet50; a training fetches nothing" in error.hint
+    known = checkpoints.manifest()["rtmpose_m_ap10k"]
+    config, weights = weights_of(RESNET.replace("torchvision://resnet50", known.url), "from_scratch=False")
+    assert weights == checkpoints.path_of("rtmpose_m_ap10k")
+    assert "download_checkpoints" in preflight.missing_weights(config, weights, None).hint
+    _, weights = weights_of(f"pretrained={tmp_path}/own.safetensors", "from_scratch=False")
+    assert weights == tmp_path / "own.safetensors"
+
+
+def test_mmengines_other_name_for_the_weights_is_no_secret(tmp_path):
+    (tmp_path / "mine.py").write_text(f"_base_ = ['{configs.PROJECT / DEMO}']\nload_from = 'x.pth'\n")
+    _, weights = weights_of("from_scratch=False", path=str(tmp_path / "mine.py"))
+    assert weights == configs.PROJECT / "x.pth"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "finding"),
+    [
+        ([RESNET], "from_scratch: True"),
+        ([RESNET, "from_scratch=False", "pretrained=rtmpose_m_ap10k"], "pretrained: 'rtmpose_m_ap10k'"),
+        ([RESNET.replace("backbone", "head"), "from_scratch=False"], "model.head.init_cfg: 'torchvision://resnet50'"),
+    ],
+)
+def test_weights_that_are_named_twice_or_for_another_part_are_refused(overrides, finding):
+    with pytest.raises(UserError) as caught:
+        configs.load(DEMO, overrides)
+    assert any(problem.startswith(finding) for problem in caught.value.problems)

@@ -1,0 +1,225 @@
+"""What is in a file of weights, read without running anything of it: torch's own files and safetensors.
+
+What trainers put beside the weights (log buffers, configs, command lines) is not made again: a stand-in takes its
+place, so that no class of another program is needed and none is trusted. A file that holds objects of unknown kinds
+is refused with their names.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import struct
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy._core import multiarray, numeric
+
+from equistera.errors import UserError
+
+#: How files begin that torch writes: as zip archives, and as pickles before version 1.6.
+_STARTS = (b"PK", b"\x80")
+#: What else is found under the name of a checkpoint, by its first bytes, and what helps.
+_OTHERS = (
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "Fetch the file: git lfs pull"),
+    (b"<", "a web page", "A web page that was saved in place of a file looks like this; fetch it again."),
+    (b"\x89HDF", "an HDF5 file, as Keras writes them", ""),
+    (b"\x1f\x8b", "a gzip archive", "Unpack it and give the checkpoint in it."),
+    (b"7z\xbc\xaf", "a 7z archive", "Unpack it and give the checkpoint in it."),
+    (b"Rar!", "a RAR archive", "Unpack it and give the checkpoint in it."),
+    (b"\xff\xd8\xff", "a picture", ""),
+    (b"\x89PNG", "a picture", ""),
+    (b"{", "JSON text", "It may name the files that hold the weights; give one of those."),
+    (b"\x08", "a network for inference alone, as ONNX", "Give the checkpoint that it was exported from."),
+)
+_TENSORFLOW = re.compile(r".*\.(index|meta|data-\d{5}-of-\d{5})")
+
+#: Objects of these kinds say nothing of the weights; they are not made again.
+_BESIDE = re.compile(
+    r"(mmengine|mmcv|argparse|pathlib|datetime|enum|types\.SimpleNamespace|functools\.partial|copyreg|omegaconf|yacs|"
+    r"addict|easydict|collections|numpy|torch\.optim|pytorch_lightning|lightning|lightning_fabric)\."
+)
+_MAPPINGS = re.compile(r"collections\.defaultdict|.*\.(ConfigDict|CfgNode|EasyDict|Dict|AttributeDict)")
+_UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed")
+
+#: safetensors' names of the kinds of numbers (https://github.com/huggingface/safetensors, "Format").
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+
+
+class _Unread:
+    """Stands for an object beside the weights: takes everything, keeps and does nothing."""
+
+    def __new__(cls, *_args, **_kwargs):
+        return super().__new__(cls)
+
+    def __setstate__(self, state):
+        pass
+
+
+class _Mapping:
+    """Stands for another program's kind of dictionary: a plain one is made."""
+
+    def __new__(cls, *args, **_kwargs):
+        return OrderedDict(args[0]) if args and isinstance(args[0], Mapping) else OrderedDict()
+
+
+def read(path: Path) -> object:
+    """The content of a file of weights, on the CPU.
+
+    Args:
+        path: Written by ``torch.save``, by whatever program, or a ``.safetensors`` file.
+
+    Returns:
+        What was saved; of a safetensors file its tensors by name.
+
+    Raises:
+        UserError: The file is missing, broken or something else, or holds objects that could run code.
+    """
+    if not path.is_file():
+        raise UserError(f"no such checkpoint: {path}" + (" is a folder" if path.is_dir() else ""))
+    try:
+        with open(path, "rb") as file:
+            start = file.read(32)
+    except OSError as error:
+        raise UserError(f"cannot read checkpoint {path}: {error.strerror}") from error
+    _refuse_other_kinds(path, start)
+    try:
+        content = _read_safetensors(path) if _is_safetensors(path, start) else _read_torch(path)
+    except UserError:
+        raise
+    except Exception as error:
+        # damaged files make torch's readers fail in every way there is
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{path} is broken or no checkpoint ({path.stat().st_size} bytes): {first}",
+            hint="A download that stopped early looks like this; fetch it again.",
+        ) from error
+    return content
+
+
+def _is_safetensors(path: Path, start: bytes) -> bool:
+    """A length, little-endian, then JSON of that length."""
+    return start[8:9] == b"{" and struct.unpack_from("<Q", start)[0] <= path.stat().st_size - 8
+
+
+def _refuse_other_kinds(path: Path, start: bytes) -> None:
+    if _TENSORFLOW.fullmatch(path.name):
+        raise UserError(
+            f"{path} is broken or no checkpoint of torch: TensorFlow's files are named so",
+            hint="Networks of TensorFlow, such as DeepLabCut 2 trains, cannot be used.",
+        )
+    found, hint = next(((what, hint) for mark, what, hint in _OTHERS if start.lstrip().startswith(mark)), ("", ""))
+    if _is_safetensors(path, start):
+        return
+    if start.startswith(b"PK"):
+        found, hint = _other_archive(path)
+    elif start.startswith(_STARTS) or not start:
+        return
+    elif not found:
+        found = f"it starts with {start[:8]!r}"
+        hint = "A web page that was saved in place of a file looks like this; fetch it again."
+    if found:
+        raise UserError(f"{path} is broken or no checkpoint: {found}", hint=hint)
+
+
+def _other_archive(path: Path) -> tuple[str, str]:
+    """What a zip archive is that torch.save has not written; empty if it has, or if it cannot be opened."""
+    try:
+        names = zipfile.ZipFile(path).namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        # torch's reader says what is wrong with it
+        return "", ""
+    if any(name.endswith("/constants.pkl") for name in names):
+        return "a network for inference alone, as TorchScript", "Give the checkpoint that it was exported from."
+    if any(name.rsplit("/", 1)[-1] == "data.pkl" for name in names):
+        return "", ""
+    files = [name for name in names if not name.endswith("/")]
+    such = f", such as {files[0]}" if files else ""
+    return f"a zip archive of {len(files)} files{such}", "Unpack it and give the checkpoint in it."
+
+
+def _read_torch(path: Path) -> object:
+    known = dict(_stand_ins())
+    while True:
+        try:
+            safe = torch.serialization.safe_globals([(kind, name) for name, kind in known.items()])
+            with safe, warnings.catch_warnings():
+                # what torch has to say of a file, such as its age, is for who made it
+                warnings.simplefilter("ignore")
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            unknown = _UNKNOWN.search(str(error))
+            if unknown is None or not _BESIDE.match(unknown[1]) or unknown[1] in known:
+                raise _refusal(path, str(error), known) from error
+            known[unknown[1]] = _Mapping if _MAPPINGS.fullmatch(unknown[1]) else _Unread
+
+
+def _stand_ins() -> list[tuple[str, object]]:
+    """What checkpoints of OpenMMLab and others carry beside tensors: NumPy values, plain types, log buffers.
+
+    NumPy 2 has other names for the same functions than NumPy 1. MMEngine's log buffers name their methods by
+    ``getattr``.
+    """
+    functions = [(name, multiarray) for name in ("_reconstruct", "scalar")] + [("_frombuffer", numeric)]
+    found = [
+        (f"numpy.{core}.{module.__name__.rsplit('.', 1)[-1]}.{name}", getattr(module, name))
+        for name, module in functions
+        for core in ("core", "_core")
+    ]
+    found += [("numpy.ndarray", np.ndarray), ("numpy.dtype", np.dtype)]
+    found += [(f"numpy.dtypes.{kind.__name__}", kind) for kind in vars(np.dtypes).values() if isinstance(kind, type)]
+    found += [(f"builtins.{kind.__name__}", kind) for kind in (list, dict, tuple, frozenset, slice, int, float, str)]
+    return [*found, *((f"builtins.{name}", _Unread) for name in ("getattr", "object", "bool", "type"))]
+
+
+def _refusal(path: Path, found: str, known: Mapping[str, object]) -> UserError:
+    """Of a file that torch will not read with weights only."""
+    if not any(words in found for words in ("nsupported", "GLOBAL", "Can only", "unrecognized function")):
+        return UserError(f"{path} is broken or no checkpoint: {found.splitlines()[0]}")
+    try:
+        with torch.serialization.safe_globals([(kind, name) for name, kind in known.items()]):
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except Exception:
+        # only files of today's format can be asked for all names; of the others the first one is known
+        unknown = _UNKNOWN.search(found) or re.search(r"GLOBAL (\S+)", found)
+        names = [unknown[1]] if unknown else []
+    names = sorted(name for name in names if not _BESIDE.match(name))
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    hint = "Ask its maker for a file with weights only, or convert it where you trust it."
+    if any(name.startswith(("ultralytics.", "models.yolo", "models.common")) for name in names):
+        hint = "It is a network of YOLO, of another kind than those here."
+    elif sum(name.startswith("torch.nn.modules.") for name in names) > 1:
+        hint = "It is a whole network, pickled. Where you trust it: torch.save(network.state_dict(), FILE)"
+    return UserError(
+        f"{path} holds more than weights ({shown or 'code'}): loading it could run code, so it is refused", hint=hint
+    )
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    data = bytearray(path.read_bytes())
+    begin = 8 + struct.unpack_from("<Q", data)[0]
+    header = json.loads(data[8:begin].decode("utf-8"))
+    found = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        first, last = entry["data_offsets"]
+        if entry["dtype"] not in _DTYPES:
+            raise ValueError(f"numbers of kind {entry['dtype']!r} in {name}")
+        if not 0 <= first <= last <= len(data) - begin:
+            raise ValueError(f"{name} lies beyond the end of the file")
+        kind = _DTYPES[entry["dtype"]]
+        # a slice is a copy, which begins where numbers of its size may begin
+        part = data[begin + first : begin + last]
+        values = torch.frombuffer(part, dtype=kind) if part else torch.empty(0, dtype=kind)
+        found[name] = values.reshape(entry["shape"])
+    return found
