@@ -16,12 +16,12 @@ from equistera.dataset.horses import Selection, select
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
 from equistera.dataset.locate import NOT_FOUND, PictureFinder
 from equistera.dataset.matching import read_keypoint_map
-from equistera.dataset.place import image_dir, place
+from equistera.dataset.place import clear, image_dir, place
 from equistera.dataset.repeats import Labelled, take_once, told
 from equistera.dataset.sources import UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
-from equistera.dataset.split_files import planned_files
+from equistera.dataset.split_files import planned_files, read_coco
 from equistera.errors import UserError
 from equistera.progress import track
 from equistera.skeleton import Skeleton
@@ -309,8 +309,18 @@ def _write(done: Conversion, request: Request) -> str:
     names = {image["id"]: image["file_name"] for image in done.images}
     places = {check_inside(folder, names[image_id], links=True): path for image_id, path in done.paths.items()}
     place(places, request.images, overwrite=request.overwrite)
+    earlier = _names_in(target)
     write_json(target, coco)
+    cleared = clear([folder], set(earlier) - set(names.values()), (), done.paths.values())
     pictures = ["--img-dir", folder] if request.images != "none" else []
     split = commands.tool("split_dataset", "--ann-file", target, *pictures, "--output", request.output)
     hint = "" if pictures else "\n(--img-dir names the folder of the pictures, to keep near-duplicates together)"
-    return f"wrote {target}; split it with:\n  {split}{hint}"
+    return "\n".join([*cleared.told(), f"wrote {target}; split it with:\n  {split}{hint}"])
+
+
+def _names_in(path: Path) -> list[str]:
+    """The pictures of an annotation file that is about to be replaced, as far as it can be read."""
+    try:
+        return [image["file_name"] for image in read_coco(path)["images"]]
+    except UserError:
+        return []

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import itertools
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from equistera.dataset.images import ImageError, check_inside
 from equistera.errors import UserError, WriteError
 from equistera.progress import track
 
 #: Ways to put a picture: a link (hard, else symbolic, else a copy), a copy, or not at all.
 WAYS = ("link", "copy", "none")
+
+
+@dataclass
+class Cleared:
+    """What :func:`clear` did.
+
+    Attributes:
+        count: Pictures that it took away.
+        left: Pictures that may be the only copy, which stay.
+    """
+
+    count: int
+    left: list[Path]
+
+    def told(self) -> list[str]:
+        """Lines for the user."""
+        lines = []
+        if self.count:
+            lines.append(f"pictures of an earlier run taken out of folders where they do not belong now: {self.count}")
+        if self.left:
+            lines.append(
+                f"warning: pictures that their folder's annotation file does not name stay, for they may be the only "
+                f"copy: {len(self.left)}, such as {self.left[0]}"
+            )
+        return lines
 
 
 def image_dir(annotation_dir: str | Path, split: str) -> Path:
@@ -76,6 +104,41 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
             # also there where source and target are links to one file: replacing then does nothing
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 temporary.unlink()
+
+
+def clear(folders: Iterable[Path], earlier: Iterable[str], named: Collection[Path], sources: Iterable[Path]) -> Cleared:
+    """Takes away pictures that an earlier run put where no annotation file names them now.
+
+    Only what is left elsewhere goes: a link, or a copy of a picture that is a source. To be called after the annotation
+    files are written, so that an interrupted run leaves no annotation without its picture.
+
+    Args:
+        folders: Folders that :func:`place` fills.
+        earlier: File names that earlier annotation files had.
+        named: The pictures that the annotation files name now.
+        sources: The user's pictures that they come from.
+    """
+    originals: dict[str, list[Path]] = {}
+    for source in sources:
+        originals.setdefault(source.name, []).append(source.parent.resolve() / source.name)
+    cleared = Cleared(0, [])
+    for folder, name in itertools.product(folders, dict.fromkeys(earlier)):
+        try:
+            path = check_inside(folder, name, links=True)
+        except ImageError:
+            continue  # not a name that this tool gave
+        own = originals.get(path.name, [])
+        if path in named or not os.path.lexists(path) or path.parent.resolve() / path.name in own:
+            continue
+        if path.is_symlink() or path.stat().st_nlink > 1 or any(not _is_another(path, source) for source in own):
+            try:
+                path.unlink()
+            except OSError as error:
+                raise UserError(f"cannot take away {path}: {error.strerror}") from error
+            cleared.count += 1
+        else:
+            cleared.left.append(path)
+    return cleared
 
 
 def _is_another(target: Path, source: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from equistera.dataset.images import ImageError, check_inside
 from equistera.dataset.phash import duplicate_groups
-from equistera.dataset.place import image_dir, place
+from equistera.dataset.place import Cleared, clear, image_dir, place
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
 from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_coco, read_split, write_splits
 from equistera.dataset.split_report import concerns, table
@@ -85,7 +85,8 @@ def split_coco(
         UserError: Whatever keeps the split from being made; nothing is written then.
     """
     names = {image["id"]: image["file_name"] for image in coco["images"]}
-    kept = {} if redraw else read_split(out_dir)
+    earlier = read_split(out_dir)
+    kept = {} if redraw else earlier
     planned_files(out_dir, spec.names, overwrite=overwrite)
     groups = picture_groups(names, spec.group_by)
     duplicates = duplicate_groups(paths, spec.duplicate_distance) if paths else []
@@ -94,6 +95,9 @@ def split_coco(
     places = {check_inside(image_dir(out_dir, assignment[i]), names[i], links=True): path for i, path in paths.items()}
     place(places, images, overwrite=overwrite)
     files = write_splits(coco, assignment, out_dir, spec, overwrite=overwrite)
+    cleared = Cleared(0, [])
+    if paths:
+        cleared = clear([image_dir(out_dir, name) for name in SPLITS], earlier, places.keys(), paths.values())
 
     known = sum(name in kept for name in names.values())
     lines = [f"{_count(len(names), 'picture')} in {_count(len(set(groups.values())), 'group')} (by {spec.group_by})"]
@@ -111,6 +115,7 @@ def split_coco(
         )
     lines += ["", table(coco, assignment), ""]
     lines += [f"warning: {concern}" for concern in concerns(coco, joined, assignment, spec.fractions)]
+    lines += cleared.told()
     lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
     return "\n".join(lines)
 

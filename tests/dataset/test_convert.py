@@ -350,3 +350,12 @@ def test_yolo_pictures_are_looked_for_as_those_of_every_format(tmp_path):
     assert "1 x picture: picture not found" in report
     [first, _] = json.loads((tmp_path / "annotations/all.json").read_text())["annotations"]
     assert first["keypoints"][:3] == [20, 10, 2]
+
+
+def test_pictures_that_are_gone_from_the_input_leave_the_folder(raw):
+    run(raw, split=None)
+    write(raw, [task(f"photos/horse{i // 2}_{i}.png") for i in range(8)])
+    report = run(raw, split=None, overwrite=True)
+    assert "do not belong now: 2" in report
+    assert len([path for path in (raw.parent / "images/all").rglob("*") if path.is_file()]) == 8
+    assert len(list((raw / "photos").iterdir())) == 10

@@ -264,6 +264,41 @@ class TestSplitDataset:
         self.run(data, SplitSpec((0.5, 0.3, 0.2), seed=8), overwrite=True, redraw=True)
         assert read_split(data / "data" / "annotations") != before
 
+    @pytest.mark.parametrize("images", ["link", "copy"])
+    def test_folders_hold_what_the_annotation_files_name(self, data, images):
+        """Drawn anew, or with fewer pictures: no training picture stays in images/test."""
+        root = data / "data"
+        for seed in (0, 8, 9):
+            options = {"overwrite": seed > 0, "redraw": seed > 0, "images": images}
+            report = self.run(data, SplitSpec((0.5, 0.3, 0.2), seed), **options)
+        assert "pictures of an earlier run taken out of folders" in report
+        own = [root / "images/test/p99.png", root / "images/val/notes.txt"]
+        for path in own:
+            path.write_text("the user's")
+        photos = {path: path.read_bytes() for path in (data / "photos").iterdir()}
+        self.dataset(data, [f"p{i:02}.png" for i in range(10)])
+        report = self.run(data, SplitSpec((0.5, 0.3, 0.2), 7), overwrite=True, redraw=True, images=images)
+        named = [
+            root / "images" / split / image["file_name"]
+            for split in ("train", "val", "test")
+            for image in json.loads((root / f"annotations/{split}.json").read_text())["images"]
+        ]
+        there = {path for path in (root / "images").rglob("*") if path.is_file()}
+        gone = [path for path in there - {*named, *own} if int(path.name[1:3]) < 10]
+        assert there >= {*named, *own}
+        assert gone == []
+        # a copy of a picture that is no source any more may be the only one
+        assert (there == {*named, *own}) == (images == "link") == ("may be the only copy" not in report)
+        assert {path: path.read_bytes() for path in photos} == photos
+
+    def test_pictures_of_the_user_in_the_folder_of_a_split_stay(self, data):
+        """Sources in data/images/train are linked elsewhere, and never taken away."""
+        (data / "data/images").mkdir(parents=True)
+        (data / "photos").rename(data / "data/images/train")
+        for seed in (0, 8):
+            self.run(data, SplitSpec(seed=seed), img_dir="data/images/train", overwrite=seed > 0, redraw=seed > 0)
+        assert len(list((data / "data/images/train").iterdir())) == 20
+
     def test_its_own_input_is_never_overwritten(self, data):
         (data / "train.json").write_text((data / "all.json").read_text())
         before = (data / "train.json").read_text()
