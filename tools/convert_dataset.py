@@ -56,6 +56,12 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--images", choices=("link", "copy", "none"), default="link", help="how to put the pictures into their folders"
     )
+    parser.add_argument(
+        "--exif",
+        choices=("applied", "ignored"),
+        default="",
+        help="whether the labelling tool turned photos by their EXIF orientation, where the files do not show it",
+    )
     parser.add_argument("--strict", action="store_true", help="fail, and write nothing, if anything has to be skipped")
     parser.add_argument("--overwrite", action="store_true", help="replace output that exists")
     parser.add_argument("--redraw", action="store_true", help="with --overwrite: draw an existing split anew")
@@ -91,6 +97,7 @@ def main(argv: Sequence[str]) -> None:
         strict=args.strict,
         overwrite=args.overwrite,
         redraw=args.redraw,
+        exif=args.exif,
     )
     print(convert_dataset(request))
 

@@ -14,8 +14,6 @@ from equistera.dataset.images import ImageHeader
 from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE
 from equistera.skeleton import Skeleton
 
-#: Relative difference between the proportions of a picture and of its smaller or larger copy.
-_SAME_SHAPE = 0.01
 #: Digits after the point that are kept: a thousandth of a pixel.
 _DIGITS = 3
 
@@ -55,32 +53,24 @@ class Frame:
         }[self.orientation]
 
 
-def frame_of(picture: Picture, header: ImageHeader | None) -> Frame:
-    """Reconciles the size that the labelling tool wrote down with the picture on disk.
-
-    Tools that ignore the EXIF orientation show, and write down, the stored picture: its points are turned then.
+def frame_of(picture: Picture, header: ImageHeader | None, stored: bool = False) -> Frame:
+    """How the coordinates of a picture become pixels of the displayed one.
 
     Args:
         picture: From the export.
         header: Of the picture on disk, or None if it is not there: then the export's size counts.
+        stored: The labels were made on the picture as it lies in the file, before its EXIF orientation.
 
     Raises:
-        Unusable: The picture on disk is not the one that was labelled, or nothing gives its size.
+        Unusable: Neither a picture nor the export gives a size.
     """
     if header is None:
         if picture.size is None:
             raise Unusable("picture not found, and the export does not give its size", picture.names[0])
         return Frame(*picture.size, scale=picture.size if picture.relative else (1.0, 1.0))
-    shown, orientation = header.size, 1
-    fits = _same_shape if picture.relative else tuple.__eq__
-    if picture.size is not None and not fits(picture.size, header.size):
-        if not fits(picture.size, header.stored_size):
-            raise Unusable(
-                "the picture on disk is not the one that was labelled",
-                f"{_size(header.size)} on disk, {_size(picture.size)} in the export",
-            )
-        shown, orientation = header.stored_size, header.orientation
-    return Frame(*header.size, scale=shown if picture.relative else (1.0, 1.0), orientation=orientation)
+    labelled_on = header.stored_size if stored else header.size
+    scale = labelled_on if picture.relative else (1.0, 1.0)
+    return Frame(*header.size, scale=scale, orientation=header.orientation if stored else 1)
 
 
 def annotate(
@@ -146,11 +136,3 @@ def _area(animal: Animal, frame: Frame, box: list[float]) -> float:
     of_box = round(box[2] * box[3], _DIGITS)
     plausible = animal.area is not None and MIN_AREA_SHARE * of_box <= animal.area <= of_box
     return round(animal.area, _DIGITS) if plausible else of_box
-
-
-def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return abs(one[0] * other[1] - one[1] * other[0]) <= _SAME_SHAPE * one[0] * other[1]
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from equistera import commands
-from equistera.dataset.annotate import annotate, frame_of
+from equistera.dataset.annotate import annotate
 from equistera.dataset.coco import category_of, write_json
 from equistera.dataset.convert_report import files_read, skipped
-from equistera.dataset.formats.records import Animal, Export, Picture, Skip, Unusable
+from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
 from equistera.dataset.horses import Selection, select
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
 from equistera.dataset.locate import NOT_FOUND, PictureFinder
 from equistera.dataset.matching import read_keypoint_map
+from equistera.dataset.orientation import UNDECIDED, Seen, frames_of
 from equistera.dataset.place import clear, image_dir, place
-from equistera.dataset.repeats import Labelled, take_once, told
+from equistera.dataset.readings import meant
+from equistera.dataset.repeats import Labelled, agree, take_once, told
 from equistera.dataset.sources import UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
@@ -47,6 +50,8 @@ class Request:
         strict: Make every skipped item an error.
         overwrite: Replace output that exists.
         redraw: With ``overwrite``: draw an existing split anew.
+        exif: Whether the labelling tool turned photos by their EXIF orientation (``applied``, ``ignored``), where the
+            files do not show it; see :mod:`equistera.dataset.orientation`.
     """
 
     input: Path
@@ -61,6 +66,7 @@ class Request:
     strict: bool = False
     overwrite: bool = False
     redraw: bool = False
+    exif: str = ""
 
 
 @dataclass
@@ -106,7 +112,7 @@ def convert_dataset(request: Request) -> str:
     finder = PictureFinder(root, generated)
     exports, notes = read_all(files, request.format)
     selections = _select_all(exports, request, keypoint_map)
-    done = convert(selections, finder, request.skeleton, pictures_needed=request.images != "none")
+    done = convert(selections, finder, request.skeleton, pictures_needed=request.images != "none", exif=request.exif)
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
     notes += done.notes
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
@@ -129,7 +135,12 @@ def convert_dataset(request: Request) -> str:
 
 
 def convert(
-    selections: Sequence[Selection], finder: PictureFinder, skeleton: Skeleton, *, pictures_needed: bool = True
+    selections: Sequence[Selection],
+    finder: PictureFinder,
+    skeleton: Skeleton,
+    *,
+    pictures_needed: bool = True,
+    exif: str = "",
 ) -> Conversion:
     """Converts exports to COCO entries.
 
@@ -138,12 +149,13 @@ def convert(
         finder: Knows the pictures.
         skeleton: Order of the keypoints.
         pictures_needed: Whether a picture that is not found is skipped although the export gives its size.
+        exif: See :class:`Request`.
 
     Returns:
         The entries; a picture that comes up twice is taken once.
 
     Raises:
-        UserError: As :func:`equistera.dataset.repeats.take_once`.
+        UserError: As :func:`equistera.dataset.repeats.take_once` and :func:`equistera.dataset.readings.meant`.
     """
     done = Conversion()
     labelled: list[Labelled] = []
@@ -151,6 +163,7 @@ def convert(
     for selection in selections:
         done.skips += selection.export.skips
         done.read.update(skip.what for skip in selection.export.skips)
+    seen: dict[int, list[Seen]] = {id(selection): [] for selection in selections}
     for selection, picture in track(jobs, "converting"):
         animals = [animal for animal in picture.animals if animal.category in selection.categories]
         done.read.update(picture=1, horse=len(animals))
@@ -158,57 +171,71 @@ def convert(
         if not animals:
             continue
         try:
-            place = _labelled(picture, animals, selection, finder, skeleton, pictures_needed)
+            file_name, header = _look_up(picture, selection.export, finder, pictures_needed)
+            seen[id(selection)].append(Seen(picture, animals, file_name, header))
         except Unusable as error:
             done.skips.append(Skip("picture", picture.where, error.reason, error.detail))
-            continue
-        if place.entries:
-            labelled.append(place)
-        else:
-            done.skips += place.skips
+    for selection in selections:
+        for found in _labelled(seen[id(selection)], selection, finder, skeleton, exif, done):
+            if found.entries:
+                labelled.append(found)
+            else:
+                done.skips += found.skips
     once = take_once(labelled)
     done.skips += once.skips
     done.notes += told(once.repeated)
     # what is taken once is not counted as read twice, or a part would seem to be missing
-    for place in once.repeated:
-        done.read.subtract(picture=1, horse=len(place.entries) + sum(skip.what == "horse" for skip in place.skips))
-    for image_id, place in enumerate(once.kept, 1):
-        frame = place.frame
-        done.skips += place.skips
-        done.images.append({"id": image_id, "file_name": place.file_name, "width": frame.width, "height": frame.height})
-        for entry in place.entries:
+    for again in once.repeated:
+        done.read.subtract(picture=1, horse=len(again.entries) + sum(skip.what == "horse" for skip in again.skips))
+    for image_id, kept in enumerate(once.kept, 1):
+        frame = kept.frame
+        done.skips += kept.skips
+        done.images.append({"id": image_id, "file_name": kept.file_name, "width": frame.width, "height": frame.height})
+        for entry in kept.entries:
             done.annotations.append({"id": len(done.annotations) + 1, "image_id": image_id, "category_id": 1, **entry})
-        if place.path is not None:
-            done.paths[image_id] = place.path
+        if kept.path is not None:
+            done.paths[image_id] = kept.path
     return done
 
 
 def _labelled(
-    picture: Picture,
-    animals: Sequence[Animal],
-    selection: Selection,
-    finder: PictureFinder,
-    skeleton: Skeleton,
-    pictures_needed: bool,
-) -> Labelled:
-    """A picture's horses as COCO entries.
+    seen: Sequence[Seen], selection: Selection, finder: PictureFinder, skeleton: Skeleton, exif: str, done: Conversion
+) -> Iterator[Labelled]:
+    """The horses of an export's pictures as COCO entries.
+
+    What all of them say about how the export means its numbers goes before what each of them is; notes and pictures
+    that are not the ones that were labelled are added to ``done``.
 
     Raises:
-        Unusable: The picture is not found, or is not the one that was labelled.
+        UserError: The numbers cannot be meant.
     """
-    file_name, header = _look_up(picture, selection.export, finder, pictures_needed)
-    frame = frame_of(picture, header)
-    entries, skips = [], []
-    for animal in animals:
-        try:
-            entry, outside = annotate(animal, frame, selection.match.target, skeleton)
-        except Unusable as error:
-            skips.append(Skip("horse", picture.where, error.reason, error.detail))
-            continue
-        entries.append(entry)
-        skips += [Skip("point", picture.where, "lies outside the picture", name) for name in outside]
-    path = None if header is None else finder.root / file_name
-    return Labelled(file_name, selection.export.path, picture.where, frame, entries, skips, path)
+    export, target = selection.export, selection.match.target
+    frames, told = frames_of(seen, export, exif, target, skeleton)
+    usable = []
+    for one, frame in zip(seen, frames, strict=True):
+        if isinstance(frame, Unusable):
+            done.skips.append(Skip("picture", one.picture.where, frame.reason, frame.detail))
+        else:
+            usable.append((one, frame))
+    animals = [(animal, frame) for one, frame in usable for animal in one.animals]
+    read, more = meant(animals, export, target, skeleton)
+    done.notes += [*told, *more]
+    following = iter(read)
+    for one, frame in usable:
+        entries, skips = [], []
+        for animal in itertools.islice(following, len(one.animals)):
+            try:
+                entry, outside = annotate(animal, frame, target, skeleton)
+            except Unusable as error:
+                skips.append(Skip("horse", one.picture.where, error.reason, error.detail))
+                continue
+            if any(agree(entry, other) for other in entries):
+                skips.append(Skip("horse", one.picture.where, "stands in the picture twice, taken once"))
+                continue
+            entries.append(entry)
+            skips += [Skip("point", one.picture.where, "lies outside the picture", name) for name in outside]
+        path = None if one.header is None else finder.root / one.file_name
+        yield Labelled(one.file_name, export.path, one.picture.where, frame, entries, skips, path)
 
 
 def _check_free(request: Request) -> None:
@@ -278,6 +305,11 @@ def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[s
 def _hint(done: Conversion, root: Path) -> str:
     if any(skip.reason == NOT_FOUND for skip in done.skips):
         return f"Pictures were looked for in {root}; --img-dir names another folder."
+    if any(skip.reason == UNDECIDED for skip in done.skips):
+        return (
+            "Say whether the labelling tool showed these photos turned, as browsers do (--exif applied), or as they "
+            "are stored (--exif ignored)."
+        )
     if any(skip.reason == _NOT_USABLE for skip in done.skips):
         return "Put the pictures right that cannot be used, and run this again; the annotations need no change."
     if done.others and not done.images:

@@ -116,14 +116,15 @@ def _same_labels(one: Labelled, other: Labelled) -> bool:
         return False
     left = list(other.entries)
     for entry in one.entries:
-        same = next((i for i, candidate in enumerate(left) if _agree(entry, candidate)), None)
+        same = next((i for i, candidate in enumerate(left) if agree(entry, candidate)), None)
         if same is None:
             return False
         del left[same]
     return not left
 
 
-def _agree(one: dict, other: dict) -> bool:
+def agree(one: dict, other: dict) -> bool:
+    """Whether two entries are the same animal, within what rounding does."""
     if one["keypoints"][2::3] != other["keypoints"][2::3]:
         return False
     return all(np.abs(np.subtract(one[key], other[key])).max() <= SAME for key in ("keypoints", "bbox"))

@@ -97,7 +97,7 @@ def with_species(export: Export) -> Export:
     Args:
         export: Of AnimalPose's points in any format. Animals of pictures that give none keep their category.
     """
-    named = Export(export.path, export.title, dict(export.keypoints), [], list(export.skips), list(export.notes))
+    named = replace(export, keypoints=dict(export.keypoints), pictures=[])
     keypoints = next(iter(export.keypoints.values()), [])
     for picture in export.pictures:
         if species := species_of(picture.names[0]):

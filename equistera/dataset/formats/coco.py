@@ -7,6 +7,8 @@ the project's own files.
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +29,11 @@ from equistera.dataset.formats.records import (
 from equistera.errors import UserError
 
 TITLE = "COCO keypoints"
+
+#: Pictures of Label Studio's COCO export that hold more than one horse.
+_MIXED = "Label Studio's COCO export makes one animal of all points in a picture: export JSON instead of COCO"
+#: A file name as Label Studio stores uploads: below media/upload or images, eight hexadecimal digits in front.
+_UPLOADED = re.compile(r"(^|[\\/])(media[\\/]upload|images)[\\/](\d+[\\/])?[0-9a-f]{8}-[^\\/]+$")
 
 
 def accepts(content: object) -> bool:
@@ -52,7 +59,8 @@ def read(content: dict, path: Path) -> Export:
     categories = categories_with_keypoints(content.get("categories"), path)
     animals: dict[object, list[Animal]] = defaultdict(list)
     images = _images_by_id(content["images"], export)
-    for position, annotation in enumerate(content["annotations"]):
+    annotations = _with_ids(content["annotations"], content.get("categories"), images, categories, export)
+    for position, annotation in enumerate(annotations):
         where = f"{path.name}, annotation {shown(annotation.get('id') if isinstance(annotation, dict) else position)}"
         try:
             image_id, animal = _animal(annotation, categories)
@@ -64,10 +72,14 @@ def read(content: dict, path: Path) -> Export:
     # declared even if no annotation uses them: that is how a public data set is known
     for name, keypoints in categories.values():
         export.keypoints.setdefault(name, list(keypoints))
+    mixed = _mixed_by_label_studio(content, annotations, categories, export)
     for image_id, image in images.items():
         where = f"{path.name}, picture {image['file_name']}"
         if not animals[image_id]:
             export.skips.append(Skip("picture", where, "no annotation that can be used"))
+            continue
+        if image_id in mixed:
+            export.skips.append(Skip("picture", where, _MIXED, f"{mixed[image_id]} boxes, one set of points"))
             continue
         size = positive_size(image.get("width"), image.get("height"))
         export.add(Picture((image["file_name"],), where, tuple(animals[image_id]), size))
@@ -161,6 +173,129 @@ def _images_by_id(images: list, export: Export) -> dict[object, dict]:
     return by_id
 
 
+def _with_ids(
+    annotations: list, declared: object, images: dict[object, dict], categories: dict, export: Export
+) -> list[object]:
+    """Annotations with the ids that they mean: 0, "0" and 0.0 are one, and points of an only category are its.
+
+    Raises:
+        UserError: Ids are those of the pictures or categories, moved by one: nearly every animal would get another's.
+    """
+    entries = declared if isinstance(declared, list) else []
+    known = {
+        "image_id": dict.fromkeys(images),
+        "category_id": dict.fromkeys(
+            entry["id"] for entry in entries if isinstance(entry, dict) and _is_id(entry.get("id"))
+        ),
+    }
+    by_value = {key: {_value(own): own for own in own_ids} for key, own_ids in known.items()}
+    only = next(iter(categories)) if len(categories) == 1 else None
+    result, rewritten, given = [], 0, 0
+    for annotation in annotations:
+        if isinstance(annotation, dict):
+            annotation = dict(annotation)
+            for key, own_ids in known.items():
+                own = annotation.get(key)
+                if not (_is_id(own) and own in own_ids) and _value(own) in by_value[key]:
+                    annotation[key], rewritten = by_value[key][_value(own)], rewritten + 1
+            # CVAT gives a skeleton that is grouped with a box the box's category
+            if only is not None and not (
+                _is_id(annotation.get("category_id")) and annotation["category_id"] in categories
+            ):
+                points = _flat(annotation.get("keypoints"))
+                if isinstance(points, list) and len(points) == 3 * len(categories[only][1]):
+                    annotation["category_id"], given = only, given + 1
+        result.append(annotation)
+    _check_not_moved("image_id", result, set(images), export)
+    if len(categories) > 1:
+        _check_not_moved("category_id", result, set(known["category_id"]), export)
+    name = export.path.name
+    if rewritten:
+        export.notes.append(
+            f'{name}: {rewritten} ids are written in two ways (such as 1, "1" and 1.0), taken for the same'
+        )
+    if given:
+        export.notes.append(
+            f"{name}: {given} annotations with the points of {categories[only][0]!r} name another category or none, as "
+            "CVAT writes skeletons that are grouped with a box: taken for it"
+        )
+    return result
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, (int, str))
+
+
+def _value(own: object) -> object:
+    """What an id means, however it is written; None for what is none."""
+    try:
+        value = float(own) if isinstance(own, (int, float, str)) else math.nan
+    except (ValueError, OverflowError):
+        value = math.nan
+    if math.isfinite(value) and value.is_integer():
+        return int(value)
+    return own if _is_id(own) else None
+
+
+def _check_not_moved(key: str, annotations: list[object], own: set, export: Export) -> None:
+    """Refuses ids that count from 0 where the others count from 1, or the other way round."""
+    used = {a[key] for a in annotations if isinstance(a, dict) and _is_id(a.get(key))}
+    if len(own) < 2 or not used - own or not all(type(one) is int for one in used | own):
+        return
+    for step in (1, -1):
+        if {one + step for one in used} == own:
+            raise UserError(
+                f"{export.path}: {key} runs from {min(used)} to {max(used)}, the ids it stands for from {min(own)} to "
+                f"{max(own)}",
+                hint=f"Add {step} to every {key}, or export anew: nearly every animal would get the wrong one.",
+            )
+
+
+def _mixed_by_label_studio(
+    content: dict, annotations: list[object], categories: dict, export: Export
+) -> dict[object, int]:
+    """Tells of Label Studio's COCO export, by its marks; returns pictures of several horses, with their boxes.
+
+    Its converter gives all points of a picture to one annotation, in an order that need not be that of the names, and
+    writes the size of the file while points are those of the turned photo (HumanSignal/label-studio#7537, #7632,
+    #6608).
+    """
+    info = content.get("info")
+    names = [image.get("file_name") for image in content["images"] if isinstance(image, dict)]
+    marks = (
+        isinstance(info, dict) and info.get("contributor") == "Label Studio",
+        any(name == "default" for name, _ in categories.values())
+        and all(_is_default(c) for c in content["categories"] if isinstance(c, dict) and c.get("keypoints")),
+        bool(names) and all(isinstance(name, str) and _UPLOADED.search(name) for name in names),
+    )
+    if not any(marks):
+        return {}
+    export.sized = "stored"
+    export.title = "COCO keypoints of Label Studio"
+    export.notes.append(
+        f"{export.path.name} looks like Label Studio's COCO export, which makes one horse of several in a picture and "
+        "may give points other names than they have: export JSON from Label Studio and convert that"
+    )
+    boxes: Counter[object] = Counter()
+    posed: Counter[object] = Counter()
+    for annotation in annotations:
+        if isinstance(annotation, dict) and isinstance(annotation.get("image_id"), (int, str)):
+            posed[annotation["image_id"]] += bool(annotation.get("keypoints"))
+            boxes[annotation["image_id"]] += bool(annotation.get("bbox")) and not annotation.get("keypoints")
+    return {image_id: count for image_id, count in boxes.items() if count > 1 and posed[image_id] == 1}
+
+
+def _is_default(category: dict) -> bool:
+    return category.get("name") == category.get("supercategory") == "default"
+
+
+def _flat(values: object) -> object:
+    """``[[x, y, v], ...]`` as ``[x, y, v, ...]``; anything else as it is."""
+    if isinstance(values, list) and values and all(isinstance(row, list) and len(row) == 3 for row in values):
+        return [value for row in values for value in row]
+    return values
+
+
 def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]]) -> tuple[object, Animal]:
     """An annotation's image id and animal."""
     if not isinstance(annotation, dict):
@@ -175,7 +310,7 @@ def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]])
     category, names = categories[category_id]
     if annotation.get("keypoints") in (None, []):
         raise Unusable("no keypoints in the annotation")
-    values = numbers(annotation["keypoints"], "'keypoints'")
+    values = numbers(_flat(annotation["keypoints"]), "'keypoints'")
     if len(values) != 3 * len(names):
         raise Unusable(
             "the number of keypoints is not that of its category",

@@ -47,7 +47,7 @@ def read(path: Path) -> Export:
     Raises:
         UserError: Not XML, a document type declaration, or an export for video.
     """
-    export, subsets = Export(path, TITLE), set()
+    export, subsets = Export(path, TITLE, sized="shown"), set()
     for event, element in _elements(path):
         if event == "start" and element.tag == "track":
             raise UserError(

@@ -117,6 +117,8 @@ class Export:
         pictures: What can be converted.
         skips: What cannot.
         notes: What the user should know although nothing is lost.
+        sized: Which size of a photo with an EXIF orientation the tool writes down: ``shown``: of what its labels were
+            made on; ``stored``: of the file, while labels were made on the turned photo; "" where nobody knows.
     """
 
     path: Path
@@ -125,6 +127,7 @@ class Export:
     pictures: list[Picture] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sized: str = ""
 
     def skip(self, what: str, where: str, error: Unusable) -> None:
         """Notes down an item that is left out."""

@@ -152,6 +152,25 @@ _ALL = (
         "All points lie in the upper left corner of the pictures: the model learns nothing.",
     ),
     Check(
+        "upper-left",
+        "warning",
+        "all animals lie in the upper left part of their pictures",
+        "Probably labels of smaller copies of the pictures: every point is elsewhere. Look at them in the report.",
+    ),
+    Check(
+        "set-turned",
+        "warning",
+        "horses do not stand on their legs throughout",
+        "Pictures are turned and the points not, or x and y mean something else: every point is elsewhere. Look at "
+        "them in the report.",
+    ),
+    Check(
+        "names-exchanged",
+        "error",
+        "points have each other's names throughout",
+        "The model learns every such point as another one. Label Studio's COCO export does this: export JSON instead.",
+    ),
+    Check(
         "visibility-flag",
         "warning",
         "visibility flags other than 0, 1 and 2",

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from equistera.dataset.anatomy import oddity_of
 from equistera.dataset.coco import is_id
+from equistera.dataset.readings import upper_left
 from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE, SAME
 from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
 from equistera.dataset.verify.findings import Item, not_checked
@@ -27,6 +29,7 @@ def check_labels(file: AnnotationFile) -> Iterator[Item]:
     """Everything that is wrong with single annotations, and keypoints too rare to learn."""
     yield from _keypoint_values(file)
     yield from _scale(file)
+    yield from _shape(file)
     yield from _outside(file)
     yield from _boxes(file)
     yield from _areas(file)
@@ -87,6 +90,14 @@ def _scale(file: AnnotationFile) -> Iterator[Item]:
         unit = "fractions" if largest <= _FRACTION else "percent"
         text = f"no coordinate is above {largest:.4g} in pictures of {np.median(sides):.0f} pixels: {unit}?"
         yield Item("coordinates-scale", text)
+    elif text := upper_left(file.labelled_points, file.annotation_picture_sizes):
+        yield Item("upper-left", text)
+
+
+def _shape(file: AnnotationFile) -> Iterator[Item]:
+    code, text = oddity_of(file.labelled_points, file.skeleton)
+    if code:
+        yield Item(code, text)
 
 
 def outside_picture(file: AnnotationFile) -> np.ndarray:

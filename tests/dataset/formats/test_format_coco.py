@@ -55,8 +55,8 @@ def test_box_without_a_size_is_left_to_be_made(tmp_path, box):
     [
         ({"image_id": 2}, "its image_id is no picture of the file"),
         ({"image_id": [1]}, "its image_id is no picture of the file"),
-        ({"category_id": 5}, "its category has no keypoints"),
-        ({"category_id": None}, "its category has no keypoints"),
+        ({"category_id": 5, "keypoints": [1, 2, 2]}, "its category has no keypoints"),
+        ({"category_id": None, "keypoints": None}, "its category has no keypoints"),
         ({"iscrowd": 1}, "marked as a crowd"),
         ({"keypoints": []}, "no keypoints in the annotation"),
         ({"keypoints": [1, 2, 2]}, "the number of keypoints is not that of its category"),
@@ -75,6 +75,92 @@ def test_annotations_that_are_skipped_and_why(tmp_path, change, reason):
     [skip] = export.skips
     assert (skip.what, skip.reason) == ("horse", reason)
     assert "annotation 10" in skip.where
+
+
+OTHER = {"id": 5, "name": "cow", "keypoints": ["neck", "nose"]}
+
+
+def test_points_under_a_category_without_any_are_those_of_the_only_one_that_has_some(tmp_path):
+    """CVAT gives a skeleton that is grouped with a box the category of the box."""
+    grouped = {**ANNOTATION, "category_id": 1}
+    box = {"id": 1, "name": "horse_box", "keypoints": []}
+    export = read(tmp_path, annotations=[grouped], categories=[box, CATEGORY])
+    [animal] = export.pictures[0].animals
+    assert (animal.category, animal.box) == ("horse", (0, 1, 5, 6))
+    [note] = export.notes
+    assert "1 annotations with the points of 'horse' name another category or none" in note
+    # of two that would do, none is chosen
+    skipped = read(tmp_path, annotations=[grouped], categories=[box, CATEGORY, OTHER]).skips
+    assert skipped[0].reason == "its category has no keypoints"
+
+
+@pytest.mark.parametrize(("image_id", "own"), [("1", 1), (1.0, 1), (1, "1"), (1.0, "1")])
+def test_ids_are_the_same_however_they_are_written(tmp_path, image_id, own):
+    annotation = {**ANNOTATION, "image_id": image_id, "category_id": 4.0}
+    export = read(tmp_path, images=[{**IMAGE, "id": own}], annotations=[annotation])
+    assert len(export.pictures[0].animals) == 1
+    assert export.notes == ['a.json: 2 ids are written in two ways (such as 1, "1" and 1.0), taken for the same']
+
+
+def test_an_id_that_stands_as_it_is_goes_first(tmp_path):
+    images = [IMAGE, {**IMAGE, "id": "1", "file_name": "b.jpg"}]
+    export = read(tmp_path, images=images, annotations=[ANNOTATION, {**ANNOTATION, "image_id": "1"}])
+    assert [len(p.animals) for p in export.pictures] == [1, 1]
+    assert export.notes == []
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_ids_that_count_from_another_number_are_refused(tmp_path, step):
+    images = [{**IMAGE, "id": i, "file_name": f"{i}.jpg"} for i in (1, 2, 3)]
+    annotations = [{**ANNOTATION, "image_id": i - step} for i in (1, 2, 3)]
+    with pytest.raises(UserError, match=r"image_id runs from .* the ids it stands for from 1 to 3") as error:
+        read(tmp_path, images=images, annotations=annotations)
+    assert f"Add {step} to every image_id" in error.value.hint
+    annotations = [{**ANNOTATION, "category_id": i - step} for i in (4, 5)]
+    with pytest.raises(UserError, match="category_id runs from"):
+        read(tmp_path, annotations=annotations, categories=[CATEGORY, OTHER])
+    # one annotation of a picture that was taken out moves nothing
+    read(tmp_path, images=images, annotations=[{**ANNOTATION, "image_id": i} for i in (1, 2, 4)])
+
+
+def test_nested_keypoints(tmp_path):
+    nested = {**ANNOTATION, "keypoints": [[1, 2, 2], [3.5, 4, 1]]}
+    assert read(tmp_path, annotations=[nested]).pictures == read(tmp_path).pictures
+
+
+LABEL_STUDIO = {**CATEGORY, "name": "default", "supercategory": "default"}
+
+
+@pytest.mark.parametrize(
+    ("image", "category", "info"),
+    [
+        ({}, CATEGORY, {"contributor": "Label Studio"}),
+        ({}, LABEL_STUDIO, {}),
+        ({"file_name": "..\\..\\label-studio\\media\\upload\\4\\cb0618f6-a.jpg"}, CATEGORY, {}),
+        ({"file_name": "images\\1/90fbb0c0-a.jpg"}, CATEGORY, {}),
+    ],
+)
+def test_label_studios_coco_export_is_recognised(tmp_path, image, category, info):
+    """It gives all points of a picture to one animal, in an order that need not be that of the names."""
+    path = tmp_path / "a.json"
+    boxes = [{"id": i, "image_id": 1, "category_id": 7, "bbox": [i, 0, 5, 5], "segmentation": []} for i in (1, 2)]
+    content = {"images": [{**IMAGE, **image}], "categories": [category], "info": info}
+    path.write_text(json.dumps({**content, "annotations": [ANNOTATION, boxes[0]]}))
+    export = formats.read(path)
+    assert len(export.pictures) == 1
+    assert export.sized == "stored"
+    assert "export JSON from Label Studio" in export.notes[0]
+    path.write_text(json.dumps({**content, "annotations": [*boxes, ANNOTATION]}))
+    export = formats.read(path)
+    assert export.pictures == []
+    assert "makes one animal of all points in a picture: export JSON instead" in export.skips[-1].reason
+    assert export.skips[-1].detail == "2 boxes, one set of points"
+
+
+def test_other_coco_files_are_not_called_label_studios(tmp_path):
+    boxes = [{**ANNOTATION, "keypoints": [], "category_id": 7}] * 2
+    export = read(tmp_path, annotations=[ANNOTATION, *boxes])
+    assert (export.notes, export.sized, len(export.pictures)) == ([], "", 1)
 
 
 @pytest.mark.parametrize(
