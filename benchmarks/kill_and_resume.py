@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -84,8 +85,9 @@ def main(argv: Sequence[str]) -> int:
     args = parse_args(argv)
     if args.folder.exists():
         raise UserError(f"{args.folder} exists already", hint="--folder names a new one")
-    # a pool of threads would not survive the fork
+    # pools of threads do not survive the fork, and OpenCV then waits for its own for ever
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     data = write_dataset(args.folder / "data", {"train": 12, "val": 4}, size=(320, 240), workers=1)
     straight, length = args.folder / "straight", time.monotonic()
     finish(start(straight, data, resume=False))

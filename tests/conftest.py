@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 # Networks this small are slower on several threads, and the number of threads decides the last bits of their sums:
@@ -12,6 +13,9 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 # GPUs do not add in the same order each time. Read by torch before any test runs.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+# A process that is forked from one with a pool of OpenCV's threads waits for them for ever.
+cv2.setNumThreads(1)
 
 PROJECT = Path(__file__).resolve().parents[1]
 

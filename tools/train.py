@@ -9,6 +9,7 @@ Examples:
   python -m torch.distributed.launch --nproc_per_node=2 tools/train.py configs/rtmpose_m_ap10k.py --launcher pytorch
 """
 
+import gc
 import os
 import time
 
@@ -50,6 +51,8 @@ def main(argv):
     device.choose(options["device"])
     from equistera.mm.run.train import TrainOptions, train
 
+    # garbage is looked for at each data set and within steps: not among a million objects of imported modules
+    gc.freeze()
     train(TrainOptions(**options, started=started))
 
 

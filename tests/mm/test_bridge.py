@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from mmengine.config import Config
 
 import equistera.mm  # noqa: F401
 from equistera.mm import bridge
@@ -58,3 +59,20 @@ def test_cocoeval_comes_from_pycocotools():
     from xtcocotools.cocoeval import COCOeval
 
     assert COCOeval is pycocotools.cocoeval.COCOeval
+
+
+def test_a_config_is_laid_out_once_for_the_same_text_and_anew_for_another(monkeypatch):
+    texts = []
+    monkeypatch.setattr("yapf.yapflib.yapf_api.reformatter.Reformat", _counted(texts))
+    one = Config({"a": dict(b=1)})
+    assert one.pretty_text == one.pretty_text == Config({"a": dict(b=1)}).pretty_text
+    assert len(texts) == 1
+    one.a.b = 2
+    assert "b=2" in one.pretty_text
+    assert len(texts) == 2
+
+
+def _counted(calls):
+    from yapf.yapflib.reformatter import Reformat
+
+    return lambda *args, **kwargs: calls.append(args) or Reformat(*args, **kwargs)

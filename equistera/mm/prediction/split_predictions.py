@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -93,4 +94,6 @@ def _loader(predictor: Predictor, split: Split):
     settings.dataset.data_root = str(split.root)
     settings.dataset.ann_file, settings.dataset.data_prefix.img = split.ann_file, split.images
     settle_loader(settings, seed=0)
+    # workers are forked, and one forked from a process with a pool of OpenCV's threads waits for them for ever
+    cv2.setNumThreads(1)
     return Runner.build_dataloader(settings)

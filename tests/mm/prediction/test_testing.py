@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -183,3 +184,15 @@ def test_figures_are_printed_even_where_the_files_cannot_be_written(
     with pytest.raises(UserError, match="no room"):
         score(horses, trained, tiny, tmp_path / "out")
     assert "AP50" in capsys.readouterr().out
+
+
+def test_workers_are_forked_from_a_process_without_opencvs_threads(horses, trained, tiny, tmp_path):
+    """A fork of one that has them waits for ever, as the run once did."""
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 3)
+        score(horses, trained, tiny, tmp_path, cfg_options=[*tiny(), "val_dataloader.num_workers=1"])
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)

@@ -36,7 +36,9 @@ TOLD = {
 def test_two_processes_are_one_run(launcher, horses, tiny, trained, tmp_path):
     work = shutil.copytree(trained, tmp_path / "run")
     script = Path(__file__).with_name("dump_each_rank.py")
-    options = tiny(**{"train_cfg.max_epochs": 1, "train_dataloader.batch_size": 2})
+    # three steps accumulate for an update, and the epoch ends in a shorter group
+    accumulating = {"train_dataloader.batch_size": 2, "optim_wrapper.accumulative_counts": 3}
+    options = tiny(**{"train_cfg.max_epochs": 1, **accumulating})
     command = [sys.executable, script, DEMO, "--work-dir", work, "--data-root", horses, "--launcher", launcher]
     command += ["--init", work / "best.pth", "--cfg-options", *options]
     processes = []
