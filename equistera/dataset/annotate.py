@@ -66,7 +66,8 @@ def frame_of(picture: Picture, header: ImageHeader | None, stored: bool = False)
     """
     if header is None:
         if picture.size is None:
-            raise Unusable("picture not found, and the export does not give its size", picture.names[0])
+            hint = "--img-dir names the folder of the pictures, which are needed for their size."
+            raise Unusable("picture not found, and the export does not give its size", picture.names[0], hint)
         return Frame(*picture.size, scale=picture.size if picture.relative else (1.0, 1.0))
     labelled_on = header.stored_size if stored else header.size
     scale = labelled_on if picture.relative else (1.0, 1.0)

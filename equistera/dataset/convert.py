@@ -17,20 +17,20 @@ from equistera.dataset.horses import Selection, select
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
 from equistera.dataset.locate import NOT_FOUND, PictureFinder
 from equistera.dataset.matching import read_keypoint_map
-from equistera.dataset.orientation import UNDECIDED, Seen, frames_of
+from equistera.dataset.orientation import Seen, frames_of
 from equistera.dataset.place import clear, image_dir, place
 from equistera.dataset.readings import meant
 from equistera.dataset.repeats import Labelled, agree, take_once, told
-from equistera.dataset.sources import UNSPLIT, annotation_files, keep_input, read_all
+from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
-from equistera.dataset.split_files import planned_files, read_coco
+from equistera.dataset.split_files import planned_files, read_coco, read_split
 from equistera.errors import UserError
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 
-#: Reason of a picture that is there but cannot be read.
-_NOT_USABLE = "the picture file cannot be used"
+_MEND_PICTURES = "Put the pictures right that cannot be used, and run this again; the annotations need no change."
+_MEND_LABELS = "Put the items right in the labelling tool and export again."
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,17 @@ def convert_dataset(request: Request) -> str:
         UserError: Whatever keeps the data set from being made; with ``strict``, anything skipped. Nothing is written
             then.
     """
-    generated = [request.output, *(image_dir(request.output, name) for name in (*SPLITS, UNSPLIT))]
-    files = annotation_files(request.input, request.format, leave_out=generated)
-    keep_input(files, request.output)
+    files, notes = keep_input(annotation_files(request.input, request.format), request.input, request.output)
     # what is wrong with the request is said before anything is read, which may take minutes
     _check_free(request)
     keypoint_map = read_keypoint_map(request.keypoint_map, request.skeleton) if request.keypoint_map else {}
     root = request.img_dir or (request.input if request.input.is_dir() else request.input.parent)
-    finder = PictureFinder(root, generated)
-    exports, notes = read_all(files, request.format)
+    finder = PictureFinder(root, _placed_before(request.output, root))
+    exports, notes_of_files = read_all(files, request.format)
     selections = _select_all(exports, request, keypoint_map)
     done = convert(selections, finder, request.skeleton, pictures_needed=request.images != "none", exif=request.exif)
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
-    notes += done.notes
+    notes += [*notes_of_files, *done.notes]
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
     if not done.images or (request.strict and done.skips):
         problems = [str(skip) for skip in done.skips] + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
@@ -123,7 +121,7 @@ def convert_dataset(request: Request) -> str:
             if done.images
             else "nothing to convert:",
             problems,
-            _hint(done, root),
+            _hint(done),
         )
     try:
         written = _write(done, request)
@@ -174,7 +172,7 @@ def convert(
             file_name, header = _look_up(picture, selection.export, finder, pictures_needed)
             seen[id(selection)].append(Seen(picture, animals, file_name, header))
         except Unusable as error:
-            done.skips.append(Skip("picture", picture.where, error.reason, error.detail))
+            done.skips.append(Skip("picture", picture.where, error.reason, error.detail, error.hint))
     for selection in selections:
         for found in _labelled(seen[id(selection)], selection, finder, skeleton, exif, done):
             if found.entries:
@@ -214,7 +212,7 @@ def _labelled(
     usable = []
     for one, frame in zip(seen, frames, strict=True):
         if isinstance(frame, Unusable):
-            done.skips.append(Skip("picture", one.picture.where, frame.reason, frame.detail))
+            done.skips.append(Skip("picture", one.picture.where, frame.reason, frame.detail, frame.hint))
         else:
             usable.append((one, frame))
     animals = [(animal, frame) for one, frame in usable for animal in one.animals]
@@ -275,7 +273,8 @@ def _look_up(
         file_name = finder.find(picture.names, beside)
     except Unusable as error:
         if pictures_needed or error.reason != NOT_FOUND:
-            raise
+            hint = f"Pictures were looked for in {finder.root}; --img-dir names another folder."
+            raise Unusable(error.reason, error.detail, error.hint or hint) from error
         # relative on every system, or training would refuse it
         name = picture.plain_name or picture.names[-1]
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
@@ -284,9 +283,9 @@ def _look_up(
     try:
         header = read_header(path)
         if not is_complete(path):
-            raise Unusable("the picture file is cut short", file_name)
+            raise Unusable("the picture file is cut short", file_name, _MEND_PICTURES)
     except ImageError as error:
-        raise Unusable(_NOT_USABLE, error.summary) from error
+        raise Unusable("the picture file cannot be used", error.summary, _MEND_PICTURES) from error
     return file_name, header
 
 
@@ -302,26 +301,25 @@ def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[s
     ]
 
 
-def _hint(done: Conversion, root: Path) -> str:
-    if any(skip.reason == NOT_FOUND for skip in done.skips):
-        return f"Pictures were looked for in {root}; --img-dir names another folder."
-    if any(skip.reason == UNDECIDED for skip in done.skips):
-        return (
-            "Say whether the labelling tool showed these photos turned, as browsers do (--exif applied), or as they "
-            "are stored (--exif ignored)."
-        )
-    if any(skip.reason == _NOT_USABLE for skip in done.skips):
-        return "Put the pictures right that cannot be used, and run this again; the annotations need no change."
-    if done.others and not done.images:
+def _hint(done: Conversion) -> str:
+    """What to do about all that was skipped, the most frequent first."""
+    if done.others and not done.images and not done.skips:
         return "If these are horses all the same, name them with --category."
-    return "Put the items right in the labelling tool and export again" + (
-        ", or convert the rest without --strict." if done.images else "."
-    )
+    hints = [hint for hint, _ in Counter(skip.hint or _MEND_LABELS for skip in done.skips).most_common()]
+    return "\n  ".join([*hints, *(["Or convert the rest without --strict."] if done.images else [])])
+
+
+def _placed_before(output: Path, root: Path) -> set[Path]:
+    """Where an earlier run may have put pictures, which are not to be found as if they were the user's."""
+    names = {*read_split(output), *_names_in(output / f"{UNSPLIT}.json")}
+    folders = [image_dir(output, split).resolve() for split in (*SPLITS, UNSPLIT)]
+    # a folder that the user names as that of the pictures holds the user's
+    return {folder / name for folder in folders for name in names if not root.resolve().is_relative_to(folder)}
 
 
 def _write(done: Conversion, request: Request) -> str:
     coco = {
-        "info": {"description": f"Converted from {request.input.name}"},
+        "info": {"description": f"{CONVERTED} {request.input.name}"},
         "images": done.images,
         "annotations": done.annotations,
         "categories": [category_of(request.skeleton)],

@@ -28,7 +28,7 @@ class PictureFinder:
 
     Args:
         root: The folder.
-        leave_out: Folders below it (never itself) that are not looked into, such as the output.
+        leave_out: Files that are not to be found, such as those in the output; resolved.
 
     Raises:
         UserError: No such folder.
@@ -40,7 +40,7 @@ class PictureFinder:
                 f"no such picture folder: {root}", hint="Give the folder that holds the pictures with --img-dir."
             )
         self.root = root
-        self._files = set(_pictures(root, {path.resolve() for path in leave_out}))
+        self._files = set(_pictures(root, set(leave_out)))
         self._by_name: dict[str, list[str]] = defaultdict(list)
         self._by_folded_name: dict[str, list[str]] = defaultdict(list)
         for file in sorted(self._files):
@@ -108,14 +108,18 @@ def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:
     seen = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
-        if real in seen or (Path(real) in leave_out and folder != str(root)):
+        if real in seen:
             subfolders.clear()
             continue
         seen.add(real)  # a link may lead back up
         subfolders[:] = sorted(name for name in subfolders if not is_hidden(PurePath(name)))
         inside = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if inside == "." else f"{inside}/"
-        yield from (prefix + file for file in files if file.lower().endswith(LISTED) and not is_hidden(PurePath(file)))
+        yield from (
+            prefix + file
+            for file in files
+            if file.lower().endswith(LISTED) and not is_hidden(PurePath(file)) and Path(real, file) not in leave_out
+        )
 
 
 def _converted(name: str) -> list[str]:

@@ -23,6 +23,11 @@ from equistera.skeleton import Skeleton
 
 #: Reason of a picture whose size contradicts it where nothing decides.
 UNDECIDED = "the size in the export is that before the EXIF rotation, and nothing shows where the points belong"
+_OTHER_FOLDER = "--img-dir names the folder of the pictures that were labelled."
+_SAY_WHICH = (
+    "Say whether the labelling tool showed these photos turned, as browsers do (--exif applied), or as they are stored "
+    "(--exif ignored)."
+)
 
 #: What an export's size says of a picture.
 _DISPLAYED, _STORED, _SILENT, _EXCHANGED = "displayed", "stored", "silent", "exchanged"
@@ -113,7 +118,7 @@ def _decided(one: Seen, claim: str, export: Export, exif: str, beyond: str, stan
     decided, why = next((ground for ground in grounds if ground[0]), ("", ""))
     if not decided:
         sizes = f"{_size(one.header.stored_size)} in the export, displayed {_size(one.header.size)}"
-        raise Unusable(UNDECIDED, f"{sizes}; --exif applied or ignored says it")
+        raise Unusable(UNDECIDED, sizes, _SAY_WHICH)
     what = (
         "of the size before their EXIF rotation" if claim == _STORED else "with an EXIF orientation that no size shows"
     )
@@ -144,7 +149,9 @@ def _claim(one: Seen) -> str | Unusable:
 
 def _another(one: Seen, how: str = "") -> Unusable:
     sizes = f"{_size(one.header.size)} on disk, {_size(one.picture.size)} in the export"
-    return Unusable("the picture on disk is not the one that was labelled", f"{sizes}{f': {how}' * bool(how)}")
+    return Unusable(
+        "the picture on disk is not the one that was labelled", f"{sizes}{f': {how}' * bool(how)}", _OTHER_FOLDER
+    )
 
 
 def _beyond(one: Seen, claim: object) -> str:

@@ -102,7 +102,8 @@ def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list
         raise UserError(
             f"{len(broken)} of {len(paths)} pictures cannot be compared:",
             broken,
-            "Set the picture folder with --img-dir; remove broken pictures with tools/verify_dataset.py --fix.",
+            "Set the picture folder with --img-dir, or repair them. Or leave them out: convert_dataset.py does so when "
+            "they are moved away; for split_dataset.py, tools/verify_dataset.py --fix writes a file without them.",
         )
     ids = list(paths)
     return [[ids[i] for i in group] for group in near_duplicates([result for _, result in hashed], distance)]

@@ -7,24 +7,36 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from equistera.dataset import formats
+from equistera.dataset.coco import read_json
 from equistera.dataset.formats import deeplabcut, deeplabcut_h5
 from equistera.dataset.formats.records import Export, NotLabels
 from equistera.dataset.paths import is_hidden
 from equistera.dataset.split import SPLITS
+from equistera.dataset.split_files import SPLIT_FILE, read_split
 from equistera.errors import UserError
 from equistera.progress import track
+
+#: How the description of an annotation file starts that was converted.
+CONVERTED = "Converted from"
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+
+_YOLO_NEEDS = """YOLO's labels need a data.yaml beside them that says what their numbers are, with lines such as:
+  train: images
+  kpt_shape: [26, 3]
+  names: [horse]
+  kpt_names: {0: [nose, l_eye, ...]}"""
 
 #: Name of the annotation file, and of the picture folder, of a data set that is not split.
 UNSPLIT = "all"
 
 
-def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path] = ()) -> list[Path]:
+def annotation_files(source: Path, name: str = "auto") -> list[Path]:
     """Files that may hold annotations.
 
     Args:
         source: A file, taken as it is, or a folder to search.
         name: Format that is asked for; ``auto`` for any.
-        leave_out: Folders that are not searched.
 
     Returns:
         The files, sorted; without hidden ones. Where DeepLabCut left a CSV and an HDF5 file of the same labels, only
@@ -34,7 +46,7 @@ def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path]
         UserError: No such file or folder, or none in the folder.
     """
     if source.is_file():
-        if source.suffix.lower() == ".zip":
+        if source.suffix.lower() in _ARCHIVES:
             raise UserError(f"{source} is an archive", hint="Unpack it and give the folder with --input.")
         return [source]
     if not source.is_dir():
@@ -42,22 +54,27 @@ def annotation_files(source: Path, name: str = "auto", leave_out: Iterable[Path]
             f"no such file or folder: {source}",
             hint="Give the export of your labelling tool, or its folder, with --input.",
         )
-    avoided = {path.resolve() for path in leave_out if not source.resolve().is_relative_to(path.resolve())}
     suffixes = formats.suffixes_of(name)
     visible = [path for path in sorted(source.rglob("*")) if not is_hidden(path.relative_to(source))]
-    found = _without_copies(
-        path
-        for path in visible
-        if path.suffix.lower() in suffixes and path.is_file() and not avoided.intersection(path.resolve().parents)
-    )
+    found = _without_copies(path for path in visible if path.suffix.lower() in suffixes and path.is_file())
     if not found:
-        archives = [str(path) for path in visible if path.suffix.lower() == ".zip"]
-        raise UserError(
-            f"no annotation file in {source}: expected one that ends in {', '.join(suffixes)}",
-            archives,
-            "Unpack the archives first." if archives else "Put the export of your labelling tool there.",
-        )
+        raise _none_found(source, name, suffixes, visible)
     return found
+
+
+def _none_found(source: Path, name: str, suffixes: Sequence[str], visible: Sequence[Path]) -> UserError:
+    """What to do where no file of a folder ends as annotations do."""
+    others = formats.suffixes_of("auto")
+    archives = [str(path) for path in visible if path.suffix.lower() in _ARCHIVES]
+    hint = "Put the export of your labelling tool there."
+    if archives:
+        hint = "Unpack the archives first."
+    elif any(path.suffix.lower() in others for path in visible):
+        hint = f"Leave out --format {name}: there are files that other formats may have."
+    elif any(path.suffix == ".txt" and "labels" in path.parts for path in visible):
+        hint = _YOLO_NEEDS
+    summary = f"no annotation file in {source}: expected one that ends in {', '.join(suffixes)}"
+    return UserError(summary, archives, hint)
 
 
 def _without_copies(files: Iterable[Path]) -> list[Path]:
@@ -67,15 +84,42 @@ def _without_copies(files: Iterable[Path]) -> list[Path]:
     return [p for p in files if p.suffix.lower() not in deeplabcut_h5.SUFFIXES or p.with_suffix("") not in tables]
 
 
-def keep_input(files: Sequence[Path], output: Path) -> None:
+def keep_input(files: Sequence[Path], source: Path, output: Path) -> tuple[list[Path], list[str]]:
     """Makes sure that no file that is read would be replaced by the output.
+
+    Args:
+        files: From :func:`annotation_files`.
+        source: Where they come from.
+        output: Folder that annotation files are written to.
+
+    Returns:
+        The files without those of an earlier run, where the output lies in the input; and a note about these.
 
     Raises:
         UserError: Names the files.
     """
-    written = {(output / f"{name}.json").resolve() for name in (*SPLITS, UNSPLIT, "split")}
-    if own := [str(path) for path in files if path.resolve() in written]:
-        raise UserError("input files would be overwritten by the output:", own, "Choose another --output.")
+    written = {(output / f"{name}.json").resolve(): name for name in (*SPLITS, UNSPLIT, "split")}
+    own = [path for path in files if path.resolve() in written]
+    kept = [path for path in files if path not in own]
+    if own and (not kept or source.is_file() or not all(map(_is_ours, own))):
+        raise UserError(
+            "input files would be overwritten by the output:",
+            map(str, own),
+            "Choose another --output, or move them away if they are no input.",
+        )
+    return kept, [f"not read, for this command made them: {_some(own)}"] if own else []
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether an earlier run wrote a file in the output."""
+    try:
+        content = read_json(path)
+        if path.stem in read_split(path.parent).values() or path.name == SPLIT_FILE:
+            return True
+    except UserError:
+        return False
+    info = content.get("info") if isinstance(content, dict) else None
+    return isinstance(info, dict) and str(info.get("description")).startswith(CONVERTED)
 
 
 def read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]:

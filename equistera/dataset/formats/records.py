@@ -26,10 +26,11 @@ class Unusable(Exception):
     Args:
         reason: What is wrong, in words that are the same for all items of the kind: they are counted together.
         detail: What was found in this one.
+        hint: The next step, where it is another than to label it again.
     """
 
-    def __init__(self, reason: str, detail: str = ""):
-        self.reason, self.detail = reason, detail
+    def __init__(self, reason: str, detail: str = "", hint: str = ""):
+        self.reason, self.detail, self.hint = reason, detail, hint
         super().__init__(f"{reason}: {detail}" if detail else reason)
 
 
@@ -56,12 +57,14 @@ class Skip:
         where: File, task or picture.
         reason: Why; equal for all items of a kind.
         detail: What was found in this one.
+        hint: The next step, where it is another than to label it again.
     """
 
     what: str
     where: str
     reason: str
     detail: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
@@ -119,6 +122,7 @@ class Export:
         notes: What the user should know although nothing is lost.
         sized: Which size of a photo with an EXIF orientation the tool writes down: ``shown``: of what its labels were
             made on; ``stored``: of the file, while labels were made on the turned photo; "" where nobody knows.
+        hint: How what is skipped is put right, where it is not in the labelling tool.
     """
 
     path: Path
@@ -128,10 +132,11 @@ class Export:
     skips: list[Skip] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sized: str = ""
+    hint: str = ""
 
     def skip(self, what: str, where: str, error: Unusable) -> None:
         """Notes down an item that is left out."""
-        self.skips.append(Skip(what, where, error.reason, error.detail))
+        self.skips.append(Skip(what, where, error.reason, error.detail, error.hint or self.hint))
 
     def add(self, picture: Picture) -> None:
         """Takes in a picture, and the keypoint names that it uses and the file did not declare."""

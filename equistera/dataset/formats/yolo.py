@@ -20,7 +20,6 @@ from equistera.dataset.formats.records import (
     Animal,
     Export,
     Picture,
-    Skip,
     Unusable,
     flag,
     number,
@@ -33,6 +32,8 @@ from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
 TITLE = "Ultralytics YOLO pose"
+
+_HINT = "The data YAML and the label files are plain text: put it right there, and run this again."
 
 #: A data YAML is a page of text.
 _MAX_YAML_BYTES = 1024**2
@@ -76,11 +77,11 @@ def read(path: Path) -> Export:
     count, dimensions = _keypoint_shape(content, path)
     classes = _classes(content, path)
     names = _keypoint_names(content, count, path)
-    export, root = Export(path, TITLE), path.parent.resolve()
+    export, root = Export(path, TITLE, hint=_HINT), path.parent.resolve()
     for picture, label in Subsets(path, content, export).pictures():
         where = f"{path.name}, {label}"
         if not (root / label).is_file():
-            export.skips.append(Skip("picture", where, "no label file beside the picture"))
+            export.skip("picture", where, Unusable("no label file beside the picture"))
             continue
         try:
             animals, problems = _animals(root / label, classes, names, dimensions)
