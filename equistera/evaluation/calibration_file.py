@@ -1,7 +1,8 @@
 """The calibration that belongs to a checkpoint: ``best.calibration.json`` beside ``best.pth``.
 
 Averaging with the mirrored picture changes the confidences, so it has a calibration of its own. The file names the
-weights by their SHA-256: after another training under the same name it counts as absent.
+weights by their SHA-256 and what else confidences follow from by a digest of it: after another training under the same
+name, or with other settings of the network, it counts as absent.
 """
 
 from __future__ import annotations
@@ -24,28 +25,31 @@ def calibration_path(checkpoint: str | Path) -> Path:
     return Path(checkpoint).with_suffix(".calibration.json")
 
 
-def missing_because(checkpoint: str | Path, flip_test: bool) -> str:
+def missing_because(checkpoint: str | Path, flip_test: bool, settings: str = "") -> str:
     """Why :func:`stored_calibration` gives None, and how to get one: a sentence for people."""
     path, flag = calibration_path(checkpoint), ["--flip-test"] if flip_test else []
     if not path.is_file():
         found = f"there is no {path}"
     elif _read(path)["sha256"] != file_hash(Path(checkpoint)):
         found = f"{path} is of other weights"
+    elif _read(path)["fits"].get(_mode(flip_test)) is not None:
+        found = f"{path} was fitted with other settings of the network"
     else:
         found = f"{path} holds none {'with' if flip_test else 'without'} --flip-test"
     fit = commands.tool("test", "CONFIG", checkpoint, "--split", "val", *flag)
     return f"no calibration: {found}; fit it: {fit}"
 
 
-def stored_calibration(checkpoint: str | Path, flip_test: bool = False) -> Calibration | None:
+def stored_calibration(checkpoint: str | Path, flip_test: bool = False, settings: str = "") -> Calibration | None:
     """The calibration that ``tools/test.py`` has fitted for these weights.
 
     Args:
         checkpoint: The weights' file.
         flip_test: Whether predictions are averaged with those on the mirrored picture.
+        settings: A digest of what else confidences follow from.
 
     Returns:
-        The calibration, or None where none is stored for these very weights.
+        The calibration, or None where none is stored for these very weights and settings.
 
     Raises:
         UserError: The file holds something else.
@@ -57,19 +61,24 @@ def stored_calibration(checkpoint: str | Path, flip_test: bool = False) -> Calib
     entry = content["fits"].get(_mode(flip_test))
     if entry is None:
         return None
+    if isinstance(entry, dict) and entry.get("settings", "") != settings:
+        return None
     try:
         return Calibration.from_json(entry)
     except UserError as error:
         raise UserError(f"{path}: {error.summary}", hint=_FIT_AGAIN) from error
 
 
-def store_calibration(checkpoint: str | Path, calibration: Calibration, flip_test: bool, **about: object) -> Path:
+def store_calibration(
+    checkpoint: str | Path, calibration: Calibration, flip_test: bool, settings: str = "", **about: object
+) -> Path:
     """Stores a calibration beside its checkpoint; the other mode's is kept if it belongs to the same weights.
 
     Args:
         checkpoint: The weights' file.
         calibration: Fitted on the validation set.
         flip_test: As for :func:`stored_calibration`.
+        settings: Likewise.
         **about: What else a reader should know, JSON-ready: on which pictures and points it was fitted.
 
     Returns:
@@ -83,7 +92,7 @@ def store_calibration(checkpoint: str | Path, calibration: Calibration, flip_tes
     if path.is_file():
         earlier = _read(path)
         fits = earlier["fits"] if earlier["sha256"] == sha256 else {}
-    fits[_mode(flip_test)] = {**calibration.to_json(), **about}
+    fits[_mode(flip_test)] = {**calibration.to_json(), "settings": settings, **about}
     write_json(path, {"checkpoint": Path(checkpoint).name, "sha256": sha256, "fits": fits}, indent=1)
     return path
 

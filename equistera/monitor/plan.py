@@ -6,7 +6,6 @@ config that MMEngine dumps beside every log is parsed, never executed.
 
 from __future__ import annotations
 
-import ast
 import itertools
 import math
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 # the project's one JSON reader lives with the COCO files
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.literals import settings_in
 
 RUN_FILE = "run.json"
 
@@ -135,21 +135,11 @@ def _is_count(value: object) -> bool:
 
 
 def _dumped_settings(path: Path) -> dict[str, object]:
-    """Top-level settings of a dumped MMEngine config that are literals; nothing of the file is executed."""
+    """Settings of a dumped MMEngine config; only a courtesy for foreign runs, whose table can do without."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        # only a courtesy for foreign runs: without it the table has no time left, which it says
+        return settings_in(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-    assignments = [node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
-    return {node.targets[0].id: _literal(node.value) for node in assignments}
-
-
-def _literal(node: ast.expr) -> object:
-    """Value of a constant or of nested ``dict(key=constant)`` calls, the form MMEngine dumps; None for the rest."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
-        return {keyword.arg: _literal(keyword.value) for keyword in node.keywords if keyword.arg}
-    return node.value if isinstance(node, ast.Constant) else None
 
 
 def _get(settings: object, *keys: str) -> object:

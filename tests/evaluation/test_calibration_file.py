@@ -46,6 +46,13 @@ def test_other_weights_of_the_same_name_have_none(weights):
     assert stored_calibration(weights) is None, "the earlier weights' fit must not come back"
 
 
+def test_other_settings_of_the_network_have_none(weights):
+    store_calibration(weights, FITTED, False, settings="128x128")
+    assert stored_calibration(weights, settings="128x128") == FITTED
+    assert stored_calibration(weights, settings="256x256") is None
+    assert "was fitted with other settings of the network; fit it: " in missing_because(weights, False, "256x256")
+
+
 def test_no_file_no_calibration(weights):
     assert stored_calibration(weights) is None
 

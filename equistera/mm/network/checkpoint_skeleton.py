@@ -30,11 +30,10 @@ def skeleton_of_checkpoint(content: Mapping, path: str | Path) -> tuple[Skeleton
         only a guess, and the sentence says so. A skeleton that is read from a list of names knows nothing but them:
         its sigmas are NaN.
     """
-    weight = upgrade_keys(content["state_dict"]).get(OUTPUT_WEIGHT)
-    if weight is None:
+    channels = output_channels(content["state_dict"])
+    if channels is None:
         return None, f"{Path(path).name} has no output layer for keypoints"
-    channels = len(weight)
-    for place, entry in _named_in(content.get("meta")):
+    for place, entry in named_in(content.get("meta")):
         if len(entry.keypoints) == channels:
             skeleton = _skeleton_named(entry)
             return skeleton, f"{skeleton.name} ({channels} keypoints), as the checkpoint's {place} says"
@@ -52,30 +51,49 @@ def skeleton_of_checkpoint(content: Mapping, path: str | Path) -> tuple[Skeleton
     return None, f"the checkpoint does not say what its {channels} keypoints are"
 
 
+def output_channels(state_dict: Mapping) -> int | None:
+    """How many keypoints a network's last layer has channels for; None where there is no such layer."""
+    weight = upgrade_keys(state_dict).get(OUTPUT_WEIGHT)
+    return len(weight) if weight is not None and weight.ndim else None
+
+
 @dataclass(frozen=True)
-class _Entry:
-    """A skeleton as a checkpoint describes it."""
+class Entry:
+    """A skeleton as a checkpoint describes it; ``flip_indices`` is None where it does not say."""
 
     name: str
     source: str
     keypoints: tuple[str, ...]
+    flip_indices: list[int] | None = None
 
 
-def _named_in(meta: object) -> list[tuple[str, _Entry]]:
+def named_in(meta: object) -> list[tuple[str, Entry]]:
     """The skeletons that a checkpoint's meta information names, and where; what is malformed there is no answer."""
     ours = _mapping(_mapping(meta).get("skeleton"))
     theirs = _mapping(_mapping(meta).get("dataset_meta"))
     by_channel = _mapping(theirs.get("keypoint_id2name"))
     candidates = [
-        ("meta.skeleton", ours.get("name"), ours.get("source"), ours.get("keypoints")),
+        ("meta.skeleton", ours, ours.get("name"), ours.get("source"), ours.get("keypoints")),
         # MMPose 1.x keeps its data set's meta information
-        ("meta.dataset_meta", theirs.get("dataset_name"), "", [by_channel.get(i) for i in range(len(by_channel))]),
+        (
+            "meta.dataset_meta",
+            theirs,
+            theirs.get("dataset_name"),
+            "",
+            list(map(by_channel.get, range(len(by_channel)))),
+        ),
     ]
     return [
-        (place, _Entry(_text(name) or "a skeleton without name", _text(source), tuple(names)))
-        for place, name, source, names in candidates
+        (place, Entry(_text(name) or "a skeleton without name", _text(source), tuple(names), _flips(said, len(names))))
+        for place, said, name, source, names in candidates
         if isinstance(names, (list, tuple)) and names and all(map(_text, names)) and len(set(names)) == len(names)
     ]
+
+
+def _flips(said: Mapping, count: int) -> list[int] | None:
+    flips = said.get("flip_indices")
+    good = isinstance(flips, (list, tuple)) and all(type(i) is int for i in flips) and sorted(flips) == [*range(count)]
+    return list(flips) if good else None
 
 
 def _mapping(value: object) -> Mapping:
@@ -86,7 +104,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _skeleton_named(entry: _Entry) -> Skeleton:
+def _skeleton_named(entry: Entry) -> Skeleton:
     """The built-in skeleton with these keypoints in this order, or the file they came from; else the names alone."""
     known = [skeletons.load(name) for name in skeletons.builtin_names()]
     if entry.source.endswith(".json") and Path(entry.source).is_file():

@@ -24,7 +24,8 @@ def calibrations_of(
     """Calibrations by the model's name; freshly fitted ones are stored beside their checkpoints.
 
     Where the split that was predicted on is val, every calibration is fitted anew on it. Else those stored for these
-    very weights are taken, and val is predicted on for the others (and for an ensemble, which has no file).
+    very weights and settings are taken, and val is predicted on for the others (and for an ensemble, which has no
+    file).
 
     Args:
         predictors: Models by name.
@@ -42,7 +43,9 @@ def calibrations_of(
     split, results = predicted
     found = {}
     if split.name != "val":
-        found = {name: stored_calibration(path, flip_test) for name, path in checkpoints.items()}
+        found = {
+            name: stored_calibration(path, flip_test, predictors[name].settings) for name, path in checkpoints.items()
+        }
         found = {name: calibration for name, calibration in found.items() if calibration is not None}
         missing = [name for name in predictors if name not in found or ensemble]
         if not missing:
@@ -59,7 +62,7 @@ def calibrations_of(
             calibration = _fitted(name, split, results[name], predictors[name])
             if calibration is not None:
                 found[name] = calibration[0]
-                _store(path, *calibration, flip_test)
+                _store(path, *calibration, flip_test, predictors[name].settings)
     if ensemble:
         fused = results.get(ENSEMBLE) or fuse_results(
             [results[name] for name in predictors], [found.get(name) for name in predictors], split.ground_truth
@@ -78,9 +81,9 @@ def _fitted(name: str, split: Split, results: list[dict], predictor: Predictor) 
     return calibration, {"ann_file": str(split.root / split.ann_file), **about}
 
 
-def _store(checkpoint: str, calibration: Calibration, about: dict, flip_test: bool) -> None:
+def _store(checkpoint: str, calibration: Calibration, about: dict, flip_test: bool, settings: str) -> None:
     try:
-        path = store_calibration(checkpoint, calibration, flip_test, **about)
+        path = store_calibration(checkpoint, calibration, flip_test, settings, **about)
     except WriteError as error:
         # a checkpoint on a read-only disk can still be tested
         print(f"the calibration could not be stored beside {Path(checkpoint).name}: {error.reason}", file=sys.stderr)

@@ -31,20 +31,21 @@ class Confidence:
     description: str
 
     @classmethod
-    def of(cls, checkpoint: str | Path, flip_test: bool, threshold: float | None) -> Confidence:
+    def of(cls, checkpoint: str | Path, flip_test: bool, threshold: float | None, settings: str = "") -> Confidence:
         """The confidences of a checkpoint's predictions.
 
         Args:
             checkpoint: The weights' file; its calibration lies beside it.
             flip_test: Whether predictions are averaged with those on the mirrored picture.
             threshold: What the user asked for; None for the default.
+            settings: As for :func:`equistera.evaluation.calibration_file.stored_calibration`.
 
         Raises:
             UserError: The threshold is not between 0 and 1, or the calibration file is broken.
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise UserError(f"--conf must be from 0 to 1, found {threshold:g}")
-        calibration = stored_calibration(checkpoint, flip_test)
+        calibration = stored_calibration(checkpoint, flip_test, settings)
         threshold = threshold if threshold is not None else RAW if calibration is None else CALIBRATED
         if calibration is not None:
             line = (
@@ -52,7 +53,7 @@ class Confidence:
                 f"points that are right with less than {threshold:.0%}"
             )
         else:
-            line = f"{missing_because(checkpoint, flip_test)}\nraw confidences: points below {threshold:g}"
+            line = f"{missing_because(checkpoint, flip_test, settings)}\nraw confidences: points below {threshold:g}"
         return cls(calibration, threshold, f"{line} are dimmed")
 
     def apply(self, scores: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.devices import choose_device
 from equistera.mm.network import checkpoint
+from equistera.mm.network.checkpoint_record import refuse_contradictions, settings_digest
+from equistera.mm.network.checkpoint_skeleton import named_in
 from equistera.mm.network.precision import mixed_precision_pays, use_mixed_precision
 from equistera.skeleton import Skeleton
 
@@ -56,9 +58,11 @@ class Predictor:
     Attributes:
         config: The resolved config.
         skeleton: The keypoints, as the checkpoint names them.
+        settings: See :func:`equistera.mm.network.checkpoint_record.settings_digest`.
 
     Raises:
-        UserError: The checkpoint is missing, broken or of another model.
+        UserError: The checkpoint is missing, broken or of another model, or says that it was trained for other
+            keypoints or settings.
     """
 
     def __init__(
@@ -77,6 +81,8 @@ class Predictor:
             shared["skeleton"] = _skeleton_of(content)
         self.config: Config = configs.load(config, cfg_options, **shared)
         self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
+        refuse_contradictions(content, checkpoint_file, self.config, self.skeleton)
+        self.settings = settings_digest(self.config, self.skeleton)
         self.config.model.test_cfg.flip_test = flip_test
         if mixed_precision_pays() if amp is None else amp:
             use_mixed_precision(self.config)
@@ -176,7 +182,7 @@ class Predictor:
 
 def _skeleton_of(content: dict) -> str | None:
     """The built-in skeleton or file that a checkpoint of ours was trained for, if it is still there."""
-    source = content.get("meta", {}).get("skeleton", {}).get("source")
-    if source and (source in skeletons.builtin_names() or Path(source).is_file()):
+    source = next((entry.source for _, entry in named_in(content["meta"]) if entry.source), "")
+    if source in skeletons.builtin_names() or (source.endswith(".json") and Path(source).is_file()):
         return source
     return None

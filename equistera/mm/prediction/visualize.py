@@ -88,7 +88,7 @@ def visualize(options: VisualizeOptions) -> int:
         amp=options.amp,
         skeleton=configs.skeleton_argument(options.skeleton),
     )
-    confidence = Confidence.of(options.checkpoint, options.flip_test, options.conf)
+    confidence = Confidence.of(options.checkpoint, options.flip_test, options.conf, predictor.settings)
     print(confidence.description)
     pictures = read_animals(options.ann_file, predictor.skeleton) if options.ann_file else None
     image_ids = _image_ids(pictures, source) if pictures else None

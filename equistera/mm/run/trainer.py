@@ -148,6 +148,7 @@ class Trainer(Runner):
                 "name": self.network.skeleton.name,
                 "source": self.cfg.skeleton,
                 "keypoints": list(self.network.skeleton.names),
+                "flip_indices": self.network.skeleton.flip_indices.tolist(),
             },
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,

@@ -12,6 +12,7 @@ import torch
 from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration
 from equistera.evaluation.calibration_file import calibration_path, stored_calibration
+from equistera.mm import config as configs
 from equistera.mm.prediction.ensemble import fuse_points, fuse_results, mean_outputs
 from equistera.mm.prediction.members import members, short_names
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
@@ -76,10 +77,13 @@ def test_the_same_model_twice_over_is_its_own_ensemble(runs, score, tmp_path):
         np.testing.assert_allclose(a["keypoints"], b["keypoints"], atol=1e-4)
 
 
-def test_models_of_other_inputs_meet_in_the_picture(runs, score, tmp_path):
+def test_models_of_other_inputs_meet_in_the_picture(runs, score, tiny, tmp_path):
     """The same weights with another sigma of the codec: no common bins, so keypoints are fused."""
     config = tmp_path / "other.py"
     config.write_text(f"_base_ = ['{Path(DEMO).resolve()}']\ncodec = dict(sigma=(5.0, 5.0))\n")
+    content = torch.load(runs[1] / "best.pth", weights_only=True)
+    content["meta"]["config"] = configs.load(config, tiny()).pretty_text
+    torch.save(content, runs[1] / "best.pth")
     metrics = score(DEMO, runs[0], config, runs[1], ensemble=True)
     found = {
         name: json.loads((tmp_path / "out" / name / "predictions.json").read_text())
@@ -94,15 +98,16 @@ def test_models_of_other_inputs_meet_in_the_picture(runs, score, tmp_path):
 def test_a_calibration_is_fitted_on_val_stored_and_used(runs, score, capsys):
     weights = runs[0] / "best.pth"
     raw = score(DEMO, weights, split="test")["first"]
-    fitted = stored_calibration(weights)
-    assert raw["calibration"]["temperature"] == fitted.temperature
     about = json.loads(calibration_path(weights).read_text())["fits"]["plain"]
+    settings = about["settings"]
+    assert raw["calibration"]["temperature"] == stored_calibration(weights, settings=settings).temperature
+    assert stored_calibration(weights, settings="of another codec") is None
     assert about["ann_file"].endswith("annotations/val.json")
     assert about["points"] > 50
     assert "predicting on val" in capsys.readouterr().err
     score(DEMO, weights, split="test")
     assert "predicting on val" not in capsys.readouterr().err, "the stored one is used"
-    assert stored_calibration(weights, flip_test=True) is None
+    assert stored_calibration(weights, flip_test=True, settings=settings) is None
     on_val = score(DEMO, weights)["first"]
     assert "temperature" not in on_val["calibration"], "its own pictures would flatter it"
 

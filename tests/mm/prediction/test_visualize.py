@@ -11,9 +11,12 @@ import torch
 from PIL import Image
 from pycocotools.coco import COCO
 
+from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration
 from equistera.evaluation.calibration_file import store_calibration
+from equistera.mm import config as configs
+from equistera.mm.network.checkpoint_record import settings_digest
 from equistera.mm.prediction.stream import box_of
 from equistera.mm.prediction.visualize import VisualizeOptions, visualize
 
@@ -133,7 +136,8 @@ def test_confidences_are_calibrated_where_a_calibration_is_stored(horses, traine
     draw(trained, tiny, **given, json=str(tmp_path / "raw.json"))
     assert f"no calibration: there is no {tmp_path / 'best.calibration.json'}" in capsys.readouterr().out
     calibration = Calibration(temperature=2.0, bias=1.0)
-    store_calibration(tmp_path / "best.pth", calibration, flip_test=False)
+    settings = settings_digest(configs.load(DEMO, tiny()), skeletons.load("horse26"))
+    store_calibration(tmp_path / "best.pth", calibration, flip_test=False, settings=settings)
     draw(trained, tiny, **given, json=str(tmp_path / "p.json"), conf=0.7)
     assert "right with less than 70% are dimmed" in capsys.readouterr().out
     raw, calibrated = (

@@ -1,0 +1,138 @@
+"""What a checkpoint says of itself, against what it is to be used with: its own record decides.
+
+Our checkpoints hold the config that they were trained with, as text, and their keypoints; those of MMEngine hold both
+in words of their own. Weights that fit say little: a network takes pictures of another size, codecs put the same bins
+in other places, and 26 channels may stand for any 26 points.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mmengine.config import Config
+
+from equistera import commands
+from equistera.errors import UserError
+from equistera.literals import settings_in
+from equistera.mm.network.checkpoint_skeleton import named_in, output_channels
+from equistera.skeleton import Skeleton
+
+#: Entries that a network's outputs follow from, beside the weights.
+_DECISIVE = ("codec", "model")
+#: Entries of theirs that are filled in from the top level, or that training alone reads, or that only cost time.
+_APART = {"skeleton", "codec", "loss", "dropout_rate", "drop_path", "dropout", "flip_test", "flip_mode", "precision"}
+_APART |= {"stages", "init_cfg", "frozen_stages", "norm_eval", "with_cp", "non_blocking"}
+#: Where an entry that one side alone has changes what is predicted, for the other side has a default.
+_WHOLE = ("codec.", "model.data_preprocessor.", "model.test_cfg.")
+#: What checkpoints of other programs mean by the same words.
+_COMMON = ("codec.", "model.data_preprocessor.mean", "model.data_preprocessor.std")
+
+
+def refuse_contradictions(content: Mapping, path: str | Path, config: Config, skeleton: Skeleton) -> None:
+    """Stops the use of a checkpoint with other keypoints or settings than it was trained for.
+
+    Args:
+        content: The checkpoint, as :func:`equistera.mm.network.checkpoint.load` returns it.
+        path: Its file.
+        config: What it is to be used with, resolved.
+        skeleton: Its skeleton.
+
+    Raises:
+        UserError: They contradict what the checkpoint says; each contradiction is named.
+    """
+    name = Path(path).name
+    points = _other_keypoints(content, skeleton)
+    if points:
+        raise UserError(
+            f"{path} was trained for other keypoints than those of skeleton {skeleton.name!r}:",
+            points,
+            "Give the skeleton that it was trained with: --skeleton NAME, or the path of its .json file",
+        )
+    then, now = _recorded(content), _flat(config._cfg_dict)
+    ours = "equistera_version" in content["meta"]
+    differing = [
+        key
+        for key in {**then, **now}
+        if then.get(key) != now.get(key)
+        and ((key in then and key in now) or (ours and key.startswith(_WHOLE)))
+        and (ours or key.startswith(_COMMON))
+    ]
+    if then and differing:
+        given = [f"{key}={_written(then[key])}" for key in differing if key in then]
+        hint = "Give the config that it was trained with"
+        if len(given) == len(differing) <= 4:
+            hint += f", or say what differs: {commands.line('--cfg-options', *given)}"
+        raise UserError(
+            f"{path} does not belong to this config: it was trained with other settings:",
+            [f"{key}: {_shown(then, key)} in {name}, {_shown(now, key)} in the config" for key in differing],
+            hint,
+        )
+
+
+def settings_digest(config: Config, skeleton: Skeleton) -> str:
+    """A short text that changes with whatever a network's outputs follow from, beside the weights.
+
+    Args:
+        config: Resolved.
+        skeleton: Of the config.
+    """
+    decisive = [*sorted(_flat(config._cfg_dict).items()), config.val_pipeline]
+    points = [*skeleton.names, *skeleton.flip_indices.tolist()]
+    return hashlib.sha256(repr((decisive, points)).encode()).hexdigest()[:16]
+
+
+def _other_keypoints(content: Mapping, skeleton: Skeleton) -> list[str]:
+    """What the checkpoint says of its keypoints that the skeleton contradicts."""
+    channels = output_channels(content["state_dict"])
+    entry = next((entry for _, entry in named_in(content["meta"]) if len(entry.keypoints) == channels), None)
+    if entry is None:
+        return []
+    if len(skeleton) != channels:
+        return [f"{channels} keypoints of {entry.name!r} in the checkpoint, {len(skeleton)} in the skeleton"]
+    pairs = enumerate(zip(entry.keypoints, skeleton.names, strict=True), start=1)
+    other = [f"keypoint {i}: {theirs!r}, not {own!r}" for i, (theirs, own) in pairs if skeleton.find(theirs) != own]
+    own = skeleton.flip_indices.tolist()
+    if other or entry.flip_indices is None or entry.flip_indices == own:
+        return other
+    return [
+        f"left and right: {skeleton.names[i]!r} is mirrored to {skeleton.names[theirs]!r}, not {skeleton.names[mine]!r}"
+        for i, (theirs, mine) in enumerate(zip(entry.flip_indices, own, strict=True))
+        if theirs != mine
+    ]
+
+
+def _recorded(content: Mapping) -> dict[str, object]:
+    """Decisive entries of the config that a checkpoint holds; empty where it holds none."""
+    # MMEngine calls it cfg
+    text = content["meta"].get("config", content["meta"].get("cfg"))
+    settings = settings_in(text) if isinstance(text, str) else {}
+    return _flat(settings) if all(isinstance(settings.get(key), Mapping) for key in _DECISIVE) else {}
+
+
+def _flat(settings: Mapping) -> dict[str, object]:
+    return {name: value for key in _DECISIVE for name, value in _leaves(key, settings.get(key))}
+
+
+def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name not in _APART:
+                yield from _leaves(f"{key}.{name}", item)
+    else:
+        yield key, _as_lists(value)
+
+
+def _as_lists(value: object) -> object:
+    # a list from the command line equals the tuple of a file
+    return [_as_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _written(value: object) -> str:
+    """As ``--cfg-options`` takes it."""
+    return f"({','.join(map(_written, value))})" if isinstance(value, list) else str(value)
+
+
+def _shown(settings: Mapping[str, object], key: str) -> str:
+    return _written(settings[key]) if key in settings else "not set"
