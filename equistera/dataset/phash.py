@@ -102,8 +102,8 @@ def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list
         raise UserError(
             f"{len(broken)} of {len(paths)} pictures cannot be compared:",
             broken,
-            "Set the picture folder with --img-dir, or repair them. Or leave them out: convert_dataset.py does so when "
-            "they are moved away; for split_dataset.py, tools/verify_dataset.py --fix writes a file without them.",
+            "Set the picture folder with --img-dir, or repair them. Or move them away and convert the annotation file "
+            "with tools/convert_dataset.py, which leaves out pictures that are missing.",
         )
     ids = list(paths)
     return [[ids[i] for i in group] for group in near_duplicates([result for _, result in hashed], distance)]
