@@ -82,7 +82,8 @@ def read_json(path: str | Path) -> object:
         UserError: The file is missing, unreadable or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        # bytes, for UTF-16 (PowerShell's and old editors') is told from UTF-8 then
+        return json.loads(Path(path).read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"no such file: {path}") from error
     except OSError as error:

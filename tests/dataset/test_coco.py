@@ -3,7 +3,7 @@ import json
 import pytest
 
 from equistera import skeleton
-from equistera.dataset.coco import atomic_write, category_of, load_annotations
+from equistera.dataset.coco import atomic_write, category_of, load_annotations, read_json
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")
@@ -95,3 +95,9 @@ def test_ids_are_of_one_kind(tmp_path):
         load_annotations(path, HORSE)
     ends = "ids are numbers in some places and texts in others"
     assert error.value.problems == [f"image {ends}", f"annotation {ends}"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_json_in_the_encodings_of_windows(tmp_path, encoding):
+    (tmp_path / "a.json").write_bytes('{"name": "Höfe"}'.encode(encoding))
+    assert read_json(tmp_path / "a.json") == {"name": "Höfe"}

@@ -40,7 +40,7 @@ _UNIQUE = "single"
 _LIKELIHOOD, _VISIBLE = "likelihood", "visible"
 #: What pandas calls a column without a name.
 _UNNAMED = re.compile(r"Unnamed: \d+")
-_GIVE_LABELS = "Give CollectedData_<scorer>.csv, which the labelling saves in labeled-data."
+GIVE_LABELS = "Give CollectedData_<scorer>.csv, which the labelling saves in labeled-data."
 
 #: Individual, keypoint, and ``x``, ``y``, ``likelihood`` or ``visible`` (Lightning Pose).
 Column = tuple[str, str, str]
@@ -108,7 +108,7 @@ def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, S
     export = Export(path, TITLE)
     if any(coordinate == _LIKELIHOOD for *_, coordinate in columns):
         if not is_label_file(path):
-            raise NotLabels(path, "DeepLabCut's predictions (they have a likelihood), not labels", _GIVE_LABELS)
+            raise NotLabels(path, "DeepLabCut's predictions (they have a likelihood), not labels", GIVE_LABELS)
         # napari-deeplabcut keeps the column of predictions that were put right by hand
         export.notes.append(f"{path.name} has likelihood columns, which labels do not need: left out")
     wanted = _columns_by_individual(path, columns)

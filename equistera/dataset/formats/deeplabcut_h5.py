@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
-from equistera.dataset.formats.deeplabcut import Column, check_scorer, export_of, is_label_file
+from equistera import commands
+from equistera.dataset.formats.deeplabcut import GIVE_LABELS, Column, check_scorer, export_of, is_label_file
 from equistera.dataset.formats.records import Export, NotLabels
 from equistera.errors import UserError
 
@@ -21,7 +23,6 @@ MAX_CELLS = 50_000_000
 SUFFIXES = (".h5", ".hdf5")
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_USE_CSV = "DeepLabCut keeps the same labels in the .csv file of the same name: convert that one."
 
 
 def accepts(path: Path) -> bool:
@@ -39,21 +40,24 @@ def read(path: Path) -> Export:
         UserError: h5py is not installed, the file is damaged, or its layout is not the "fixed" one.
     """
     try:
-        return _read(path)
+        import h5py
+    except ImportError as error:
+        raise UserError("reading DeepLabCut's .h5 needs h5py", hint="pip install h5py") from error
+    try:
+        return _read(path, h5py)
     except NotLabels:
         raise
     except UserError as error:
-        if is_label_file(path):
-            raise
-        what = "not called CollectedData..., and no table of labels in it (video analysis writes such predictions)"
-        raise NotLabels(path, what, _USE_CSV) from error
+        if not is_label_file(path):
+            what = "not called CollectedData..., and no table of labels in it (video analysis writes such predictions)"
+            raise NotLabels(path, what, GIVE_LABELS) from error
+        table = path.with_suffix(".csv")
+        export = commands.line("python", "-c", f"import pandas; pandas.read_hdf({str(path)!r}).to_csv({str(table)!r})")
+        hint = f"Convert the same labels in {table}." if table.is_file() else f"Where DeepLabCut is installed: {export}"
+        raise UserError(error.summary, error.problems, error.hint or hint) from error
 
 
-def _read(path: Path) -> Export:
-    try:
-        import h5py
-    except ImportError as error:
-        raise UserError("reading DeepLabCut's .h5 needs h5py", hint=f"pip install h5py. Or: {_USE_CSV}") from error
+def _read(path: Path, h5py: ModuleType) -> Export:
     try:
         with h5py.File(path, "r") as file:
             # DeepLabCut calls the table df_with_missing, napari-deeplabcut keypoints
@@ -61,19 +65,19 @@ def _read(path: Path) -> Export:
                 group for group in file.values() if isinstance(group, h5py.Group) and "pandas_type" in group.attrs
             ]
             if len(tables) != 1:
-                raise UserError(f"{path} holds {len(tables)} tables, expected one", hint=_USE_CSV)
+                raise UserError(f"{path} holds {len(tables)} tables, expected one")
             return _read_table(tables[0], path)
     # what h5py raises on damaged files, by where the damage is
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise UserError(f"{path} cannot be read as DeepLabCut's HDF5: {error}", hint=_USE_CSV) from error
+        raise UserError(f"{path} cannot be read as DeepLabCut's HDF5: {error}") from error
 
 
 def _read_table(group: object, path: Path) -> Export:
     if "block0_values" not in group or "block1_values" in group:
-        raise UserError(f"{path} is an HDF5 table of a layout that needs pickles or holds no numbers", hint=_USE_CSV)
+        raise UserError(f"{path} is an HDF5 table of a layout that needs pickles or holds no numbers")
     values = group["block0_values"]
     if values.ndim != 2 or values.size > MAX_CELLS or values.dtype.kind != "f":
-        raise UserError(f"{path}: expected a table of numbers, found {values.dtype} {values.shape}", hint=_USE_CSV)
+        raise UserError(f"{path}: expected a table of numbers, found {values.dtype} {values.shape}")
     levels = _labels(group, "block0_items", path)
     if len(levels) not in (3, 4):
         raise UserError(
@@ -105,11 +109,11 @@ def _labels(group: object, axis: str, path: Path) -> list[list[str]]:
         # -1 stands for a missing label
         levels.append([words[code] if code >= 0 else "" for code in codes[:].tolist()])
     if not levels:
-        raise UserError(f"{path}: {axis} is missing", hint=_USE_CSV)
+        raise UserError(f"{path}: {axis} is missing")
     return levels
 
 
 def _texts(dataset: object, path: Path) -> list[str]:
     if dataset.dtype.kind != "S" or dataset.size * dataset.dtype.itemsize > MAX_CELLS:
-        raise UserError(f"{path}: expected names, found {dataset.dtype} (pickled, or too many)", hint=_USE_CSV)
+        raise UserError(f"{path}: expected names, found {dataset.dtype} (pickled, or too many)")
     return [value.decode("utf-8") for value in dataset[:].tolist()]

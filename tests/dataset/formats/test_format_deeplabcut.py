@@ -1,3 +1,4 @@
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -208,6 +209,21 @@ def test_hdf5_of_another_layout(tmp_path, change, message):
     with h5py.File(path, "r+") as file:
         change(file["df_with_missing"])
     with pytest.raises(UserError, match=message):
+        formats.read(path)
+
+
+def test_the_way_out_of_hdf5_that_cannot_be_read(tmp_path):
+    """Beside the same labels as CSV it is that; else what writes it, where pandas is."""
+    pytest.importorskip("h5py")
+    path = tmp_path / "CollectedData_A.h5"
+    path.write_bytes((DATA / "CollectedData_single_path.h5").read_bytes()[:1000])
+    with pytest.raises(UserError, match="read_hdf") as error:
+        formats.read(path)
+    command = shlex.split(error.value.hint.split(": ", 1)[1])
+    compile(command[-1], "hint", "exec")
+    assert command[:2] == ["python", "-c"]
+    (tmp_path / "CollectedData_A.csv").write_text(SINGLE)
+    with pytest.raises(UserError, match=r"Convert the same labels in .*CollectedData_A\.csv"):
         formats.read(path)
 
 
