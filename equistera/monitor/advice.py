@@ -34,6 +34,8 @@ NOTHING_LEARNED, LEARNING_PART = 0.05, 0.1
 DATA_PART = 0.4
 
 _CALM = "weaker augmentation and a longer warm-up help too. Check the labels: tools/verify_dataset.py"
+#: Of what the folder of a run lacks.
+_GONE = "What is shown is of the rest. Copy it back if it is elsewhere; --resume goes on and writes its best.pth again"
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Finding:
     """Something to know about a run.
 
     Attributes:
-        kind: ``diverged``, ``overfitting``, ``plateau``, ``not learning``, ``nothing evaluated``, ``weak keypoints``,
-            ``slow data``, ``still improving`` or ``stopped``.
+        kind: ``missing``, ``diverged``, ``overfitting``, ``plateau``, ``not learning``, ``nothing evaluated``,
+            ``weak keypoints``, ``slow data``, ``still improving`` or ``stopped``.
         message: What was seen.
         advice: What to do about it.
     """
@@ -62,9 +64,10 @@ def advise(run: Run, summary: Summary) -> list[Finding]:
     Returns:
         Findings, the gravest first; none when all is well. After a divergence no other finding is worth reading.
     """
+    missing = [Finding("missing", what, _GONE) for what in run.missing]
     diverged = _divergence(run, summary)
     if diverged:
-        return [diverged]
+        return [*missing, diverged]
     rules: tuple[Callable[[Run, Summary], Finding | None], ...] = (
         _stopped,
         _nothing_evaluated,
@@ -74,7 +77,7 @@ def advise(run: Run, summary: Summary) -> list[Finding]:
         _weak_keypoints,
         _slow_data,
     )
-    return [finding for rule in rules if (finding := rule(run, summary))]
+    return [*missing, *(finding for rule in rules if (finding := rule(run, summary)))]
 
 
 def _tenth_of_lr(run: Run) -> str:

@@ -7,9 +7,10 @@ folder at every start: lines of training with ``epoch`` and ``iter`` (both from 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 _TIMESTAMP = re.compile(r"20\d{6}_\d{6}")
 _SCALARS = Path("vis_data", "scalars.json")
 _CONFIG_DUMP = "config.py"
+BEST = "best.pth"
 
 #: A log of 500 epochs with 5,000 pictures has about 10 MB; what is far beyond is no such log.
 MAX_LOG_BYTES = 500_000_000
@@ -58,11 +60,12 @@ def read_run(work_dir: str | Path) -> Run:
     steps: dict[tuple[int, int], dict[str, float]] = {}
     evaluations: dict[int, dict[str, float]] = {}
     starts: list[Start] = []
+    missing: list[str] = []
     lines = unreadable = 0
     for file in files:
         entries, broken, total = _read_entries(file)
         lines, unreadable = lines + total, unreadable + broken
-        _merge(file, entries, steps, evaluations, starts)
+        missing += _merge(file, entries, steps, evaluations, starts)
     if not steps:
         if not lines:
             raise NotStartedError(f"{work_dir}: the run has not logged a training step yet")
@@ -74,13 +77,25 @@ def read_run(work_dir: str | Path) -> Run:
     per_epoch = plan.steps_per_epoch or _steps_per_epoch(steps)
     return Run(
         work_dir=work_dir,
-        plan=Plan(plan.config, plan.max_epochs, per_epoch, plan.phases, plan.base_lr),
+        plan=dataclasses.replace(plan, steps_per_epoch=per_epoch),
         training=tuple(Point(_position(*step, per_epoch), values) for step, values in sorted(steps.items())),
         evaluations=tuple(Point(float(epoch), values) for epoch, values in sorted(evaluations.items())),
         starts=tuple(starts),
         unreadable_lines=unreadable,
         last_write=max(file.stat().st_mtime for file in files),
+        missing=(*missing, *_not_there(work_dir, plan, evaluations)),
     )
+
+
+def _not_there(work_dir: Path, plan: Plan, evaluations: Mapping) -> Iterator[str]:
+    """What a run of ours must have left beside its ``run.json`` and has not."""
+    if plan.started is None:
+        return
+    folder = re.sub(r"[-:]", "", plan.started).replace(" ", "_")
+    if _TIMESTAMP.fullmatch(folder) and not (work_dir / folder).is_dir():
+        yield f"{RUN_FILE} is of a start at {plan.started}, whose log {folder} is not here"
+    if evaluations and not (work_dir / BEST).is_file():
+        yield f"there is no {BEST}, though the run was evaluated"
 
 
 def _scalar_files(work_dir: Path) -> list[Path]:
@@ -153,20 +168,26 @@ def _merge(
     steps: dict[tuple[int, int], dict[str, float]],
     evaluations: dict[int, dict[str, float]],
     starts: list[Start],
-) -> None:
+) -> list[str]:
     """Adds one log to ``steps`` (by epoch and iteration), ``evaluations`` (by epoch) and ``starts``.
+
+    Returns a line for each stretch that no log holds: every epoch logs a step, and none is skipped by a resumption.
 
     MMEngine resumes at the beginning of an epoch: once a start logs its first step of epoch e, all that earlier
     starts logged of e and later is void.
     """
     if not any(_step_of(entry) for entry in entries):
-        return  # a bare evaluation, or a start that crashed at once: says nothing about the training
-    previous = None
+        return []  # a bare evaluation, or a start that crashed at once: says nothing about the training
+    previous, missing = None, []
     for entry in entries:
         step = _step_of(entry)
         if step:
             epoch, iteration = step
             if previous is None or iteration < previous:
+                last = max((key[0] for key in steps), default=0)
+                if epoch - 1 > last:
+                    span = f"epoch {epoch - 1} is" if epoch - 2 == last else f"epochs {last + 1} to {epoch - 1} are"
+                    missing.append(f"{span} in no log here")
                 for void in [key for key in steps if key[0] >= epoch]:
                     del steps[void]
                 for void in [key for key in evaluations if key >= epoch]:
@@ -177,6 +198,7 @@ def _merge(
         elif "step" in entry and _is_count(entry["step"], 0):
             metrics = evaluations.setdefault(int(entry["step"]), {})
             metrics.update((canonical_name(name), value) for name, value in entry.items() if name != "step")
+    return missing
 
 
 def _step_of(entry: Mapping[str, float]) -> tuple[int, int] | None:

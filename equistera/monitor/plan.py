@@ -38,6 +38,7 @@ class Plan:
         steps_per_epoch: Optimiser steps (iterations) in an epoch.
         phases: In order of time.
         base_lr: ``optim_wrapper.optimizer.lr`` of the config.
+        started: When the last start was, ``YYYY-mm-dd HH:MM:SS``.
     """
 
     config: str | None = None
@@ -45,6 +46,7 @@ class Plan:
     steps_per_epoch: int | None = None
     phases: tuple[Phase, ...] = ()
     base_lr: float | None = None
+    started: str | None = None
 
     def phase_at(self, position: float) -> Phase | None:
         """The phase at a moment, in epochs since the start; the last one holds on after its end."""
@@ -89,6 +91,7 @@ def _from_run_file(path: Path, base_lr: float | None) -> Plan:
         steps_per_epoch=content.get("steps_per_epoch"),
         phases=tuple(Phase(phase["name"], phase["start"], phase["end"]) for phase in content.get("phases") or ()),
         base_lr=base_lr,
+        started=content.get("started"),
     )
 
 
@@ -102,6 +105,8 @@ def _run_file_problems(content: object) -> list[str]:
     ]
     if not isinstance(content.get("config"), str | None):
         problems.append(f"'config' must be a path, found {content['config']!r}")
+    if not isinstance(content.get("started"), str | None):
+        problems.append(f"'started' must be a time, found {content['started']!r}")
     phases = content.get("phases") or []
     if not isinstance(phases, list):
         return [*problems, f"'phases' must be a list, found {type(phases).__name__}"]

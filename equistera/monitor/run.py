@@ -52,6 +52,7 @@ class Run:
         starts: In order of time; those that crashed before they logged a step are left out.
         unreadable_lines: How many lines were no JSON objects, half-written last ones aside.
         last_write: Modification time of the newest log, seconds since the epoch.
+        missing: What the folder speaks of and does not hold, in words.
     """
 
     work_dir: Path
@@ -61,6 +62,7 @@ class Run:
     starts: tuple[Start, ...]
     unreadable_lines: int
     last_write: float
+    missing: tuple[str, ...] = ()
 
     @property
     def position(self) -> float:

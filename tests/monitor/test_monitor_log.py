@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from monitor_lines import epochs, train, val
 
 from equistera.errors import UserError
+from equistera.monitor.advice import advise
 from equistera.monitor.log import NotStartedError, RunLogError, canonical_name, read_run
+from equistera.monitor.summary import summarize
 
 FIRST, SECOND, THIRD = "20260101_120000", "20260102_120000", "20260103_120000"
 
@@ -293,3 +295,28 @@ def test_however_often_killed_the_curve_is_that_of_an_undisturbed_run(tmp_path_f
     assert run.training_curve("loss")[1].tolist() == [n for n in expected.values() for _ in range(steps)]
     assert np.allclose(run.training_curve("loss")[0], np.arange(1, final * steps + 1) / steps)
     assert dict(zip(*run.evaluation_curve("val/AP"), strict=True)) == expected
+
+
+def test_what_no_log_holds_is_said(tmp_path, write_log):
+    write_log(tmp_path / FIRST, epochs(4, 5))
+    write_log(tmp_path / SECOND, epochs(8, 9))
+    write_log(tmp_path / THIRD, epochs(9, 10))
+    run = read_run(tmp_path)
+    assert run.missing == ("epochs 1 to 3 are in no log here", "epochs 6 to 7 are in no log here")
+    assert [finding.kind for finding in advise(run, summarize(run))][:2] == ["missing", "missing"]
+
+
+def test_a_record_without_its_log_or_its_weights_is_noticed(tmp_path, write_log):
+    write_log(tmp_path / FIRST, [*epochs(1, 2), val(2, AP=0.5)])
+    (tmp_path / "best.pth").touch()
+    (tmp_path / "run.json").write_text(json.dumps({"started": "2026-01-01 12:00:00"}))
+    assert read_run(tmp_path).missing == ()
+    (tmp_path / "run.json").write_text(json.dumps({"started": "2026-01-02 12:00:00"}))
+    (tmp_path / "best.pth").unlink()
+    assert read_run(tmp_path).missing == (
+        f"run.json is of a start at 2026-01-02 12:00:00, whose log {SECOND} is not here",
+        "there is no best.pth, though the run was evaluated",
+    )
+    # a start that has not logged its first step
+    (tmp_path / SECOND).mkdir()
+    assert len(read_run(tmp_path).missing) == 1
