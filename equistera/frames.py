@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,14 @@ class Frame:
         number: Place in the folder or video, from 0.
         image: RGB uint8 [H, W, 3]; None where it could not be read.
         error: Why not.
+        time: Of a video, when it is shown, seconds from the beginning.
     """
 
     name: str
     number: int
     image: np.ndarray | None
     error: str = ""
+    time: Fraction | None = None
 
 
 class PictureFiles:
@@ -46,10 +49,12 @@ class PictureFiles:
         unit: What is counted.
         writers: Threads that may write at once.
         problems: What went wrong beside single pictures: nothing.
+        notes: In what drawings differ from pictures: nothing.
     """
 
     unit = "pictures"
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, names: list[str], targets: dict[str, Path] | None):
         self.folder, self.names, self.targets = folder, names, targets

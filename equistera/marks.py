@@ -52,14 +52,11 @@ def write_marked(path: Path, encoded: bytes) -> None:
         file.write(marked(encoded, path.suffix))
 
 
-def mark_video(path: Path) -> None:
-    """Appends the mark to a finished ``.mp4`` or ``.avi``, as a part of it that players pass over."""
-    if path.suffix.lower() == ".avi":
-        part = b"JUNK" + struct.pack("<I", len(_MARK)) + _MARK
-    else:
-        part = struct.pack(">I", len(_MARK) + 8) + b"free" + _MARK
-    with path.open("ab") as file:
-        file.write(part)
+def video_mark(suffix: str) -> bytes:
+    """The mark as a part that players pass over at the end of a ``.mp4``, ``.mov`` or ``.avi``."""
+    if suffix.lower() == ".avi":
+        return b"JUNK" + struct.pack("<I", len(_MARK)) + _MARK
+    return struct.pack(">I", len(_MARK) + 8) + b"free" + _MARK
 
 
 def check_targets(

@@ -1,46 +1,63 @@
-"""A video as a stream of frames, and the drawings as another video.
+"""A video as a stream of frames, and the drawings as another video that keeps the times and the sound of the first.
 
-OpenCV reads and writes; its FFmpeg turns frames by the rotation that a phone stores with a video.
+FFmpeg reads and writes, by PyAV, and only ever a file that Python has opened: a name is never an address, a protocol or
+a pattern, and a file that lists others (a playlist, ``ffconcat``) is no video.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
-import os
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equistera.errors import UserError, WriteError
+from equistera.dataset.images import LISTED, ImageError, read_header
+from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.in_order import in_order
-from equistera.marks import check_targets, is_marked, mark_video
+from equistera.marks import check_targets
 from equistera.outputs import check_folder, same_file
+from equistera.video_writer import ENDINGS, VideoWriter
 
-#: Codecs by file name ending, as OpenCV names them: MPEG-4 part 2, which its own FFmpeg can write everywhere (H.264
-#: needs a library that it may not ship), and Motion JPEG, which OpenCV writes without FFmpeg.
-CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+if TYPE_CHECKING:
+    import av
+
+#: Containers that hold what they show, as FFmpeg names them. Playlists and lists of files are left out: they make it
+#: open other files and addresses.
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,gif,mxf,dv,h264,hevc,m4v,mjpeg,ivf,nut"
+#: Larger frames are refused before one is decoded; 8K has 33 million pixels.
+MAX_PIXELS = 70_000_000
+#: Pixels that are decoded ahead at most, and frames.
+AHEAD_PIXELS, AHEAD = 70_000_000, 8
 #: Where a video does not say how many frames a second it has.
-USUAL_RATE = 25.0
-#: Some containers only estimate the number of frames: so many may be missing without a word.
-ESTIMATE = 1
+USUAL_RATE = Fraction(25)
+#: Some containers only estimate the number of frames or their length: so many may be missing without a word.
+ESTIMATE, ESTIMATED_SECONDS = 1, 1.0
+#: A picture that belongs to a sound file, such as an album's cover (FFmpeg's AV_DISPOSITION_ATTACHED_PIC).
+_COVER = 0x400
+_MICROSECONDS = 1_000_000
 
 
 class VideoFrames:
     """The frames of a video file and the video that they are drawn into.
 
+    Frames are turned as the file says. A frame without a time of its own, or with one before that of the frame before,
+    follows at the video's rate.
+
     Args:
-        path: Any file that OpenCV's FFmpeg reads.
-        out: ``.mp4`` or ``.avi``, or None to draw nothing.
+        path: A file of one of :data:`CONTAINERS`.
+        out: A name that ends in one of :data:`~equistera.video_writer.ENDINGS`, or None to draw nothing.
         overwrite: Whether it may replace a file that is no drawing of ours, but never the video itself.
 
     Attributes:
-        out: The file written; ``.avi`` where no encoder for ``.mp4`` was found.
+        out: The file written.
         unit: What is counted.
         writers: Threads that may write at once: one, in order.
         problems: What went wrong with the video as a whole; complete after :meth:`close`.
+        notes: In what the drawn video differs from the one read; complete after :meth:`close`.
 
     Raises:
         UserError: The video cannot be opened, or ``out`` is the video itself, no name of a video, or another file.
@@ -50,31 +67,34 @@ class VideoFrames:
     writers = 1
 
     def __init__(self, path: str | Path, out: str | Path | None, overwrite: bool = False):
-        # a damaged video would fill the terminal with its decoder's complaints; what they come to is in `problems`
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-        import cv2
-
         self.path, self.out = Path(path), Path(out) if out is not None else None
         self.problems: list[str] = []
+        self.notes: list[str] = []
         if not self.path.is_file():
-            raise UserError(f"no such video: {path}")
-        if self.out is not None and self.out.resolve() == self.path.resolve():
-            raise UserError("--out-file is the video itself; it is not overwritten", hint="Choose another name")
-        if self.out is not None and self.out.suffix.lower() not in CODECS:
-            raise UserError(f"--out-file {out} is no name of a video", hint=f"Known: {', '.join(CODECS)}")
+            raise UserError(f"no such video: {path}", hint=_no_address(str(path)))
         if self.out is not None:
-            check_targets("--out-file", [self.out], overwrite)
-            check_folder("--out-file", self.out.parent)
-        self._capture = cv2.VideoCapture(str(self.path))
-        if not self._capture.isOpened():
+            self._check_out(overwrite)
+        if _is_picture(self.path):
+            raise UserError(f"{path} is a picture, no video", hint="Give it as --img")
+        self._container = open_video(self.path)
+        self._stream = self._container.streams.best("video")
+        if self._stream is None or self._stream.disposition & _COVER:
+            raise UserError(f"{path} holds no video, only sound or text")
+        context = self._stream.codec_context
+        if context.width * context.height > MAX_PIXELS:
             raise UserError(
-                f"cannot read video {path}: broken, or of a kind that OpenCV does not know",
-                hint="A recording that was cut off looks like this; ffmpeg can often repair or convert it.",
+                f"{path} has frames of {context.width}x{context.height} pixels, over {MAX_PIXELS // 10**6} million",
+                hint="Make it smaller first, with ffmpeg for instance",
             )
-        frames, rate = (self._capture.get(key) for key in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
-        self._announced = int(frames) if math.isfinite(frames) and frames > 0 else 0
-        self.rate = rate if math.isfinite(rate) and rate > 0 else USUAL_RATE
-        self._read, self._writer, self._unfinished = 0, None, None
+        # the size may change on the way
+        context.options = {"max_pixels": str(MAX_PIXELS)}
+        self._stream.thread_type = "AUTO"
+        self.rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or USUAL_RATE
+        self._start = Fraction(self._container.start_time or 0, _MICROSECONDS)
+        self._announced, self._read, self._damaged, self._left_out = self._stream.frames, 0, 0, 0
+        self._broken: Exception | None = None
+        self._last: Fraction | None = None
+        self._writer: VideoWriter | None = None
 
     @property
     def targets(self) -> Path | None:
@@ -83,7 +103,7 @@ class VideoFrames:
 
     def __len__(self) -> int:
         """Frames read or, before the end, announced by the file."""
-        return max(self._announced, self._read)
+        return max(self._announced or int((self._length or 0) * self.rate), self._read)
 
     def frames(self) -> Iterator[Frame]:
         """All frames in order, read ahead in a thread.
@@ -91,24 +111,27 @@ class VideoFrames:
         Raises:
             UserError: Not even the first can be decoded.
         """
-        frames = in_order(self._next, itertools.count(), threads=1, ahead=8)
+        decoded = self._decoded()
+        pixels = max(1, self._stream.codec_context.width * self._stream.codec_context.height)
+        ahead = max(1, min(AHEAD, AHEAD_PIXELS // pixels))
+        frames = in_order(lambda _: next(decoded, None), itertools.count(), threads=1, ahead=ahead)
         for frame in itertools.takewhile(lambda frame: frame is not None, frames):
             self._read += 1
             yield frame
         if not self._read:
             raise UserError(f"no frame of {self.path} can be decoded")
-        missing = self._announced - self._read
-        if missing > ESTIMATE:
-            self.problems.append(
-                f"{self.path.name}: the last {missing} of {self._announced} frames cannot be decoded (from frame "
-                f"{self._read}, second {self._read / self.rate:.1f}, on)"
-            )
+        self.problems += self._what_is_missing()
 
     def write(self, frame: Frame, drawing: np.ndarray) -> str:
-        """Appends a drawing, RGB; returns an empty text: what goes wrong concerns the whole video."""
+        """Appends a drawing, RGB; returns an empty text: what goes wrong concerns the whole video.
+
+        Raises:
+            UserError: It cannot be written.
+        """
         if self._writer is None:
-            self._open(drawing.shape[1], drawing.shape[0])
-        self._writer.write(np.ascontiguousarray(drawing[..., ::-1]))
+            self._writer = VideoWriter(self.out, self.rate, drawing.shape[1::-1], self._aspect(drawing))
+            self._writer.copy_sound(open_video(self.path), self._start)
+        self._writer.write(drawing, frame.time)
         return ""
 
     def close(self) -> None:
@@ -117,58 +140,148 @@ class VideoFrames:
         Raises:
             UserError: It cannot be put there.
         """
-        self._capture.release()
         if self._writer is not None:
-            self._writer.release()
-            try:
-                mark_video(self._unfinished)
-                self._unfinished.replace(self.out)
-            except OSError as error:
-                raise WriteError(self.out, error) from error
+            # behind the last frame that could be read there is nothing to be heard
+            self._writer.close(self._last if self.problems else None)
+            self.notes += self._writer.notes
 
     def abandon(self) -> None:
         """Leaves no half-written video behind."""
-        self._capture.release()
+        # what is read is left to its thread, which may still be at it
         if self._writer is not None:
-            self._writer.release()
-            self._unfinished.unlink(missing_ok=True)
+            self._writer.abandon()
 
-    def _next(self, number: int) -> Frame | None:
-        done, image = self._capture.read()
-        return Frame(f"frame {number}", number, np.ascontiguousarray(image[..., ::-1])) if done else None
+    def _check_out(self, overwrite: bool) -> None:
+        if same_file(self.out, self.path):
+            raise UserError("--out is the video itself; it is not overwritten", hint="Choose another name")
+        if self.out.suffix.lower() not in ENDINGS:
+            raise UserError(f"--out {self.out} is no name of a video", hint=f"Known: {', '.join(ENDINGS)}")
+        check_targets("--out", [self.out], overwrite)
+        check_folder("--out", self.out.parent)
 
-    def _open(self, width: int, height: int) -> None:
+    def _decoded(self) -> Iterator[Frame]:
+        import av
+
+        numbers = itertools.count()
+        for packet in self._packets():
+            self._left_out += packet.is_discard
+            try:
+                pictures = packet.decode()
+            except av.FFmpegError:
+                self._damaged += 1
+                continue
+            for picture in pictures:
+                number = next(numbers)
+                self._damaged += picture.is_corrupt
+                yield Frame(f"frame {number}", number, _upright(picture), time=self._time_of(picture))
+
+    def _packets(self) -> Iterator[av.Packet]:
+        import av
+
         try:
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WriteError(self.out, error) from error
-        wanted = self.out.suffix.lower()
-        for ending in dict.fromkeys((wanted, ".avi")):
-            instead = self.out.with_suffix(ending)
-            ours = is_marked(instead) and not same_file(instead, self.path)
-            if ending != wanted and os.path.lexists(instead) and not ours:
-                # nobody asked for this name: what has it may be the user's, even the video that is read
-                raise UserError(
-                    f"cannot write {self.out}: no encoder for {wanted} here, and {instead} exists already",
-                    hint="Give --out-file a name that ends in .avi",
-                )
-            unfinished = self.out.with_name(f".{self.out.stem}.part{ending}")
-            writer = _writer(unfinished, CODECS[ending], self.rate, (width, height))
-            if writer is not None:
-                break
-        else:
-            raise UserError(f"cannot write {self.out}: no encoder for {' or '.join(CODECS)} here, or no room")
-        if ending != wanted:
-            self.out = self.out.with_suffix(ending)
-        self._writer, self._unfinished = writer, unfinished
+            yield from self._container.demux(self._stream)
+        except (av.FFmpegError, OSError) as error:
+            self._broken = error
+            # the decoder holds frames back until it hears that there are no more
+            last = av.Packet()
+            last.stream = self._stream
+            yield last
+
+    def _time_of(self, picture: av.VideoFrame) -> Fraction:
+        """Seconds from the beginning."""
+        time = None
+        if picture.pts is not None and picture.time_base is not None:
+            time = max(Fraction(0), picture.pts * picture.time_base - self._start)
+        if self._last is not None and (time is None or time <= self._last):
+            time = self._last + 1 / self.rate
+        self._last = time or Fraction(0)
+        return self._last
+
+    @property
+    def _length(self) -> Fraction | None:
+        """Seconds, as the file says."""
+        if self._stream.duration is not None:
+            return self._stream.duration * self._stream.time_base
+        # with sound it is that of whichever is longer
+        if self._container.duration is None or self._container.streams.audio:
+            return None
+        return Fraction(self._container.duration, _MICROSECONDS)
+
+    def _what_is_missing(self) -> list[str]:
+        ends = self._last + 1 / self.rate
+        where = f"(from frame {self._read}, second {float(ends):.1f}, on)"
+        missing = self._announced - self._left_out - self._read
+        if self._announced and missing > ESTIMATE:
+            return [
+                f"{self.path.name}: {'the last ' if not self._damaged else ''}{missing} of {self._announced} frames "
+                f"cannot be decoded {where if not self._damaged else ''}".rstrip()
+            ]
+        if self._broken is not None:
+            return [f"{self.path.name}: broken off {where}: {self._broken.strerror or self._broken}"]
+        if not self._announced and self._length and self._length - ends > ESTIMATED_SECONDS:
+            return [f"{self.path.name}: cut off: {float(self._length):.1f} s are announced {where}"]
+        if self._damaged:
+            return [f"{self.path.name}: {self._damaged} frames are damaged or cannot be decoded"]
+        return []
+
+    def _aspect(self, drawing: np.ndarray) -> Fraction | None:
+        """Width of a pixel by its height."""
+        aspect = self._stream.sample_aspect_ratio
+        if not aspect:
+            return None
+        context = self._stream.codec_context
+        turned = drawing.shape[1::-1] == (context.height, context.width) and context.height != context.width
+        return 1 / aspect if turned else aspect
 
 
-def _writer(path: Path, codec: str, rate: float, size: tuple[int, int]):
-    import cv2
+def open_video(path: Path) -> av.container.InputContainer:
+    """Opens a file of one of :data:`CONTAINERS`.
 
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), rate, size)
-    if writer.isOpened():
-        return writer
-    writer.release()
-    path.unlink(missing_ok=True)
-    return None
+    Raises:
+        UserError: It is of another kind, or broken.
+    """
+    import av
+
+    def refuse(url: str, flags: int, options: dict) -> None:
+        raise PermissionError(f"a video leads to {url}")
+
+    try:
+        return av.open(
+            path.open("rb"),
+            container_options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"},
+            metadata_errors="replace",
+            io_open=refuse,
+        )
+    except (av.FFmpegError, OSError) as error:
+        raise UserError(
+            f"cannot read video {path}: broken, or of a kind that is not known ({error.strerror or error})",
+            hint="A recording that was cut off looks like this; ffmpeg can often repair or convert it.",
+        ) from error
+
+
+def _is_picture(path: Path) -> bool:
+    if path.suffix.lower() in LISTED:
+        return True
+    try:
+        return bool(read_header(path))
+    except ImageError:
+        return False
+
+
+def _no_address(path: str) -> str:
+    return "Only files are read; fetch it first" if "://" in path else ""
+
+
+def _upright(picture: av.VideoFrame) -> np.ndarray:
+    """RGB uint8 [H, W, 3], turned and mirrored as the file says; only quarter turns are made."""
+    image = picture.to_ndarray(format="rgb24")
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return np.ascontiguousarray(image)
+    # column x and row y are shown at (a x + c y, b x + d y) (FFmpeg's libavutil/display.h)
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    if max(abs(b), abs(c)) > max(abs(a), abs(d)):
+        image, mirrored, upside_down = image.transpose(1, 0, 2), c < 0, b < 0
+    else:
+        mirrored, upside_down = a < 0, d < 0
+    return np.ascontiguousarray(image[:: -1 if upside_down else 1, :: -1 if mirrored else 1])

@@ -9,7 +9,7 @@ from equistera.dataset.images import SUFFIXES
 from equistera.dataset.picture_ends import has_end
 from equistera.errors import UserError
 from equistera.frames import Frame, PictureFiles
-from equistera.marks import check_targets, is_marked, mark_video, marked
+from equistera.marks import check_targets, is_marked, video_mark, marked
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
 
@@ -44,7 +44,8 @@ def test_a_marked_video_plays(tmp_path, suffix, codec):
         writer.write(np.zeros((48, 64, 3), np.uint8))
     writer.release()
     assert not is_marked(path)
-    mark_video(path)
+    with path.open("ab") as file:
+        file.write(video_mark(suffix))
     assert is_marked(path)
     capture = cv2.VideoCapture(str(path))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 5

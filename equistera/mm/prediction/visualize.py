@@ -218,6 +218,8 @@ def _say(options: VisualizeOptions, source: PictureFiles | VideoFrames, done: in
     if out and done:
         print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {out}")
         print("  orange: the animal's left, blue: its right, yellow: the middle")
+    for note in source.notes:
+        print(f"  {note}")
     if empty:
         what = " or ".join(options.det_class or ("horse",)) + " was found" if options.det else "box to look into"
         print(f"  no {what} on {empty} of them")
