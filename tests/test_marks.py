@@ -9,7 +9,7 @@ from equistera.dataset.images import SUFFIXES
 from equistera.dataset.picture_ends import has_end
 from equistera.errors import UserError
 from equistera.frames import Frame, PictureFiles
-from equistera.marks import check_targets, is_marked, video_mark, marked
+from equistera.marks import check_targets, is_marked, marked, video_mark
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
 
