@@ -108,7 +108,7 @@ def convert_dataset(request: Request) -> str:
     keypoint_map = read_keypoint_map(request.keypoint_map, request.skeleton) if request.keypoint_map else {}
     root = request.img_dir or (request.input if request.input.is_dir() else request.input.parent)
     finder = PictureFinder(root, _placed_before(request.output, root))
-    exports, notes_of_files = read_all(files, request.format)
+    exports, notes_of_files = read_all(files, request.format, request.categories)
     selections = _select_all(exports, request, keypoint_map)
     done = convert(selections, finder, request.skeleton, pictures_needed=request.images != "none", exif=request.exif)
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}

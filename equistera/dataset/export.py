@@ -10,8 +10,7 @@ from pathlib import Path
 from equistera.commands import verify_command
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
 from equistera.dataset.formats import coco, cvat, labelstudio_tasks, yolo
-from equistera.dataset.formats.records import Animal, Picture, Unusable, flag, positive_size
-from equistera.dataset.horses import HORSE
+from equistera.dataset.formats.records import HORSE, Animal, Picture, Unusable, flag, positive_size
 from equistera.dataset.images import ImageError, check_inside, read_header
 from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS

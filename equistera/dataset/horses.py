@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from equistera.dataset.formats import animalpose
-from equistera.dataset.formats.records import Export
+from equistera.dataset.formats.records import HORSE, Export
 from equistera.dataset.matching import NameMatch, match_names, public_skeleton
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
-
-#: The category that is taken where a file has several.
-HORSE = "horse"
 
 #: Public data sets of many species: an animal is a horse only where the file says so.
 _MANY_SPECIES = ("ap10k", "animalpose")

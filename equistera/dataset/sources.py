@@ -122,12 +122,13 @@ def _is_ours(path: Path) -> bool:
     return isinstance(info, dict) and str(info.get("description")).startswith(CONVERTED)
 
 
-def read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]:
+def read_all(files: Sequence[Path], name: str, wanted: Sequence[str] = ()) -> tuple[list[Export], list[str]]:
     """Reads annotation files.
 
     Args:
         files: From :func:`annotation_files`.
         name: One of :data:`equistera.dataset.formats.NAMES`, or ``auto``.
+        wanted: The user's words for the animals.
 
     Returns:
         Their content, and notes for the user, such as which files hold no annotations.
@@ -138,7 +139,7 @@ def read_all(files: Sequence[Path], name: str) -> tuple[list[Export], list[str]]
     exports, others, problems = [], [], []
     for path in track(files, "reading", unit="files"):
         try:
-            exports.append(formats.read(path, name))
+            exports.append(formats.read(path, name, wanted))
         except NotLabels as error:
             others.append(error)
         except UserError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from equistera.dataset.coco import read_json
 from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, deeplabcut_h5, foreign, labelstudio, yolo
-from equistera.dataset.formats.records import Export, NotLabels, check_file
+from equistera.dataset.formats.records import HORSE, Export, NotLabels, check_file
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Format:
         suffixes: File name endings, lower case.
         accepts: Whether a file (for JSON: its parsed content) is in this format.
         read: Reads it; JSON formats get the parsed content and the path.
+        draws_boxes: Boxes stand beside the points, of animals and of other things: ``read`` also gets the user's words
+            for the animals.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Format:
     suffixes: tuple[str, ...]
     accepts: Callable[..., bool]
     read: Callable[..., Export]
+    draws_boxes: bool = False
 
     @property
     def is_json(self) -> bool:
@@ -47,6 +50,7 @@ ALL = (
         (".json",),
         labelstudio.accepts,
         labelstudio.read,
+        draws_boxes=True,
     ),
     Format(
         "coco",
@@ -64,7 +68,7 @@ ALL = (
         animalpose.accepts,
         animalpose.read,
     ),
-    Format("cvat", cvat.TITLE, "an .xml of <annotations> with <image>s", (".xml",), cvat.accepts, cvat.read),
+    Format("cvat", cvat.TITLE, "an .xml of <annotations> with <image>s", (".xml",), cvat.accepts, cvat.read, True),
     Format(
         "deeplabcut",
         deeplabcut.TITLE,
@@ -93,12 +97,13 @@ def suffixes_of(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(suffix for f in ALL if name in ("auto", f.name) for suffix in f.suffixes))
 
 
-def read(path: Path, name: str = "auto") -> Export:
+def read(path: Path, name: str = "auto", wanted: Collection[str] = ()) -> Export:
     """Reads an annotation file.
 
     Args:
         path: The file.
         name: One of :data:`NAMES`; ``auto`` finds out by ending and content.
+        wanted: The user's words for the animals; by default :data:`HORSE`.
 
     Raises:
         NotLabels: The file is not in the format ``name``, or in none, or holds predictions.
@@ -110,16 +115,17 @@ def read(path: Path, name: str = "auto") -> Export:
     fitting = [f for f in candidates if f.accepts(content if f.is_json else path)]
     for fit in fitting:
         if name in ("auto", fit.name):
-            return fit.read(content, path) if fit.is_json else fit.read(path)
+            words = [wanted or (HORSE,)] if fit.draws_boxes else []
+            return fit.read(content, path, *words) if fit.is_json else fit.read(path, *words)
     found = foreign.kind_of(path, content)
-    wanted = [f for f in ALL if name in ("auto", f.name)]
+    asked = [f for f in ALL if name in ("auto", f.name)]
     if fitting:
-        what = f"not {wanted[0].title} but {fitting[0].title}"
+        what = f"not {asked[0].title} but {fitting[0].title}"
         hint = f"Give --format {fitting[0].name}, or leave it out."
     elif found:
         what, hint = found.what, found.advice
     else:
-        title = "no annotations of a known format" if name == "auto" else f"not {wanted[0].title}"
+        title = "no annotations of a known format" if name == "auto" else f"not {asked[0].title}"
         what = f"{title}: {foreign.described(path, content)}"
-        hint = "\n  ".join(["Expected:", *dict.fromkeys(f"{f.title}: {f.needs}" for f in wanted)])
+        hint = "\n  ".join(["Expected:", *dict.fromkeys(f"{f.title}: {f.needs}" for f in asked)])
     raise NotLabels(path, what, hint)

@@ -6,14 +6,14 @@ Positions are pixels of the displayed picture. ``outside`` means not in the pict
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape, quoteattr
 
-from equistera.dataset.formats.grouping import LooseBox, LoosePoint, assemble, box_around, upright
+from equistera.dataset.formats.grouping import Drawn, LooseBox, LoosePoint, add_all, readable, upright
 from equistera.dataset.formats.records import (
     ABSENT,
     HIDDEN,
@@ -21,6 +21,7 @@ from equistera.dataset.formats.records import (
     Animal,
     Export,
     Picture,
+    Skip,
     Unusable,
     number,
     positive_size,
@@ -41,13 +42,18 @@ def accepts(path: Path) -> bool:
     return next(_elements(path))[1].tag == "annotations"
 
 
-def read(path: Path) -> Export:
+def read(path: Path, wanted: Collection[str]) -> Export:
     """Reads an export, one picture at a time.
+
+    Args:
+        path: The file.
+        wanted: The user's words for the animals, to know their boxes from others.
 
     Raises:
         UserError: Not XML, a document type declaration, or an export for video.
     """
     export, subsets = Export(path, TITLE, sized="shown"), set()
+    drawn = []
     for event, element in _elements(path):
         if event == "start" and element.tag == "track":
             raise UserError(
@@ -57,11 +63,12 @@ def read(path: Path) -> Export:
         if event == "end" and element.tag == "image":
             subsets.add(element.get("subset"))
             try:
-                export.add(_picture(element, path.name))
+                drawn.append(_drawn(element, path.name))
             except Unusable as error:
                 export.skip("picture", f"{path.name}, picture {element.get('name', '?')}", error)
             # 5,000 pictures with 26 elements each would otherwise stay in memory
             element.clear()
+    add_all(export, drawn, wanted)
     if len(subsets) > 1:
         # several may have a picture of one name: the name alone could find another's
         export.pictures = [replace(picture, names=picture.names[:1]) for picture in export.pictures]
@@ -142,27 +149,33 @@ def _elements(path: Path) -> Iterator[tuple[str, Element]]:
         raise UserError(f"{path} is not XML that can be read: {error}") from error
 
 
-def _picture(element: Element, file_name: str) -> Picture:
+def _drawn(element: Element, file_name: str) -> Drawn:
+    """The regions of a picture.
+
+    Raises:
+        Unusable: It has no points, or no name.
+    """
     name = text(element.get("name"), "the picture's name")
-    skeletons = [_skeleton(child, i) for i, child in enumerate(element.findall("skeleton"))]
-    points = [_loose_point(child) for child in element.findall("points")]
-    boxes = [_box(child) for child in element.findall("box")]
-    if not points and not any(skeletons):
-        raise Unusable("no points or skeletons in the picture")
-    animals = []
-    for category, group, own in filter(None, skeletons):
-        grouped = [box for box in boxes if group and box.group == group]
-        box = grouped[0] if len(grouped) == 1 else box_around(own, grouped or boxes)
-        if box is not None:
-            boxes.remove(box)
-        named = assemble(own, [])[0].points
-        animals.append(Animal(named, box.box if box is not None else None, category))
-    if points:
-        animals += assemble(points, boxes)
     # a project's export puts pictures into images/SUBSET
     names = tuple(dict.fromkeys((f"{element.get('subset', '.')}/{name}".removeprefix("./"), name)))
     where = f"{file_name}, picture {names[0]}"
-    return Picture(names, where, tuple(animals), positive_size(element.get("width"), element.get("height")))
+    bad: list[Skip] = []
+    points, regions = [], []
+    for position, skeleton in enumerate(element.findall("skeleton")):
+        # one key for all points of the skeleton
+        key = f"skeleton {position}"
+        own = readable(lambda child, key=key: _point(child, key), skeleton.findall("points"), "point", where, bad)
+        if any(point.visibility != ABSENT for point in own):
+            label = text(skeleton.get("label"), "a skeleton's label")
+            regions.append(LooseBox(None, label, key, beside=_group(skeleton)))
+            points += own
+    points += readable(lambda child: _point(child, _group(child)), element.findall("points"), "point", where, bad)
+    regions += readable(_box, element.findall("box"), "box", where, bad)
+    if not points and not bad:
+        raise Unusable("no points or skeletons in the picture")
+    picture = Picture(names, where, (), positive_size(element.get("width"), element.get("height")))
+    others = [child.tag for child in element if child.tag not in ("skeleton", "points", "box")]
+    return Drawn(picture, points, regions, bad, others)
 
 
 def _group(element: Element) -> str | None:
@@ -170,19 +183,8 @@ def _group(element: Element) -> str | None:
     return None if group in ("", "0") else group
 
 
-def _skeleton(element: Element, position: int) -> tuple[str, str | None, list[LoosePoint]] | None:
-    """Category, group and points of a skeleton, or None where all its points are outside."""
-    label = text(element.get("label"), "a skeleton's label")
-    # one key for all points of the skeleton
-    points = [_point(child, f"skeleton {position}") for child in element.findall("points")]
-    return (label, _group(element), points) if any(p.visibility != ABSENT for p in points) else None
-
-
-def _loose_point(element: Element) -> LoosePoint:
-    return _point(element, _group(element))
-
-
 def _point(element: Element, group: str | None) -> LoosePoint:
+    groups = () if group is None else (group,)
     name = text(element.get("label"), "a point's label")
     positions = element.get("points", "").split(";")
     if len(positions) != 1:
@@ -194,8 +196,8 @@ def _point(element: Element, group: str | None) -> LoosePoint:
         raise Unusable("a point is not x,y", f"{name} is {shown(positions[0])}")
     x, y = (number(part, name) for part in positions[0].split(","))
     if element.get("outside", "0") == "1":
-        return LoosePoint(name, x, y, ABSENT, group)
-    return LoosePoint(name, x, y, HIDDEN if element.get("occluded", "0") == "1" else VISIBLE, group)
+        return LoosePoint(name, x, y, ABSENT, groups)
+    return LoosePoint(name, x, y, HIDDEN if element.get("occluded", "0") == "1" else VISIBLE, groups)
 
 
 def _box(element: Element) -> LooseBox:

@@ -1,16 +1,29 @@
-"""Which point belongs to which animal, for tools that draw points and boxes side by side."""
+"""Which point and which rectangle belong to which animal, for tools that draw them side by side.
+
+A rectangle need not be an animal's: saddles, riders and stalls are drawn, too. Which labels are animals' is decided for
+the whole file, by evidence: the words that the user gave, the rectangles that points name, and what the others hold.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from equistera.dataset.formats.records import Animal, Unusable
+from equistera.dataset.formats.records import Animal, Export, Picture, Skip, Unusable
 
 #: How far outside of a box a point may lie and still belong to it, as a part of the box's longer side: boxes are drawn
 #: around the body by eye, and ears, tail and hooves stick out.
 SLACK = 0.02
+#: Share of an animal's points that its box holds at least, and of the box's sides that they span: a saddle holds few
+#: points, a stall is much larger than the horse in it.
+MOST = 0.5
+
+_Read = TypeVar("_Read")
+
+_TWICE = "an animal has a point twice: draw a box around each horse"
 
 
 @dataclass(frozen=True)
@@ -22,68 +35,208 @@ class LoosePoint:
         x: Horizontal position, in the unit of the boxes.
         y: Vertical position.
         visibility: COCO's flag.
-        group: Key that ties it to other regions, or None.
+        groups: Keys of the regions that it is tied to, the nearest first and then those around that.
     """
 
     name: str
     x: float
     y: float
     visibility: int
-    group: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class LooseBox:
-    """A rectangle as drawn.
+    """A rectangle as drawn, or another region that points are tied to.
 
     Attributes:
-        box: ``x, y, width, height``.
+        box: ``x, y, width, height``; None for what has no extent of its own: a skeleton, a brush stroke.
         category: Its label.
         group: Key that points may name, or None.
+        beside: For a region without extent: the group that its rectangle may be in, or None.
     """
 
-    box: tuple[float, float, float, float]
+    box: tuple[float, float, float, float] | None
     category: str = ""
     group: str | None = None
+    beside: str | None = None
 
 
-def assemble(points: Sequence[LoosePoint], boxes: Sequence[LooseBox]) -> tuple[Animal, ...]:
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn in one picture.
+
+    Attributes:
+        picture: The picture, still without animals.
+        points: Its points.
+        boxes: Its boxes, and other regions with points.
+        bad: Points and boxes that could not be read.
+        others: Kinds of the regions that are none of these.
+    """
+
+    picture: Picture
+    points: Sequence[LoosePoint]
+    boxes: Sequence[LooseBox] = ()
+    bad: Sequence[Skip] = ()
+    others: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which labels of boxes are animals'.
+
+    Attributes:
+        named: Those that the user, or a skeleton, names.
+        tied: Those of other boxes that points name.
+        holding: Those that were not named, but hold the points.
+    """
+
+    named: frozenset[str]
+    tied: frozenset[str] = frozenset()
+    holding: frozenset[str] = frozenset()
+
+    def __contains__(self, label: str) -> bool:
+        return label in self.named or label in self.tied or label in self.holding
+
+
+def readable(read: Callable[[object], _Read], items: Iterable, what: str, where: str, bad: list[Skip]) -> list[_Read]:
+    """What can be read of some items; the others are noted down in ``bad``, and lose only themselves."""
+    found = []
+    for item in items:
+        try:
+            found.append(read(item))
+        except Unusable as error:
+            bad.append(Skip(what, where, error.reason, error.detail))
+    return found
+
+
+def add_all(export: Export, drawn: Sequence[Drawn], wanted: Collection[str]) -> None:
+    """Puts the regions of every picture together to animals, and takes the pictures into an export.
+
+    Args:
+        export: Gets the pictures, what of them is left out, and notes on boxes.
+        drawn: All pictures of the file.
+        wanted: The user's words for the animals.
+    """
+    labels = animal_labels(drawn, wanted)
+    idle, others = Counter(), Counter()
+    for one in drawn:
+        made = assemble(one.points, one.boxes, labels)
+        skips = [*one.bad, *(Skip(what, one.picture.where, e.reason, e.detail) for what, e in made.dropped)]
+        if made.animals:
+            export.add(replace(one.picture, animals=made.animals))
+            export.skips += skips
+            idle.update(_shown(label) for label in made.idle)
+            others.update(one.others)
+        else:
+            # what is wrong with the points is what is wrong with the picture
+            first = skips[0] if skips else Skip("picture", "", "no keypoints in the annotation")
+            export.skips.append(replace(first, what="picture", where=one.picture.where))
+    export.notes += [
+        f"rectangles {_shown(label)} are taken for the animals' boxes, for they hold the points; --category names the "
+        "right ones"
+        for label in sorted(labels.holding)
+    ]
+    for what, counted in (("rectangles that are no labelled animal's box", idle), ("regions of other kinds", others)):
+        if counted:
+            left = ", ".join(f"{label} {count}" for label, count in counted.most_common())
+            export.notes.append(f"{export.path.name}: {what}, left out: {left}")
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The animals of one picture.
+
+    Attributes:
+        animals: Those that have points, in the order of the boxes.
+        dropped: What was left out, ``point`` or ``horse``, and why.
+        idle: Labels of rectangles that are no animal's box.
+    """
+
+    animals: tuple[Animal, ...]
+    dropped: Sequence[tuple[str, Unusable]]
+    idle: Sequence[str]
+
+
+def animal_labels(drawn: Iterable[Drawn], wanted: Collection[str]) -> Labels:
+    """Finds out which labels of a file's boxes are animals'.
+
+    Args:
+        drawn: All pictures of the file.
+        wanted: The user's words for the animals.
+    """
+    drawn = [one for one in drawn if one.boxes]
+    words = {word.strip().casefold() for word in wanted}
+    found = {box.category for one in drawn for box in one.boxes}
+    named = {label for label in found if label.strip().casefold() in words}
+    named |= {box.category for one in drawn for box in one.boxes if box.box is None}
+    tied: set[str] = set()
+    for one in drawn:
+        for key, own in _tied_points(one.points, one.boxes, Labels(frozenset(named))).items():
+            box = _own_box(key, own, one.boxes, Labels(frozenset(named)))
+            tied |= {box.category} if box is not None else set()
+    holding: set[str] = set()
+    while True:
+        known = Labels(frozenset(named), frozenset(tied), frozenset(holding))
+        scores = {label: _held(label, drawn, known) for label in found if label not in known}
+        best = max(scores, key=scores.__getitem__, default=None)
+        # one after the other: what the best one holds is no evidence for a label that only overlaps it
+        if best is None or scores[best] < MOST:
+            return known
+        holding.add(best)
+
+
+def assemble(points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: Labels) -> Assembled:
     """Puts the regions of one picture together to animals.
 
-    A point's own group decides; a point without one belongs to the only box, or to the only box that it lies in. In a
-    picture without boxes and groups all points are one animal's.
+    What a point is tied to decides; a point that is tied to nothing belongs to the only animal's box, or to the only
+    one that it lies in. In a picture without such boxes and ties all points are one animal's.
 
     Args:
         points: All points of the picture.
         boxes: All boxes of the picture.
-
-    Returns:
-        The animals that have points, boxes first, in the order drawn.
-
-    Raises:
-        Unusable: A point could belong to several animals or to none, or an animal has a point twice.
+        labels: Which of them are animals'.
     """
-    box_of = {box.group: i for i, box in enumerate(boxes) if box.group is not None}
-    members: dict[object, list[LoosePoint]] = {i: [] for i in range(len(boxes))}
-    grouped = any(point.group is not None for point in points)
+    dropped: list[tuple[str, Unusable]] = []
+    members = _tied_points(points, boxes, labels)
+    tied = bool(members)
+    chosen = {key: _own_box(key, own, boxes, labels) for key, own in members.items()}
+    for key in _without_rectangle(members, boxes):
+        taken = {id(box) for box in chosen.values()}
+        free = [b for b in boxes if b.box is not None and b.category in labels and id(b) not in taken]
+        chosen[key] = box_around(members[key], free)
+    owner = {id(box): key for key, box in chosen.items() if box is not None}
+    keys = [owner.get(id(box), box.group or i) for i, box in enumerate(boxes)]
+    candidates = [
+        (key, box)
+        for key, box in zip(keys, boxes, strict=True)
+        if box.box is not None and (box.category in labels or id(box) in owner)
+    ]
     for point in points:
-        if point.group is not None:
-            key = box_of.get(point.group, point.group)
-        elif boxes:
-            key = _only_box_around(point, boxes)
-        elif grouped:
-            raise Unusable("a point belongs to no animal, while others of the picture do", f"point {point.name!r}")
-        else:
-            key = None
+        if point.groups:
+            continue
+        try:
+            key = _key_of_loose(point, candidates, tied)
+        except Unusable as error:
+            dropped.append(("point", error))
+            continue
+        if key not in members:
+            chosen[key] = next((box for own, box in candidates if own == key), None)
         members.setdefault(key, []).append(point)
     animals = []
-    for key, own in members.items():
-        if own:
-            box = boxes[key] if isinstance(key, int) else None
-            animals.append(
-                Animal(_by_name(own), box.box if box is not None else None, box.category if box is not None else "")
-            )
-    return tuple(animals)
+    for key in sorted(members, key=lambda key: keys.index(key) if key in keys else len(keys)):
+        box = chosen[key]
+        try:
+            named, again = _by_name(members[key])
+        except Unusable as error:
+            dropped.append(("horse", error))
+            continue
+        dropped += [("point", error) for error in again]
+        category = _category(key, box, boxes, labels)
+        animals.append(Animal(named, box.box if box is not None else None, category))
+    used = {id(box) for box in chosen.values()}
+    idle = [box.category for box in boxes if box.box is not None and id(box) not in used]
+    return Assembled(tuple(animals), dropped, idle)
 
 
 def box_around(points: Sequence[LoosePoint], boxes: Sequence[LooseBox]) -> LooseBox | None:
@@ -104,16 +257,98 @@ def upright(
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
-def _only_box_around(point: LoosePoint, boxes: Sequence[LooseBox]) -> int:
-    if len(boxes) == 1:
-        return 0
-    around = [i for i, box in enumerate(boxes) if _contains(box, point)]
-    if len(around) != 1:
-        raise Unusable(
-            "a point lies in several boxes and names none" if around else "a point lies in none of the boxes",
-            f"point {point.name!r}",
-        )
-    return around[0]
+def _tied_points(points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: Labels) -> dict:
+    """The tied points of a picture by the key of their animal.
+
+    Of regions inside one another, the nearest with a name of an animal is meant; else the outermost that also has
+    points of its own: the head's rectangle inside of the horse's has points that are the horse's.
+    """
+    category = {box.group: box.category for box in boxes if box.group is not None}
+    nearest = {point.groups[0] for point in points if point.groups}
+    members: dict[object, list[LoosePoint]] = defaultdict(list)
+    for point in points:
+        if point.groups:
+            named = [key for key in point.groups if category.get(key) in labels.named]
+            members[named[0] if named else [key for key in point.groups if key in nearest][-1]].append(point)
+    return dict(members)
+
+
+def _own_box(key: object, points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: Labels) -> LooseBox | None:
+    """The rectangle of a group: the one with an animal's name, or one that holds most of the group's points."""
+    beside = {box.beside for box in boxes if box.group == key} - {None}
+    tied = [box for box in boxes if box.box is not None and (box.group == key or box.group in beside)]
+    named = [box for box in tied if box.category in labels.named]
+    if len(named or tied) > 1:
+        return box_around(points, named or tied)
+    if named:
+        return named[0]
+    return next((box for box in tied if sum(_contains(box, p) for p in points) >= MOST * len(points)), None)
+
+
+def _without_rectangle(groups: Iterable[object], boxes: Sequence[LooseBox]) -> list[object]:
+    """The groups that no rectangle is in."""
+    found = {box.group for box in boxes if box.box is not None} - {None}
+    beside = {box.group for box in boxes if box.box is None and box.beside in found}
+    return [key for key in groups if key not in found and key not in beside]
+
+
+def _held(label: str, drawn: Iterable[Drawn], known: Labels) -> float:
+    """How well a label's boxes hold points that no known box has: the mean share of the names of an animal's points.
+
+    A box that is much larger than what it holds counts as one that holds nothing.
+    """
+    shares = []
+    for one in drawn:
+        own = [box for box in one.boxes if box.box is not None and box.category == label]
+        if not own:
+            continue
+        tied = _tied_points(one.points, one.boxes, known)
+        sets = [[point for point in one.points if not point.groups]]
+        sets += [tied[key] for key in _without_rectangle(tied, one.boxes)]
+        others = [box for box in one.boxes if box.box is not None and box.category in known]
+        for box in own:
+            best = 0.0
+            for points in filter(None, sets):
+                inside = [p for p in points if _contains(box, p) and not any(_contains(other, p) for other in others)]
+                if _fill(box, inside):
+                    best = max(best, len({p.name for p in inside}) / len({p.name for p in points}))
+            shares.append(best)
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def _fill(box: LooseBox, points: Sequence[LoosePoint]) -> bool:
+    if not points:
+        return False
+    wide, high = (max(axis) - min(axis) for axis in ([p.x for p in points], [p.y for p in points]))
+    # a lone point spans nothing, and is no evidence against a box
+    return len(points) < 3 or (wide >= MOST * box.box[2] and high >= MOST * box.box[3])
+
+
+def _key_of_loose(point: LoosePoint, boxes: Sequence[tuple[object, LooseBox]], tied: bool) -> object:
+    """The key of the animal that a point lies in, or None where the picture has only one."""
+    if not boxes and not tied:
+        return None
+    if len(boxes) == 1 and not tied:
+        return boxes[0][0]
+    around = [key for key, box in boxes if _contains(box, point)]
+    if len(around) == 1:
+        return around[0]
+    where = f"point {point.name!r}"
+    if not boxes:
+        raise Unusable("a point belongs to no animal, while others of the picture do", where)
+    raise Unusable(
+        "a point lies in several boxes and names none" if around else "a point lies in none of the boxes", where
+    )
+
+
+def _category(key: object, box: LooseBox | None, boxes: Sequence[LooseBox], labels: Labels) -> str:
+    own = [other for other in boxes if other.group is not None and other.group == key]
+    # a skeleton's own word goes before that of the rectangle around it
+    if box is not None and all(other.box is not None for other in own):
+        return box.category
+    return (
+        min(own, key=lambda other: (other.box is not None, other.category not in labels.named)).category if own else ""
+    )
 
 
 def _contains(box: LooseBox, point: LoosePoint) -> bool:
@@ -122,10 +357,27 @@ def _contains(box: LooseBox, point: LoosePoint) -> bool:
     return x - slack <= point.x <= x + width + slack and y - slack <= point.y <= y + height + slack
 
 
-def _by_name(points: Sequence[LoosePoint]) -> dict[str, tuple[float, float, int]]:
-    named: dict[str, tuple[float, float, int]] = {}
-    for point in points:
-        if point.name in named:
-            raise Unusable("an animal has a point twice: draw a box around each horse", f"point {point.name!r}")
-        named[point.name] = (point.x, point.y, point.visibility)
-    return named
+def _by_name(points: Sequence[LoosePoint]) -> tuple[dict[str, tuple[float, float, int]], list[Unusable]]:
+    """An animal's points, and why some were left out.
+
+    Raises:
+        Unusable: A point stands twice, in different places, and nothing says which is right.
+    """
+    named: dict[str, LoosePoint] = {}
+    again = []
+    # tied ones first: they are this animal's for certain
+    for point in sorted(points, key=lambda point: not point.groups):
+        first = named.setdefault(point.name, point)
+        if first is point:
+            continue
+        if (first.x, first.y, first.visibility) == (point.x, point.y, point.visibility):
+            again.append(Unusable("a point stands twice in one place, taken once", f"point {point.name!r}"))
+        elif first.groups and not point.groups:
+            again.append(Unusable("a point that is tied to no animal, in one that has it", f"point {point.name!r}"))
+        else:
+            raise Unusable(_TWICE, f"point {point.name!r}")
+    return {name: (point.x, point.y, point.visibility) for name, point in named.items()}, again
+
+
+def _shown(label: str) -> str:
+    return repr(label) if label else "without a label"

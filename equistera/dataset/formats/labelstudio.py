@@ -1,51 +1,37 @@
 """Label Studio's JSON and JSON-MIN exports; ``labelstudio_tasks`` is the way back.
 
 Positions are percent of the picture as the browser shows it, EXIF orientation applied
-(https://labelstud.io/tags/keypointlabels, https://labelstud.io/guide/task_format). A point belongs to the rectangle
-that it names by ``parentID`` or by a relation, else to the one it lies in. Label Studio has no flag for hidden points;
-a choice for each region (``<Choices perRegion="true">``) with a word of :data:`HIDDEN_WORDS` marks one.
+(https://labelstud.io/tags/keypointlabels, https://labelstud.io/guide/task_format). A region belongs to the picture that
+its ``to_name`` and ``item_index`` name, a point to the rectangle that it is inside of by ``parentID``, or tied to by a
+relation, else to the one it lies in. Label Studio has no flag for hidden points; a choice for each region
+(``<Choices perRegion="true">``) with a word of ``labelstudio_regions.HIDDEN_WORDS`` marks one.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from equistera.dataset.formats.grouping import LooseBox, LoosePoint, assemble, upright
-from equistera.dataset.formats.records import (
-    ABSENT,
-    HIDDEN,
-    VISIBLE,
-    Export,
-    Picture,
-    Unusable,
-    number,
-    positive_size,
-    shown,
-    text,
+from equistera.dataset.formats.grouping import Drawn, LoosePoint, add_all
+from equistera.dataset.formats.labelstudio_addresses import pictures_of
+from equistera.dataset.formats.labelstudio_regions import (
+    ABSENT_WORDS,
+    HIDDEN_WORDS,
+    VISIBLE_WORDS,
+    Task,
+    drawn_on,
+    tags_of,
+    word_means,
 )
-from equistera.dataset.images import LISTED
+from equistera.dataset.formats.records import VISIBLE, Export, Skip, Unusable, shown
+from equistera.errors import UserError
 
 TITLE = "Label Studio JSON"
 
-#: Words of a choice that says how well a point is seen, lower case.
-HIDDEN_WORDS = ("hidden", "occluded", "not visible", "invisible")
-ABSENT_WORDS = ("absent", "outside", "not labelled", "not labeled")
-VISIBLE_WORDS = ("visible",)
-_FLAGS = {
-    **dict.fromkeys(HIDDEN_WORDS, HIDDEN),
-    **dict.fromkeys(ABSENT_WORDS, ABSENT),
-    **dict.fromkeys(VISIBLE_WORDS, VISIBLE),
-}
-
-#: Addresses whose names are taken as they stand: ``%20`` is no space there.
-BUCKETS = ("s3://", "gs://", "azure-blob://")
-
-#: What Label Studio puts before the name of an uploaded file.
-_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
+#: Keys of regions in JSON-MIN.
+_REGION_KEYS = ("keypointlabels", "rectanglelabels", "labels")
 
 
 def accepts(content: object) -> bool:
@@ -55,97 +41,117 @@ def accepts(content: object) -> bool:
     return isinstance(content, list) and any(_is_task(item) or _is_record(item) for item in content[:100])
 
 
-def read(content: object, path: Path) -> Export:
+def read(content: object, path: Path, wanted: Collection[str]) -> Export:
     """Reads an export.
 
-    Of several annotations of one task the ground truth is taken, else the one changed last.
+    Of several annotations of one task the ground truth is taken, else the one with most points, else the newest; and
+    said.
 
     Args:
         content: Parsed JSON that :func:`accepts` knows.
         path: Where it came from.
+        wanted: The user's words for the animals, to know their boxes from others.
 
     Returns:
         Pictures with relative coordinates.
     """
     export = Export(path, TITLE)
-    items = [content] if isinstance(content, dict) else content
-    tasks = list(_tasks(items, export))
+    wanted = {word.strip().casefold() for word in wanted}
+    lost_words: set[str] = set()
+    tasks = list(_tasks([content] if isinstance(content, dict) else content, export, lost_words))
+    only_tag = len({tag for _, versions in tasks for version in versions for tag in tags_of(version.results)}) <= 1
     unknown_words: set[str] = set()
-    for task in tasks:
-        try:
-            if len(task.results) > 1:
-                export.notes.append(f"{task.where}: {len(task.results)} annotations, took the ground truth or newest")
-            picture = _picture(task, unknown_words)
-        except Unusable as error:
-            export.skip("picture", task.where, error)
-        else:
-            export.add(picture)
-    for word in sorted(unknown_words):
-        known = ", ".join(HIDDEN_WORDS + ABSENT_WORDS + VISIBLE_WORDS)
-        export.notes.append(f"choice {word!r} on a point says nothing about visibility (known: {known}); kept visible")
+    drawn: list[Drawn] = []
+    several: list[tuple[float, str]] = []
+    for task, versions in tasks:
+        for version in versions:
+            version.drawn, version.skips = drawn_on(task, version.results, only_tag, wanted, unknown_words)
+        best = max(versions, key=lambda version: (version.truth, len(version.points), version.when))
+        drawn += best.drawn
+        export.skips += best.skips
+        if len(versions) > 1:
+            several.append(_compared(task.where, best, [version for version in versions if version is not best]))
+    add_all(export, drawn, wanted)
+    # the worst first
+    several.sort(key=lambda found: -found[0])
+    export.notes += [text for _, text in several[: UserError.SHOWN]]
+    if len(several) > UserError.SHOWN:
+        export.notes.append(f"{path.name}: {len(several) - UserError.SHOWN} more tasks with several annotations")
+    known = ", ".join(HIDDEN_WORDS + ABSENT_WORDS + VISIBLE_WORDS)
+    export.notes += [
+        f"{word!r} on a point says nothing about visibility (known: {known}); kept visible"
+        for word in sorted(unknown_words)
+    ]
+    if lost_words:
+        export.notes.append(
+            f"{path.name}: JSON-MIN does not say which points are {', '.join(map(repr, sorted(lost_words)))}; all are "
+            "taken as visible. Export JSON to keep it"
+        )
     return export
 
 
-def file_names(url: str) -> tuple[str, ...]:
-    """Names under which the picture of a task may lie on disk.
+@dataclass
+class _Version:
+    """One annotation of a task.
 
-    Args:
-        url: ``/data/upload/12/1a2b3c4d-IMG_1.jpg``, ``/data/local-files/?d=photos/IMG_1.jpg``, ``s3://bucket/IMG_1.jpg``,
-            ``https://...`` or a plain name.
-
-    Returns:
-        The likeliest first. A web address quotes ``&`` and spaces, but not everybody who writes one does: what it
-        would be without quotes comes before, and what it literally says after.
-
-    Raises:
-        Unusable: The picture itself stands in the JSON.
+    Attributes:
+        by: Who made it.
+        when: When it was changed.
+        truth: Whether it is the ground truth.
+        results: What Label Studio's export holds.
+        drawn: What was made of them.
+        skips: Pictures that nothing could be made of.
     """
-    if url.startswith("data:"):
-        raise Unusable("the picture is stored inside the JSON (base64): save it as a file")
-    try:
-        parts = urlsplit(url)
-        local = parse_qs(parts.query).get("d", [""])[0]
-    except ValueError as error:
-        raise Unusable("the picture's address cannot be read", f"{shown(url)}: {error}") from error
-    without_host = url.split("://", 1)[1].partition("/")[2] if "://" in url else url
-    if url.startswith(BUCKETS):
-        return _as_uploaded(without_host)
-    literal = url.partition("?d=")[2] or without_host
-    # urlsplit takes a Windows drive for a scheme
-    path = local or (unquote(parts.path) if len(parts.scheme) != 1 else url)
-    return tuple(dict.fromkeys((*_as_uploaded(path), *_as_uploaded(literal))))
+
+    by: str
+    when: str
+    truth: bool
+    results: list
+    drawn: list[Drawn] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+
+    @property
+    def points(self) -> dict[tuple, list[LoosePoint]]:
+        """By picture and name."""
+        found = defaultdict(list)
+        for one in self.drawn:
+            for point in one.points:
+                found[one.picture.names, point.name].append(point)
+        return found
+
+    def __str__(self) -> str:
+        count = sum(map(len, self.points.values()))
+        return f"{count} points" + f" by {self.by}" * bool(self.by) + f" of {self.when[:10]}" * bool(self.when)
 
 
-def _as_uploaded(path: str) -> tuple[str, ...]:
-    """A path, and the name that a file had before it was uploaded."""
-    path = path.replace("\\", "/").lstrip("/")
-    uploaded = path.rsplit("/", 1)[-1]
-    original = _UPLOAD_PREFIX.sub("", uploaded)
-    # the folders of an upload are Label Studio's own, and its prefix makes the name unique
-    return (path, uploaded, original) if original != uploaded else (path,)
+def _version(annotation: dict, results: list, by: object) -> _Version:
+    when = str(annotation.get("updated_at") or annotation.get("created_at") or "")
+    return _Version(shown(by) if by is not None else "", when, annotation.get("ground_truth") is True, results)
 
 
-@dataclass
-class _Task:
-    where: str
-    url: str
-    #: Label Studio's results of every usable annotation, the best first.
-    results: list[list]
-
-
-@dataclass
-class _Region:
-    """What several results with the same id say together."""
-
-    kind: str = ""
-    value: dict = field(default_factory=dict)
-    labels: list[str] = field(default_factory=list)
-    choices: list[str] = field(default_factory=list)
-    parent: str | None = None
+def _compared(where: str, best: _Version, others: Sequence[_Version]) -> tuple[float, str]:
+    """How far apart, in percent of the picture, the annotations of a task are, and a line for the user."""
+    apart, worst, common = 0.0, "", 0
+    for other in others:
+        for key, own in best.points.items():
+            theirs = other.points.get(key, [])
+            if len(own) == len(theirs) == 1:
+                common += 1
+                far = 100 * max(abs(own[0].x - theirs[0].x), abs(own[0].y - theirs[0].y))
+                apart, worst = max((apart, worst), (far, own[0].name))
+    why = "the ground truth" if best.truth else "the most points, or the newest of as many"
+    differ = f"; up to {apart:.0f} % of the picture apart ({worst})" if worst else "; no point in common" * (not common)
+    line = f"{where}: {1 + len(others)} annotations, took that with {best} ({why}), not {', '.join(map(str, others))}"
+    return apart, line + differ
 
 
 def _is_task(item: object) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("data"), dict) and _annotations(item) is not None
+    return (
+        isinstance(item, dict)
+        and isinstance(item.get("data"), dict)
+        # what is imported with a model's predictions has no annotations
+        and (_annotations(item) is not None or isinstance(item.get("predictions"), list))
+    )
 
 
 def _annotations(task: dict) -> list | None:
@@ -164,17 +170,18 @@ def _is_record(item: object) -> bool:
 def _regions_of(value: object) -> list[dict]:
     if not isinstance(value, list):
         return []
-    return [v for v in value if isinstance(v, dict) and ("keypointlabels" in v or "rectanglelabels" in v)]
+    return [v for v in value if isinstance(v, dict) and "x" in v and any(key in v for key in _REGION_KEYS)]
 
 
-def _tasks(items: list, export: Export) -> Iterator[_Task]:
+def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[Task, list[_Version]]]:
     records: dict[object, list[dict]] = {}
     for position, item in enumerate(items, 1):
         where = f"{export.path.name}, item {position}"
         try:
             if _is_task(item):
                 where = f"{export.path.name}, task {shown(item.get('id', position))}"
-                yield _Task(where, _picture_url(item["data"], item), _usable(item))
+                task = Task(where, pictures_of(item["data"], item.get("file_upload")))
+                yield task, _usable(item)
             elif isinstance(item, dict):
                 key = item.get("id") if isinstance(item.get("id"), (int, str)) else f"item {position}"
                 records.setdefault(key, []).append(item)
@@ -182,141 +189,55 @@ def _tasks(items: list, export: Export) -> Iterator[_Task]:
                 raise Unusable("not a task", f"found {shown(item)}")
         except Unusable as error:
             export.skip("picture", where, error)
-    for key, versions in records.items():
+    for key, found in records.items():
         where = f"{export.path.name}, task {shown(key)}"
         try:
-            yield _Task(where, _picture_url(versions[-1], {}), _usable_records(versions))
+            yield Task(where, pictures_of(found[-1])), _usable_records(found, lost_words)
         except Unusable as error:
             export.skip("picture", where, error)
 
 
-def _usable(task: dict) -> list[list]:
-    annotations = [a for a in _annotations(task) if isinstance(a, dict)]
+def _usable(task: dict) -> list[_Version]:
+    annotations = [a for a in _annotations(task) or [] if isinstance(a, dict)]
     kept = [a for a in annotations if not a.get("was_cancelled")]
     if not kept:
         if annotations:
             raise Unusable("cancelled by the annotator")
-        raise Unusable("only predictions, no annotation" if task.get("predictions") else "no annotation")
+        if task.get("drafts"):
+            raise Unusable("only a draft, no annotation: submit it in Label Studio, and export again")
+        if task.get("predictions"):
+            raise Unusable("only predictions, no annotation: accept them in Label Studio, and export again")
+        raise Unusable("no annotation")
     filled = [a for a in kept if isinstance(a.get("result"), list) and a["result"]]
     if not filled:
         raise Unusable("the annotation is empty")
-    filled.sort(key=lambda a: (a.get("ground_truth") is True, str(a.get("updated_at") or a.get("created_at") or "")))
-    return [a["result"] for a in reversed(filled)]
+    return [_version(a, a["result"], _annotator(a.get("completed_by"))) for a in filled]
 
 
-def _usable_records(versions: list[dict]) -> list[list]:
-    """JSON-MIN entries of one task as full results, the last changed first."""
-    versions = sorted(versions, key=lambda v: str(v.get("updated_at") or v.get("created_at") or ""), reverse=True)
+def _annotator(value: object) -> object:
+    # newer exports write the person out
+    return (value.get("email") or value.get("id")) if isinstance(value, dict) else value
+
+
+def _usable_records(records: list[dict], lost_words: set[str]) -> list[_Version]:
+    """JSON-MIN entries of one task."""
     found = []
-    for version in versions:
-        result = [
-            {**region, "value": region, "type": "keypointlabels" if "keypointlabels" in region else "rectanglelabels"}
-            for value in version.values()
+    for record in records:
+        results = [
+            {**region, "value": region, "type": next(key for key in _REGION_KEYS if key in region)}
+            for value in record.values()
             for region in _regions_of(value)
         ]
-        if result:
-            found.append(result)
+        if results:
+            found.append(_version(record, results, record.get("annotator")))
+            lost_words.update(word for word in _words_of(record) if word_means(word) not in (None, VISIBLE))
     if not found:
         raise Unusable("the annotation is empty")
     return found
 
 
-def _picture_url(data: dict, task: dict) -> str:
-    """The value of the task's data that names a picture."""
-    texts = {key: value for key, value in data.items() if isinstance(value, str) and value.strip()}
-    if "image" in texts:
-        return texts["image"]
-    named = [v for v in texts.values() if v.lower().split("?d=")[-1].split("?")[0].endswith(LISTED)]
-    if len(named) == 1:
-        return named[0]
-    if len(named) > 1:
-        raise Unusable("the task's data names several pictures", ", ".join(map(shown, named[:3])))
-    return text(task.get("file_upload"), "the task's picture")
-
-
-def _picture(task: _Task, unknown_words: set[str]) -> Picture:
-    regions, size = _merge(task.results[0])
-    points, boxes = [], []
-    for region_id, region in regions.items():
-        value = region.value
-        if region.kind == "point":
-            where = f"point {region.labels[0]!r}" if region.labels else "a point"
-            x, y = number(value.get("x"), where) / 100, number(value.get("y"), where) / 100
-            points.append(LoosePoint(_only_label(region), x, y, _visibility(region, unknown_words), region.parent))
-        elif region.kind == "box":
-            boxes.append(LooseBox(_box(value, size), region.labels[0] if region.labels else "", region_id))
-    if not points:
-        raise Unusable("no keypoints in the annotation")
-    names = file_names(task.url)
-    return Picture(
-        names, task.where, assemble(points, boxes), size, relative=True, plain_name=_as_uploaded(names[0])[-1]
-    )
-
-
-def _merge(results: list) -> tuple[dict[str, _Region], tuple[int, int] | None]:
-    """Regions by id (a region with several control tags stands once for each), and the picture's size."""
-    regions: dict[str, _Region] = {}
-    parents: dict[str, str] = {}
-    size = None
-    for position, result in enumerate(results):
-        if not isinstance(result, dict):
-            raise Unusable("a region is not an object", f"found {shown(result)}")
-        kind, value = result.get("type"), result.get("value")
-        if kind == "relation":
-            parents.update({str(result.get("from_id")): str(result.get("to_id"))})
-            continue
-        if not isinstance(value, dict):
-            continue
-        if result.get("image_rotation"):
-            raise Unusable("the picture was turned inside Label Studio: turn it back there, or turn the file")
-        size = size or positive_size(result.get("original_width"), result.get("original_height"))
-        region = regions.setdefault(str(result.get("id", f"#{position}")), _Region())
-        region.value = {**region.value, **value}
-        region.parent = str(result["parentID"]) if result.get("parentID") else region.parent
-        if kind in ("keypointlabels", "keypoint"):
-            region.kind = "point"
-        elif kind in ("rectanglelabels", "rectangle"):
-            region.kind = "box"
-        elif kind == "labels" and not region.kind and {"x", "y"} <= value.keys():
-            region.kind = "box" if "height" in value else "point"
-        for key in ("keypointlabels", "rectanglelabels", "labels"):
-            region.labels += [label for label in _texts(value.get(key)) if label not in region.labels]
-        region.choices += _texts(value.get("choices"))
-    boxes = {key for key, region in regions.items() if region.kind == "box"}
-    for start, end in parents.items():
-        # a relation may be drawn either way between a point and its rectangle
-        child, parent = (start, end) if end in boxes else (end, start)
-        if parent in boxes and child in regions and child not in boxes and regions[child].parent is None:
-            regions[child].parent = parent
-    return regions, size
-
-
-def _texts(value: object) -> list[str]:
-    return [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
-
-
-def _only_label(region: _Region) -> str:
-    if len(region.labels) != 1:
-        raise Unusable(
-            "a point has several labels" if region.labels else "a point has no label", ", ".join(region.labels)
-        )
-    return text(region.labels[0], "a point's label")
-
-
-def _visibility(region: _Region, unknown_words: set[str]) -> int:
-    found = [_FLAGS.get(word.strip().lower().replace("_", " ")) for word in region.choices]
-    unknown_words.update(word for word, known in zip(region.choices, found, strict=True) if known is None)
-    return min((known for known in found if known is not None), default=VISIBLE)
-
-
-def _box(value: dict, size: tuple[int, int] | None) -> tuple[float, float, float, float]:
-    """The upright rectangle, as fractions, around one that may be turned about its top left corner."""
-    x, y, w, h = (number(value.get(key), f"a rectangle's {key}") / 100 for key in ("x", "y", "width", "height"))
-    turn = number(value.get("rotation") or 0, "a rectangle's rotation")
-    if not turn:
-        return x, y, w, h
-    if size is None:
-        raise Unusable("a turned rectangle needs the picture's size, which the export lacks")
-    width, height = size
-    left, top, w, h = upright((x * width, y * height, w * width, h * height), turn, (x * width, y * height))
-    return left / width, top / height, w / width, h / height
+def _words_of(record: dict) -> Iterator[str]:
+    """What JSON-MIN keeps of choices: a word, or a list of them."""
+    for value in record.values():
+        words = value.get("choices") if isinstance(value, dict) else value
+        yield from (word for word in (words if isinstance(words, list) else [words]) if isinstance(word, str))

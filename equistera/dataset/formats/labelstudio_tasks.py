@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from equistera.dataset.formats.labelstudio import BUCKETS, HIDDEN_WORDS, VISIBLE_WORDS
+from equistera.dataset.formats.labelstudio_addresses import BUCKETS
+from equistera.dataset.formats.labelstudio_regions import HIDDEN_WORDS, VISIBLE_WORDS
 from equistera.dataset.formats.records import ABSENT, HIDDEN, Picture
 
 #: Where Label Studio serves files of its own disk.

@@ -16,6 +16,9 @@ MAX_FILE_BYTES = 512 * 1024**2
 #: Pixels; no picture is longer.
 _MAX_SIDE = 100_000
 
+#: The category that is taken where a file has several, and the user names none.
+HORSE = "horse"
+
 #: COCO's visibility flags.
 ABSENT, HIDDEN, VISIBLE = 0, 1, 2
 
@@ -53,7 +56,7 @@ class Skip:
     """Something that was read and not converted.
 
     Attributes:
-        what: ``picture``, ``horse`` or ``point``.
+        what: ``picture``, ``horse``, ``point`` or ``box``.
         where: File, task or picture.
         reason: Why; equal for all items of a kind.
         detail: What was found in this one.

@@ -99,8 +99,6 @@ def test_box_turned_about_its_centre(tmp_path):
         (points("nose", "1,nan"), "a coordinate is not a number"),
         (points("", "1,2"), "a point's label is missing"),
         (points("nose", "1,2") + points("nose", "3,4"), "an animal has a point twice"),
-        (points("nose", "1,2") + box("x", 0, 1, 1), "a coordinate is not a number"),
-        (points("nose", "1,2", 'group_id="1"') + points("neck", "3,4"), "a point belongs to no animal"),
     ],
 )
 def test_what_is_skipped_and_why(tmp_path, shapes, reason):
@@ -109,6 +107,23 @@ def test_what_is_skipped_and_why(tmp_path, shapes, reason):
     [skip] = export.skips
     assert skip.reason.startswith(reason)
     assert "bad.jpg" in skip.where
+
+
+@pytest.mark.parametrize(
+    ("bad", "what", "reason"),
+    [
+        (box("x", 0, 1, 1), "box", "a coordinate is not a number"),
+        (points("neck", "3,4"), "point", "a point belongs to no animal, while others of the picture do"),
+        (points("whip", "1,1;2,2", 'group_id="1"'), "point", "points without names: one shape holds several"),
+        (points("neck", "nan,2", 'group_id="1"'), "point", "a coordinate is not a number"),
+    ],
+)
+def test_one_bad_shape_loses_only_itself(tmp_path, bad, what, reason):
+    export = read(tmp_path, image(points("nose", "1,2", 'group_id="1"'), bad))
+    assert [animal.points for animal in export.pictures[0].animals] == [{"nose": (1, 2, 2)}]
+    [skip] = export.skips
+    assert skip.what == what
+    assert skip.reason.startswith(reason)
 
 
 def test_picture_without_a_name(tmp_path):

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from equistera.dataset import formats
-from equistera.dataset.formats import labelstudio, labelstudio_tasks
+from equistera.dataset.formats import labelstudio, labelstudio_addresses, labelstudio_tasks
 from equistera.dataset.formats.records import Animal, Picture, Unusable
 
 
@@ -82,7 +82,7 @@ def test_percent_become_fractions_and_names_are_kept_in_order(tmp_path):
     ],
 )
 def test_picture_names(url, names):
-    assert labelstudio.file_names(url) == names
+    assert labelstudio_addresses.file_names(url) == names
 
 
 PRINTABLE = st.characters(exclude_categories=("C", "Z"), exclude_characters="/\\\\")
@@ -99,14 +99,14 @@ def test_any_name_is_found_again(name):
     picture = Picture((name,), "", (Animal({"nose": (1.0, 2.0, 2)}, (0, 0, 9, 9), "horse"),), (20, 10))
     for prefix in ("/data/local-files/?d=", "https://host.example/", "", "/photos/", "s3://bucket/", "gs://bucket/x/"):
         [written] = labelstudio_tasks.write([picture], prefix)
-        first, *_ = labelstudio.file_names(written["data"]["image"])
+        first, *_ = labelstudio_addresses.file_names(written["data"]["image"])
         assert first == {"/photos/": "photos/", "gs://bucket/x/": "x/"}.get(prefix, "") + name
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,AAAA", "http://[::1/IMG.jpg"])
 def test_addresses_without_a_file(url):
     with pytest.raises(Unusable):
-        labelstudio.file_names(url)
+        labelstudio_addresses.file_names(url)
 
 
 def test_parent_id_beats_position(tmp_path):
@@ -219,7 +219,10 @@ def test_of_several_annotators_the_ground_truth_then_the_newest_counts(tmp_path)
             "a point lies in none of the boxes",
         ),
         ({"data": {"text": "hello"}, "annotations": [{"result": []}]}, "the task's picture is missing"),
-        ({"data": {"l": "a.jpg", "r": "b.jpg"}, "annotations": []}, "the task's data names several pictures"),
+        (
+            {"data": {"l": "a.jpg", "r": "b.jpg"}, "annotations": [{"result": [keypoint("nose", 1, 1)]}]},
+            "the task's data names several pictures",
+        ),
         ("not a task", "not a task"),
     ],
 )

@@ -1,0 +1,310 @@
+"""From the results of a Label Studio annotation to the points and boxes of its pictures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from equistera.dataset.formats.grouping import Drawn, LooseBox, LoosePoint, readable, upright
+from equistera.dataset.formats.labelstudio_addresses import address_of, as_uploaded, file_names
+from equistera.dataset.formats.records import (
+    ABSENT,
+    HIDDEN,
+    VISIBLE,
+    Picture,
+    Skip,
+    Unusable,
+    number,
+    positive_size,
+    shown,
+)
+
+#: Words of a choice that says how well a point is seen, lower case.
+HIDDEN_WORDS = ("hidden", "occluded", "not visible", "invisible")
+ABSENT_WORDS = ("absent", "outside", "not labelled", "not labeled")
+VISIBLE_WORDS = ("visible",)
+_FLAGS = {
+    **dict.fromkeys(HIDDEN_WORDS, HIDDEN),
+    **dict.fromkeys(ABSENT_WORDS, ABSENT),
+    **dict.fromkeys(VISIBLE_WORDS, VISIBLE),
+}
+
+#: What stands for a region that is switched off in the list of regions, which says nothing about the horse.
+_EYE = "switched off in the list"
+
+#: Results that say something about a region, or about the whole task, and are none themselves.
+_ABOUT = {"choices", "textarea", "rating", "number", "taxonomy", "pairwise", "datetime", "ranker"}
+_POINT, _BOX = "keypoint", "rectangle"
+_WITH_EXTENT = (_BOX, "polygon", "ellipse")
+#: Relative difference of two sizes of one picture that is no contradiction: percent stay right.
+_SAME_SHAPE = 0.01
+
+
+@dataclass
+class Task:
+    """A task, with what decides which picture a region is on.
+
+    Attributes:
+        where: The place in the export, for messages.
+        pictures: From :func:`equistera.dataset.formats.labelstudio_addresses.pictures_of`.
+    """
+
+    where: str
+    pictures: Mapping[str, str | list[str]]
+
+
+@dataclass
+class _Region:
+    """What several results with the same id say together."""
+
+    kind: str = ""
+    value: dict = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
+    parent: str | None = None
+    tag: str | None = None
+    item: object = None
+    size: tuple[int, int] | None = None
+    turned: bool = False
+
+    @property
+    def place(self) -> tuple:
+        return self.tag, self.item
+
+
+def word_means(word: str) -> int | None:
+    """The visibility flag that a choice stands for, or None."""
+    return _FLAGS.get(word.strip().lower().replace("_", " "))
+
+
+def tags_of(results: Sequence[object]) -> set[str]:
+    """Names of the tags that regions are drawn on."""
+    return {
+        str(result["to_name"])
+        for result in results
+        if isinstance(result, dict) and result.get("to_name") and result.get("type") not in _ABOUT
+    }
+
+
+def drawn_on(
+    task: Task, results: Sequence[object], only_tag: bool, wanted: Collection[str], unknown_words: set[str]
+) -> tuple[list[Drawn], list[Skip]]:
+    """The points and boxes of an annotation, for every picture that has any.
+
+    Args:
+        task: The task.
+        results: Of one of its annotations.
+        only_tag: Whether all regions of the export are on one tag.
+        wanted: The user's words for the animals.
+        unknown_words: Gets words of choices on points that say nothing about visibility.
+
+    Returns:
+        The pictures, and those that cannot be used.
+    """
+    bad: list[Skip] = []
+    regions, relations = _merge(results, task.where, bad)
+    places = list(dict.fromkeys(region.place for region in regions.values() if region.kind == _POINT))
+    drawn, skips = [], []
+    for place in places or [()]:
+        own = {key: region for key, region in regions.items() if region.place == place}
+        tag, item = place or (None, None)
+        where = task.where + (f", {tag if item is None else f'picture {shown(item)}'}" if len(places) > 1 else "")
+        try:
+            if not place:
+                raise Unusable("no keypoints in the annotation")
+            names = file_names(address_of(task.pictures, tag, item, only_tag))
+            picture = Picture(
+                names, where, (), _size(own.values()), relative=True, plain_name=as_uploaded(names[0])[-1]
+            )
+            drawn.append(_drawn(picture, own, relations, wanted, unknown_words, bad))
+        except Unusable as error:
+            skips.append(Skip("picture", where, error.reason, error.detail))
+        bad = []
+    return drawn, skips
+
+
+def _merge(results: Sequence[object], where: str, bad: list[Skip]) -> tuple[dict[str, _Region], dict[str, list[str]]]:
+    """Regions by id (a region with several control tags stands once for each), and what relations tie to each."""
+    regions: dict[str, _Region] = {}
+    relations: dict[str, list[str]] = defaultdict(list)
+    for position, result in enumerate(results):
+        if not isinstance(result, dict):
+            bad.append(Skip("point", where, "a region is not an object", f"found {shown(result)}"))
+            continue
+        kind, value = result.get("type"), result.get("value")
+        if kind == "relation":
+            ends = str(result.get("from_id")), str(result.get("to_id"))
+            # it may be drawn either way
+            relations[ends[0]].append(ends[1])
+            relations[ends[1]].append(ends[0])
+            continue
+        if not isinstance(value, dict):
+            continue
+        region = regions.setdefault(str(result.get("id", f"#{position}")), _Region())
+        region.value = {**region.value, **value}
+        region.parent = str(result["parentID"]) if result.get("parentID") else region.parent
+        region.turned = region.turned or bool(result.get("image_rotation"))
+        region.size = region.size or positive_size(result.get("original_width"), result.get("original_height"))
+        if isinstance(kind, str) and kind not in _ABOUT and (kind != "labels" or not region.kind):
+            alone = _BOX if "height" in value else _POINT
+            region.kind = (
+                (alone if {"x", "y"} <= value.keys() else "") if kind == "labels" else kind.removesuffix("labels")
+            )
+            region.tag = result["to_name"] if isinstance(result.get("to_name"), str) else None
+            region.item = result.get("item_index")
+        for key in dict.fromkeys((kind, "keypointlabels", "rectanglelabels", "labels")):
+            if isinstance(key, str) and key.endswith("labels"):
+                region.labels += [label for label in _texts(value.get(key)) if label not in region.labels]
+        region.choices += _texts(value.get("choices"))
+        region.choices += [_EYE] if result.get("hidden") else []
+        meta = result.get("meta")
+        region.choices += _texts(meta.get("text")) if isinstance(meta, dict) else []
+    tags = {region.tag for region in regions.values()} - {None}
+    for region in regions.values():
+        # written by hand, or by a model: there is only one picture that it can be on
+        region.tag = region.tag or (next(iter(tags)) if len(tags) == 1 else None)
+    return regions, relations
+
+
+def _drawn(
+    picture: Picture,
+    regions: Mapping[str, _Region],
+    relations: Mapping[str, Sequence[str]],
+    wanted: Collection[str],
+    unknown_words: set[str],
+    bad: list[Skip],
+) -> Drawn:
+    def point(key: str) -> LoosePoint:
+        region = regions[key]
+        name = _only_label(region)
+        where = f"point {name!r}"
+        if region.value.get("x") is None and region.value.get("y") is None:
+            raise Unusable("a point has no position", where)
+        x, y = number(region.value.get("x"), where) / 100, number(region.value.get("y"), where) / 100
+        return LoosePoint(name, x, y, _visibility(region, unknown_words), _owners(key, regions, relations))
+
+    def extent(key: str) -> tuple[float, float, float, float]:
+        return _extent(regions[key], picture.size)
+
+    points = readable(point, [key for key, r in regions.items() if r.kind == _POINT], "point", picture.where, bad)
+    tied = {key for point in points for key in point.groups}
+    boxes, others = [], []
+    for key, region in regions.items():
+        if region.kind == _BOX or (key in tied and region.kind not in (_POINT, "")):
+            label = next((label for label in region.labels if label.strip().casefold() in wanted), "")
+            box = readable(extent, [key], "box", picture.where, bad) if region.kind in _WITH_EXTENT else []
+            label = label or (region.labels[0] if region.labels else "")
+            if box or key in tied:
+                boxes.append(LooseBox(box[0] if box else None, label, key))
+        elif region.kind not in (_POINT, ""):
+            others.append(region.kind)
+    return Drawn(picture, points, boxes, tuple(bad), others)
+
+
+def _owners(start: str, regions: Mapping[str, _Region], relations: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The regions that a point is tied to by parents and relations, over other points, the nearest first.
+
+    A parent that is not in the annotation holds its points together all the same.
+
+    Raises:
+        Unusable: It is tied to several that are not inside one another.
+    """
+    seen, queue, found = {start}, [start], []
+    while queue:
+        key = queue.pop(0)
+        region = regions.get(key)
+        if region is None or (region.kind not in (_POINT, "")):
+            found.append(_upwards(key, regions))
+            continue
+        beside = [other for other in relations.get(key, ()) if other in regions]
+        for other in filter(None, (region.parent, *beside)):
+            if other not in seen:
+                seen.add(other)
+                queue.append(other)
+    longest = max(found, key=len, default=())
+    if any(not set(chain) <= set(longest) for chain in found):
+        tied = ", ".join(regions[chain[0]].labels[0] if _labelled(regions, chain[0]) else chain[0] for chain in found)
+        raise Unusable("a point is tied to several regions", f"point {regions[start].labels[0]!r}: {tied}")
+    return longest
+
+
+def _labelled(regions: Mapping[str, _Region], key: str) -> bool:
+    return key in regions and bool(regions[key].labels)
+
+
+def _upwards(key: str | None, regions: Mapping[str, _Region]) -> tuple[str, ...]:
+    """A region and those that it is inside of, without points between them."""
+    chain: dict[str, None] = {}
+    seen = set()
+    while key is not None and key not in seen:
+        seen.add(key)
+        region = regions.get(key)
+        if region is None or region.kind != _POINT:
+            chain[key] = None
+        key = region.parent if region is not None else None
+    return tuple(chain)
+
+
+def _texts(value: object) -> list[str]:
+    return [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
+
+
+def _only_label(region: _Region) -> str:
+    labels = [label.strip() for label in region.labels if label.strip()]
+    if len(labels) != 1:
+        raise Unusable("a point has several labels" if labels else "a point has no label", ", ".join(labels))
+    return labels[0]
+
+
+def _visibility(region: _Region, unknown_words: set[str]) -> int:
+    found = [word_means(word) for word in region.choices]
+    unknown_words.update(word for word, known in zip(region.choices, found, strict=True) if known is None)
+    return min((known for known in found if known is not None), default=VISIBLE)
+
+
+def _size(regions: Collection[_Region]) -> tuple[int, int] | None:
+    """The picture's size as its regions state it.
+
+    Raises:
+        Unusable: They contradict one another, or the picture was turned: it is not known what the percent mean.
+    """
+    if any(region.turned for region in regions):
+        raise Unusable("the picture was turned inside Label Studio: turn it back there, or turn the file")
+    sizes = list(dict.fromkeys(region.size for region in regions if region.size is not None))
+    for width, height in sizes[1:]:
+        if abs(width * sizes[0][1] - height * sizes[0][0]) > _SAME_SHAPE * width * sizes[0][1]:
+            raise Unusable(
+                "regions of one picture state sizes of different shapes",
+                f"{sizes[0][0]}x{sizes[0][1]} and {width}x{height}",
+            )
+    return sizes[0] if sizes else None
+
+
+def _extent(region: _Region, size: tuple[int, int] | None) -> tuple[float, float, float, float]:
+    """The upright rectangle, as fractions, around a region; a rectangle may be turned about its top left corner."""
+    value, kind = region.value, f"a {region.kind}"
+    if isinstance(value.get("points"), list):
+        corners = [
+            [number(v, f"{kind}'s corner") / 100 for v in pair] for pair in value["points"] if isinstance(pair, list)
+        ]
+        xs, ys = [c[0] for c in corners if len(c) == 2], [c[1] for c in corners if len(c) == 2]
+        if not xs:
+            raise Unusable("a region has no corners", kind)
+        return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    if "radiusX" in value:
+        x, y, rx, ry = (number(value.get(key), f"{kind}'s {key}") / 100 for key in ("x", "y", "radiusX", "radiusY"))
+        x, y, w, h, about = x - rx, y - ry, 2 * rx, 2 * ry, (x, y)
+    else:
+        x, y, w, h = (number(value.get(key), f"{kind}'s {key}") / 100 for key in ("x", "y", "width", "height"))
+        about = (x, y)
+    turn = number(value.get("rotation") or 0, f"{kind}'s rotation")
+    if not turn:
+        return x, y, w, h
+    if size is None:
+        raise Unusable("a turned rectangle needs the picture's size, which the export lacks")
+    width, height = size
+    left, top, w, h = upright(
+        (x * width, y * height, w * width, h * height), turn, (about[0] * width, about[1] * height)
+    )
+    return left / width, top / height, w / width, h / height
