@@ -106,7 +106,7 @@ def readable(read: Callable[[object], _Read], items: Iterable, what: str, where:
         try:
             found.append(read(item))
         except Unusable as error:
-            bad.append(Skip(what, where, error.reason, error.detail))
+            bad.append(Skip.of(what, where, error))
     return found
 
 
@@ -122,7 +122,7 @@ def add_all(export: Export, drawn: Sequence[Drawn], wanted: Collection[str]) -> 
     idle, others = Counter(), Counter()
     for one in drawn:
         made = assemble(one.points, one.boxes, labels)
-        skips = [*one.bad, *(Skip(what, one.picture.where, e.reason, e.detail) for what, e in made.dropped)]
+        skips = [*one.bad, *(Skip.of(what, one.picture.where, error) for what, error in made.dropped)]
         if made.animals:
             export.add(replace(one.picture, animals=made.animals))
             export.skips += skips

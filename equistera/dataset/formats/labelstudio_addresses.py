@@ -16,10 +16,6 @@ BUCKETS = ("s3://", "gs://", "azure-blob://")
 
 #: What Label Studio puts before the name of an uploaded file.
 _UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
-#: What versions before 1.0 put behind it where the name was taken: Django's ``get_alternative_name``.
-_OLD_SUFFIX = re.compile(r"_[A-Za-z0-9]{7}(?=\.[^.]+$)")
-#: Folder of uploads.
-_UPLOADS = "data/upload/"
 
 
 def pictures_of(data: Mapping[str, object], file_upload: object = None) -> dict[str, str | list[str]]:
@@ -79,9 +75,12 @@ def address_of(pictures: Mapping[str, str | list[str]], tag: str | None, item: o
     if only_tag and tag is not None and "image" in singles:
         return singles["image"]
     raise Unusable(
-        "the task's data names several pictures, and the export does not say which one a region is on: name the Image "
-        "tags like the keys of the data",
-        f"pictures {', '.join(singles)}; drawn on {tag if tag is not None else 'unknown: export JSON, not JSON-MIN'}",
+        "the task's data names several pictures, and the export does not say which one a region is on",
+        f"pictures {', '.join(singles)}, drawn on {'an unknown one' if tag is None else tag}",
+        "JSON-MIN does not say which picture a region is on: export JSON."
+        if tag is None
+        else "Give each Image tag the name of its key in the task's data, in the labelling interface and as to_name in "
+        f"the export: {tag!r} should be one of {', '.join(singles)}.",
     )
 
 
@@ -121,8 +120,6 @@ def as_uploaded(path: str) -> tuple[str, ...]:
     path = path.replace("\\", "/").lstrip("/")
     uploaded = path.rsplit("/", 1)[-1]
     original = _UPLOAD_PREFIX.sub("", uploaded)
-    if path.startswith(_UPLOADS):
-        original = original if original != uploaded else _OLD_SUFFIX.sub("", uploaded)
     # the folders of an upload are Label Studio's own, and its prefix makes the name unique
     return (path, uploaded, original) if original != uploaded else (path,)
 
@@ -132,10 +129,9 @@ def _signed(url: str) -> str:
     _, found, coded = url.partition("?fileuri=")
     if not found:
         return url
-    coded = unquote(coded.partition("&")[0])
+    coded = unquote(coded.partition("&")[0]).replace("-", "+").replace("_", "/")
     try:
-        inside = base64.b64decode(coded + "=" * (-len(coded) % 4), altchars=b"-_" if set(coded) & {*"-_"} else None)
-        return inside.decode()
+        return base64.b64decode(coded + "=" * (-len(coded) % 4), validate=True).decode() or url
     except (binascii.Error, UnicodeDecodeError):
         return url
 

@@ -83,7 +83,7 @@ def tags_of(results: Sequence[object]) -> set[str]:
     return {
         str(result["to_name"])
         for result in results
-        if isinstance(result, dict) and result.get("to_name") and result.get("type") not in _ABOUT
+        if isinstance(result, dict) and result.get("to_name") and str(result.get("type")) not in _ABOUT
     }
 
 
@@ -119,7 +119,7 @@ def drawn_on(
             )
             drawn.append(_drawn(picture, own, relations, wanted, unknown_words, bad))
         except Unusable as error:
-            skips.append(Skip("picture", where, error.reason, error.detail))
+            skips.append(Skip.of("picture", where, error))
         bad = []
     return drawn, skips
 
@@ -132,7 +132,8 @@ def _merge(results: Sequence[object], where: str, bad: list[Skip]) -> tuple[dict
         if not isinstance(result, dict):
             bad.append(Skip("point", where, "a region is not an object", f"found {shown(result)}"))
             continue
-        kind, value = result.get("type"), result.get("value")
+        kind = result["type"] if isinstance(result.get("type"), str) else ""
+        value = result.get("value")
         if kind == "relation":
             ends = str(result.get("from_id")), str(result.get("to_id"))
             # it may be drawn either way
@@ -146,15 +147,16 @@ def _merge(results: Sequence[object], where: str, bad: list[Skip]) -> tuple[dict
         region.parent = str(result["parentID"]) if result.get("parentID") else region.parent
         region.turned = region.turned or bool(result.get("image_rotation"))
         region.size = region.size or positive_size(result.get("original_width"), result.get("original_height"))
-        if isinstance(kind, str) and kind not in _ABOUT and (kind != "labels" or not region.kind):
+        if kind and kind not in _ABOUT and (kind != "labels" or not region.kind):
             alone = _BOX if "height" in value else _POINT
             region.kind = (
                 (alone if {"x", "y"} <= value.keys() else "") if kind == "labels" else kind.removesuffix("labels")
             )
             region.tag = result["to_name"] if isinstance(result.get("to_name"), str) else None
-            region.item = result.get("item_index")
+            item = result.get("item_index")
+            region.item = item if item is None or isinstance(item, int) else shown(item)
         for key in dict.fromkeys((kind, "keypointlabels", "rectanglelabels", "labels")):
-            if isinstance(key, str) and key.endswith("labels"):
+            if key.endswith("labels"):
                 region.labels += [label for label in _texts(value.get(key)) if label not in region.labels]
         region.choices += _texts(value.get("choices"))
         region.choices += [_EYE] if result.get("hidden") else []
@@ -177,10 +179,11 @@ def _drawn(
 ) -> Drawn:
     def point(key: str) -> LoosePoint:
         region = regions[key]
+        if region.value.get("x") is None and region.value.get("y") is None:
+            # the clicks that prompted a brush stay in its export
+            raise Unusable("a point has no position", ", ".join(region.labels) or "without a label")
         name = _only_label(region)
         where = f"point {name!r}"
-        if region.value.get("x") is None and region.value.get("y") is None:
-            raise Unusable("a point has no position", where)
         x, y = number(region.value.get("x"), where) / 100, number(region.value.get("y"), where) / 100
         return LoosePoint(name, x, y, _visibility(region, unknown_words), _owners(key, regions, relations))
 

@@ -69,6 +69,11 @@ class Skip:
     detail: str = ""
     hint: str = ""
 
+    @classmethod
+    def of(cls, what: str, where: str, error: Unusable) -> Skip:
+        """What an error leaves out."""
+        return cls(what, where, error.reason, error.detail, error.hint)
+
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}" + (f" ({self.detail})" if self.detail else "")
 

@@ -286,3 +286,229 @@ def test_other_json_is_not_label_studio():
     assert not labelstudio.accepts([{"a": 1}])
     assert not labelstudio.accepts({"images": [], "annotations": []})
     assert not labelstudio.accepts(3)
+
+
+def region(kind, region_id, value, **more):
+    return {**keypoint("", 0, 0, region_id, **more), "type": kind, "value": value}
+
+
+def test_parents_are_followed_all_the_way_up(tmp_path):
+    export = read(
+        tmp_path,
+        [
+            task(
+                rectangle("a", 0, 0, 60, 100),
+                rectangle("b", 40, 0, 60, 100),
+                keypoint("l_elbow", 50, 10, "e", parentID="b"),
+                keypoint("l_knee", 50, 20, "k", parentID="e"),
+                keypoint("lf_hoof", 50, 30, "h", parentID="k"),
+                # relations reach as far, in either direction
+                keypoint("nose", 50, 5, "n"),
+                keypoint("neck", 50, 6, "m"),
+                {"type": "relation", "from_id": "n", "to_id": "m"},
+                {"type": "relation", "from_id": "a", "to_id": "n"},
+                # a circle of parents ends nowhere
+                keypoint("back", 10, 10, "x", parentID="y"),
+                keypoint("withers", 10, 10, "y", parentID="x"),
+            )
+        ],
+    )
+    first, second = export.pictures[0].animals
+    assert set(first.points) == {"nose", "neck", "back", "withers"}
+    assert set(second.points) == {"l_elbow", "l_knee", "lf_hoof"}
+    assert not export.skips
+
+
+def test_a_point_that_is_tied_to_two_horses_is_named_and_left_out(tmp_path):
+    tied = [keypoint("nose", 5, 5, "n", parentID="a"), {"type": "relation", "from_id": "n", "to_id": "b"}]
+    boxes = [rectangle("a", 0, 0, 50, 50), rectangle("b", 0, 0, 60, 60)]
+    export = read(tmp_path, [task(*boxes, *tied, keypoint("neck", 5, 5, parentID="b"))])
+    assert only_animal(export).points == {"neck": (0.05, 0.05, 2)}
+    assert [(skip.what, skip.reason) for skip in export.skips] == [("point", "a point is tied to several regions")]
+
+
+def test_regions_inside_the_horses_rectangle_do_not_tear_it_apart(tmp_path):
+    head = {**rectangle("head", 0, 0, 20, 20, label="head"), "parentID": "a"}
+    points = [keypoint("nose", 5, 5, parentID="head"), keypoint("back", 50, 50, parentID="a")]
+    export = read(tmp_path, [task(rectangle("a", 0, 0, 90, 90), head, *points)])
+    assert (set(only_animal(export).points), only_animal(export).box) == ({"nose", "back"}, (0, 0, 0.9, 0.9))
+    assert only_animal(export).category == "horse"
+    assert "left out: 'head' 1" in export.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "box"),
+    [
+        ("polygonlabels", {"points": [[10, 20], [50, 20], [30, 80]], "polygonlabels": ["horse"]}, (0.1, 0.2, 0.4, 0.6)),
+        (
+            "ellipselabels",
+            {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 0, "ellipselabels": ["horse"]},
+            (0.3, 0.4, 0.4, 0.2),
+        ),
+        ("brushlabels", {"format": "rle", "rle": [0, 1], "brushlabels": ["horse"]}, None),
+    ],
+)
+def test_outlines_that_points_hang_on_are_animals(tmp_path, kind, value, box):
+    own = [region(kind, "a", value), keypoint("nose", 40, 45, "n", parentID="a")]
+    other = [region(kind, "b", value), keypoint("nose", 60, 45, "m", parentID="b")]
+    first, second = read(tmp_path, [task(*own, *other)]).pictures[0].animals
+    assert first.box == (None if box is None else pytest.approx(box))
+    assert (first.category, first.points["nose"][0], second.points["nose"][0]) == ("horse", 0.4, 0.6)
+    # nothing hangs on it: not an animal, and counted
+    alone = read(tmp_path, [task(region(kind, "a", value), keypoint("nose", 40, 45))])
+    assert only_animal(alone).box is None
+    assert f"regions of other kinds, left out: {kind.removesuffix('labels')} 1" in alone.notes[0]
+
+
+def on(tag, *results, **more):
+    return [{**result, "to_name": tag, **more} for result in results]
+
+
+def two_pictures(*results):
+    return {"data": {"image": "a.jpg", "back": "b.jpg"}, "annotations": [{"result": list(results)}]}
+
+
+def test_regions_on_two_pictures_of_a_task(tmp_path):
+    results = [*on("image", keypoint("nose", 1, 2, "n")), *on("back", keypoint("neck", 3, 4, "m"))]
+    export = read(tmp_path, [two_pictures(*results)])
+    assert [(p.names, set(p.animals[0].points)) for p in export.pictures] == [
+        (("a.jpg",), {"nose"}),
+        (("b.jpg",), {"neck"}),
+    ]
+    # tags of other names: nobody knows which is whose
+    results = [*on("img1", keypoint("nose", 1, 2, "n")), *on("img2", keypoint("neck", 3, 4, "m"))]
+    export = read(tmp_path, [two_pictures(*results)])
+    assert not export.pictures
+    assert len(export.skips) == 2
+    assert all("does not say which one a region is on" in skip.reason for skip in export.skips)
+    assert "name of its key" in export.skips[0].hint
+    # in another task there are only points on the second
+    export = read(tmp_path, [two_pictures(*results[:1]), two_pictures(*results[1:])])
+    assert not export.pictures
+    minimal = {"image": "a.jpg", "back": "b.jpg", "kp": [{"x": 1, "y": 2, "keypointlabels": ["nose"]}], "id": 1}
+    assert "export JSON" in read(tmp_path, [minimal]).skips[0].hint
+
+
+def test_lists_of_pictures_by_item_index(tmp_path):
+    def listed(*results):
+        return {
+            "data": {"pages": ["a.jpg", "b.jpg"]},
+            "annotations": [{"result": list(results)}],
+            "file_upload": "t.json",
+        }
+
+    first, second = keypoint("nose", 1, 2, "n", item_index=0), keypoint("neck", 3, 4, "m", item_index=1)
+    export = read(tmp_path, [listed(first, second)])
+    assert [(p.names, set(p.animals[0].points)) for p in export.pictures] == [
+        (("a.jpg",), {"nose"}),
+        (("b.jpg",), {"neck"}),
+    ]
+    export = read(tmp_path, [listed(keypoint("nose", 1, 2)), listed(keypoint("nose", 1, 2, item_index=2))])
+    assert [skip.reason for skip in export.skips] == [
+        "the task has a list of several pictures, and its regions do not say which (item_index)",
+        "a region's item_index is no picture of the task",
+    ]
+
+
+def test_one_bad_point_loses_only_itself_and_is_named(tmp_path):
+    bad = [
+        keypoint("l_eye", "x", 1),
+        region("keypointlabels", "ghost", {"keypointlabels": []}),
+        region("keypoint", "bare", {"x": 1, "y": 1}),
+        keypoint("r_eye", 1, 1, "two"),
+        keypoint("r_ear", 1, 1, "two"),
+        keypoint("nose", 1, 2, "again"),
+        3,
+        region("rectanglelabels", "prompt", {"rectanglelabels": ["horse"]}),
+    ]
+    export = read(tmp_path, [task(keypoint("nose", 1, 2), *bad, keypoint("neck", 5, 6))])
+    assert only_animal(export).points == {"nose": (0.01, 0.02, 2), "neck": (0.05, 0.06, 2)}
+    assert sorted((skip.what, skip.reason) for skip in export.skips) == [
+        ("box", "a coordinate is not a number"),
+        ("point", "a coordinate is not a number"),
+        ("point", "a point has no label"),
+        ("point", "a point has no position"),
+        ("point", "a point has several labels"),
+        ("point", "a point stands twice in one place, taken once"),
+        ("point", "a region is not an object"),
+    ]
+
+
+def test_a_horse_with_a_point_twice_leaves_the_other_one(tmp_path):
+    boxes = [rectangle("a", 0, 0, 40, 100), rectangle("b", 60, 0, 40, 100)]
+    points = [keypoint("nose", 10, 10, "p"), keypoint("nose", 20, 10, "q"), keypoint("nose", 90, 10, "r")]
+    export = read(tmp_path, [task(*boxes, *points)])
+    assert only_animal(export).points["nose"][0] == 0.9
+    assert [(skip.what, skip.reason) for skip in export.skips] == [
+        ("horse", "an animal has a point twice: draw a box around each horse")
+    ]
+
+
+def test_a_second_annotator_does_not_replace_the_more_complete_one(tmp_path):
+    full = [keypoint("nose", 10, 10), keypoint("neck", 20, 10), keypoint("back", 30, 10)]
+    content = {
+        "id": 8,
+        "data": {"image": "a.jpg"},
+        "annotations": [
+            {"result": full, "updated_at": "2024-01-01", "completed_by": {"id": 4, "email": "ann@stable.example"}},
+            {"result": [keypoint("nose", 60, 10)], "updated_at": "2024-02-01", "completed_by": 5},
+        ],
+    }
+    export = read(tmp_path, [content])
+    assert len(only_animal(export).points) == 3
+    [note] = export.notes
+    for word in ("task 8", "3 points by 'ann@stable.example'", "not 1 points by 5", "up to 50 %", "(nose)"):
+        assert word in note
+    many = [{**content, "id": number} for number in range(30)]
+    assert "10 more tasks with several annotations" in read(tmp_path, many).notes[-1]
+
+
+def test_what_is_not_annotated_yet_is_told_from_other_json(tmp_path):
+    predicted = {"data": {"image": "a.jpg"}, "predictions": [{"result": [keypoint("nose", 1, 2)]}]}
+    drafted = {**task(), "annotations": [], "drafts": [{"result": []}]}
+    assert [skip.reason for skip in read(tmp_path, [predicted, drafted]).skips] == [
+        "only predictions, no annotation: accept them in Label Studio, and export again",
+        "only a draft, no annotation: submit it in Label Studio, and export again",
+    ]
+
+
+def test_addresses_that_label_studio_signs(tmp_path):
+    import base64
+
+    for bucket in ("s3://stable/day 1/a.jpg", "gs://b/day 1/ü?.jpg"):
+        coded = base64.urlsafe_b64encode(bucket.encode()).decode()
+        name = bucket.split("/", 3)[3]
+        for address in (
+            f"/tasks/1/presign/?fileuri={coded}",
+            f"https://ls.example/tasks/1/resolve/?fileuri={coded}&a=1",
+        ):
+            assert labelstudio_addresses.file_names(address) == (name,)
+        export = read(
+            tmp_path, [{**task(keypoint("nose", 1, 2)), "data": {"img": f"/x/?fileuri={coded}", "note": "b"}}]
+        )
+        assert export.pictures[0].names == (name,)
+    assert labelstudio_addresses.file_names("/tasks/1/presign/?fileuri=%%%")[0] == "tasks/1/presign/"
+
+
+def test_json_min_of_labels_and_what_it_loses(tmp_path):
+    points = [{"x": 10, "y": 20, "width": 1, "labels": ["nose"]}, {"x": 30, "y": 20, "width": 1, "labels": ["neck"]}]
+    box = [{"x": 0, "y": 0, "width": 90, "height": 90, "labels": ["horse"]}]
+    record = {"image": "a.jpg", "id": 1, "label": points, "box": box, "visibility": ["hidden"], "annotation_id": 3}
+    export = read(tmp_path, [record])
+    assert only_animal(export) == Animal({"nose": (0.1, 0.2, 2), "neck": (0.3, 0.2, 2)}, (0, 0, 0.9, 0.9), "horse")
+    assert "JSON-MIN does not say which points are 'hidden'" in export.notes[0]
+
+
+def test_sizes_that_contradict_one_another(tmp_path):
+    turned = keypoint("neck", 1, 1, original_width=100, original_height=200)
+    [skip] = read(tmp_path, [task(keypoint("nose", 1, 1), turned)]).skips
+    assert (skip.what, skip.reason) == ("picture", "regions of one picture state sizes of different shapes")
+    halved = keypoint("neck", 1, 1, original_width=100, original_height=50)
+    assert len(only_animal(read(tmp_path, [task(keypoint("nose", 1, 1), halved)])).points) == 2
+
+
+def test_notes_of_a_region_and_the_eye_of_the_list(tmp_path):
+    noted = keypoint("nose", 1, 2, meta={"text": ["occluded"]})
+    export = read(tmp_path, [task(noted, keypoint("neck", 3, 4, hidden=True))])
+    assert only_animal(export).points == {"nose": (0.01, 0.02, 1), "neck": (0.03, 0.04, 2)}
+    assert "'switched off in the list' on a point says nothing about visibility" in export.notes[0]
