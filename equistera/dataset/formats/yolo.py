@@ -7,6 +7,7 @@ without names the points are called "0", "1", ... and need a ``--keypoint-map``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +81,8 @@ def read(path: Path) -> Export:
     export, root = Export(path, TITLE, hint=_HINT), path.parent.resolve()
     for picture, label in Subsets(path, content, export).pictures():
         where = f"{path.name}, {label}"
-        if not (root / label).is_file():
+        # a list may hold names that no file can have
+        if not os.path.isfile(root / label):
             export.skip("picture", where, Unusable("no label file beside the picture"))
             continue
         try:

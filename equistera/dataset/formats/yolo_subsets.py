@@ -213,5 +213,5 @@ def _exists(place: Path, root: Path | None = None) -> bool:
     """Whether something is there, and in ``root`` even if links lead to it."""
     try:
         return place.exists() and (root is None or place.resolve().is_relative_to(root))
-    except (OSError, RuntimeError):
-        return False  # a name that is too long, or links in a circle
+    except (OSError, RuntimeError, ValueError):
+        return False  # a name that is too long or that no file can have, or links in a circle

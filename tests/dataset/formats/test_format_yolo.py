@@ -214,11 +214,11 @@ def test_pictures_that_are_not_there_keep_their_labels(tmp_path):
     path = project(tmp_path, a=ROW, b=ROW)
     (tmp_path / "images/train/a.jpg").unlink()
     assert names(formats.read(path)) == ["images/train/b.jpg", "images/train/a"]
-    (tmp_path / "list.txt").write_text("images/train/a.jpg\nimages/train/b.jpg\nimages/train/none.jpg\n")
+    (tmp_path / "list.txt").write_text("images/train/a.jpg\nimages/train/b.jpg\nimages/train/none.jpg\n" + "x" * 300)
     path.write_text(YAML.replace("train: images/train", "train: list.txt"))
     export = formats.read(path)
     assert names(export) == ["images/train/a.jpg", "images/train/b.jpg"]
-    assert [(skip.what, skip.reason) for skip in export.skips] == [("picture", "no label file beside the picture")]
+    assert [(skip.what, skip.reason) for skip in export.skips] == [("picture", "no label file beside the picture")] * 2
 
 
 @pytest.mark.parametrize(
