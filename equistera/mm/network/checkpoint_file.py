@@ -132,15 +132,21 @@ def _refuse_other_kinds(path: Path, start: bytes) -> None:
 
 
 def _other_archive(path: Path) -> tuple[str, str]:
-    """What a zip archive is that torch.save has not written; empty if it has, or if it cannot be opened."""
+    """What a zip archive is that torch.save has not written, or what has happened to one; empty if all is well."""
     try:
-        names = zipfile.ZipFile(path).namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        # torch's reader says what is wrong with it
-        return "", ""
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            ours = any(name.rsplit("/", 1)[-1] == "data.pkl" for name in names)
+            # torch does not compare the check sums when it loads
+            damaged = archive.testzip() if ours else None
+    except Exception as error:
+        # zipfile has as many ways to fail as there are damages
+        return str(error) or type(error).__name__, "A download that stopped early looks like this; fetch it again."
+    if damaged:
+        return f"the check sum of {damaged} is wrong", "Copy or fetch it again."
     if any(name.endswith("/constants.pkl") for name in names):
         return "a network for inference alone, as TorchScript", "Give the checkpoint that it was exported from."
-    if any(name.rsplit("/", 1)[-1] == "data.pkl" for name in names):
+    if ours:
         return "", ""
     files = [name for name in names if not name.endswith("/")]
     such = f", such as {files[0]}" if files else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -135,6 +135,7 @@ class Detected:
                 hint="" if weights else f"Fetch them: {command_for(name)}",
             )
         content = checkpoint.load(path)
+        _refuse_other_classes(content["meta"], path)
         # names of the parts are looked up in MMDetection's registries while it is built
         with DefaultScope.overwrite_default_scope("mmdet"):
             self.model = MODELS.build(network(variant))
@@ -179,6 +180,21 @@ class Detected:
             for x1, y1, x2, y2, score in kept.cpu().double().numpy().tolist()
             if x2 - x1 >= 1 and y2 - y1 >= 1
         ]
+
+
+def _refuse_other_classes(meta: Mapping, path: Path) -> None:
+    """Refuses weights that say that they were trained for as many other classes; most say nothing."""
+    said = meta.get("dataset_meta")
+    said = {key.lower(): value for key, value in said.items() if isinstance(key, str)} if isinstance(said, dict) else {}
+    names = said.get("classes")
+    if isinstance(names, (list, tuple)):
+        wrong = [name for name, i in CLASSES.items() if i >= len(names) or names[i] != name]
+        if wrong:
+            raise UserError(
+                f"{path} says that it finds other classes than COCO's: {', '.join(map(str, names[:5]))}, ...",
+                [f"{name} is not class {CLASSES[name]} of {len(names)}" for name in wrong],
+                "Only detectors of COCO's 80 classes can be used.",
+            )
 
 
 def _fit(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int], tuple[float, float]]:

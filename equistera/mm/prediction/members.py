@@ -103,7 +103,7 @@ def load_members(
             raise UserError(
                 f"{path} predicts the {len(predictor.skeleton)} keypoints of {predictor.skeleton.name!r}, the first "
                 f"model the {len(lead.skeleton)} of {lead.skeleton.name!r}",
-                hint="Only models with the same keypoints can be set side by side.",
+                hint="Only models with the same keypoints in the same order can be set side by side.",
             )
         root = predictor.config.data_root
         predictors[name] = predictor

@@ -230,3 +230,12 @@ def test_weights_that_are_not_finite_are_refused_by_name(weights, tmp_path, bad)
     with pytest.raises(UserError, match=r"x\.pth holds numbers that are not finite") as caught:
         checkpoint.load(tmp_path / "x.pth")
     assert caught.value.problems == ["head.final_layer.bias: 1 of 26 values"]
+
+
+def test_a_bit_that_has_turned_is_noticed(weights, tmp_path):
+    torch.save({"state_dict": weights}, tmp_path / "x.pth")
+    data = bytearray((tmp_path / "x.pth").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "x.pth").write_bytes(data)
+    with pytest.raises(UserError, match=r"x\.pth is broken or no checkpoint: the check sum of .* is wrong"):
+        checkpoint.load(tmp_path / "x.pth")

@@ -131,3 +131,19 @@ def test_classes_are_mmdetections():
     from mmdet.datasets import CocoDataset
 
     assert all(CocoDataset.METAINFO["classes"][index] == name for name, index in CLASSES.items())
+
+
+def test_weights_that_name_other_classes_are_refused(weights, tmp_path):
+    content = torch.load(weights, weights_only=True)
+    names = [f"c{i}" for i in range(80)]
+    for name, i in CLASSES.items():
+        names[i] = name
+    for said, fits in ((names, True), (["horse", *names[:79]], False), (["horse"], False)):
+        content["meta"] = {"dataset_meta": {"CLASSES": tuple(said)}}
+        torch.save(content, tmp_path / "x.pth")
+        if fits:
+            Detected("rtmdet_tiny", tmp_path / "x.pth")
+            continue
+        with pytest.raises(UserError, match="other classes than COCO's: horse") as caught:
+            Detected("rtmdet_tiny", tmp_path / "x.pth")
+        assert any(problem.startswith("horse is not class 17") for problem in caught.value.problems)
