@@ -35,10 +35,9 @@ def parse_args(argv):
     p.add_argument("--quick", action="store_true", help="read only the headers of pictures; finds no near-duplicates")
     p.add_argument(
         "--group-by",
-        default="none",
         metavar="REGEX",
         help="which pictures must not be in two files: 'folder', 'none', or a regular expression searched in the file "
-        "name whose first (...) names the horse, video or day",
+        "name whose first (...) names the horse, video or day (default: as split.json beside the files says)",
     )
     p.add_argument("--report", type=Path, metavar="HTML", help="write a page with plots and the worst suspects drawn")
     p.add_argument("--fix", type=Path, metavar="JSON", help="write a copy with everything repaired that safely can be")

@@ -2,7 +2,9 @@
 
 The hash is pHash (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010): the picture
 at 32x32 grey pixels, its 8x8 lowest DCT frequencies, one bit each for above or below their median. It survives scaling,
-compression and small changes of light, but not mirroring or cropping.
+compression and small changes of light, but not cropping. Mirrored and turned copies, as augmentation makes them, are
+found by hashing every picture in all eight ways to lay it down: to mirror a picture changes the sign of every other
+frequency, to turn it over the diagonal exchanges rows and columns.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from equistera.progress import track
 #: Bits of 64 in which two pictures of nearly the same scene may differ.
 DISTANCE = 6
 
+#: Hashes of a picture and of its mirrored and turned copies.
+Turned = tuple[int, ...]
+
 _SIDE, _LOW = 32, 8
 #: Longest side that is decoded before scaling to 32x32: large enough that a JPEG's coarse decoding does no harm.
 _DECODED_SIDE = 4 * _SIDE
@@ -38,24 +43,30 @@ def perceptual_hash(path: str | Path, *, by_thumbnail: bool = False) -> int:
     Raises:
         ImageError: The picture cannot be decoded.
     """
+    return turned_hashes(path, by_thumbnail=by_thumbnail)[0]
+
+
+def turned_hashes(path: str | Path, *, by_thumbnail: bool = False) -> Turned:
+    """The hashes of a picture file and of its mirrored and turned copies; see :func:`perceptual_hash`."""
     grey = images.read_thumbnail(path) if by_thumbnail else None
-    return hash_of(images.read_reduced(path, _DECODED_SIDE, grey=True) if grey is None else grey)
+    return hashes_of(images.read_reduced(path, _DECODED_SIDE, grey=True) if grey is None else grey)
 
 
-def hash_of(grey: np.ndarray) -> int:
-    """The 64-bit hash of decoded pixels.
+def hashes_of(grey: np.ndarray) -> Turned:
+    """The 64-bit hashes of decoded pixels in the eight ways to lay a picture down, the given one first.
 
     Args:
         grey: uint8 [H, W].
 
     Returns:
-        An unsigned integer; the lowest frequency is its highest bit.
+        Unsigned integers; the lowest frequency is the highest bit.
     """
     small = np.asarray(Image.fromarray(grey).resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float64)
     # without rounding, the last digits of what should be 0 would decide the bits of flat and symmetric pictures
     low = (_DCT @ small @ _DCT.T).round(6)
-    bits = (low > np.median(low)).ravel()
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    ways = np.stack([turned * signs for turned in (low, low.T) for signs in _MIRRORED]).reshape(-1, _LOW * _LOW)
+    bits = np.packbits(ways > np.median(ways, axis=1, keepdims=True), axis=1)
+    return tuple(int.from_bytes(row.tobytes(), "big") for row in bits)
 
 
 def _dct_rows(count: int, size: int) -> np.ndarray:
@@ -66,10 +77,14 @@ def _dct_rows(count: int, size: int) -> np.ndarray:
 
 _DCT = _dct_rows(_LOW, _SIDE)
 
+_ODD = (-1.0) ** np.arange(_LOW)
+#: What mirroring does to the frequencies: not, left to right, upside down, both.
+_MIRRORED = (np.ones((_LOW, _LOW)), np.outer(np.ones(_LOW), _ODD), np.outer(_ODD, np.ones(_LOW)), np.outer(_ODD, _ODD))
+
 
 def perceptual_hashes(
     paths: Iterable[str | Path], workers: int | None = None
-) -> Iterable[tuple[Path, int | images.ImageError]]:
+) -> Iterable[tuple[Path, Turned | images.ImageError]]:
     """Hashes many pictures on all cores, in order, by their thumbnails where they have one.
 
     Args:
@@ -77,12 +92,13 @@ def perceptual_hashes(
         workers: Threads (decoding releases Python's lock); as many as cores by default.
 
     Yields:
-        The path and its hash, or the error that kept it from being read: the caller lists all of them together.
+        The path and its hashes (:func:`turned_hashes`), or the error that kept it from being read: the caller lists all
+        of them together.
     """
 
-    def one(path: str | Path) -> tuple[Path, int | images.ImageError]:
+    def one(path: str | Path) -> tuple[Path, Turned | images.ImageError]:
         try:
-            return Path(path), perceptual_hash(path, by_thumbnail=True)
+            return Path(path), turned_hashes(path, by_thumbnail=True)
         except images.ImageError as error:
             return Path(path), error
 
@@ -109,20 +125,22 @@ def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list
     return [[ids[i] for i in group] for group in near_duplicates([result for _, result in hashed], distance)]
 
 
-def near_duplicates(hashes: Sequence[int], distance: int = DISTANCE) -> list[list[int]]:
-    """Groups pictures whose hashes are close, directly or through others between them.
+def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[list[int]]:
+    """Groups pictures whose hashes are close, mirrored and turned or not, directly or through others between them.
 
-    Takes time in proportion to the square of the number of different hashes (about a second for 20,000) and little
+    Takes time in proportion to the square of the number of different hashes (some seconds for 20,000) and little
     memory.
 
     Args:
-        hashes: N unsigned 64-bit hashes.
+        hashes: Of N pictures, equally many unsigned 64-bit hashes each; those of one are compared with all of another.
         distance: Number of bits that may differ, 0 to 64.
 
     Returns:
         Groups of two and more positions in ``hashes``, each sorted, ordered by their first member.
     """
-    unique, inverse = np.unique(np.asarray(hashes, dtype=np.uint64), return_inverse=True)
+    unique, inverse = np.unique(
+        np.array(hashes, dtype=np.uint64).reshape(len(hashes), -1 if hashes else 1), axis=0, return_inverse=True
+    )
     component = np.full(len(unique), -1)
     alone = np.arange(len(unique))  # not yet reached by any component
     count = 0
@@ -131,30 +149,30 @@ def near_duplicates(hashes: Sequence[int], distance: int = DISTANCE) -> list[lis
         while len(frontier):
             component[frontier] = count
             near = np.zeros(len(alone), dtype=bool)
-            for one in unique[frontier]:
-                near |= np.bitwise_count(unique[alone] ^ one) <= distance
+            for one in unique[frontier, 0]:
+                near |= (np.bitwise_count(unique[alone] ^ one) <= distance).any(axis=1)
             frontier, alone = alone[near], alone[~near]
         count += 1
     members: dict[int, list[int]] = {}
-    for position, which in enumerate(component[inverse].tolist()):
+    for position, which in enumerate(component[inverse.ravel()].tolist()):
         members.setdefault(which, []).append(position)
     return sorted(group for group in members.values() if len(group) > 1)
 
 
-def near_pairs(first: Sequence[int], second: Sequence[int], distance: int = DISTANCE) -> list[tuple[int, int]]:
+def near_pairs(first: Sequence[Turned], second: Sequence[Turned], distance: int = DISTANCE) -> list[tuple[int, int]]:
     """Pairs of pictures from two lists whose hashes are close, such as a training and a validation file.
 
     Args:
-        first: N hashes.
-        second: M hashes.
+        first: Of N pictures, as in :func:`near_duplicates`.
+        second: Of M pictures.
         distance: Number of bits that may differ, 0 to 64.
 
     Returns:
         Positions in ``first`` and in ``second``, in order.
     """
-    others = np.asarray(second, dtype=np.uint64)
+    others = np.array(second, dtype=np.uint64)
     return [
         (i, j)
-        for i, one in enumerate(np.asarray(first, dtype=np.uint64))
-        for j in np.flatnonzero(np.bitwise_count(others ^ one) <= distance).tolist()
+        for i, hashes in enumerate(first if len(second) else ())
+        for j in np.flatnonzero((np.bitwise_count(others ^ np.uint64(hashes[0])) <= distance).any(axis=1)).tolist()
     ]

@@ -10,7 +10,8 @@ from equistera.dataset.phash import duplicate_groups
 from equistera.dataset.place import Cleared, clear, image_dir, place
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
 from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_coco, read_split, write_splits
-from equistera.dataset.split_report import concerns, table
+from equistera.dataset.split_names import copies
+from equistera.dataset.split_report import concerns, table, torn_by_name
 from equistera.errors import UserError
 
 
@@ -90,7 +91,8 @@ def split_coco(
     planned_files(out_dir, spec.names, overwrite=overwrite)
     groups = picture_groups(names, spec.group_by)
     duplicates = duplicate_groups(paths, spec.duplicate_distance) if paths else []
-    joined = merge_groups(groups, duplicates)
+    augmented = copies(names)
+    joined = merge_groups(groups, [*duplicates, *augmented])
     assignment = assign(coco, joined, spec.fractions, spec.seed, kept)
     places = {check_inside(image_dir(out_dir, assignment[i]), names[i], links=True): path for i, path in paths.items()}
     place(places, images, overwrite=overwrite)
@@ -103,11 +105,15 @@ def split_coco(
     lines = [f"{_count(len(names), 'picture')} in {_count(len(set(groups.values())), 'group')} (by {spec.group_by})"]
     if not paths:
         lines.append("no --img-dir: near-duplicates were not looked for, and pictures not put into folders")
-    elif duplicates:
-        left = _count(len(set(joined.values())), "group")
-        lines.append(f"{sum(map(len, duplicates))} of them are near-duplicates, kept together: {left}")
-    else:
+    elif not duplicates:
         lines.append("no near-duplicates")
+    for together, what in (
+        (duplicates, "near-duplicates"),
+        (augmented, "augmented copies"),
+    ):
+        if together:
+            left = _count(len(set(joined.values())), "group")
+            lines.append(f"{sum(map(len, together))} of them are {what}, kept together: {left}")
     if known:
         lines.append(
             f"{known} kept where {out_dir / SPLIT_FILE} has them, {len(names) - known} new ones placed "
@@ -115,6 +121,8 @@ def split_coco(
         )
     lines += ["", table(coco, assignment), ""]
     lines += [f"warning: {concern}" for concern in concerns(coco, joined, assignment, spec.fractions)]
+    if spec.group_by == "none":
+        lines += [f"warning: {concern}" for concern in torn_by_name(names, assignment)]
     lines += cleared.told()
     lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
     return "\n".join(lines)

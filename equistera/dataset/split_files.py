@@ -136,6 +136,17 @@ def read_split(folder: str | Path) -> dict[str, str]:
     return _read_record(record)["pictures"] if record.exists() else {}
 
 
+def recorded_rule(folder: str | Path) -> str:
+    """The ``--group-by`` that the split in a folder was drawn with; "" where there is none.
+
+    Raises:
+        UserError: As :func:`read_split`.
+    """
+    record = Path(folder) / SPLIT_FILE
+    rule = _read_record(record).get("group_by") if record.exists() else ""
+    return rule if isinstance(rule, str) else ""
+
+
 def _read_record(path: Path) -> dict:
     content = read_json(path)
     if not (

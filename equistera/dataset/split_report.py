@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from equistera.dataset.split import SPLITS, ImageId, parts_of
+from equistera import commands
+from equistera.dataset.split import SPLITS, ImageId, parts_of, picture_groups
+from equistera.dataset.split_names import likely_rule, torn
 
 #: A split this far from its fraction is worth a warning.
 _TOLERANCE = 0.02
@@ -21,11 +23,7 @@ def concerns(
         that the groups do not allow, splits without annotations, and keypoints that a split never shows.
     """
     found = []
-    torn = defaultdict(set)
-    for image_id, group in groups.items():
-        torn[group].add(assignment[image_id])
-    leaks = sorted(group for group, splits in torn.items() if len(splits) > 1)
-    if leaks:
+    if leaks := torn(groups, assignment):
         found.append(
             f"the existing split tears {len(leaks)} of the groups apart ({', '.join(leaks[:3])}"
             f"{', ...' * (len(leaks) > 3)}): scores will be too good; draw anew with --redraw"
@@ -46,6 +44,28 @@ def concerns(
         elif missing := [point for point, (seen, hidden, _) in shown.items() if not seen + hidden]:
             found.append(f"{name} has no label of {', '.join(missing)}: nothing can be learned or measured there")
     return found
+
+
+def torn_by_name(names: Mapping[ImageId, str], assignment: Mapping[ImageId, str]) -> list[str]:
+    """What to know where nobody has said which pictures belong together, but their names do.
+
+    Args:
+        names: File name of each picture, by image id.
+        assignment: The split that was drawn.
+    """
+    rule = likely_rule(names.values(), len(set(assignment.values())))
+    if not rule:
+        return []
+    groups = picture_groups(names, rule)
+    apart = torn(groups, assignment)
+    if not apart:
+        return []
+    shown = ", ".join(map(repr, apart[:3])) + ", ..." * (len(apart) > 3)
+    return [
+        f"by their names the pictures show {len(set(groups.values()))} horses, videos or days, and {len(apart)} of "
+        f"them are in several splits ({shown}): if they are that, scores will be too good; to keep each in one split, "
+        f"add {commands.line('--group-by', rule, '--overwrite', '--redraw')}"
+    ]
 
 
 def _visibility(part: Mapping) -> dict[str, tuple[int, int, int]]:

@@ -9,11 +9,12 @@ from equistera.dataset.images import ImageError
 from equistera.dataset.phash import (
     DISTANCE,
     duplicate_groups,
-    hash_of,
+    hashes_of,
     near_duplicates,
     near_pairs,
     perceptual_hash,
     perceptual_hashes,
+    turned_hashes,
 )
 from equistera.errors import UserError
 
@@ -37,7 +38,7 @@ def direct_hash(grey):
 
 def test_hash_is_the_published_one():
     grey = np.random.default_rng(1).integers(0, 256, (32, 32), dtype=np.uint8)
-    assert hash_of(grey) == direct_hash(grey.astype(float))
+    assert hashes_of(grey)[0] == direct_hash(grey.astype(float))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -54,6 +55,17 @@ def test_same_scene_is_near_and_another_is_far(tmp_path, seed):
     assert distance(first, perceptual_hash(tmp_path / "other.jpg")) > 2 * DISTANCE
 
 
+@pytest.mark.parametrize("way", list(Image.Transpose), ids=lambda way: way.name)
+def test_mirrored_and_turned_copies_are_near(tmp_path, way):
+    for seed in range(4):
+        scene(seed).save(tmp_path / f"{seed}.png")
+        scene(seed).transpose(way).save(tmp_path / f"{seed}_copy.jpg", quality=50)
+    names = [f"{seed}{end}" for seed in range(4) for end in (".png", "_copy.jpg")]
+    hashes = [turned_hashes(tmp_path / name) for name in names]
+    assert near_duplicates(hashes) == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert near_pairs(hashes[::2], hashes[1::2]) == [(i, i) for i in range(4)]
+
+
 def test_hash_is_that_of_the_displayed_picture(tmp_path):
     orientation = Image.Exif()
     orientation[0x0112] = 6
@@ -68,14 +80,14 @@ def test_hash_is_that_of_the_displayed_picture(tmp_path):
 def test_thumbnail_stands_for_the_picture(tmp_path, monkeypatch):
     scene(5).save(tmp_path / "a.jpg")
     monkeypatch.setattr(images, "read_thumbnail", lambda path: np.asarray(scene(6, (160, 120)).convert("L")))
-    assert perceptual_hash(tmp_path / "a.jpg", by_thumbnail=True) == hash_of(images.read_thumbnail("a.jpg"))
+    assert perceptual_hash(tmp_path / "a.jpg", by_thumbnail=True) == hashes_of(images.read_thumbnail("a.jpg"))[0]
     assert distance(perceptual_hash(tmp_path / "a.jpg"), perceptual_hash(tmp_path / "a.jpg", by_thumbnail=True)) > 10
     scene(6).save(tmp_path / "b.jpg")
     assert distance(perceptual_hash(tmp_path / "b.jpg"), perceptual_hash(tmp_path / "b.jpg", by_thumbnail=True)) <= 4
 
 
 def test_blank_pictures_are_equal():
-    assert hash_of(np.full((40, 60), 200, np.uint8)) == hash_of(np.full((10, 10), 30, np.uint8))
+    assert hashes_of(np.full((40, 60), 200, np.uint8)) == hashes_of(np.full((10, 10), 30, np.uint8))
 
 
 def test_many_in_order_with_errors_in_place(tmp_path):
@@ -85,7 +97,7 @@ def test_many_in_order_with_errors_in_place(tmp_path):
     paths = [tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg", "gone.jpg")]
     results = list(perceptual_hashes(paths, workers=2))
     assert [path for path, _ in results] == paths
-    assert results[0][1] == perceptual_hash(paths[0])
+    assert results[0][1] == turned_hashes(paths[0])
     assert isinstance(results[1][1], ImageError)
     assert isinstance(results[3][1], ImageError)
 
@@ -116,7 +128,7 @@ def test_duplicate_groups_by_id(tmp_path):
     ],
 )
 def test_near_duplicates(hashes, bits, groups):
-    assert near_duplicates(hashes, bits) == groups
+    assert near_duplicates([(one,) for one in hashes], bits) == groups
 
 
 def joined_one_by_one(hashes, bits):
@@ -135,10 +147,10 @@ def joined_one_by_one(hashes, bits):
     st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 255).map(lambda n: n << 56), max_size=30), st.integers(0, 12)
 )
 def test_near_duplicates_are_the_connected_ones(hashes, bits):
-    assert near_duplicates(hashes, bits) == joined_one_by_one(hashes, bits)
+    assert near_duplicates([(one,) for one in hashes], bits) == joined_one_by_one(hashes, bits)
 
 
 @given(st.lists(st.integers(0, 63), max_size=12), st.lists(st.integers(0, 63), max_size=12), st.integers(0, 6))
 def test_near_pairs(first, second, bits):
     expected = [(i, j) for i, a in enumerate(first) for j, b in enumerate(second) if distance(a, b) <= bits]
-    assert near_pairs(first, second, bits) == expected
+    assert near_pairs([(one,) for one in first], [(one,) for one in second], bits) == expected

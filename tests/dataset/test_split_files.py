@@ -1,6 +1,7 @@
 import copy
 import json
 import random
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from equistera.dataset.split_files import (
     planned_files,
     read_coco,
     read_split,
+    recorded_rule,
     write_splits,
 )
 from equistera.errors import UserError
@@ -230,6 +232,44 @@ class TestSplitDataset:
             assert linked.samefile(data / "photos" / name)
             assert not linked.is_symlink()
         assert len(list((data / "data" / "images").rglob("*.png"))) == 20
+
+    def test_augmented_copies_stay_together(self, data):
+        """Mirrored and turned ones by their pixels; what is cropped or made noisy by the names that Roboflow gives."""
+        photos = data / "photos"
+        for i in range(1, 20, 2):
+            scene(photos / f"p{i:02}.png", seed=100 + i)
+        with Image.open(photos / "p00.png") as picture:
+            picture.transpose(Image.Transpose.ROTATE_90).save(photos / "p01.png")
+            picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photos / "p03.png")
+        names = {f"p{i:02}.png": f"p{i:02}.png" for i in range(20)}
+        names |= {"p05.png": "a_jpg.rf.1.png", "p07.png": "a_jpg.rf.2.png"}
+        (data / "all.json").write_text(
+            (data / "all.json").read_text().replace("p05.png", "a_jpg.rf.1.png").replace("p07.png", "a_jpg.rf.2.png")
+        )
+        for old, new in names.items():
+            (photos / old).rename(photos / new)
+        report = self.run(data)
+        assert "3 of them are near-duplicates, kept together: 17 groups" in report
+        assert "2 of them are augmented copies, kept together: 17 groups" in report
+        split = read_split(data / "data" / "annotations")
+        assert split["p00.png"] == split["p01.png"] == split["p03.png"]
+        assert split["a_jpg.rf.1.png"] == split["a_jpg.rf.2.png"]
+
+    def test_what_the_names_suggest_is_said(self, tmp_path):
+        names = [f"x{i:02}_{i % 4}.png" for i in range(20)]
+        self.dataset(tmp_path, names)
+        content = (tmp_path / "all.json").read_text()
+        for i, name in enumerate(names):
+            scene(tmp_path / "photos" / f"horse{i % 4}_{i}.png", seed=i)
+            content = content.replace(name, f"horse{i % 4}_{i}.png")
+        (tmp_path / "all.json").write_text(content)
+        report = self.run(tmp_path)
+        [rule] = re.findall(
+            r"warning: by their names the pictures show 4 horses.*--group-by '(.*)' --overwrite", report
+        )
+        report = self.run(tmp_path, SplitSpec((0.5, 0.3, 0.2), group_by=rule), overwrite=True, redraw=True)
+        assert "by their names" not in report
+        assert recorded_rule(tmp_path / "data/annotations") == rule
 
     def test_without_pictures(self, data):
         report = self.run(data, img_dir=None)

@@ -406,6 +406,13 @@ _ALL = (
         "Frames of one burst or video on both sides flatter the score; tools/split_dataset.py keeps them together.",
     ),
     Check(
+        "leak-augmented",
+        "warning",
+        "copies of one photo in both files",
+        "By their names (NAME.rf.HASH, as Roboflow writes augmented copies) one was made from the other: the score is "
+        "too good. tools/split_dataset.py keeps them together.",
+    ),
+    Check(
         "leak-group",
         "error",
         "the same group (horse, video, day) in both files",

@@ -22,7 +22,7 @@ def verify_dataset(
     skeleton: str = skeletons.DEFAULT,
     image_dirs: Sequence[str | Path] = (),
     quick: bool = False,
-    group_by: str = "none",
+    group_by: str | None = None,
     report: Path | None = None,
     fix: Path | None = None,
     overwrite: bool = False,
@@ -36,7 +36,7 @@ def verify_dataset(
         skeleton: Name or path, see :func:`equistera.skeleton.load`.
         image_dirs: Picture folder of each file, or one for all.
         quick: Read only the headers of pictures.
-        group_by: See :func:`equistera.dataset.split.picture_groups`.
+        group_by: See :func:`equistera.dataset.verify.run.verify`.
         report: HTML file to write.
         fix: JSON file to write a repaired copy to; for one input file.
         overwrite: Replace a report or copy that exists; never an input.

@@ -8,8 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from equistera import commands
 from equistera.dataset.phash import near_duplicates, near_pairs
 from equistera.dataset.split import picture_groups
+from equistera.dataset.split_names import likely_rule, source_of
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.findings import Item
 from equistera.dataset.verify.pictures import PictureState
@@ -66,8 +68,8 @@ def check_duplicates(
     for group in places.values():
         for copy in group[1:]:
             yield Item("content-twice", f"{names[copy]} is {names[group[0]]} again", picture=copy)
-    hashed = [group[0] for group in places.values() if states[group[0]].hash is not None]
-    for group in near_duplicates([states[place].hash for place in hashed]) if hashed else ():
+    hashed = [group[0] for group in places.values() if states[group[0]].hashes is not None]
+    for group in near_duplicates([states[place].hashes for place in hashed]) if hashed else ():
         shown = ", ".join(names[hashed[i]] for i in group[:_SHOWN])
         text = f"{len(group)} pictures: {shown}{' ...' if len(group) > _SHOWN else ''}"
         yield Item("near-duplicates", text, picture=hashed[group[0]], badness=len(group))
@@ -85,7 +87,7 @@ def check_leaks(
         first: A file and the states of its pictures.
         second: Another one.
         known: From :func:`contents`, of the pictures of both.
-        group_by: See :func:`equistera.dataset.split.picture_groups`.
+        group_by: See :func:`equistera.dataset.split.picture_groups`; "" where nothing is known.
 
     Raises:
         UserError: ``group_by`` does not fit the file names.
@@ -101,16 +103,26 @@ def check_leaks(
         if other is not None:
             same.add((place, other))
             yield Item("leak-picture", f"{names[0][place]} = {names[1][other]}", picture=place)
-    hashed = [[place for place, state in enumerate(states) if state.hash is not None] for _, states in (first, second)]
-    hashes = [[states[i].hash for i in places] for (_, states), places in zip((first, second), hashed, strict=True)]
+    hashed = [
+        [place for place, state in enumerate(states) if state.hashes is not None] for _, states in (first, second)
+    ]
+    hashes = [[states[i].hashes for i in places] for (_, states), places in zip((first, second), hashed, strict=True)]
     copied = {place for place, _ in same}
     for i, j in near_pairs(*hashes) if all(hashed) else ():
         pair = hashed[0][i], hashed[1][j]
         if pair[0] not in copied:
             yield Item("leak-near-duplicate", f"{names[0][pair[0]]} ~ {names[1][pair[1]]}", picture=pair[0])
-    if group_by != "none":
+    sources = [{source_of(name): place for place, name in enumerate(own)} for own in names]
+    for source in sorted(sources[0].keys() & sources[1].keys() - {""}):
+        one, other = (own[place[source]] for own, place in zip(names, sources, strict=True))
+        if (sources[0][source], sources[1][source]) not in same:
+            yield Item("leak-augmented", f"{one} ~ {other}", picture=sources[0][source])
+    if group_by not in ("", "none"):
         groups = [set(picture_groups(dict(enumerate(own)), group_by).values()) for own in names]
         yield from (Item("leak-group", f"group {group}") for group in sorted(groups[0] & groups[1]))
     else:
         text = "horses, videos or days in both files: --group-by does not say which pictures belong together"
-        yield Item("not-checked", text)
+        rule = likely_rule([*names[0], *names[1]])
+        yield Item(
+            "not-checked", text + (f"; by their names, {commands.line('--group-by', rule)} would" if rule else "")
+        )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
-from equistera.dataset.phash import perceptual_hash
+from equistera.dataset.phash import Turned, turned_hashes
 from equistera.dataset.tolerances import EDGE
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.findings import Item
@@ -39,7 +39,7 @@ class PictureState:
         path: Where it is; None for a name that is not followed.
         header: None where it cannot be read.
         file_size: Bytes.
-        hash: Perceptual hash; None where the picture was not decoded.
+        hashes: Perceptual hashes; None where the picture was not decoded.
     """
 
     code: str = ""
@@ -47,7 +47,7 @@ class PictureState:
     path: Path | None = None
     header: ImageHeader | None = None
     file_size: int = 0
-    hash: int | None = None
+    hashes: Turned | None = None
 
 
 def inspect(image_dir: Path, name: str, decode: bool) -> PictureState:
@@ -74,7 +74,7 @@ def inspect(image_dir: Path, name: str, decode: bool) -> PictureState:
         header = read_header(path)
         if not is_complete(path):
             return PictureState("picture-truncated", f"{path} ends too early", path, header)
-        return PictureState("", "", path, header, path.stat().st_size, perceptual_hash(path) if decode else None)
+        return PictureState("", "", path, header, path.stat().st_size, turned_hashes(path) if decode else None)
     except ImageError as error:
         # a header that could be read belongs to a picture whose pixels cannot
         code = "picture-truncated" if header else "picture-unreadable"

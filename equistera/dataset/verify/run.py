@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from equistera.dataset.split_files import recorded_rule
 from equistera.dataset.verify.annotation_file import AnnotationFile, read
 from equistera.dataset.verify.duplicates import check_duplicates, check_leaks, contents
 from equistera.dataset.verify.findings import Finding, Item, by_severity, gather
@@ -45,7 +46,7 @@ def verify(
     *,
     image_dirs: Sequence[str | Path] = (),
     decode: bool = True,
-    group_by: str = "none",
+    group_by: str | None = None,
     workers: int | None = None,
 ) -> Verification:
     """Checks annotation files, their pictures, and what they have in common.
@@ -55,7 +56,8 @@ def verify(
         skeleton: The points they should hold.
         image_dirs: Picture folder of each file, or one for all; by default as the guide lays them out.
         decode: Decode every picture; else only headers are read, and near-duplicates stay unknown.
-        group_by: Which pictures belong together, see :func:`equistera.dataset.split.picture_groups`.
+        group_by: Which pictures belong together, see :func:`equistera.dataset.split.picture_groups`; by default what
+            the ``split.json`` beside the files says.
         workers: Threads for the pictures; as many as cores by default.
 
     Returns:
@@ -79,7 +81,9 @@ def verify(
         )
         findings += gather(items, str(file.path), file.populations)
     for first, second in itertools.combinations(zip(files, states, strict=True), 2):
-        items = check_leaks(first, second, known, group_by)
+        rules = {recorded_rule(file.path.parent) for file, _ in (first, second)} if group_by is None else {group_by}
+        # files of different splits have no rule in common
+        items = check_leaks(first, second, known, rules.pop() if len(rules) == 1 else "")
         findings += gather(items, f"{first[0].path} and {second[0].path}", {})
     return Verification(files, states, tuple(by_severity(findings)))
 
