@@ -4,10 +4,10 @@
     python tools/convert_dataset.py --input export.json --img-dir photos --output data/annotations \\
         --split 0.8 0.2 --group-by "^(horse[0-9]+)_" --keypoint-map names.json
 
-Reads Label Studio (JSON and JSON-MIN), CVAT for images 1.1, COCO keypoints, DeepLabCut CollectedData (.csv, .h5),
-Ultralytics YOLO pose (data YAML), and the public AP-10K, AnimalPose and Horse-10 files, reduced to the horses and to
-the points that are exactly the skeleton's. --input is a file or a folder with several. Your own files are only read;
-pictures are linked into data/images/train, val and test. Whatever is left out is listed with the reason.
+Reads Label Studio (JSON and JSON-MIN), CVAT for images 1.1, COCO keypoints, CollectedData (.csv, .h5) of DeepLabCut
+and Lightning Pose, Ultralytics YOLO pose (data YAML), and the public AP-10K, AnimalPose and Horse-10 files, reduced to
+the horses and to the points that are exactly the skeleton's. --input is a file or a folder with several. Your own files
+are only read; pictures are linked into data/images/train, val and test. Whatever is left out is listed with the reason.
 """
 
 from __future__ import annotations

@@ -82,8 +82,17 @@ def read(content: dict, path: Path) -> Export:
             export.skips.append(Skip("picture", where, _MIXED, f"{mixed[image_id]} boxes, one set of points"))
             continue
         size = positive_size(image.get("width"), image.get("height"))
-        export.add(Picture((image["file_name"],), where, tuple(animals[image_id]), size))
+        export.add(Picture(_names(image["file_name"], path), where, tuple(animals[image_id]), size))
     return export
+
+
+def _names(name: str, path: Path) -> tuple[str, ...]:
+    """Where a picture may lie: CVAT writes person_keypoints_SUBSET.json and puts the pictures into images/SUBSET.
+
+    Tasks made from videos have pictures of one name in every subset.
+    """
+    subset = path.stem.removeprefix("person_keypoints_")
+    return (name,) if subset == path.stem else (f"{subset}/{name}", name)
 
 
 def write(pictures: Sequence[Picture], names: Sequence[str], links: Sequence[Sequence[int]]) -> dict:

@@ -38,6 +38,7 @@ _HEADER = ("scorer", "individuals", "bodyparts", "coords")
 _UNIQUE = "single"
 
 _LIKELIHOOD, _VISIBLE = "likelihood", "visible"
+_START = re.compile(rb'(?i)[\xef\xbb\xbf\xff\xfe]*(sep=.)?\s*"?scorer"?\s*([,;\t\r\n]|$)')
 #: What pandas calls a column without a name.
 _UNNAMED = re.compile(r"Unnamed: \d+")
 GIVE_LABELS = "Give CollectedData_<scorer>.csv, which the labelling saves in labeled-data."
@@ -49,9 +50,9 @@ Column = tuple[str, str, str]
 def accepts_csv(path: Path) -> bool:
     """Whether a CSV file starts like DeepLabCut's."""
     with path.open("rb") as file:
-        start = file.read(64)
-    # every second byte of UTF-16 is 0 here
-    return re.match(rb'[\xef\xbb\xbf\xff\xfe]*\s*"?scorer"?\s*([,;\t\r\n]|$)', start.replace(b"\0", b"")) is not None
+        # every second byte of UTF-16 is 0 here
+        start = file.read(64).replace(b"\0", b"")
+    return _START.match(start) is not None
 
 
 def is_label_file(path: Path) -> bool:
@@ -147,7 +148,8 @@ def check_scorer(path: Path, cells: Iterable[str]) -> None:
 
 def _csv_rows(path: Path) -> tuple[Iterator[list[str]], str]:
     """Rows with at least one cell, and the sign before the decimals."""
-    text = read_text(path)
+    # Excel's way to say which sign separates cells
+    text = re.sub(r"\Asep=.\r?\n", "", read_text(path))
     separator = re.search(r"[,;\t]", text)
     comma = separator is None or separator[0] == ","
 

@@ -226,3 +226,10 @@ def test_files_that_are_not_even_opened(tmp_path, monkeypatch):
     monkeypatch.setattr("equistera.dataset.formats.records.MAX_FILE_BYTES", 1)
     with pytest.raises(UserError, match="are not opened"):
         formats.read(path)
+
+
+def test_cvats_subsets(tmp_path):
+    """Every task made from a video has a frame_000000, in the folder of its subset."""
+    path = tmp_path / "person_keypoints_Train.json"
+    read(tmp_path).path.rename(path)
+    assert formats.read(path).pictures[0].names == ("Train/a.jpg", "a.jpg")

@@ -110,6 +110,11 @@ def test_tables_that_excel_wrote(tmp_path, separator, encoding):
     assert formats.read(path).pictures == read(tmp_path, SINGLE).pictures
 
 
+def test_excels_line_that_names_the_separator(tmp_path):
+    text = "sep=;\r\n" + SINGLE.replace(",", ";").replace("\n", "\r\n")
+    assert read(tmp_path, text).pictures == read(tmp_path, SINGLE).pictures
+
+
 LIKELIHOOD = """scorer,Anna,Anna,Anna
 bodyparts,nose,nose,nose
 coords,x,y,likelihood
