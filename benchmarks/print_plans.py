@@ -78,6 +78,7 @@ def plan_text(config: str, root: Path) -> str:
     if done.returncode:
         raise UserError(f"the plan of {config} is refused:", done.stderr.splitlines())
     text = done.stdout.split("\n  note: the pretrained weights are missing")[0]
+    text = re.sub(r"\n  time .*measured steps", "", text)
     return re.sub(r" of [\d.]+ GB free on disk", " on disk", text).rstrip()
 
 

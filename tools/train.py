@@ -4,7 +4,7 @@ Examples:
   python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --amp
   python tools/train.py configs/rtmpose_m_ap10k.py --plan
   python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --max-time 2h
-  python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --resume
+  python tools/train.py --work-dir work_dirs/rtmpose_m --resume
   python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --cfg-options train_dataloader.batch_size=8
   python -m torch.distributed.launch --nproc_per_node=2 tools/train.py configs/rtmpose_m_ap10k.py --launcher pytorch
 """
@@ -14,18 +14,19 @@ import os
 import time
 
 from equistera import cli, device
+from equistera.training.options import TrainOptions, with_record
 
 
 def parse_args(argv):
     parser = cli.parser(__doc__)
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", nargs="?", help="config file (with --resume --work-dir DIR: the run's own)")
     parser.add_argument("--work-dir", help="where checkpoints and logs go (default: work_dirs/NAME OF CONFIG)")
     parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
     parser.add_argument("--skeleton", help="horse26, ap10k, animalpose, horse10, or a .json file of your own")
     parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
     parser.add_argument("--compile", action="store_true", help="torch.compile: slow to start, faster steps")
+    parser.add_argument("--resume", action="store_true", help="continue the run in the work dir, as it was begun")
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", action="store_true", help="continue the run in the work dir")
     parser.add_argument(
         "--allow-changed-data", action="store_true", help="with --resume: go on although data or settings changed"
     )
@@ -48,12 +49,13 @@ def main(argv):
     started = time.monotonic()
     options = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(options.pop("local_rank")))
-    device.choose(options["device"])
-    from equistera.mm.run.train import TrainOptions, train
+    options = with_record(TrainOptions(**options, started=started))
+    device.choose(options.device)
+    from equistera.mm.run.train import train
 
     # garbage is looked for at each data set and within steps: not among a million objects of imported modules
     gc.freeze()
-    train(TrainOptions(**options, started=started))
+    train(options)
 
 
 if __name__ == "__main__":

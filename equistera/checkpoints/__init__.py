@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from equistera import commands
+from equistera import PROJECT, commands
 from equistera.errors import UserError
 from equistera.names import did_you_mean
 
 #: What the three configs of the training guide need.
 DEFAULT_NAMES = ("rtmpose_m_ap10k", "hrnet_w32_ap10k", "hrnet_w32_animalpose")
-
-_PROJECT = Path(__file__).resolve().parents[2]
 
 #: ``...-7a041aa1_20230206.pth`` (MMPose) or ``..._20220719_112220-229f527c.pth`` (MMDetection)
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})(?:_\d{8})?\.pth$")
@@ -89,7 +87,7 @@ def find(names: Iterable[str]) -> list[Checkpoint]:
 
 def default_dir() -> Path:
     """``checkpoints/`` in the project's folder, wherever the tool is started from."""
-    return (_PROJECT if (_PROJECT / "pyproject.toml").exists() else Path.cwd()) / "checkpoints"
+    return (PROJECT if (PROJECT / "pyproject.toml").exists() else Path.cwd()) / "checkpoints"
 
 
 def path_of(name: str, folder: str | Path | None = None) -> Path:

@@ -9,6 +9,7 @@ would fetch a file from the net in the midst of a start, and run what it contain
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,13 +17,10 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
-import equistera
+from equistera import PROJECT
 from equistera.errors import UserError
 from equistera.mm.option_values import parse_value
 from equistera.names import did_you_mean
-
-#: The folder that holds configs/, tools/ and data/; paths in configs are relative to it.
-PROJECT = Path(equistera.__file__).resolve().parents[1]
 
 SHARED = ("skeleton", "data_root", "codec")
 
@@ -41,14 +39,18 @@ def load(path: str | Path, overrides: Sequence[str] = (), **shared: object) -> C
     Raises:
         UserError: No such file, not a config, an override that nothing would read, or weights named twice.
     """
-    config = _read(find(path))
+    return resolve(read(path), overrides, **shared)
+
+
+def resolve(config: Config, overrides: Sequence[str] = (), **shared: object) -> Config:
+    """What :func:`load` does with a config that was :func:`read`; it is changed."""
     for key, value in shared.items():
         if value is not None:
             config[key] = value
     _override(config, overrides)
     missing = [key for key in SHARED if key not in config]
     if missing:
-        raise UserError(f"{path} is not a config of this project: it has no {', '.join(map(repr, missing))}")
+        raise UserError(f"{config.filename} is not a config of this project: it has no {', '.join(map(repr, missing))}")
     _name_weights_once(config)
     # names of classes are looked up in MMPose's registries from here on
     init_default_scope(config.get("default_scope", "mmpose"))
@@ -78,12 +80,60 @@ def skeleton_argument(name: str | None) -> str | None:
     return str(Path(name).resolve()) if name and name.endswith(".json") else name
 
 
-def _read(path: Path) -> Config:
+def read(path: str | Path) -> Config:
+    """A config as its file has it.
+
+    Raises:
+        UserError: No such file, or not a config.
+    """
+    path = find(path)
     try:
         return Config.fromfile(path, lazy_import=False)
     except Exception as error:
         # a config is Python: whatever goes wrong in it is the writer's to put right
         raise UserError(f"cannot read config {path}: {type(error).__name__}: {error}") from error
+
+
+def as_text(config: Config) -> str | None:
+    """The values of a config, so that :func:`from_text` gives them back; None if they are more than plain ones."""
+    values = config._cfg_dict.to_dict()
+    try:
+        return text if ast.literal_eval(text := repr(values)) == values else None
+    except (ValueError, SyntaxError):
+        return None
+
+
+def from_text(text: str, path: str | Path) -> Config:
+    """A config from what :func:`as_text` made of it; nothing in it is executed, and nothing of it can be.
+
+    Args:
+        text: Of plain values.
+        path: The file that it was read from, which need not be there any more.
+
+    Raises:
+        UserError: It names code that is no registered class of this project and MMPose.
+    """
+    values = ast.literal_eval(text)
+    foreign = sorted({*_foreign(values)})
+    if foreign:
+        raise UserError(
+            f"the recorded config uses code of its own ({', '.join(foreign)}), which is only run if you name it",
+            hint=f"Give the config file as well: {path}",
+        )
+    return Config(values, filename=str(path))
+
+
+def _foreign(node: object) -> Iterator[str]:
+    """Modules that a config would import and dotted names of types, which MMEngine would look up anywhere."""
+    if isinstance(node, Mapping):
+        imports = node.get("custom_imports") or {}
+        yield from (name for name in imports.get("imports") or () if name != "equistera.mm.register")
+        if "." in str(node.get("type", "")):
+            yield str(node["type"])
+        node = node.values()
+    if isinstance(node, (list, tuple)) or not isinstance(node, (str, bytes, int, float, type(None))):
+        for item in node:
+            yield from _foreign(item)
 
 
 def _override(config: Config, overrides: Sequence[str]) -> None:

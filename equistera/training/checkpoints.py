@@ -13,12 +13,13 @@ from pathlib import Path
 
 from equistera.errors import UserError
 
+BEST, LATEST = "best.pth", "latest.pth"
 _NAME = re.compile(r"(epoch|step)_(\d{1,9})\.pth")
 
 
 def written_by_runs(name: str) -> bool:
     """Whether a run writes, or removes, checkpoints of this name."""
-    return name in ("best.pth", "latest.pth") or _NAME.fullmatch(name) is not None
+    return name in (BEST, LATEST) or _NAME.fullmatch(name) is not None
 
 
 def saves_after(epoch: int, interval: int, max_epochs: int) -> bool:
@@ -48,6 +49,18 @@ def newest_first(names: Iterable[str], steps_per_epoch: int) -> list[str]:
     return sorted(
         resumable, key=lambda name: (steps_done(name, steps_per_epoch), name.startswith("epoch"), name), reverse=True
     )
+
+
+def renumbered(names: Iterable[str], before: int, now: int) -> dict[str, str]:
+    """New names of checkpoints within an epoch where the number of its steps changes: they stay as far as they were.
+
+    Args:
+        names: What lies in the work dir.
+        before: Steps in an epoch when they were written.
+        now: Steps in an epoch from now on.
+    """
+    steps = {name: steps_done(name, before) for name in names if name.startswith("step")}
+    return {name: f"step_{step * now // before}.pth" for name, step in steps.items() if step is not None}
 
 
 def outdated(names: Iterable[str], keep: int, steps_per_epoch: int) -> list[str]:
@@ -97,7 +110,7 @@ class ResumePoint:
 
 def choose_resume_point(
     folder: Path, names: Iterable[str], steps_per_epoch: int, problem_of: Callable[[str], str | None]
-) -> ResumePoint:
+) -> ResumePoint | None:
     """The newest checkpoint that loads.
 
     Args:
@@ -108,26 +121,29 @@ def choose_resume_point(
             further than needed.
 
     Returns:
-        The checkpoint and what was skipped on the way to it.
+        The checkpoint and what was skipped on the way to it; None if no run has saved anything yet.
 
     Raises:
-        UserError: There is none, or none that loads.
+        UserError: There is ``best.pth`` alone, or none that loads.
     """
-    skipped = []
-    for name in newest_first(names, steps_per_epoch):
+    skipped, names = [], sorted(names)
+    # the newest has a second name, by which it is known where only that was kept
+    for name in [*newest_first(names, steps_per_epoch), *({LATEST} & {*names})]:
         problem = problem_of(name)
         if problem is None:
             return ResumePoint(name, tuple(skipped))
         skipped.append((name, problem))
     if not skipped:
+        if BEST not in names:
+            return None
         raise UserError(
-            f"nothing to resume: {folder} holds no epoch_N.pth or step_N.pth",
-            hint="--work-dir names the run's folder; without --resume a new run starts",
+            f"nothing to resume: {folder} holds {BEST}, but no epoch_N.pth or step_N.pth to go on from",
+            hint=f"Without --resume a new run starts; --init {folder / BEST} makes it start from these weights",
         )
     raise UserError(
         f"nothing to resume: no checkpoint in {folder} loads:",
         [f"{name}: {problem}" for name, problem in skipped],
-        "Start the run without --resume; best.pth, if it is whole, can be given to --init",
+        "A run starts anew without --resume. Checkpoints of another program, and best.pth, can be given to --init",
     )
 
 

@@ -104,11 +104,13 @@ class Plan:
         schedule: Epochs, phases, learning rates.
         setup: The rest.
         phases: Those that have a step, in order.
+        seconds: About how long it takes, by a few measured steps; None if none were.
     """
 
     schedule: Schedule
     setup: Setup
     phases: tuple[PhasePlan, ...]
+    seconds: float | None = None
 
     @property
     def evaluations(self) -> int:

@@ -110,7 +110,8 @@ def _length_problems(plan: Plan) -> list[str]:
 
 def _warmup_problems(plan: Plan) -> list[str]:
     warmup, total = plan.schedule.warmup_steps, plan.schedule.total_steps
-    if warmup <= MOST_WARMUP * total or not total:
+    # what was planned for another length is over, or nearly so
+    if warmup <= MOST_WARMUP * total or not total or plan.schedule.knots:
         return []
     return [
         f"warm-up takes {warmup} of {total} steps ({warmup / total:.0%}, at most {MOST_WARMUP:.0%}): "

@@ -30,6 +30,8 @@ def format_plan(plan: Plan) -> str:
     if plan.setup.fit is not None:
         fit = plan.setup.fit
         rows["time"] = f"about {duration(fit.seconds)}, fitted to {duration(fit.budget)}"
+    elif plan.seconds is not None:
+        rows["time"] = f"about {duration(plan.seconds)} on this machine, by a few measured steps"
     lines = ["Plan", *(f"  {name:<10}{text}" for name, text in rows.items())]
     for phase in plan.phases:
         lines += ["", *_phase_lines(phase)]
@@ -81,9 +83,7 @@ def plan_json(plan: Plan) -> dict:
             "disk_bytes": plan.disk_bytes,
         },
         "early_stopping_patience_epochs": setup.patience,
-        "time": None
-        if setup.fit is None
-        else {"budget_seconds": setup.fit.budget, "expected_seconds": setup.fit.seconds},
+        "time": _time_json(plan),
         "warnings": plan_warnings(plan),
     }
 
@@ -190,6 +190,13 @@ def _ema_json(plan: Plan) -> dict | None:
         return None
     epochs = ema.half_life_epochs(steps) if steps else None
     return {"half_life_steps": ema.half_life, "half_life_epochs": epochs, "decay": ema.decay}
+
+
+def _time_json(plan: Plan) -> dict | None:
+    fit = plan.setup.fit
+    if fit is not None:
+        return {"budget_seconds": fit.budget, "expected_seconds": fit.seconds}
+    return None if plan.seconds is None else {"budget_seconds": None, "expected_seconds": plan.seconds}
 
 
 def _gigabytes(count: int) -> str:

@@ -136,7 +136,7 @@ def refitted(schedule: Schedule, done: int, max_epochs: int) -> Schedule:
 
     Args:
         schedule: As it was until now.
-        done: Complete epochs, at least 1.
+        done: Complete epochs.
         max_epochs: The new length, above ``done``.
 
     Returns:
@@ -166,6 +166,19 @@ def moved_epoch(epoch: int, done: int, old_epochs: int, new_epochs: int) -> int:
     if epoch <= done:
         return epoch
     return done + round((epoch - done) * (new_epochs - done) / (old_epochs - done))
+
+
+def opening(share: float, lengths: Sequence[tuple[int, int]]) -> int:
+    """The epoch (from 0) at which something begins that begins after a share of the run.
+
+    Args:
+        share: Of the run as it was planned first.
+        lengths: ``(complete epochs when it was decided, epochs of the run)``, the first after 0.
+    """
+    epoch = first_epoch(share, lengths[0][1])
+    for (_, before), (done, now) in itertools.pairwise(lengths):
+        epoch = moved_epoch(epoch, done, before, now)
+    return epoch
 
 
 def make_schedule(

@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO
 
 from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE
+from equistera.outputs import check_folder
 from equistera.training.checkpoints import written_by_runs
 
 try:
@@ -32,20 +32,22 @@ EARLIER = "earlier_"
 _LOCKED_BYTE = 1 << 20
 
 
-def make(work_dir: Path) -> None:
-    """Makes the folder if it is missing, and makes sure that the run can write there.
+def check(work_dir: Path, program: Path) -> None:
+    """Refuses a work dir in which no run can begin; nothing is left there.
+
+    Args:
+        work_dir: Need not exist.
+        program: The project's folder, which must not be moved aside with an earlier run.
 
     Raises:
-        UserError: It cannot.
+        UserError: It cannot be written or made, or holds a run and the program.
     """
-    if work_dir.exists() and not work_dir.is_dir():
-        raise UserError(f"work dir {work_dir} is a file", hint="--work-dir names the folder for checkpoints and logs")
-    try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=work_dir):
-            pass
-    except OSError as error:
-        raise _cannot_write(work_dir, error) from error
+    check_folder("--work-dir", work_dir)
+    if (program == work_dir or work_dir in program.parents) and work_dir.is_dir() and _holds_run(work_dir):
+        raise UserError(
+            f"work dir {work_dir} holds a run already, and the program itself, so the run cannot be moved aside",
+            hint="--work-dir names a folder for this run alone",
+        )
 
 
 def nearest_folder(work_dir: Path) -> Path:
@@ -94,7 +96,7 @@ def refuse_if_running(work_dir: Path) -> None:
                 raise _refusal(file, work_dir)
 
 
-def set_aside(work_dir: Path, in_use: Collection[Path], program: Path) -> Path | None:
+def set_aside(work_dir: Path, in_use: Collection[Path]) -> Path | None:
     """Moves an earlier run to a folder of its own inside the work dir, so that nothing of it is written over.
 
     A run is there if there is its ``run.json``, or a checkpoint with a name that a run would write.
@@ -102,7 +104,6 @@ def set_aside(work_dir: Path, in_use: Collection[Path], program: Path) -> Path |
     Args:
         work_dir: Of the run that is about to begin.
         in_use: Files and folders that it reads: what holds one of them stays, as do folders of other runs.
-        program: The project's folder, which must not be moved.
 
     Returns:
         The folder that the earlier run is in now; None if there was none.
@@ -112,11 +113,6 @@ def set_aside(work_dir: Path, in_use: Collection[Path], program: Path) -> Path |
     """
     if not _holds_run(work_dir):
         return None
-    if program == work_dir or work_dir in program.parents:
-        raise UserError(
-            f"work dir {work_dir} holds a run already, and the program itself, so the run cannot be moved aside",
-            hint="--work-dir names a folder for this run alone",
-        )
     read = [path.resolve() for path in in_use]
     moved = [
         entry

@@ -12,6 +12,7 @@ from equistera.training.checkpoints import (
     disk_use,
     newest_first,
     outdated,
+    renumbered,
     saves_after,
     saves_in_run,
     steps_done,
@@ -78,7 +79,8 @@ def test_the_newest_that_loads():
 
 
 def test_nothing_to_resume():
-    with pytest.raises(UserError, match=r"runs/mine holds no epoch_N\.pth") as error:
+    assert choose_resume_point(FOLDER, ["run.json"], 40, lambda name: None) is None
+    with pytest.raises(UserError, match=r"runs/mine holds best\.pth, but no epoch_N\.pth") as error:
         choose_resume_point(FOLDER, ["best.pth", "run.json"], 40, lambda name: None)
     assert "without --resume" in error.value.hint
     with pytest.raises(UserError, match="no checkpoint in runs/mine loads") as error:
@@ -103,3 +105,10 @@ def test_sizes():
 )
 def test_disk(keep, saves, used):
     assert disk_use(200, 50, keep, saves) == used
+
+
+def test_checkpoints_within_an_epoch_keep_their_place_when_it_gets_other_steps():
+    names = ["epoch_1.pth", "step_7.pth", "best.pth", "step_x.pth"]
+    assert renumbered(names, before=4, now=2) == {"step_7.pth": "step_3.pth"}
+    assert newest_first(["epoch_1.pth", "step_3.pth"], 2) == ["step_3.pth", "epoch_1.pth"]
+    assert newest_first(["epoch_2.pth", "step_3.pth"], 2) == ["epoch_2.pth", "step_3.pth"]

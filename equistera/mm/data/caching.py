@@ -58,7 +58,7 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
             raise UserError("the crop cache is switched off", hint="--cache DIR, or cache.dir in the config, names one")
         return
     required = required or folder != work_dir.parent / FOLDER
-    max_bytes, opened = _limit(config), []
+    max_bytes, opened = cache_limit(config), []
     for loader in (config.train_dataloader, config.val_dataloader):
         dataset = DATASETS.build({**loader.dataset, "pipeline": [], "cache": None})
         try:
@@ -75,7 +75,12 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
         print(f"crop cache: {sum(map(len, opened))} animals, {size / 1e6:,.0f} MB in {folder}", flush=True)
 
 
-def _limit(config: Config) -> int:
+def cache_limit(config: Config) -> int:
+    """Most bytes of all caches in a folder.
+
+    Raises:
+        UserError: ``cache.max_gb`` is no such number.
+    """
     limit = config.get("cache", {}).get("max_gb", 20)
     if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0:
         raise UserError(f"cache.max_gb: expected a number of gigabytes above 0, found {limit!r}")

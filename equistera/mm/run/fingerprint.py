@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 
+from equistera import PROJECT
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import read_json
-from equistera.mm.config import PROJECT
 from equistera.processes import world_size
 
 #: Parts of a config that decide what the weights become. What is logged, saved or kept, where the data lie and how many
@@ -24,7 +25,6 @@ DECISIVE = (
     "ema",
     "from_scratch",
     "randomness.seed",
-    "train_cfg.max_epochs",
     "train_dataloader.drop_last",
     "train_dataloader.sampler",
     "train_dataloader.dataset",
@@ -33,6 +33,26 @@ DECISIVE = (
 #: Entries below them that decide nothing: the contents of the files count, not their place, and a crop cache holds
 #: the very pixels that are cut from the photos without one (docs/crop_cache.md).
 PLACES = ("data_root", "skeleton", "cache")
+
+#: Entries that follow from others: the phases, the seed, the size of a step.
+DERIVED = (
+    "train_dataloader.dataset.augmentation",
+    "train_dataloader.dataset.seed",
+    "train_dataloader.sampler.most",
+    "optim_wrapper.accumulative_counts",
+)
+
+#: Entries that a resumed run may change: the rates and the length of an epoch follow from them.
+STEP, EPOCH = "samples in an update", "steps in an epoch"
+
+#: What names an entry on the command line, where that is no ``--cfg-options``.
+_OPTIONS = {
+    "model.precision": "--amp",
+    "optim_wrapper.type": "--amp",
+    "randomness.seed": "--seed",
+    "skeleton": "--skeleton",
+    "from_scratch": "--from-scratch",
+}
 
 #: Key of what validation scores depend on.
 VALIDATION = "validation annotations"
@@ -66,20 +86,36 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
     skeleton, batch = skeletons.load(config.skeleton), config.train_dataloader.batch_size
     order = ",".join([*skeleton.names, *map(str, skeleton.flip_indices)])
     found["skeleton"] = f"{skeleton.name}, {len(skeleton)} keypoints, hash {_digest(order.encode())}"
-    found["samples in a step"] = f"{batch * world_size()} ({batch} x {world_size()} processes)"
-    found["steps in an epoch"] = str(steps_per_epoch)
+    parts = {"processes": world_size(), "steps": config.optim_wrapper.get("accumulative_counts", 1)}
+    size = "".join(f" x {count} {name}" for name, count in parts.items() if count > 1)
+    found[STEP] = f"{batch * math.prod(parts.values())} (batch {batch}{size})"
+    found[EPOCH] = str(steps_per_epoch)
     for key in DECISIVE:
         found |= {name: _short(value) for name, value in _entries(key, _get(config, key))}
     return found
 
 
-def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """A line for each difference between two fingerprints."""
-    return [
-        f"{key}: {before.get(key, 'not set')} then, {now.get(key, 'not set')} now"
+def differences(before: Mapping[str, str], now: Mapping[str, str], given: Sequence[str] = ()) -> dict[str, str]:
+    """A line for each entry in which two fingerprints differ, which names the option that it came by.
+
+    Args:
+        before: When the run began.
+        now: Of this start.
+        given: ``KEY=VALUE`` of ``--cfg-options``.
+    """
+    return {
+        key: f"{_named(key, given)}: {before.get(key, 'not set')} then, {now.get(key, 'not set')} now"
         for key in {**before, **now}
         if before.get(key) != now.get(key)
-    ]
+    }
+
+
+def _named(key: str, given: Sequence[str]) -> str:
+    if any(f"{key}.".startswith(f"{option.partition('=')[0]}.") for option in given):
+        return f"--cfg-options {key}"
+    if key in _OPTIONS:
+        return _OPTIONS[key]
+    return f"the config's {key}" if key.split(".")[0] in {entry.split(".")[0] for entry in DECISIVE} else key
 
 
 def git_commit() -> str | None:
@@ -112,7 +148,7 @@ def _entries(key: str, value: object) -> Iterator[tuple[str, object]]:
     """Every leaf below an entry of a config, with its dotted name."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            if name not in PLACES:
+            if name not in PLACES and f"{key}.{name}" not in DERIVED:
                 yield from _entries(f"{key}.{name}", item)
     elif isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list, tuple)) for item in value):
         for index, item in enumerate(value):

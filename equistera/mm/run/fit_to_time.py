@@ -7,6 +7,7 @@ import gc
 import itertools
 import math
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,13 +21,15 @@ from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run.loop import ResumableTrainLoop
+from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says
 from equistera.mm.run.preflight import augmentation_by_epoch
 from equistera.mm.run.run_file import RUN_FILE
 from equistera.mm.run.trainer import Trainer
 from equistera.outputs import check_folder
-from equistera.processes import world_size
+from equistera.processes import rank, world_size
 from equistera.progress import duration
-from equistera.training.fit import Costs, Fit, StepTime, fit_to_time
+from equistera.training.fit import Costs, Fit, StepTime, fit_to_time, run_seconds
+from equistera.training.plan import Plan
 from equistera.training.schedule import Schedule
 from equistera.training.work_dir import nearest_folder
 
@@ -74,6 +77,24 @@ def fit(
     return Fitted(fit_to_time(budget, costs, steps_per_epoch, least_epochs), costs)
 
 
+def estimate(config: Config, plan: Plan, work_dir: Path, done: int) -> float:
+    """About how many seconds a run takes on this machine, from its first step on, by a few measured ones.
+
+    Args:
+        config: Of the run, complete; the loaders read crops where the run's cache is there already.
+        plan: Of the run.
+        work_dir: Of the run, which need not exist.
+        done: Complete epochs of a run that goes on.
+    """
+    if rank() == 0:
+        print("measuring a few steps ...", file=sys.stderr, flush=True)
+    # no time is left for an evaluation: it is estimated
+    costs = measure(config, 0.0, time.monotonic(), work_dir)
+    schedule = plan.schedule
+    interval = plan.setup.val_interval
+    return run_seconds(costs, schedule.max_epochs, schedule.steps_per_epoch, interval, done, elapsed=0.0)
+
+
 def earlier_fit(work_dir: Path, budget: float | None) -> Fitted | None:
     """The fit that the run in ``work_dir`` was started with; None if it was not fitted.
 
@@ -86,7 +107,13 @@ def earlier_fit(work_dir: Path, budget: float | None) -> Fitted | None:
     """
     path = work_dir / RUN_FILE
     content = read_json(path) if path.is_file() else {}
-    fitted = Fitted.from_json(content["fitted"]) if content.get("fitted") else None
+    try:
+        fitted = Fitted.from_json(content["fitted"]) if content.get("fitted") else None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} says how the run was fitted to a time, but it was changed or damaged",
+            hint="Start the run anew, without --resume; --init takes its latest.pth",
+        ) from error
     if budget is not None and (fitted is None or fitted.fit.budget != budget):
         was = f"fitted to {duration(fitted.fit.budget)}" if fitted else "not fitted to a time"
         raise UserError(
@@ -140,7 +167,9 @@ def measure(config: Config, budget: float, started: float, work_dir: Path) -> Co
     check_folder("--work-dir", disk)
     with tempfile.TemporaryDirectory(prefix=".measuring_", dir=disk) as folder:
         probe.work_dir = folder
-        trainer = Trainer.from_cfg(probe)
+        with as_config_says(NOT_TOGETHER):
+            trainer = Trainer.from_cfg(probe)
+            trainer.prepare()
         built = time.monotonic() - began
         trainer.train()
         for handler in list(trainer.logger.handlers):

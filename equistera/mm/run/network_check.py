@@ -1,13 +1,56 @@
-"""A config's network, tried before anything is trained."""
+"""A config's parts, tried before anything is trained."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from mmengine.config import Config
+from mmengine.registry import HOOKS
 from mmpose.registry import MODELS
 
 from equistera.errors import UserError
 from equistera.mm.network.model import SkeletonPoseEstimator
+
+#: What is said where the parts of a run do not fit together.
+NOT_TOGETHER = "the run cannot be put together as its config says:"
+
+
+@contextlib.contextmanager
+def as_config_says(summary: str) -> Iterator[None]:
+    """Names the config where something cannot be built from it.
+
+    The values of a config go to classes of MMEngine, MMPose and torch, which say in their own ways what they cannot
+    take.
+
+    Args:
+        summary: Of the error.
+
+    Raises:
+        UserError: In place of any exception within the block.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            summary,
+            [f"{type(error).__name__}: {' '.join(str(error).split())}"],
+            "The config as it came with the project works; undo the last change to it",
+        ) from error
+
+
+def check_hooks(config: Config) -> None:
+    """Makes sure that the hooks of a config can be built.
+
+    Raises:
+        UserError: One cannot.
+    """
+    with as_config_says(NOT_TOGETHER):
+        for hook in config.custom_hooks:
+            HOOKS.build({name: value for name, value in hook.items() if name != "priority"})
 
 
 def build_checked(config: Config) -> SkeletonPoseEstimator:
@@ -20,20 +63,11 @@ def build_checked(config: Config) -> SkeletonPoseEstimator:
         UserError: The network cannot be built or computed, or its output has not the size of the codec's targets.
     """
     width, height = config.codec.input_size
-    try:
+    with as_config_says("the network cannot be built as 'model' and 'codec' of the config say:"):
         # in float32: what runs on the device in half precision need not run here
         network = MODELS.build({**config.model, "precision": None}).eval()
         with torch.no_grad():
             outputs = network.raw_outputs(torch.zeros(1, 3, height, width))
-    except UserError:
-        raise
-    except Exception as error:
-        # the values of a config go to classes of MMPose and torch, which say in their own ways what they cannot take
-        raise UserError(
-            "the network cannot be built as 'model' and 'codec' of the config say:",
-            [f"{type(error).__name__}: {' '.join(str(error).split())}"],
-            "The config as it came with the project works; undo the last change to it",
-        ) from error
     wanted = config.codec.get("heatmap_size")
     wanted = tuple(wanted) if isinstance(wanted, list) else wanted
     given = tuple(outputs[0].shape[:1:-1])

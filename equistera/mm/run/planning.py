@@ -9,14 +9,14 @@ from mmengine.config import Config
 
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.run.metric import SCORES
-from equistera.mm.run.preflight import DataSummary
+from equistera.mm.run.preflight import DataSummary, lengths_of
 from equistera.processes import world_size
 from equistera.training.checkpoints import checkpoint_bytes
 from equistera.training.ema import make_ema
 from equistera.training.fit import Fit
 from equistera.training.plan import Plan, Setup, make_plan, steps_in_epoch
 from equistera.training.scaling import LrScaling, scale_lr
-from equistera.training.schedule import Schedule, make_schedule
+from equistera.training.schedule import Schedule, make_schedule, refitted
 from equistera.training.work_dir import nearest_folder
 
 
@@ -39,15 +39,19 @@ def steps_per_update(config: Config) -> int:
 
 
 def schedule_of(config: Config, network: SkeletonPoseEstimator, steps_per_epoch: int) -> Schedule:
-    """What holds at each step of a run."""
-    return make_schedule(
+    """What holds at each step of a run, whose length may have changed on the way."""
+    (_, first), *later = lengths_of(config)
+    schedule = make_schedule(
         config.strategy,
         network.stages,
-        max_epochs=config.train_cfg.max_epochs,
+        max_epochs=first,
         steps_per_epoch=steps_per_epoch,
         lr_scale=scaling_of(config).factor,
         from_scratch=config.from_scratch,
     )
+    for done, epochs in later:
+        schedule = refitted(schedule, done, epochs)
+    return schedule
 
 
 def plan_of(

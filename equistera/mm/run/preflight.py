@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from equistera.errors import UserError
 from equistera.mm.config import resolve_path
 from equistera.mm.data.loading import settle_loader
 from equistera.mm.network import checkpoint
-from equistera.training.schedule import first_epoch
+from equistera.training.schedule import opening
 from equistera.training.values import count_problem, number_problem
 
 #: Seeds that every generator takes (NumPy's legacy one has 32 bits).
@@ -156,45 +156,58 @@ def _input_size_problem(config: Config) -> list[str]:
     ]
 
 
+def lengths_of(config: Config) -> list[tuple[int, int]]:
+    """``(complete epochs when it was decided, epochs of the run)``: the run's first length and what it became."""
+    return [(done, epochs) for done, epochs in config.get("lengths") or [(0, config.train_cfg.max_epochs)]]
+
+
+def give_length(config: Config, lengths: Sequence[Sequence[int]]) -> None:
+    """Gives a config the length that a run has by now, and that it had before; see :func:`lengths_of`."""
+    config.lengths = [list(length) for length in lengths]
+    config.train_cfg.max_epochs = config.lengths[-1][1]
+    config.train_dataloader.dataset.augmentation = augmentation_by_epoch(config)
+
+
 def augmentation_by_epoch(config: Config) -> list:
     """``(first epoch, preset)`` of every phase, for the length that the config has."""
-    epochs = config.train_cfg.max_epochs
-    return [(first_epoch(phase.start, epochs), phase.augmentation) for phase in config.strategy.phases]
+    lengths = lengths_of(config)
+    return [(opening(phase.start, lengths), phase.augmentation) for phase in config.strategy.phases]
 
 
-def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Path | None:
-    """The checkpoint that a run starts from, which need not be there, or None for random weights.
+@dataclass(frozen=True)
+class Weights:
+    """What a run starts from.
+
+    Attributes:
+        path: The checkpoint.
+        content: What is in it.
+    """
+
+    path: Path
+    content: dict
+
+
+def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Weights | UserError | None:
+    """The checkpoint that a run starts from, or None for random weights.
 
     Args:
         config: Its ``pretrained`` and ``from_scratch``; the latter is set to what is decided.
         init: ``--init``, a file that replaces the config's.
         from_scratch: ``--from-scratch``.
-    """
-    config.from_scratch = init is None and (from_scratch or config.from_scratch or config.pretrained is None)
-    if config.from_scratch:
-        return None
-    if init is not None:
-        return Path(init)
-    return _file_of(str(config.pretrained))
 
-
-def missing_weights(config: Config, weights: Path | None, init: str | None) -> UserError | None:
-    """The error, not raised, of a run whose weights are still to be fetched; None if all is there.
-
-    Args:
-        config: See :func:`choose_weights`.
-        weights: What it returned.
-        init: ``--init``.
+    Returns:
+        The error, not raised, where the config's own weights are still to be fetched: a plan needs none.
 
     Raises:
         UserError: The file is no checkpoint, or one that the user named is not there.
     """
-    if weights is None:
+    config.from_scratch = init is None and (from_scratch or config.from_scratch or config.pretrained is None)
+    if config.from_scratch:
         return None
+    weights = Path(init) if init is not None else _file_of(str(config.pretrained))
     if weights.is_file():
         # what is no checkpoint is refused before anything is written
-        checkpoint.load(weights)
-        return None
+        return Weights(weights.resolve(), checkpoint.load(weights))
     if init is not None:
         raise UserError(f"no such checkpoint: {weights}", hint="--init takes the path of one")
     named = str(config.pretrained)

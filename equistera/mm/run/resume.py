@@ -14,8 +14,9 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
-from equistera.mm.run.fingerprint import VALIDATION, differences
-from equistera.training.checkpoints import choose_resume_point
+from equistera.mm.run.fingerprint import EPOCH, STEP, VALIDATION, differences
+from equistera.training.checkpoints import choose_resume_point, renumbered
+from equistera.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from equistera.mm.run.loop import ResumableTrainLoop
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 #: Parts that a checkpoint to go on from has and ``best.pth`` or a foreign one has not.
 PARTS = ("state_dict", "optimizer", "hooks", "log", "meta")
+
+#: What such a checkpoint says of itself.
+SAYS = ("epoch", "batch", "iter", "evaluation_pending", "fingerprint", "lengths", "from_scratch", "skeleton")
+SAYS += ("best_score", "best_epoch")
 
 #: Values of each logged scalar that are kept: more than any window that is averaged over.
 HISTORY = 200
@@ -34,24 +39,26 @@ class FoundCheckpoint:
 
     Attributes:
         path: The file.
-        content: What is in it.
+        content: What is in it; nothing once the run goes on.
+        meta: Its part ``meta``, which stays.
         skipped: ``(name, what is wrong with it)`` of the newer ones that are broken.
     """
 
     path: Path
     content: dict
+    meta: dict
     skipped: tuple[tuple[str, str], ...] = ()
 
 
-def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint:
-    """The newest checkpoint of a work dir that is whole.
+def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint | None:
+    """The newest checkpoint of a work dir that is whole; None if no run has saved anything there.
 
     Args:
         work_dir: Of the run.
         steps_per_epoch: Of this run, where the earlier one has left no ``run.json``.
 
     Raises:
-        UserError: There is none, or none that loads.
+        UserError: There are only others, or none that loads.
     """
     loaded: dict[str, dict] = {}
 
@@ -65,7 +72,10 @@ def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint:
 
     names = [entry.name for entry in work_dir.iterdir()] if work_dir.is_dir() else []
     point = choose_resume_point(work_dir, names, _steps_per_epoch(work_dir) or steps_per_epoch, problem_of)
-    return FoundCheckpoint(work_dir / point.name, loaded[point.name], point.skipped)
+    if point is None:
+        return None
+    content = loaded[point.name]
+    return FoundCheckpoint(work_dir / point.name, content, content["meta"], point.skipped)
 
 
 def load_whole(path: Path) -> dict:
@@ -76,30 +86,76 @@ def load_whole(path: Path) -> dict:
     """
     content = checkpoint.load(path)
     missing = [part for part in PARTS if not isinstance(content.get(part), dict)]
+    missing = missing or [f"meta.{name}" for name in SAYS if name not in content["meta"]]
     if missing:
         raise UserError(f"{path} cannot be gone on from: it has no {', '.join(missing)}")
     checkpoint.refuse_nonfinite(content, path)
     return content
 
 
-def refuse_changes(found: FoundCheckpoint, now: Mapping[str, str], allowed: bool) -> None:
+def refuse_changes(
+    found: FoundCheckpoint, now: Mapping[str, str], options: TrainOptions, record: Mapping | None
+) -> None:
     """Stops a resume that would train something else than was begun.
+
+    The size of an update may change; so may the precision, where it is the machine's for the same ``--amp``.
 
     Args:
         found: The checkpoint, which says what the run was started with.
         now: The present fingerprint, see :mod:`equistera.mm.run.fingerprint`.
-        allowed: ``--allow-changed-data``: go on all the same.
+        options: What is asked for, ``allow_changed_data`` among it: go on all the same.
+        record: What was asked for when the run began, see :mod:`equistera.training.options`; None if unknown.
 
     Raises:
         UserError: Data or settings have changed; each change is named.
     """
-    changes = differences(found.content["meta"]["fingerprint"], now)
-    if changes and not allowed:
+    differing = differences(found.meta["fingerprint"], now, options.cfg_options)
+    before = record["options"] if record else {}
+    followed = {STEP, EPOCH} | ({"model.precision", "optim_wrapper.type"} if before.get("amp") else set())
+    changes = [line for key, line in differing.items() if key not in followed]
+    changes += _other_start(found, options, before)
+    if changes and not options.allow_changed_data:
         raise UserError(
             f"the run in {found.path.parent} was started with other data or settings:",
             changes,
             "Give it what it had, choose another --work-dir, or go on all the same: --allow-changed-data",
         )
+
+
+def _other_start(found: FoundCheckpoint, options: TrainOptions, before: Mapping) -> list[str]:
+    """A finding if a run that goes on is given other weights to start from than it had."""
+    if options.init and (not before.get("init") or Path(options.init).resolve() != Path(before["init"])):
+        return [f"--init: {before.get('init') or 'not given'} then, {options.init} now"]
+    if options.from_scratch and not found.meta["from_scratch"]:
+        return ["--from-scratch: not given then, given now"]
+    return []
+
+
+def new_lengths(found: FoundCheckpoint, epochs: int) -> list[list[int]]:
+    """How long a run that goes on was and is to be, see :func:`equistera.mm.run.preflight.lengths_of`.
+
+    Args:
+        found: Its checkpoint.
+        epochs: Of the run, as it is wanted now.
+
+    Raises:
+        UserError: As many are done already.
+    """
+    lengths, done = found.meta["lengths"], found.meta["epoch"]
+    if epochs == lengths[-1][1]:
+        return lengths
+    if epochs <= done:
+        raise UserError(
+            f"train_cfg.max_epochs={epochs}: the run in {found.path.parent} has {done} complete epochs already",
+            hint="Leave it out, or give it more",
+        )
+    return [*lengths, [done, epochs]]
+
+
+def is_finished(found: FoundCheckpoint, epochs: int) -> bool:
+    """Whether a run of so many epochs has nothing left to do."""
+    meta = found.meta
+    return meta["epoch"] >= epochs == meta["lengths"][-1][1] and not meta["evaluation_pending"]
 
 
 def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
@@ -108,7 +164,7 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     Raises:
         UserError: The checkpoint is of another skeleton or network.
     """
-    content, meta = found.content, found.content["meta"]
+    content, meta = found.content, found.meta
     names = list(trainer.network.skeleton.names)
     if meta["skeleton"]["keypoints"] != names:
         raise UserError(
@@ -144,7 +200,7 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
 
 def _go_to(loop: ResumableTrainLoop, meta: dict, steps_per_epoch: int) -> None:
     epoch, batch, step = meta["epoch"], meta["batch"], meta["iter"]
-    if meta["fingerprint"].get("steps in an epoch") != str(steps_per_epoch):
+    if meta["fingerprint"].get(EPOCH) != str(steps_per_epoch):
         # what was an epoch's midst is none now; learning rates follow from the step
         batch, step = 0, epoch * steps_per_epoch
     loop.go_to(epoch, batch, step, meta["evaluation_pending"])
@@ -153,7 +209,7 @@ def _go_to(loop: ResumableTrainLoop, meta: dict, steps_per_epoch: int) -> None:
 def _adopt_changes(trainer: Trainer, meta: dict) -> None:
     """Says what has changed since the run began, where that was allowed."""
     before, now = meta["fingerprint"], trainer.started_with
-    for change in differences(before, now):
+    for change in differences(before, now).values():
         trainer.warn(f"changed since the run began: {change}")
     if before[VALIDATION] != now[VALIDATION] and trainer.best_score is not None:
         trainer.warn(f"the best score so far, {trainer.best_score:.3f}, was on other pictures and counts no more")
@@ -186,6 +242,15 @@ def restore_log(hub: MessageHub, history: dict) -> None:
     """What :func:`log_history` saved is in the log again."""
     for name, saved in history.items():
         hub.log_scalars[name] = HistoryBuffer(saved["values"], saved["counts"])
+
+
+def renumber(work_dir: Path, steps_per_epoch: int) -> None:
+    """Gives checkpoints within an epoch the names that they have by another number of steps in one."""
+    before = _steps_per_epoch(work_dir)
+    if before is None or before == steps_per_epoch:
+        return
+    for old, new in renumbered([entry.name for entry in work_dir.iterdir()], before, steps_per_epoch).items():
+        os.replace(work_dir / old, work_dir / new)
 
 
 def _steps_per_epoch(work_dir: Path) -> int | None:

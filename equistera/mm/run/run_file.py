@@ -29,6 +29,7 @@ def write_run_file(trainer) -> None:
             "skeleton": trainer.network.skeleton.name,
             "started": time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(trainer.timestamp, "%Y%m%d_%H%M%S")),
             "fitted": config.get("fitted"),
+            "record": trainer.record,
         },
         indent=1,
     )

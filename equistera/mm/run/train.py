@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import dataclasses
+import shutil
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,59 +15,35 @@ from mmengine.dist import barrier
 
 import equistera
 from equistera import commands
-from equistera import skeleton as skeletons
 from equistera.dataset.coco import write_json
 from equistera.errors import Stopped, UserError
-from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import cache_folder, use_cache
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
-from equistera.mm.network.precision import use_mixed_precision
+from equistera.mm.network.transfer import initialise
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
-from equistera.mm.run.fit_to_time import apply_fit, earlier_fit, fit
-from equistera.mm.run.network_check import build_checked
+from equistera.mm.run.fit_to_time import apply_fit, earlier_fit, estimate, fit
+from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says, build_checked, check_hooks
 from equistera.mm.run.planning import plan_of, steps_per_update
-from equistera.mm.run.preflight import DataSummary, check_data, choose_weights, finish, missing_weights
-from equistera.mm.run.resume import FoundCheckpoint
+from equistera.mm.run.preflight import check_data, give_length
 from equistera.mm.run.run_file import write_run_file
-from equistera.mm.run.tracking import add_text, check_services
+from equistera.mm.run.settle import Settled, configured, settle
+from equistera.mm.run.tracking import add_text
 from equistera.mm.run.trainer import Trainer, device_name, join_group
 from equistera.monitor.plots import plot_run
 from equistera.outputs import check_json
-from equistera.processes import join, rank, start_command, world_size
+from equistera.processes import join, rank
 from equistera.progress import duration
 from equistera.training import work_dir as work_dirs
-from equistera.training.fit import Fit, parse_duration
-from equistera.training.plan import steps_in_epoch
+from equistera.training.fit import parse_duration
+from equistera.training.options import TrainOptions, resume_command, with_record
+from equistera.training.plan import Plan
 from equistera.training.plan_check import check_plan
 from equistera.training.plan_text import format_plan, is_plan, plan_json
 
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What the user asked for; see ``tools/train.py --help``."""
-
-    config: str
-    work_dir: str | None = None
-    data_root: str | None = None
-    skeleton: str | None = None
-    amp: bool = False
-    compile: bool = False
-    resume: bool = False
-    allow_changed_data: bool = False
-    from_scratch: bool = False
-    init: str | None = None
-    max_time: str | None = None
-    plan: bool = False
-    json: str | None = None
-    device: str | None = None
-    seed: int | None = None
-    cfg_options: list[str] = field(default_factory=list)
-    launcher: str = "none"
-    cache: str | None = None
-    started: float = field(default_factory=time.monotonic)
+__all__ = ["TrainOptions", "build_cache", "train"]
 
 
 def train(options: TrainOptions) -> Path:
@@ -83,69 +60,110 @@ def train(options: TrainOptions) -> Path:
     """
     if options.json:
         check_json("--json", options.json, "a plan", is_plan)
+    options = with_record(options)
     launcher = join(options.launcher)
     choose_device(options.device)
-    config, work_dir, data = _start(options)
     if not options.plan and rank() == 0:
-        work_dirs.refuse_if_running(work_dir)
-    found = _resume_point(config, work_dir, data) if options.resume else None
-    if found is not None:
-        config.from_scratch, weights = found.content["meta"]["from_scratch"], None
-    else:
-        weights = choose_weights(config, options.init, options.from_scratch)
-    missing = missing_weights(config, weights, options.init)
-    if missing is not None and not options.plan:
-        raise missing
-    config.launcher = launcher
-    if options.amp:
-        use_mixed_precision(config)
+        work_dirs.refuse_if_running(options.folder)
+    run = settle(options)
+    if run.finished and not options.plan:
+        if rank() == 0:
+            print(_finished(run))
+        return run.work_dir
+    if run.missing is not None and not options.plan:
+        raise run.missing
+    run.config.launcher = launcher
     if not torch.cuda.is_available():
         torch.set_num_threads(cores_per_process())
-    if not options.plan:
-        use_cache(config, work_dir, options.cache)
-    fitted = _fit_to_time(config, options, data, work_dir)
-    plan = plan_of(config, build_checked(config), data, work_dir, fitted)
-    if options.json:
-        write_json(options.json, plan_json(plan), indent=1)
+    plan = _planned(run)
     if options.plan:
         print(format_plan(plan))
-        if missing is not None:
-            print(f"\n  note: {missing}")
-    check_plan(plan)
-    if options.plan:
-        return work_dir
-    started_with = fingerprint(config, plan.schedule.steps_per_epoch)
-    if found is not None:
-        resume.refuse_changes(found, started_with, options.allow_changed_data)
-    work_dirs.make(work_dir)
+        if run.missing is not None:
+            print(f"\n  note: {run.missing}")
+    else:
+        _execute(run, plan)
+    return run.work_dir
+
+
+def _planned(run: Settled) -> Plan:
+    """What the run is going to do, once it is known to be possible; its crop cache is there, unless it is a plan."""
+    config, options = run.config, run.options
+    network = build_checked(config)
+    check_hooks(config)
+    if run.weights is not None:
+        # weights of another network are refused before anything is written
+        initialise(network, run.weights.content, run.weights.path, config.head_init)
+    fitted = earlier_fit(run.work_dir, None) if run.found else None
+    plan = plan_of(config, network, run.data, run.work_dir, fitted.fit if fitted else None)
+    try:
+        check_plan(plan)
+    except UserError:
+        if options.plan:
+            print(format_plan(plan))
+        raise
+    if not options.plan:
+        use_cache(config, run.work_dir, options.cache)
+    if fitted is None and options.max_time:
+        budget = parse_duration(options.max_time)
+        if rank() == 0:
+            print(f"measuring the first steps, to fit the run to {duration(budget)} ...", flush=True)
+        schedule = plan.schedule
+        fitted = fit(config, budget, schedule.steps_per_epoch, schedule.least_epochs, options.started, run.work_dir)
+    if fitted is not None:
+        apply_fit(config, fitted, time.monotonic() - options.started)
+        if run.found:
+            give_length(config, run.found.meta["lengths"])
+        plan = plan_of(config, network, run.data, run.work_dir, fitted.fit)
+        check_plan(plan)
+    if options.plan and fitted is None:
+        done = run.found.meta["epoch"] if run.found else 0
+        plan = dataclasses.replace(plan, seconds=estimate(config, plan, run.work_dir, done))
+    if options.json:
+        write_json(options.json, plan_json(plan), indent=1)
+    return plan
+
+
+def _execute(run: Settled, plan: Plan) -> None:
+    """Makes the run what it was settled to be; first the parts, then the place for it."""
+    config, work_dir = run.config, run.work_dir
+    config.work_dir, config.resume = str(work_dir), run.found is not None
+    work_dir.mkdir(parents=True, exist_ok=True)
     if config.launcher != "none":
         # all have read what is there before one moves it
         join_group(config.launcher, config.env_cfg)
         barrier()
     # of several processes one keeps other runs out
     with work_dirs.held(work_dir) if rank() == 0 else contextlib.nullcontext():
-        weights = weights.resolve() if weights else None
-        if rank() == 0:
-            aside = _prepare(work_dir, config, options)
-            weights = work_dirs.followed(weights, work_dir, aside) if weights else None
-        config.work_dir, config.resume = str(work_dir), options.resume
-        config.load_from = str(weights) if weights else None
-        trainer = Trainer.from_cfg(config)
-        trainer.load_from(trainer.from_rank_0(config.load_from))
-        if options.compile:
-            trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
-        trainer.resume_point, trainer.started_with = found, started_with
-        # the trainer lets go of it once it has gone on from there
-        del found
+        trainer = _assembled(run, fingerprint(config, plan.schedule.steps_per_epoch))
         if trainer.rank == 0:
-            print(banner(trainer, config, data, weights), format_plan(plan), sep="\n", flush=True)
+            weights = _prepare(run, trainer)
+            print(banner(trainer, run, weights), format_plan(plan), sep="\n", flush=True)
+            trainer.write_config()
             write_run_file(trainer)
             add_text(trainer.visualizer, "plan", format_plan(plan))
-        _run(trainer, options, work_dir)
-    return work_dir
+        _run(trainer, run)
 
 
-def _run(trainer: Trainer, options: TrainOptions, work_dir: Path) -> None:
+def _assembled(run: Settled, started_with: Mapping[str, str]) -> Trainer:
+    """The trainer of a run with all its parts; nothing of it is left in the work dir if one cannot be built."""
+    config, there = run.config, {*run.work_dir.iterdir()}
+    try:
+        with as_config_says(NOT_TOGETHER):
+            trainer = Trainer.from_cfg(config)
+            trainer.weights, trainer.resume_point = run.weights, run.found
+            trainer.record, trainer.started_with = run.record, started_with
+            if run.options.compile:
+                trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
+            trainer.prepare()
+    except UserError:
+        if rank() == 0:
+            for made in {*run.work_dir.iterdir()} - there:
+                shutil.rmtree(made, ignore_errors=True)
+        raise
+    return trainer
+
+
+def _run(trainer: Trainer, run: Settled) -> None:
     """Trains, and says how it ended."""
     start = time.monotonic()
     try:
@@ -153,115 +171,70 @@ def _run(trainer: Trainer, options: TrainOptions, work_dir: Path) -> None:
             trainer.train()
     except Stopped as stop:
         # every process stops, one says so
-        message = f"{stop}; go on with:\n  {resume_command(options, work_dir)}" if trainer.rank == 0 else ""
+        message = f"{stop}; go on with:\n  {resume_command(run.options)}" if trainer.rank == 0 else ""
         raise Stopped(message, stop.number) from None
     if trainer.rank == 0:
-        curves = plot_run(work_dir, work_dir / "training_curves.png")
+        curves = plot_run(run.work_dir, run.work_dir / "training_curves.png")
         print(f"trained in {duration(time.monotonic() - start)}; best {_best(trainer)}")
-        logs = commands.line("tensorboard", "--logdir", work_dir)
-        print(f"  weights  {work_dir / 'best.pth'}\n  curves   {curves}\n  logs     {logs}")
+        logs = commands.line("tensorboard", "--logdir", run.work_dir)
+        print(f"  weights  {run.work_dir / 'best.pth'}\n  curves   {curves}\n  logs     {logs}")
 
 
 def build_cache(options: TrainOptions) -> None:
     """Makes the crop cache that a training with these options reads, and says where it is."""
-    config, work_dir, _ = _start(options)
-    use_cache(config, work_dir, options.cache, required=True)
+    config, _ = configured(options)
+    check_data(config)
+    use_cache(config, options.folder, options.cache, required=True)
 
 
-def _start(options: TrainOptions) -> tuple[Config, Path, DataSummary]:
-    config = configs.load(
-        options.config,
-        options.cfg_options,
-        data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
-        skeleton=configs.skeleton_argument(options.skeleton),
+def _finished(run: Settled) -> str:
+    meta = run.found.meta
+    longer = commands.line("--cfg-options", f"train_cfg.max_epochs={2 * meta['epoch']}")
+    return (
+        f"finished: the run in {run.work_dir} has all its {meta['epoch']} epochs, best "
+        f"{_score(run.config, meta['best_score'], meta['best_epoch'])}; a longer one: {longer}"
     )
-    check_services(config)
-    work_dir = Path(options.work_dir or configs.PROJECT / "work_dirs" / Path(options.config).stem).resolve()
-    skeletons.load(config.skeleton)
-    if cache_folder(config, work_dir, options.cache) == work_dir:
-        raise UserError(
-            f"the crop cache cannot lie in the work dir {work_dir} itself", hint="--cache names a folder of its own"
-        )
-    data = check_data(config)
-    finish(config, options.seed)
-    return config, work_dir, data
-
-
-def _resume_point(config: Config, work_dir: Path, data: DataSummary) -> FoundCheckpoint:
-    loader = config.train_dataloader
-    steps = steps_in_epoch(data.train_animals, loader.batch_size, world_size(), bool(loader.get("drop_last", False)))
-    found = resume.find(work_dir, steps)
-    if rank() == 0:
-        for name, problem in found.skipped:
-            print(f"{name} is skipped: {problem}")
-    return found
-
-
-def resume_command(options: TrainOptions, work_dir: Path) -> str:
-    """The command that goes on with a run."""
-    start = start_command(options.launcher, Path(sys.executable).name)
-    words = [*start, "tools/train.py", options.config, "--work-dir", str(work_dir)]
-    for name in ("data_root", "skeleton", "cache", "device", "seed"):
-        value = getattr(options, name)
-        if value is not None:
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    words += ["--amp"] if options.amp else []
-    words += ["--compile"] if options.compile else []
-    words += ["--launcher", options.launcher] if options.launcher != "none" else []
-    words += ["--cfg-options", *options.cfg_options] if options.cfg_options else []
-    return commands.line(*words, "--resume")
-
-
-def _fit_to_time(config: Config, options: TrainOptions, data: DataSummary, work_dir: Path) -> Fit | None:
-    """Gives the config the length that ``--max-time`` asks for, or that the resumed run was fitted to."""
-    budget = parse_duration(options.max_time) if options.max_time else None
-    if options.resume:
-        fitted = earlier_fit(work_dir, budget)
-    elif budget is None:
-        fitted = None
-    else:
-        plan = plan_of(config, build_checked(config), data, work_dir)
-        check_plan(plan)
-        if rank() == 0:
-            print(f"measuring the first steps, to fit the run to {duration(budget)} ...", flush=True)
-        schedule = plan.schedule
-        fitted = fit(config, budget, schedule.steps_per_epoch, schedule.least_epochs, options.started, work_dir)
-    if fitted is None:
-        return None
-    apply_fit(config, fitted, time.monotonic() - options.started)
-    return fitted.fit
 
 
 def _best(trainer: Trainer) -> str:
-    if trainer.best_score is None:
+    return _score(trainer.cfg, trainer.best_score, trainer.best_epoch)
+
+
+def _score(config: Config, score: float | None, epoch: int | None) -> str:
+    if score is None:
         return "unknown: nothing was evaluated"
-    watched = trainer.cfg.default_hooks.checkpoint.best.replace("/", " ")
-    return f"{watched} {trainer.best_score:.3f} after epoch {trainer.best_epoch}"
+    return f"{config.default_hooks.checkpoint.best.replace('/', ' ')} {score:.3f} after epoch {epoch}"
 
 
-def _prepare(work_dir: Path, config: Config, options: TrainOptions) -> Path | None:
-    """Leaves the work dir as a run may begin in it; returns where it moved an earlier run, if there was one."""
-    if options.resume:
-        work_dirs.remove_unfinished(work_dir)
+def _prepare(run: Settled, trainer: Trainer) -> Path | None:
+    """Leaves the work dir as the run may begin in it; returns where the weights that it starts from are then."""
+    work_dirs.remove_unfinished(run.work_dir)
+    if run.found is not None:
+        resume.renumber(run.work_dir, trainer.schedule.steps_per_epoch)
         return None
-    aside = work_dirs.set_aside(work_dir, _read_by(config, work_dir, options.cache), configs.PROJECT)
+    weights = run.weights.path if run.weights else None
+    if run.options.resume:
+        # nothing of worth is there, and who asks for the same run again wants no heap of false starts
+        return weights
+    aside = work_dirs.set_aside(run.work_dir, [*_read_by(run), Path(trainer.log_dir)])
     if aside is not None:
-        print(f"{work_dir} held a run already; it was moved to {aside} (--resume would have continued it)")
-    return aside
+        print(f"{run.work_dir} held a run already; it was moved to {aside} (--resume would have continued it)")
+    return work_dirs.followed(weights, run.work_dir, aside) if weights else None
 
 
-def _read_by(config: Config, work_dir: Path, cache: str | None) -> list[Path]:
-    """What a run goes on reading, and must stay where it is; the weights to start from are read once."""
-    paths = [cache_folder(config, work_dir, cache), Path(config.skeleton)]
+def _read_by(run: Settled) -> list[Path]:
+    """What a run goes on reading, and must stay where it is; the weights to start from are read already."""
+    config = run.config
+    paths = [cache_folder(config, run.work_dir, run.options.cache), Path(config.skeleton)]
     for loader in (config.train_dataloader, config.val_dataloader):
         root = Path(config.data_root)
         paths += [root / loader.dataset.ann_file, root / loader.dataset.data_prefix.img]
     return [path for path in paths if path is not None and path.exists()]
 
 
-def banner(trainer: Trainer, config: Config, data: DataSummary, weights: Path | None) -> str:
+def banner(trainer: Trainer, run: Settled, weights: Path | None) -> str:
     """The few lines that a person reads before the first step."""
-    network = trainer.network
+    network, config, data = trainer.network, run.config, run.data
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     width, height = network.input_size
     batch = config.train_dataloader.batch_size
@@ -275,7 +248,23 @@ def banner(trainer: Trainer, config: Config, data: DataSummary, weights: Path | 
         "skeleton": f"{network.skeleton.name}, {len(network.skeleton)} keypoints",
         "weights": str(weights) if weights else "random (from scratch: nothing is frozen)",
         "device": f"{device_name()}, {precision}",
-        "run": f"{config.train_cfg.max_epochs} epochs, batch {total}" + (", resumed" if config.resume else ""),
+        "run": f"{config.train_cfg.max_epochs} epochs, batch {total}",
         "output": str(trainer.work_dir),
     }
+    if run.found is not None:
+        rows["weights"], epochs, went = _of_run(run)
+        rows["run"] = f"{epochs}, batch {total}, {went}"
     return "\n".join([f"Equistera Trainer {equistera.__version__}", *(f"  {k:<9}{v}" for k, v in rows.items())])
+
+
+def _of_run(run: Settled) -> tuple[str, str, str]:
+    """The weights of a run that goes on, its length, and how far it was, for the banner."""
+    meta, before = run.found.meta, run.record["options"]
+    begun = "random ones, from scratch" if meta["from_scratch"] else before["init"] or run.config.pretrained
+    done = f"epoch {meta['epoch']}" + (f" and step {meta['iter']}" if meta["batch"] else "")
+    lengths = [epochs for _, epochs in meta["lengths"]]
+    now = run.config.train_cfg.max_epochs
+    before_now = f" instead of {lengths[-1]} (rates go on from where they are)" if now != lengths[-1] else ""
+    best = f", best {_score(run.config, meta['best_score'], meta['best_epoch'])}" if meta["best_score"] else ""
+    weights = f"{run.found.path.name} of this run, which began with {begun}"
+    return weights, f"{now} epochs{before_now}", f"resumed after {done}{best}"

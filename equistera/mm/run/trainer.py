@@ -24,7 +24,6 @@ from torch.utils.data import DataLoader
 
 import equistera
 from equistera.errors import Stopped
-from equistera.mm.network import checkpoint
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import format_transfer_table, initialise
 from equistera.mm.run.fingerprint import git_commit
@@ -32,8 +31,9 @@ from equistera.mm.run.hooks.evaluated_weights import Candidate
 from equistera.mm.run.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
 from equistera.mm.run.patience import never_mind
 from equistera.mm.run.planning import schedule_of
+from equistera.mm.run.preflight import Weights, lengths_of
 from equistera.mm.run.resume import FoundCheckpoint, copied, log_history, resume
-from equistera.training.schedule import Schedule
+from equistera.training.schedule import Schedule, moved_epoch, refitted
 
 
 class Trainer(Runner):
@@ -47,12 +47,16 @@ class Trainer(Runner):
         best_score: Best score so far of the metric that is watched, or None.
         best_epoch: Epoch (from 1) of ``best_score``, or None.
         evaluated: The weights that were evaluated last, or None before the first evaluation.
-        resume_point: Where the run goes on if its config says ``resume``; None once it does.
+        weights: What the run starts from, emptied once it has started; None for random weights.
+        resume_point: Where the run goes on if its config says ``resume``; emptied once it does.
+        record: What the run was asked for, see :mod:`equistera.training.options`.
         started_with: Fingerprint of data and settings, see :mod:`equistera.mm.run.fingerprint`.
     """
 
+    weights: Weights | None = None
     resume_point: FoundCheckpoint | None = None
     started_with: Mapping[str, str] = MappingProxyType({})
+    record: Mapping | None = None
 
     best_score: float | None = None
     best_epoch: int | None = None
@@ -62,6 +66,27 @@ class Trainer(Runner):
     def interruption(self) -> Interruption:
         """What asks the run to stop; a context manager around :meth:`train`."""
         return Interruption()
+
+    def dump_config(self) -> None:
+        """Nothing yet: an earlier run's is there until this one is known to begin; see :meth:`write_config`."""
+
+    def write_config(self) -> None:
+        """Writes the config into the work dir."""
+        super().dump_config()
+
+    def prepare(self) -> None:
+        """Builds what :meth:`train` needs, so that whatever cannot be built is known before the work dir changes."""
+        self._train_loop = self.build_train_loop(self._train_loop)
+        self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+        self._val_loop = self.build_val_loop(self._val_loop)
+
+    def change_length(self, done: int, epochs: int) -> None:
+        """Stretches or shortens what remains of the run after ``done`` complete epochs."""
+        before, loop = self.schedule.max_epochs, self.train_loop
+        self.train_dataloader.dataset.move_starts(lambda epoch: moved_epoch(epoch, done, before, epochs))
+        self.schedule = refitted(self.schedule, done, epochs)
+        loop._max_epochs, loop._max_iters = epochs, epochs * len(self.train_dataloader)
+        self.cfg.lengths = [*lengths_of(self.cfg), (done, epochs)]
 
     def train(self) -> nn.Module:
         try:
@@ -138,6 +163,7 @@ class Trainer(Runner):
             "batch": loop.batch,
             "iter": loop.iter,
             "evaluation_pending": loop.evaluation_pending,
+            "lengths": [list(length) for length in lengths_of(self.cfg)],
             "seed": self.seed,
             "from_scratch": self.cfg.from_scratch,
             "config": self._config_text,
@@ -213,10 +239,6 @@ class Trainer(Runner):
         """
         return {type(hook).__name__: hook for hook in self.hooks if hasattr(hook, "state_dict")}
 
-    def load_from(self, path: str | None) -> None:
-        """Names the checkpoint whose weights the run starts from."""
-        self._load_from = path
-
     def load_or_resume(self) -> None:
         if self._has_loaded:
             return
@@ -224,12 +246,13 @@ class Trainer(Runner):
         if self._resume:
             resume(self, self.resume_point)
             # as large as the network and its optimiser, and nobody needs it any more
-            self.resume_point = None
-        elif self._load_from:
-            self._start_from(Path(self._load_from))
+            self.resume_point.content.clear()
+        elif self.weights is not None:
+            self._start_from(self.weights.path, self.weights.content)
+            self.weights.content.clear()
 
-    def _start_from(self, path: Path) -> None:
-        report = initialise(self.network, checkpoint.load(path), path, self.cfg.head_init)
+    def _start_from(self, path: Path, content: Mapping) -> None:
+        report = initialise(self.network, content, path, self.cfg.head_init)
         table = format_transfer_table(report)
         self.logger.info(f"{path}: {report.loaded} weights loaded\n{table}\nleft out:\n" + "\n".join(report.left_out))
         if self.rank == 0:

@@ -1,6 +1,7 @@
 """``--max-time``: real runs on a clock that the test turns, so that nothing depends on how busy the machine is."""
 
 import json
+import re
 import runpy
 import types
 
@@ -101,7 +102,7 @@ def test_a_run_that_accumulates_gradients_may_change_its_length(horses, tiny, tm
     machine(step, evaluation)
     options = tiny(**{"optim_wrapper.accumulative_counts": 3})
     content = checkpoint.load(run(horses, tmp_path / "run", options, max_time="100s") / "latest.pth")
-    assert content["hooks"]["KeepToTime"]["changes"]
+    assert len(content["meta"]["lengths"]) > 1
     updates = {int(state["step"]) for state in content["optimizer"]["state"].values()}
     assert updates == {2 * content["meta"]["epoch"]}
 
@@ -146,12 +147,10 @@ def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, tiny, tmp_path, mach
     assert done == json.loads((tmp_path / "run" / "run.json").read_text())["max_epochs"] > stopped_at
 
 
-def test_a_resumed_run_goes_on_with_the_length_that_was_decided_last():
+def test_a_resumed_run_goes_on_with_the_time_that_it_has_taken():
     fitted = fit_to_time.Fitted(Fit(100, 20, 4, 5, 98.0), Costs((StepTime(0, 1.0),), evaluation=4.0))
     hook = keep_to_time.KeepToTime(fitted.to_json(), elapsed=0.0)
-    assert hook.epochs == 20
-    hook.load_state_dict({"elapsed": 40.0, "changes": [[5, 15], [8, 17]], "paces": [1.3], "evaluations": []})
-    assert hook.epochs == 17
+    hook.load_state_dict({"elapsed": 40.0, "paces": [1.3], "evaluations": []})
     assert hook.elapsed >= 40
     assert fit_to_time.Fitted.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
 
@@ -183,6 +182,16 @@ def test_measuring_times_every_set_of_open_stages_and_leaves_nothing(horses, tin
     assert {path.parents[1] for path in saved} == {disk}
     assert list(disk.iterdir()) == list(elsewhere.iterdir()) == []
     assert config.train_cfg.max_epochs == 3
+
+
+def test_a_plan_estimates_its_time_by_a_few_steps_and_leaves_nothing(horses, tiny, tmp_path, capsys):
+    (tmp_path / "disk").mkdir()
+    run(horses, tmp_path / "disk" / "run", tiny(), plan=True, json=str(tmp_path / "plan.json"))
+    shown = capsys.readouterr()
+    assert re.search(r"^  time      about .* on this machine, by a few measured steps$", shown.out, re.MULTILINE)
+    assert "measuring a few steps" in shown.err
+    assert json.loads((tmp_path / "plan.json").read_text())["time"]["expected_seconds"] > 0
+    assert not list((tmp_path / "disk").iterdir())
 
 
 def test_the_plan_says_what_was_fitted_and_runs_nothing(horses, tiny, tmp_path, three_phases, machine, capsys):

@@ -6,6 +6,12 @@ from equistera.errors import UserError
 from equistera.mm.run.train import TrainOptions, train
 
 
+@pytest.fixture(autouse=True)
+def _unmeasured(monkeypatch):
+    """Steps of the real networks take seconds; test_fit_to_time.py measures small ones."""
+    monkeypatch.setattr("equistera.mm.run.train.estimate", lambda *_: 60.0)
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -15,6 +15,7 @@ from equistera.mm.network import checkpoint
 from equistera.mm.run import resume
 from equistera.mm.run.hooks import Console
 from equistera.mm.run.train import TrainOptions, train
+from equistera.training import options
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -31,18 +32,14 @@ RICH = {
 
 @pytest.fixture(scope="module")
 def run(horses, tiny):
-    def start(work_dir, resume=False, init=None, data_root=None, allow_changed_data=False, cache=None, **changes):
-        options = TrainOptions(
-            DEMO,
-            work_dir=str(work_dir),
-            data_root=data_root or str(horses),
-            cfg_options=tiny(**{**RICH, **changes}),
-            resume=resume,
-            allow_changed_data=allow_changed_data,
-            init=init,
-            cache=cache,
+    def start(work_dir, data_root=None, **changes):
+        given = {name: changes.pop(name) for name in [*changes] if name in TrainOptions.__dataclass_fields__}
+        settings = tiny(**{**RICH, **changes})
+        return train(
+            TrainOptions(
+                DEMO, work_dir=str(work_dir), data_root=data_root or str(horses), cfg_options=settings, **given
+            )
         )
-        return train(options)
 
     return start
 
@@ -200,24 +197,136 @@ def test_broken_checkpoints_are_named_and_skipped(run, straight, trained, tmp_pa
     assert not list(work.glob(".*.part"))
 
 
-def test_nothing_to_resume(run, tmp_path):
-    with pytest.raises(UserError, match=r"no epoch_N.pth or step_N.pth"):
-        run(tmp_path / "run", resume=True)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "epoch_1.pth").write_bytes(b"no zip")
-    with pytest.raises(UserError, match=r"no checkpoint in .*run loads"):
-        run(tmp_path / "run", resume=True)
-
-
-def test_resuming_with_another_skeleton_is_refused(run, straight, tmp_path):
+def test_where_nothing_is_yet_a_run_starts_and_says_so(run, tmp_path, capsys):
+    """A job that is put into the queue again has one command; it may have been killed within its first epoch."""
     work = tmp_path / "run"
-    shutil.copytree(straight, work)
-    for path in work.glob("epoch_*.pth"):
+    one_epoch = {"train_cfg.max_epochs": 1}
+    run(work, resume=True, **one_epoch)
+    assert f"no run has saved anything in {work} yet, so this one starts from the beginning" in capsys.readouterr().out
+    for path in work.glob("*.pth"):
+        path.unlink()
+    train(TrainOptions(work_dir=str(work), resume=True))
+    assert "so this one starts from the beginning" in capsys.readouterr().out
+    assert checkpoint.load(work / "latest.pth")["meta"]["epoch"] == 1
+    assert not list(work.glob("earlier_*"))
+
+
+def test_what_cannot_be_gone_on_from_is_told(run, trained, tmp_path):
+    work = tmp_path / "run"
+    work.mkdir()
+    with pytest.raises(UserError, match=r"has no record of a run \(run.json\), so its config is not known"):
+        train(TrainOptions(work_dir=str(work), resume=True))
+    shutil.copy(trained / "best.pth", work)
+    with pytest.raises(UserError, match=r"holds best.pth, but no epoch_N.pth or step_N.pth"):
+        run(work, resume=True)
+    # as MMPose leaves it
+    torch.save({"meta": {"epoch": 210}, "state_dict": {}, "optimizer": {}}, work / "epoch_210.pth")
+    (work / "epoch_200.pth").write_bytes(b"no zip")
+    with pytest.raises(UserError, match=r"no checkpoint in .*run loads") as caught:
+        run(work, resume=True)
+    assert caught.value.problems[0] == "epoch_210.pth: epoch_210.pth cannot be gone on from: it has no hooks, log"
+    assert "can be given to --init" in caught.value.hint
+    assert sorted(path.name for path in work.iterdir()) == ["best.pth", "epoch_200.pth", "epoch_210.pth"]
+
+
+@pytest.fixture
+def can_bfloat16(monkeypatch):
+    """Whatever CPU this is: it computes in bfloat16, if slowly."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+
+
+def test_a_run_goes_on_with_all_that_it_was_started_with(run, tmp_path, signal_at, monkeypatch, capsys, can_bfloat16):
+    """As the guide prints it: --amp, data and options are not given again, nor need the config be."""
+    signal_at(signal.SIGTERM, step=5)
+    with pytest.raises(Stopped) as stopped:
+        run(tmp_path / "run", amp=True, seed=3, from_scratch=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    shutil.move(tmp_path / "run", tmp_path / "moved")
+    words = str(stopped.value).splitlines()[-1].split()
+    assert words[1:] == ["tools/train.py", "--work-dir", str(tmp_path / "run"), "--resume"]
+    before = checkpoint.load(tmp_path / "moved" / "latest.pth")["meta"]
+    assert before["fingerprint"]["model.precision"] == "'bfloat16'"
+    capsys.readouterr()
+    train(TrainOptions(DEMO, work_dir=str(tmp_path / "moved"), resume=True, cfg_options=["train_cfg.max_epochs=2"]))
+    shown = capsys.readouterr().out
+    assert "step_6.pth of this run, which began with random ones, from scratch" in shown
+    assert "2 epochs instead of 3 (rates go on from where they are), batch 4, resumed after epoch 1 and step 6" in shown
+    meta = checkpoint.load(tmp_path / "moved" / "latest.pth")["meta"]
+    assert (meta["epoch"], meta["seed"], meta["lengths"]) == (2, 3, [[0, 3], [1, 2]])
+    assert meta["fingerprint"] == before["fingerprint"]
+    # its record has what was given last
+    train(TrainOptions(work_dir=str(tmp_path / "moved"), resume=True))
+    (line,) = capsys.readouterr().out.strip().splitlines()
+    assert line.startswith(f"finished: the run in {tmp_path / 'moved'} has all its 2 epochs, best val AP 0.0")
+
+
+def test_a_finished_run_goes_on_for_longer_and_no_rate_rises(run, straight, tmp_path, capsys):
+    work = shutil.copytree(straight, tmp_path / "run")
+    train(TrainOptions(work_dir=str(work), resume=True, cfg_options=["train_cfg.max_epochs=5"]))
+    content = checkpoint.load(work / "latest.pth")
+    assert content["meta"]["lengths"] == [[0, 3], [3, 5]]
+    rates = content["log"]["train/lr/head"]["values"]
+    assert len(rates) == 20
+    assert max(rates[12:]) <= rates[11]
+    assert json.loads((work / "run.json").read_text())["max_epochs"] == 5
+    with pytest.raises(UserError, match=r"train_cfg.max_epochs=4: the run in .* has 5 complete epochs already"):
+        train(TrainOptions(work_dir=str(work), resume=True, cfg_options=["train_cfg.max_epochs=4"]))
+
+
+def test_another_batch_is_followed_and_said(run, trained, tmp_path, signal_at, monkeypatch, capfd):
+    work = tmp_path / "run"
+    signal_at(signal.SIGTERM, step=6)
+    with pytest.raises(Stopped):
+        run(work, init=str(trained / "best.pth"))
+    monkeypatch.undo()
+    capfd.readouterr()
+    train(TrainOptions(work_dir=str(work), resume=True, cfg_options=["train_dataloader.batch_size=8"]))
+    shown = capfd.readouterr()
+    assert "--cfg-options" not in shown.err
+    assert "samples in an update: 4 (batch 4) then, 8 (batch 8) now" in shown.err
+    assert "LR scale  x 0.707: 0.707 for batch 8 instead of 16 (square root rule)" in shown.out
+    # the epoch in whose midst it was begins again
+    meta = checkpoint.load(work / "latest.pth")["meta"]
+    assert (meta["epoch"], meta["iter"]) == (3, 6)
+
+
+def damage(record):
+    record["options"]["seed"] = 1
+
+
+def use_own_code(record):
+    record["content"] = record["content"].replace("'type': 'StopEarly'", "'type': 'os.system'")
+    plain = {key: value for key, value in record.items() if key != "digest"}
+    record["digest"] = options._digest(plain)
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (damage, r"the record of the run in .*run.json was changed or damaged"),
+        (use_own_code, r"the recorded config uses code of its own \(os.system\), which is only run if you name it"),
+        (None, "the record of the run cannot be read: .*run.json is not JSON"),
+    ],
+)
+def test_a_record_that_is_damaged_or_names_code_is_refused(straight, tmp_path, change, finding):
+    work = shutil.copytree(straight, tmp_path / "run")
+    content = json.loads((work / "run.json").read_text())
+    if change:
+        change(content["record"])
+    (work / "run.json").write_text(json.dumps(content) if change else "{")
+    with pytest.raises(UserError, match=finding):
+        train(TrainOptions(work_dir=str(work), resume=True))
+
+
+def test_resuming_with_another_skeleton_is_refused(run, resumable):
+    (resumable / "latest.pth").unlink()
+    for path in resumable.glob("epoch_*.pth"):
         content = torch.load(path, weights_only=True)
         content["meta"]["skeleton"] = {"name": "other", "source": "other", "keypoints": ["a"]}
         torch.save(content, path)
     with pytest.raises(UserError, match="it was trained for skeleton 'other'"):
-        run(work, resume=True)
+        run(resumable, resume=True)
 
 
 def test_only_the_newest_are_kept(straight):
@@ -273,18 +382,24 @@ def resumable(straight, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({"train_dataloader.batch_size": 5}, "samples in a step: 4 (4 x 1 processes) then, 5 (5 x 1 processes) now"),
-        ({"model.head.gau_cfg.dropout_rate": 0.2}, "model.head.gau_cfg.dropout_rate: 0.1 then, 0.2 now"),
-        ({"train_cfg.max_epochs": 4}, "train_cfg.max_epochs: 3 then, 4 now"),
-        ({"optim_wrapper.optimizer.lr": 0.001}, "optim_wrapper.optimizer.lr: 0.004 then, 0.001 now"),
-        ({"randomness.seed": 7}, "randomness.seed: 0 then, 7 now"),
+        ({"model.head.gau_cfg.dropout_rate": 0.2}, "--cfg-options model.head.gau_cfg.dropout_rate: 0.1 then, 0.2 now"),
+        ({"optim_wrapper.optimizer.lr": 0.001}, "--cfg-options optim_wrapper.optimizer.lr: 0.004 then, 0.001 now"),
+        ({"seed": 7}, "--seed: 0 then, 7 now"),
+        ({"init": "other.pth"}, "--init: {init} then, other.pth now"),
+        ({"from_scratch": True}, "--from-scratch: not given then, given now"),
+        ({"amp": True}, "--amp: not set then, 'bfloat16' now"),
     ],
 )
-def test_changed_settings_are_refused_by_name(run, resumable, changes, finding):
+def test_changed_settings_are_refused_by_name_before_anything_is_built(
+    run, resumable, trained, monkeypatch, can_bfloat16, changes, finding
+):
+    monkeypatch.setattr("equistera.mm.run.train.build_checked", None)
+    before = sorted(resumable.iterdir())
     with pytest.raises(UserError, match="was started with other data or settings") as caught:
         run(resumable, resume=True, **changes)
-    assert finding in caught.value.problems
+    assert caught.value.problems == [finding.format(init=trained / "best.pth")]
     assert "--allow-changed-data" in caught.value.hint
+    assert sorted(resumable.iterdir()) == before
 
 
 def test_what_does_not_decide_the_weights_may_change(run, straight, resumable):
@@ -306,7 +421,6 @@ def test_changed_data_are_refused_and_may_be_allowed(run, horses, resumable, tmp
     assert "training annotations: 16 animals, hash" in changed
     assert "now" in changed
     assert "10 animals, hash" in changed
-    assert "steps in an epoch: 4 then, 2 now" in changed
 
     run(resumable, resume=True, data_root=str(data), allow_changed_data=True)
     assert "counts no more" in capfd.readouterr().err

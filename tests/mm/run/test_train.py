@@ -127,7 +127,6 @@ def _optimizer_state(path):
         ({"init": "missing.pth"}, "no such checkpoint: missing.pth"),
         ({"config": "configs/rtmpose_m_ap10k.py"}, "tools/download_checkpoints.py rtmpose_m_ap10k"),
         ({"config": "configs/rtmpose_m_ap10k.py"}, "--from-scratch"),
-        ({"resume": True}, "nothing to resume"),
         ({"device": "tpu"}, "expected cpu, cuda or cuda:N"),
         ({"cfg_options": ["train_dataloader.batch_sise=3"]}, "did you mean 'batch_size'"),
         ({"cfg_options": ["train_dataloader.batch_size=64"]}, "labelled animals do not fill one batch of 64"),
@@ -175,7 +174,8 @@ def test_what_is_no_checkpoint_and_what_is_no_folder_are_told_before_the_run_has
         run(horses, page, tiny())
 
 
-def test_a_plan_says_which_weights_are_missing(horses, tmp_path, capsys):
+def test_a_plan_says_which_weights_are_missing(horses, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("equistera.mm.run.train.estimate", lambda *_: 60.0)
     run(horses, tmp_path / "run", [], config="configs/rtmpose_m_ap10k.py", plan=True)
     text = capsys.readouterr().out
     assert text.startswith("Plan\n")
@@ -224,7 +224,7 @@ def test_an_empty_training_set(horses, tiny, tmp_path):
 
 def test_a_work_dir_that_cannot_be_written(horses, tiny, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write to work dir"):
+    with pytest.raises(UserError, match="cannot write --work-dir"):
         run(horses, tmp_path / "file" / "run", tiny())
 
 

@@ -59,16 +59,54 @@ def test_checkpoints_of_another_program_are_not_written_over(horses, one_epoch, 
     assert (work / "epoch_1.pth").exists()
 
 
+@pytest.fixture
+def misfit(trained, tmp_path):
+    """Weights of another network."""
+    content = checkpoint.load(trained / "best.pth")
+    content["state_dict"] = {f"other.{name}": value for name, value in content["state_dict"].items()}
+    checkpoint.save(tmp_path / "misfit.pth", content)
+    return str(tmp_path / "misfit.pth")
+
+
+@pytest.mark.parametrize("plan", [True, False])
 @pytest.mark.parametrize(
     ("wrong", "finding"),
     [
         (["train_dataloader.batch_size=64"], "do not fill one batch"),
-        (["cache.max_gb=0.000001", "cache.dir=crops_elsewhere"], "limit"),
+        (["cache.max_gb=none"], "cache.max_gb: expected a number of gigabytes"),
+        ("misfit", "the checkpoint is of another network"),
+        (["optim_wrapper.optimizer.betas=3"], "the run cannot be put together as its config says"),
+        (["custom_hooks.1.type=NoSuchHook"], "the run cannot be put together as its config says"),
     ],
 )
-def test_a_refused_run_leaves_the_earlier_one_where_it_was(horses, one_epoch, earlier, wrong, finding, monkeypatch):
+def test_a_refused_run_leaves_the_earlier_one_where_it_was(
+    horses, one_epoch, earlier, misfit, monkeypatch, wrong, finding, plan
+):
+    """Nothing is made or written either, and the plan refuses the same."""
     monkeypatch.chdir(earlier.parent)
+    before = {path: path.stat().st_mtime_ns for path in earlier.parent.rglob("*") if path.is_file()}
+    init, wrong = (misfit, []) if wrong == "misfit" else (str(earlier / "best.pth"), wrong)
     with pytest.raises(UserError, match=finding):
-        run(horses, earlier, one_epoch + wrong, init=str(earlier / "best.pth"))
+        run(horses, earlier, one_epoch + wrong, init=init, plan=plan)
+    after = {path: path.stat().st_mtime_ns for path in earlier.parent.rglob("*") if path.is_file()}
+    # the crop cache, which belongs to no run, is made when all but the parts is known to be right
+    made = {path for path in after.keys() - before.keys() if path.parent.name != "crop_cache"}
+    assert not made
+    before.pop(earlier / work_dirs.LOCK_FILE), after.pop(earlier / work_dirs.LOCK_FILE)
+    assert {path: after.get(path) for path in before} == before
+
+
+def test_a_work_dir_in_which_no_run_can_begin_is_refused_by_the_plan_as_well(horses, one_epoch, tmp_path):
+    (tmp_path / "file").write_text("")
+    for work in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UserError, match="is a file where a folder is needed"):
+            run(horses, work, one_epoch, plan=True)
+
+
+def test_a_cache_without_room_is_refused_before_the_run_is_moved(horses, one_epoch, earlier, monkeypatch):
+    monkeypatch.chdir(earlier.parent)
+    options = [*one_epoch, "cache.max_gb=0.000001", "cache.dir=crops_elsewhere"]
+    with pytest.raises(UserError, match="limit"):
+        run(horses, earlier, options, init=str(earlier / "best.pth"))
     assert (earlier / "best.pth").exists()
     assert not list(earlier.glob("earlier_*"))

@@ -13,7 +13,7 @@ from mmengine.registry import HOOKS
 from equistera.mm.run.run_file import write_run_file
 from equistera.progress import duration
 from equistera.training.fit import Costs, Fit, StepTime, refit, run_seconds
-from equistera.training.schedule import first_epoch, moved_epoch, refitted
+from equistera.training.schedule import first_epoch
 
 #: The length changes when the run would end outside of these shares of its time; within them the clock is only noise.
 EARLIEST, LATEST = 0.96, 0.995
@@ -43,7 +43,6 @@ class KeepToTime(Hook):
         steps = tuple(StepTime(**step) for step in costs.pop("steps"))
         self._costs = Costs(steps=steps, **costs)
         self._zero = time.monotonic() - elapsed
-        self._changes: list[tuple[int, int]] = []
         self._paces: list[float] = []
         self._evaluations: list[float] = []
         self._epoch_began: float | None = None
@@ -54,32 +53,20 @@ class KeepToTime(Hook):
         """Seconds that the run has taken."""
         return time.monotonic() - self._zero
 
-    @property
-    def epochs(self) -> int:
-        """Length of the run as it was decided last."""
-        return self._fit.epochs
-
     def state_dict(self) -> dict:
         return {
             "elapsed": self.elapsed,
-            "changes": [list(change) for change in self._changes],
             "paces": list(self._paces),
             "evaluations": list(self._evaluations),
         }
 
     def load_state_dict(self, state: dict) -> None:
         self._zero -= state["elapsed"]
-        self._changes = [(done, epochs) for done, epochs in state["changes"]]
-        for _, epochs in self._changes:
-            self._fit = dataclasses.replace(self._fit, epochs=epochs)
         self._paces, self._evaluations = list(state["paces"]), list(state["evaluations"])
 
     def before_train(self, runner) -> None:
-        for done, epochs in self._changes:
-            _change(runner, done, epochs)
-        if self._changes and is_main_process():
-            # what was written when the run went on has the length of its first plan
-            write_run_file(runner)
+        # a run that goes on has the length that was decided last
+        self._fit = dataclasses.replace(self._fit, epochs=runner.max_epochs)
 
     def before_train_epoch(self, runner) -> None:
         done = runner.epoch
@@ -129,15 +116,6 @@ class KeepToTime(Hook):
             f"{fit.epochs} epochs instead of {self._fit.epochs}"
         )
         self._fit = fit
-        self._changes.append((done, fit.epochs))
-        _change(runner, done, fit.epochs)
+        runner.change_length(done, fit.epochs)
         if is_main_process():
             write_run_file(runner)
-
-
-def _change(runner, done: int, epochs: int) -> None:
-    before = runner.schedule.max_epochs
-    runner.train_dataloader.dataset.move_starts(lambda epoch: moved_epoch(epoch, done, before, epochs))
-    runner.schedule = refitted(runner.schedule, done, epochs)
-    loop = runner.train_loop
-    loop._max_epochs, loop._max_iters = epochs, epochs * len(runner.train_dataloader)

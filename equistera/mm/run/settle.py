@@ -1,0 +1,134 @@
+"""From options to a run that can begin: everything is read, compared and refused here, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from equistera import PROJECT
+from equistera import skeleton as skeletons
+from equistera.errors import UserError
+from equistera.mm import config as configs
+from equistera.mm.data.caching import cache_folder, cache_limit
+from equistera.mm.network.precision import use_mixed_precision
+from equistera.mm.run import resume
+from equistera.mm.run.fingerprint import fingerprint
+from equistera.mm.run.fit_to_time import earlier_fit
+from equistera.mm.run.preflight import DataSummary, Weights, check_data, choose_weights, finish, give_length
+from equistera.mm.run.resume import FoundCheckpoint
+from equistera.mm.run.tracking import check_services
+from equistera.processes import rank, world_size
+from equistera.training import work_dir as work_dirs
+from equistera.training.fit import parse_duration
+from equistera.training.options import TrainOptions, make_record, read_record
+from equistera.training.plan import steps_in_epoch
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A run that nothing known beforehand keeps from beginning.
+
+    Attributes:
+        options: What was asked for.
+        config: Resolved but for the crop cache and the length that a time asks for.
+        work_dir: Where it writes; need not exist.
+        record: What ``run.json`` is to keep for ``--resume``.
+        data: What it trains on.
+        finished: Whether the run that is resumed has nothing left to do.
+        found: The checkpoint that it goes on from, or None.
+        weights: What it starts from; None for random weights, or if it goes on.
+        missing: The error of weights that are still to be fetched: a plan can do without.
+    """
+
+    options: TrainOptions
+    config: Config
+    work_dir: Path
+    record: Mapping
+    data: DataSummary
+    finished: bool = False
+    found: FoundCheckpoint | None = None
+    weights: Weights | None = None
+    missing: UserError | None = None
+
+
+def settle(options: TrainOptions) -> Settled:
+    """Works out what a run is and refuses what cannot be, before anything is built.
+
+    Args:
+        options: What was asked for, the record of the run included, see
+            :func:`equistera.training.options.with_record`.
+
+    Raises:
+        UserError: Anything that the user can put right.
+    """
+    config, record = configured(options)
+    work_dir, data = options.folder, check_data(config)
+    if options.amp:
+        use_mixed_precision(config)
+    found = _found(config, options, data) if options.resume else None
+    if found is None:
+        weights = choose_weights(config, options.init, options.from_scratch)
+        missing = weights if isinstance(weights, UserError) else None
+        return Settled(options, config, work_dir, record, data, weights=None if missing else weights, missing=missing)
+    meta = found.meta
+    config.from_scratch = meta["from_scratch"]
+    fitted = earlier_fit(work_dir, parse_duration(options.max_time) if options.max_time else None)
+    steps = fitted.fit.steps_per_epoch if fitted else _steps(config, data)
+    resume.refuse_changes(found, fingerprint(config, steps), options, read_record(work_dir))
+    epochs = meta["lengths"][-1][1] if fitted else config.train_cfg.max_epochs
+    give_length(config, resume.new_lengths(found, epochs))
+    return Settled(options, config, work_dir, record, data, resume.is_finished(found, epochs), found)
+
+
+def configured(options: TrainOptions) -> tuple[Config, Mapping]:
+    """The resolved config of a run, and the record to be kept of what was asked for; no data is read.
+
+    Raises:
+        UserError: No config, one that no run can have, or a place where no run can write.
+    """
+    if options.config is None:
+        record = read_record(options.folder)
+        if record["content"] is None:
+            config = configs.read(record["options"]["config"])
+        else:
+            config = configs.from_text(record["content"], record["options"]["config"])
+    else:
+        config = configs.read(options.config)
+    record = make_record(options, config.filename, configs.as_text(config))
+    config = configs.resolve(
+        config,
+        options.cfg_options,
+        data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
+        skeleton=configs.skeleton_argument(options.skeleton),
+    )
+    check_services(config)
+    # a config that a run wrote has the lengths of that one
+    config.lengths = None
+    skeletons.load(config.skeleton)
+    finish(config, options.seed)
+    cache_limit(config)
+    work_dirs.check(options.folder, PROJECT)
+    if cache_folder(config, options.folder, options.cache) == options.folder:
+        raise UserError(
+            f"the crop cache cannot lie in the work dir {options.folder} itself",
+            hint="--cache names a folder of its own",
+        )
+    return config, record
+
+
+def _found(config: Config, options: TrainOptions, data: DataSummary) -> FoundCheckpoint | None:
+    found = resume.find(options.folder, _steps(config, data))
+    if rank() == 0:
+        for name, problem in found.skipped if found else ():
+            print(f"{name} is skipped: {problem}")
+        if found is None and not options.plan:
+            print(f"--resume: no run has saved anything in {options.folder} yet, so this one starts from the beginning")
+    return found
+
+
+def _steps(config: Config, data: DataSummary) -> int:
+    loader = config.train_dataloader
+    return steps_in_epoch(data.train_animals, loader.batch_size, world_size(), bool(loader.get("drop_last", False)))

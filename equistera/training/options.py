@@ -1,0 +1,151 @@
+"""What a run is asked for, and its own record of that, from which ``--resume`` goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from equistera import PROJECT, commands
+from equistera.dataset.coco import read_json
+from equistera.errors import UserError
+from equistera.monitor.plan import RUN_FILE
+from equistera.processes import start_command
+
+#: Options that a resumed run has from its record unless they are given again; those to start from are a pair.
+CARRIED = ("data_root", "skeleton", "amp", "compile", "max_time", "device", "seed", "cache")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the user asked for; see ``tools/train.py --help``. Without a ``config`` a run resumes with its own."""
+
+    config: str | None = None
+    work_dir: str | None = None
+    data_root: str | None = None
+    skeleton: str | None = None
+    amp: bool = False
+    compile: bool = False
+    resume: bool = False
+    allow_changed_data: bool = False
+    from_scratch: bool = False
+    init: str | None = None
+    max_time: str | None = None
+    plan: bool = False
+    json: str | None = None
+    device: str | None = None
+    seed: int | None = None
+    cfg_options: list[str] = field(default_factory=list)
+    launcher: str = "none"
+    cache: str | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def folder(self) -> Path:
+        """The work dir.
+
+        Raises:
+            UserError: Neither it nor the config that names it is given.
+        """
+        if self.work_dir is None and self.config is None:
+            raise UserError("which run? Neither CONFIG nor --work-dir is given", hint="--resume --work-dir DIR")
+        return Path(self.work_dir or PROJECT / "work_dirs" / Path(self.config).stem).resolve()
+
+
+def with_record(options: TrainOptions) -> TrainOptions:
+    """What a resumed run is asked for: what is given now, the rest as it was when the run began.
+
+    Its ``config`` stays None where none is given: the run's own is in the record.
+
+    Raises:
+        UserError: There is no config, given or recorded, or the record is damaged.
+    """
+    if not options.resume:
+        if options.config is None:
+            raise UserError("CONFIG is missing; only --resume --work-dir DIR does without", hint="See --help")
+        return options
+    record = read_record(options.folder)
+    if record is None:
+        if options.config is None:
+            raise UserError(
+                f"{options.folder} has no record of a run ({RUN_FILE}), so its config is not known",
+                hint="Give the command that the run was begun with, CONFIG and options, and --resume",
+            )
+        return options
+    before = record["options"]
+    start = options if options.init or options.from_scratch else TrainOptions(**before)
+    given = {option.partition("=")[0] for option in options.cfg_options}
+    kept = [option for option in before["cfg_options"] if option.partition("=")[0] not in given]
+    carried = {name: getattr(options, name) for name in CARRIED}
+    return dataclasses.replace(
+        options,
+        **{name: before[name] if value in (None, False) else value for name, value in carried.items()},
+        init=start.init,
+        from_scratch=start.from_scratch,
+        cfg_options=[*kept, *options.cfg_options],
+    )
+
+
+def make_record(options: TrainOptions, config: Path, content: str | None) -> dict:
+    """What ``run.json`` keeps for ``--resume``: places as absolute paths, what belongs to the machine left out.
+
+    Args:
+        options: Of the run.
+        config: Its config file.
+        content: The config's own values as text, see :func:`equistera.mm.config.as_text`; None if there is none.
+    """
+
+    def place(path: str | None) -> str | None:
+        return str(Path(path).expanduser().resolve()) if path else path
+
+    values = {name: getattr(options, name) for name in CARRIED} | {
+        "config": str(config),
+        "data_root": place(options.data_root),
+        "skeleton": place(options.skeleton) if str(options.skeleton).endswith(".json") else options.skeleton,
+        "init": place(options.init),
+        "from_scratch": options.from_scratch,
+        "cache": options.cache if options.cache in ("auto", "off") else place(options.cache),
+        # which GPU is the machine's affair
+        "device": "cpu" if options.device == "cpu" else None,
+        "cfg_options": list(options.cfg_options),
+    }
+    record = {"options": values, "content": content}
+    return {**record, "digest": _digest(record)}
+
+
+def read_record(work_dir: Path) -> dict | None:
+    """The record of the run in a work dir; None if there is none.
+
+    Raises:
+        UserError: It was changed or damaged.
+    """
+    path = work_dir / RUN_FILE
+    if not path.is_file():
+        return None
+    hint = f"Remove {path} and give the command that the run was begun with, CONFIG and options, and --resume"
+    try:
+        content = read_json(path)
+    except UserError as error:
+        raise UserError(f"the record of the run cannot be read: {error.summary}", hint=hint) from error
+    record = content.get("record") if isinstance(content, dict) else None
+    if record is None:
+        return None
+    plain = {key: value for key, value in record.items() if key != "digest"} if isinstance(record, dict) else {}
+    if not plain or record.get("digest") != _digest(plain):
+        raise UserError(f"the record of the run in {path} was changed or damaged", hint=hint)
+    return record
+
+
+def resume_command(options: TrainOptions) -> str:
+    """The command that goes on with a run, which knows the rest by itself."""
+    words = [*start_command(options.launcher, Path(sys.executable).name), "tools/train.py"]
+    words += ["--work-dir", str(options.folder), "--resume"]
+    return commands.line(*words, *(["--launcher", options.launcher] if options.launcher != "none" else []))
+
+
+def _digest(record: dict) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
