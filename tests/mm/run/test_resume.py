@@ -220,7 +220,7 @@ def test_what_cannot_be_gone_on_from_is_told(run, trained, tmp_path):
     with pytest.raises(UserError, match=r"holds best.pth, but no epoch_N.pth or step_N.pth"):
         run(work, resume=True)
     # as MMPose leaves it
-    torch.save({"meta": {"epoch": 210}, "state_dict": {}, "optimizer": {}}, work / "epoch_210.pth")
+    torch.save({"meta": {"epoch": 210}, "state_dict": {"a": torch.zeros(1)}, "optimizer": {}}, work / "epoch_210.pth")
     (work / "epoch_200.pth").write_bytes(b"no zip")
     with pytest.raises(UserError, match=r"no checkpoint in .*run loads") as caught:
         run(work, resume=True)
