@@ -27,6 +27,15 @@ def parser(doc: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=doc, formatter_class=HelpFormatter)
 
 
+class Once(argparse.Action):
+    """An option with several spellings of which one may be given, once."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if getattr(namespace, self.dest) != self.default:
+            parser.error(f"{option_string} {values}: {self.option_strings[0]} is given twice")
+        setattr(namespace, self.dest, values)
+
+
 def at_least(least: int) -> Callable[[str], int]:
     """A type of options: whole numbers that are not below ``least``."""
 

@@ -113,9 +113,7 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}")
     if out is not None and Path(out).resolve() == folder.resolve():
-        raise UserError(
-            "--out-dir is the folder of the pictures; they are not overwritten", hint="Choose another folder"
-        )
+        raise UserError("--out is the folder of the pictures; they are not overwritten", hint="Choose another folder")
     names = sorted(_pictures_below(folder, Path(out).resolve() if out else None))
     if not names:
         raise UserError(f"no pictures in {folder}", hint=f"Looked for: {', '.join(LISTED)}")
@@ -125,9 +123,9 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
     sources = {(folder / name).resolve() for name in names}
     taken = [str(target) for target in targets.values() if target.resolve() in sources]
     if taken:
-        raise UserError("drawings would take the place of pictures:", taken, "Choose another --out-dir")
-    check_targets("--out-dir", targets.values(), overwrite)
-    check_folder("--out-dir", out)
+        raise UserError("drawings would take the place of pictures:", taken, "Choose another --out")
+    check_targets("--out", targets.values(), overwrite)
+    check_folder("--out", out)
     return PictureFiles(folder, names, targets)
 
 
@@ -145,14 +143,14 @@ def one_picture(path: str | Path, out: str | Path | None, overwrite: bool = Fals
     path = Path(path)
     if out is not None:
         if Path(out).resolve() == path.resolve():
-            raise UserError("--out-file is the picture itself; it is not overwritten", hint="Choose another name")
+            raise UserError("--out is the picture itself; it is not overwritten", hint="Choose another name")
         if Path(out).suffix.lower() not in SUFFIXES:
-            raise UserError(f"--out-file {out} is no picture name", hint=f"Known: {', '.join(SUFFIXES)}")
+            raise UserError(f"--out {out} is no picture name", hint=f"Known: {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise UserError(f"no such picture: {path}")
     if out is not None:
-        check_targets("--out-file", [Path(out)], overwrite)
-        check_folder("--out-file", Path(out).parent)
+        check_targets("--out", [Path(out)], overwrite)
+        check_folder("--out", Path(out).parent)
     return PictureFiles(path.parent, [path.name], {path.name: Path(out)} if out else None)
 
 

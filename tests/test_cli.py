@@ -53,3 +53,12 @@ def test_many_findings_are_counted_rather_than_listed():
     assert "finding 19" in shown
     assert "finding 20" not in shown
     assert "... and 30 more" in shown
+
+
+def test_an_option_with_several_spellings_is_given_once(capsys):
+    parser = cli.parser("Draws.")
+    parser.add_argument("--out", "--out-file", "--out-dir", action=cli.Once)
+    assert [parser.parse_args(given).out for given in ([], ["--out-file", "a"], ["--out", "b"])] == [None, "a", "b"]
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--out-file", "a.jpg", "--out-dir", "b"])
+    assert "--out-dir b: --out is given twice" in capsys.readouterr().err

@@ -56,13 +56,13 @@ def test_only_drawings_are_replaced(tmp_path):
     ours, foreign, new = tmp_path / "ours.jpg", tmp_path / "text.jpg", tmp_path / "new.jpg"
     ours.write_bytes(marked(cv2.imencode(".jpg", PICTURE)[1].tobytes(), ".jpg"))
     foreign.write_text("notes")
-    check_targets("--out-dir", [ours, new], overwrite=False)
+    check_targets("--out", [ours, new], overwrite=False)
     with pytest.raises(UserError, match="no drawings of this tool") as caught:
-        check_targets("--out-dir", [ours, foreign, new], overwrite=False)
+        check_targets("--out", [ours, foreign, new], overwrite=False)
     assert caught.value.problems == [str(foreign)]
-    check_targets("--out-dir", [ours, foreign, new], overwrite=True)
+    check_targets("--out", [ours, foreign, new], overwrite=True)
     with pytest.raises(UserError, match="place of a folder"):
-        check_targets("--out-dir", [tmp_path], overwrite=True)
+        check_targets("--out", [tmp_path], overwrite=True)
 
 
 def test_drawings_of_a_folder_are_marked(tmp_path):

@@ -1,9 +1,9 @@
 """See what the model sees: originals beside augmented versions with their keypoints, and what was drawn how often.
 
 Examples:
-  python tools/augmentation.py configs/rtmpose_m_ap10k.py --out-dir augmentation
-  python tools/augmentation.py configs/rtmpose_m_ap10k.py --out-dir augmentation --phase 3 --samples 10
-  python tools/augmentation.py configs/rtmpose_m_ap10k.py --out-dir sheet --seed 1 --samples 3
+  python tools/augmentation.py configs/rtmpose_m_ap10k.py --out augmentation
+  python tools/augmentation.py configs/rtmpose_m_ap10k.py --out augmentation --phase 3 --samples 10
+  python tools/augmentation.py configs/rtmpose_m_ap10k.py --out sheet --seed 1 --samples 3
 
 Writes augmentation.jpg and augmentation.json. The crops come from the config's own training pipeline, before the
 colours are normalised.
@@ -15,7 +15,9 @@ from equistera import cli
 def parse_args(argv):
     parser = cli.parser(__doc__)
     parser.add_argument("config", help="config file")
-    parser.add_argument("--out-dir", required=True, help="where augmentation.jpg and augmentation.json go")
+    parser.add_argument(
+        "--out", "--out-dir", dest="out_dir", required=True, help="folder for augmentation.jpg and augmentation.json"
+    )
     parser.add_argument("--phase", type=int, default=1, help="phase of the training strategy, counted from 1")
     parser.add_argument("--samples", type=int, default=6, help="animals on the sheet")
     parser.add_argument("--draws", type=int, default=500, help="samples that frequencies and ranges are measured on")

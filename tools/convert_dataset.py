@@ -25,7 +25,9 @@ FORMATS = ("auto", "labelstudio", "coco", "animalpose", "cvat", "deeplabcut", "y
 def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--input", required=True, type=Path, help="annotation file, or a folder with some")
-    parser.add_argument("--output", required=True, type=Path, help="folder for train.json, val.json, test.json")
+    parser.add_argument(
+        "--out", "--output", dest="output", required=True, type=Path, help="folder for train.json, val.json, test.json"
+    )
     parser.add_argument("--format", choices=FORMATS, default="auto", help="format of the input; auto finds it out")
     parser.add_argument("--img-dir", type=Path, help="folder of the pictures (default: the input's folder)")
     parser.add_argument("--skeleton", default=skeleton.DEFAULT, help="skeleton to convert to: a name or a .json file")

@@ -22,7 +22,9 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("names", nargs="*", metavar="NAME", help="checkpoints to get (see --list)")
     parser.add_argument("--all", action="store_true", help="get all of them")
     parser.add_argument("--list", action="store_true", help="show all of them and download nothing")
-    parser.add_argument("--dir", help="folder to put them in (default: checkpoints/ of the project)")
+    parser.add_argument(
+        "--out", "--dir", dest="dir", help="folder to put them in (default: checkpoints/ of the project)"
+    )
     parser.add_argument("--mirror", metavar="URL", help="ask this server instead of the public one")
     # options may stand between names
     args = parser.parse_intermixed_args(argv)

@@ -20,7 +20,9 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--ann-file", required=True, nargs="+", type=Path, metavar="FILE", help="COCO keypoint files")
     parser.add_argument("--to", required=True, choices=("labelstudio", "cvat", "coco", "yolo"), help="format to write")
-    parser.add_argument("--output", required=True, type=Path, help="file to write; a folder for yolo")
+    parser.add_argument(
+        "--out", "--output", dest="output", required=True, type=Path, help="file to write; a folder for yolo"
+    )
     parser.add_argument("--skeleton", default=skeleton.DEFAULT, help="skeleton of the files: a name or a .json file")
     parser.add_argument("--img-dir", type=Path, help="folder of the pictures (default: images/NAME beside NAME.json's)")
     parser.add_argument(

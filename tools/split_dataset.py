@@ -26,7 +26,13 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument(
         "--img-dir", help="folder of the pictures; without it near-duplicates are not looked for and nothing is linked"
     )
-    parser.add_argument("--output", required=True, help="folder for train.json, val.json, test.json and split.json")
+    parser.add_argument(
+        "--out",
+        "--output",
+        dest="output",
+        required=True,
+        help="folder for train.json, val.json, test.json and split.json",
+    )
     parser.add_argument(
         "--split",
         nargs="+",

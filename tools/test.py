@@ -2,14 +2,17 @@
 
 Examples:
   python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth
-  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth --split val --flip-test --report
+  python tools/test.py work_dirs/rtmpose_m --split val --flip-test --report
 
-Several models (a work dir stands for its best.pth; another config holds for the checkpoints after it):
-  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/seed0 work_dirs/seed1 --compare --report
-  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/a configs/hrnet_w32_ap10k.py work_dirs/b --compare
-  python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/seed0 work_dirs/seed1 --ensemble --flip-test
+A work dir stands for its best.pth and for the run's own copy of its config, which holds the --cfg-options that it was
+trained with; a config before it is only checked. Of a run that is not yours name the weights, and a config of your own:
+a config is a program. Several models (a config holds for the checkpoints after it):
+  python tools/test.py work_dirs/seed0 work_dirs/seed1 --compare --report
+  python tools/test.py configs/rtmpose_m_ap10k.py a.pth configs/hrnet_w32_ap10k.py b.pth --compare
+  python tools/test.py work_dirs/seed0 work_dirs/seed1 --ensemble --flip-test
 
-A run's own copy of its config, work_dirs/NAME/CONFIG.py, holds the --cfg-options that it was trained with.
+metrics.json, per_picture.csv and predictions.json go to a folder test/ (or the split's name) beside the checkpoint, or
+to --out; of several models to a folder each, in comparison_test/ beside the work dirs.
 """
 
 from equistera import cli, device
@@ -20,16 +23,16 @@ def parse_args(argv):
     parser.add_argument(
         "models",
         nargs="+",
-        metavar="CONFIG CHECKPOINT [CHECKPOINT ...]",
-        help="config file and the weights that were trained with it, such as work_dirs/NAME/best.pth",
+        metavar="[CONFIG] WORK_DIR|CHECKPOINT",
+        help="work dirs, or a config file and the weights that were trained with it, such as work_dirs/NAME/best.pth",
     )
     parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the first config's)")
     parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
     parser.add_argument(
         "--split",
         choices=["train", "val", "test"],
-        default="test",
-        help="which annotations to score on; val also fits the calibration of the confidences anew",
+        help="which annotations to score on (default: test, or val where there is no test.json); val also fits the "
+        "calibration of the confidences anew",
     )
     parser.add_argument("--out", help="folder for the files (default: beside the checkpoint)")
     parser.add_argument("--compare", action="store_true", help="test every pair of models on the same bootstrap draws")

@@ -70,8 +70,8 @@ def augmentation_sheet(options: SheetOptions) -> Path:
         if getattr(options, name) < 1:
             raise UserError(f"--{name} {getattr(options, name)}: expected 1 or more")
     sheet, numbers = Path(options.out_dir) / "augmentation.jpg", Path(options.out_dir) / "augmentation.json"
-    check_targets("--out-dir", [sheet], hint="Choose another place")
-    check_json("--out-dir", numbers, "the numbers of an augmentation", _are_numbers)
+    check_targets("--out", [sheet], hint="Choose another place")
+    check_json("--out", numbers, "the numbers of an augmentation", _are_numbers)
     config = configs.load(
         options.config,
         options.cfg_options,

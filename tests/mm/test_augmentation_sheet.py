@@ -65,12 +65,12 @@ def test_a_sheet_replaces_a_sheet_and_nothing_else(horses, tmp_path):
         folder = tmp_path / name.replace(".", "_")
         folder.mkdir()
         (folder / name).write_bytes(b"{}")
-        with pytest.raises(UserError, match=f"(?s)--out-dir.*{name}"):
+        with pytest.raises(UserError, match=f"(?s)--out.*{name}"):
             make(horses, folder, draws=24)
         assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [(name, b"{}")]
 
 
 def test_a_place_that_cannot_be_written_is_said_with_the_reason(horses, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write --out-dir .*file is a file where a folder is needed"):
+    with pytest.raises(UserError, match=r"cannot write --out .*file is a file where a folder is needed"):
         make(horses, tmp_path / "file" / "below", draws=24)

@@ -1,9 +1,22 @@
 """Every tool answers --help with examples, from any folder."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+#: Tools that write what they are told to, and their spellings of where, the older ones last.
+PLACES = {
+    "augmentation.py": ("--out", "--out-dir"),
+    "convert_dataset.py": ("--out", "--output"),
+    "download_checkpoints.py": ("--out", "--dir"),
+    "export_annotations.py": ("--out", "--output"),
+    "make_demo_data.py": ("--out",),
+    "monitor_training.py": ("--out",),
+    "split_dataset.py": ("--out", "--output"),
+    "test.py": ("--out",),
+    "visualize.py": ("--out", "--out-file", "--out-dir"),
+}
 TOOLS = sorted(path.name for path in (Path(__file__).parents[2] / "tools").glob("*.py"))
 
 
@@ -12,6 +25,8 @@ def test_help_has_examples(name, run_tool, tmp_path):
     done = run_tool(name, "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"tools/{name}" in done.stdout
+    for option in PLACES.get(name, ()):
+        assert re.search(rf"{option}[ ,\n]", done.stdout), option
 
 
 @pytest.mark.parametrize("name", TOOLS)

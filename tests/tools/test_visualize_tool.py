@@ -1,6 +1,7 @@
 """tools/visualize.py as a user runs it, on a folder of mixed pictures with five broken ones and on a video."""
 
 import json
+import runpy
 from pathlib import Path
 
 import cv2
@@ -77,3 +78,27 @@ def test_a_folder_of_mixed_pictures(run_tool, horses, model, tmp_path):
 def test_200_mixed_pictures_and_a_longer_video(run_tool, horses, model, tmp_path):
     check_folder(run_tool, horses, model, tmp_path, count=200, large=12)
     check_video(run_tool, horses, model, tmp_path, frames=300)
+
+
+@pytest.mark.parametrize(
+    ("given", "model"),
+    [
+        (["--config", "c.py", "--checkpoint", "b.pth"], ["c.py", "b.pth"]),
+        (["--checkpoint", "work_dirs/a"], ["work_dirs/a"]),
+        (["work_dirs/a"], ["work_dirs/a"]),
+        (["c.py", "work_dirs/a"], ["c.py", "work_dirs/a"]),
+        ([], None),
+        (["work_dirs/a", "--config", "c.py"], None),
+        (["work_dirs/a", "--out", "other.jpg"], None),
+    ],
+)
+def test_a_model_is_named_by_its_work_dir_or_as_the_guide_does(given, model, capsys):
+    parse_args = runpy.run_path(str(PROJECT / "tools" / "visualize.py"))["parse_args"]
+    words = ["--img", "a.jpg", "--out-file", "out.jpg", *given]
+    if model is None:
+        with pytest.raises(SystemExit):
+            parse_args(words)
+        assert capsys.readouterr().err
+    else:
+        options = parse_args(words)
+        assert (options["model"], options["out"]) == (model, "out.jpg")

@@ -1,4 +1,4 @@
-"""Which models a command line names: configs, each followed by its checkpoints."""
+"""Which models a command line names: work dirs, or configs that are each followed by their checkpoints."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from pathlib import Path
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.prediction.predict import Predictor
+from equistera.monitor.plan import read_plan
 
 _OF_EVERY_RUN = re.compile(r"best|latest|(epoch|step)_\d+")
-_USAGE = "CONFIG CHECKPOINT [CHECKPOINT ...]; another CONFIG holds for the checkpoints after it"
+_USAGE = "WORK_DIR, or CONFIG CHECKPOINT [CHECKPOINT ...]; another CONFIG holds for the checkpoints after it"
 
 
 def members(words: Sequence[str]) -> list[tuple[str, Path]]:
     """Pairs of a config and a checkpoint.
 
     Args:
-        words: Configs (``.py``) and, after each, one or more checkpoints that were trained with it; a work dir stands
-            for its ``best.pth``.
+        words: Configs (``.py``) and, after each, one or more checkpoints that were trained with it. A work dir stands
+            for its ``best.pth`` and for the run's own copy of its config; a checkpoint before any config is taken with
+            the copy that lies beside it.
 
     Returns:
         The pairs, in order.
 
     Raises:
-        UserError: A checkpoint before any config, a config without a checkpoint, or a checkpoint twice.
+        UserError: A checkpoint without a config, a config without a checkpoint, a checkpoint twice, or a work dir of
+            another config.
     """
     pairs, config, unused = [], None, None
     for word in words:
@@ -34,10 +37,8 @@ def members(words: Sequence[str]) -> list[tuple[str, Path]]:
             if unused is not None:
                 break
             config = unused = word
-        elif config is None:
-            raise UserError(f"{word}: which config was it trained with?", hint=f"Expected: {_USAGE}")
         else:
-            pairs.append((config, Path(word) / "best.pth" if Path(word).is_dir() else Path(word)))
+            pairs.append(_pair(config, Path(word)))
             unused = None
     if unused is not None or not pairs:
         raise UserError(f"no checkpoint after {unused or 'the config'}", hint=f"Expected: {_USAGE}")
@@ -45,6 +46,29 @@ def members(words: Sequence[str]) -> list[tuple[str, Path]]:
     if twice:
         raise UserError("the same checkpoint is named twice:", twice)
     return pairs
+
+
+def _pair(config: str | None, path: Path) -> tuple[str, Path]:
+    own = own_config(path if path.is_dir() else path.parent) if path.is_dir() or config is None else None
+    if own is None and config is None:
+        raise UserError(f"{path}: which config was it trained with?", hint=f"Expected: {_USAGE}")
+    if own is not None and config is not None and own.name != Path(config).name:
+        raise UserError(
+            f"{path} was trained with {own.name}, not with {Path(config).name}",
+            hint=f"Leave the config out, or name the weights to use another one all the same: {path / 'best.pth'}",
+        )
+    return str(own or config), path / "best.pth" if path.is_dir() else path
+
+
+def own_config(work_dir: Path) -> Path | None:
+    """A run's own copy of its config, which holds the ``--cfg-options`` too; None where there is none.
+
+    Raises:
+        UserError: ``run.json`` is there but broken.
+    """
+    name = read_plan(work_dir, work_dir / "").config
+    copies = [work_dir / f"{Path(name).stem}.py"] if name else sorted(work_dir.glob("*.py"))
+    return copies[0] if len(copies) == 1 and copies[0].is_file() else None
 
 
 def short_names(paths: Sequence[Path], taken: str) -> list[str]:

@@ -44,7 +44,7 @@ class TestOptions:
     models: list[str]
     data_root: str | None = None
     skeleton: str | None = None
-    split: str = "test"
+    split: str | None = None
     out: str | None = None
     compare: bool = False
     ensemble: bool = False
@@ -79,9 +79,12 @@ def test(options: TestOptions) -> dict[str, dict]:
     )
     if len(predictors) < 2 and (options.compare or options.ensemble):
         wanted = "--compare" if options.compare else "--ensemble"
-        raise UserError(f"{wanted} needs at least two checkpoints, found one", hint="CONFIG CHECKPOINT CHECKPOINT ...")
+        raise UserError(
+            f"{wanted} needs at least two checkpoints, found one",
+            hint="WORK_DIR WORK_DIR ..., or CONFIG CHECKPOINT CHECKPOINT ...",
+        )
     lead = next(iter(predictors.values()))
-    split = Split.of(lead.config, options.split, lead.skeleton)
+    split = Split.of(lead.config, options.split or _split_there(lead), lead.skeleton)
     # what can be refused is refused before the long work
     groups = _groups(split, options.group_by)
     body_length = tuple(options.body_length) if options.body_length else None
@@ -113,6 +116,21 @@ def test(options: TestOptions) -> dict[str, dict]:
     print(format_comparison(metrics, pairs) if len(scored) > 1 else format_table(*metrics.values()), flush=True)
     _write(out, scored, comparison, results, checkpoints, split, options)
     return metrics
+
+
+def _split_there(predictor: Predictor) -> str:
+    """``test``; where there is none the validation set, which is said."""
+    root, (test_file, _), (val_file, _) = (
+        Path(predictor.config.data_root),
+        *(files_of(predictor.config, name) for name in ("test", "val")),
+    )
+    if (root / test_file).is_file() or not (root / val_file).is_file():
+        return "test"
+    print(
+        f"no {root / test_file}: scored on {val_file} instead, by which the best weights were chosen, so expect a "
+        "little less of new pictures"
+    )
+    return "val"
 
 
 def _mean_pose(predictor: Predictor, split: Split) -> np.ndarray | None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from equistera.dataset.animals import PictureAnimals, read_animals
 from equistera.dataset.coco import write_json
+from equistera.dataset.images import SUFFIXES
 from equistera.errors import UserError
 from equistera.frames import PictureFiles, one_picture, picture_folder
 from equistera.in_order import in_order
 from equistera.mm import config as configs
 from equistera.mm.prediction.confidence import Confidence
+from equistera.mm.prediction.members import members
 from equistera.mm.prediction.pose_drawing import are_results, draw_seen, results_of
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.stream import Seen, predict_frames
@@ -22,19 +24,18 @@ from equistera.outputs import check_json
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.video import VideoFrames
+from equistera.video_writer import ENDINGS
 
 
 @dataclass(frozen=True)
 class VisualizeOptions:
-    """What the user asked for; see ``tools/visualize.py --help``."""
+    """What the user asked for; see ``tools/visualize.py --help``. ``model`` is as for :func:`~.members.members`."""
 
-    config: str
-    checkpoint: str
+    model: list[str]
     img: str | None = None
-    out_file: str | None = None
     video: str | None = None
     img_dir: str | None = None
-    out_dir: str | None = None
+    out: str | None = None
     json: str | None = None
     ann_file: str | None = None
     det: str | None = None
@@ -73,22 +74,23 @@ def visualize(options: VisualizeOptions) -> int:
     _refuse_what_would_be_ignored(options)
     if options.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1, found {options.batch_size}")
+    (config, checkpoint), *others = members(options.model)
+    if others:
+        raise UserError(f"one model draws, found {len(others) + 1}: {', '.join(options.model)}")
     source = _source(options)
     if options.json:
-        check_json(
-            "--json", options.json, "predictions of this tool", are_results, _files_of(options, source),
-            options.overwrite,
-        )  # fmt: skip
+        read = [config, checkpoint, options.ann_file, options.det_weights, options.skeleton, *_files_of(source)]
+        check_json("--json", options.json, "predictions of this tool", are_results, read, options.overwrite)
     predictor = Predictor(
-        options.config,
-        options.checkpoint,
+        config,
+        checkpoint,
         device=options.device,
         flip_test=options.flip_test,
         cfg_options=options.cfg_options,
         amp=options.amp,
         skeleton=configs.skeleton_argument(options.skeleton),
     )
-    confidence = Confidence.of(options.checkpoint, options.flip_test, options.conf, predictor.settings)
+    confidence = Confidence.of(checkpoint, options.flip_test, options.conf, predictor.settings)
     print(confidence.description)
     pictures = read_animals(options.ann_file, predictor.skeleton) if options.ann_file else None
     image_ids = _image_ids(pictures, source) if pictures else None
@@ -131,34 +133,32 @@ def _refuse_what_would_be_ignored(options: VisualizeOptions) -> None:
             raise UserError(f"{' and '.join(ignored)} without --det: which detector is meant?")
     elif options.ann_file:
         raise UserError("--ann-file and --det both say where to look; give one of them")
-    if options.out_dir and not options.img_dir:
-        raise UserError("--out-dir is for the pictures of --img-dir; one picture or video is drawn into --out-file")
-    if options.out_file and options.img_dir:
-        raise UserError("--out-file is for one picture or video; those of --img-dir are drawn into --out-dir")
+    out = Path(options.out or "")
+    if options.img_dir and out.suffix.lower() in (*SUFFIXES, *ENDINGS) and not out.is_dir():
+        raise UserError(f"--out {out} names a file; the pictures of --img-dir are drawn into a folder")
 
 
-def _files_of(options: VisualizeOptions, source: PictureFiles | VideoFrames) -> list[str | Path | None]:
-    """What the command reads, and what it draws."""
-    named = [options.config, options.checkpoint, options.ann_file, options.det_weights, options.skeleton]
+def _files_of(source: PictureFiles | VideoFrames) -> list[Path | None]:
+    """The pictures or the video, and what they are drawn into."""
     if isinstance(source, VideoFrames):
-        return [*named, source.path, source.out]
-    return [*named, *(source.folder / name for name in source.names), *(source.targets or {}).values()]
+        return [source.path, source.out]
+    return [*(source.folder / name for name in source.names), *(source.targets or {}).values()]
 
 
 def _source(options: VisualizeOptions) -> PictureFiles | VideoFrames:
     if options.video:
         if options.ann_file:
             raise UserError("--ann-file names pictures; it says nothing of the frames of a --video")
-        if not options.out_file and not options.json:
-            raise UserError("--video needs --out-file, where to write the drawn video, or --json")
-        return VideoFrames(options.video, options.out_file, options.overwrite)
+        if not options.out and not options.json:
+            raise UserError("--video needs --out, where to write the drawn video, or --json")
+        return VideoFrames(options.video, options.out, options.overwrite)
     if options.img:
-        if not options.out_file and not options.json:
-            raise UserError("--img needs --out-file, where to write the drawing, or --json")
-        return one_picture(options.img, options.out_file, options.overwrite)
-    if not options.out_dir and not options.json:
-        raise UserError("--img-dir needs --out-dir, where to write the drawings, or --json")
-    return picture_folder(options.img_dir, options.out_dir, options.overwrite)
+        if not options.out and not options.json:
+            raise UserError("--img needs --out, where to write the drawing, or --json")
+        return one_picture(options.img, options.out, options.overwrite)
+    if not options.out and not options.json:
+        raise UserError("--img-dir needs --out, where to write the drawings, or --json")
+    return picture_folder(options.img_dir, options.out, options.overwrite)
 
 
 def _where(options: VisualizeOptions, pictures: PictureAnimals | None) -> Where:
@@ -214,9 +214,8 @@ class _Finish:
 
 
 def _say(options: VisualizeOptions, source: PictureFiles | VideoFrames, done: int, empty: int, results: int) -> None:
-    out = options.out_dir or (source.out if options.video else options.out_file)
-    if out and done:
-        print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {out}")
+    if options.out and done:
+        print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {options.out}")
         print("  orange: the animal's left, blue: its right, yellow: the middle")
     for note in source.notes:
         print(f"  {note}")

@@ -114,8 +114,8 @@ def test_wrong_wishes_are_refused(weights, wrong):
 
 def test_visualize_looks_where_horses_were_found(horses, trained, tiny, tmp_path, weights, capsys):
     given = {
-        "config": "configs/demo_rtmpose_t.py", "checkpoint": str(trained / "best.pth"), "cfg_options": tiny(),
-        "img_dir": str(horses / "images" / "test"), "out_dir": str(tmp_path / "out"), "json": str(tmp_path / "p.json"),
+        "model": ["configs/demo_rtmpose_t.py", str(trained / "best.pth")], "cfg_options": tiny(),
+        "img_dir": str(horses / "images" / "test"), "out": str(tmp_path / "out"), "json": str(tmp_path / "p.json"),
         "det": "rtmdet_tiny", "det_weights": str(weights),
     }  # fmt: skip
     assert visualize(VisualizeOptions(**given, det_thr=0.4)) == 0

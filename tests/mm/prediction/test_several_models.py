@@ -139,6 +139,25 @@ def test_one_model_is_not_compared(runs, score):
             score(DEMO, runs[0], **wanted)
 
 
+def test_a_work_dir_stands_for_its_best_weights_and_its_own_config(trained, tmp_path):
+    own = trained / "demo_rtmpose_t.py"
+    assert own.is_file()
+    for words in ([str(trained)], [DEMO, str(trained)], [str(trained / "best.pth")], [str(own), str(trained)]):
+        assert members(words) == [(str(own), trained / "best.pth")]
+    # weights that are named are used with the config that is named
+    assert members([DEMO, str(trained / "best.pth")]) == [(DEMO, trained / "best.pth")]
+    with pytest.raises(UserError, match=r"was trained with demo_rtmpose_t.py, not with rtmpose_m_ap10k.py") as error:
+        members(["configs/rtmpose_m_ap10k.py", str(trained)])
+    assert str(trained / "best.pth") in error.value.hint
+    # a run of somebody else's: the one config that lies there, and no guess between two
+    for name in ("best.pth", "mine.py"):
+        (tmp_path / name).touch()
+    assert members([str(tmp_path)]) == [(str(tmp_path / "mine.py"), tmp_path / "best.pth")]
+    (tmp_path / "other.py").touch()
+    with pytest.raises(UserError, match="which config was it trained with"):
+        members([str(tmp_path)])
+
+
 def test_a_config_holds_for_the_checkpoints_after_it(tmp_path):
     pairs = members(["a.py", str(tmp_path), "x.pth", "b.py", "y.pth"])
     assert [config for config, _ in pairs] == ["a.py", "a.py", "b.py"]

@@ -196,3 +196,20 @@ def test_workers_are_forked_from_a_process_without_opencvs_threads(horses, train
         assert cv2.getNumThreads() == 1
     finally:
         cv2.setNumThreads(before)
+
+
+def test_without_a_test_set_the_validation_set_is_taken_and_that_is_said(horses, trained, tiny, tmp_path, capsys):
+    """The guide's layout has train and val."""
+    data = tmp_path / "data"
+    shutil.copytree(horses, data, ignore=shutil.ignore_patterns("test*"))
+    assert not (data / "annotations" / "test.json").exists()
+    run_test(
+        Options(
+            [str(trained)], data_root=str(data), out=str(tmp_path / "out"), cfg_options=["val_dataloader.num_workers=0"]
+        )
+    )
+    said = capsys.readouterr().out
+    assert f"no {data / 'annotations' / 'test.json'}: scored on annotations/val.json instead" in said
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["split"] == "val"
+    with pytest.raises(UserError, match=r"annotations/test\.json"):
+        run_test(Options([str(trained)], data_root=str(data), split="test"))

@@ -24,7 +24,7 @@ DEMO = "configs/demo_rtmpose_t.py"
 
 
 def draw(trained, tiny, **changes):
-    given = {"config": DEMO, "checkpoint": str(trained / "best.pth"), "cfg_options": tiny()}
+    given = {"model": [DEMO, str(trained / "best.pth")], "cfg_options": tiny()}
     return visualize(VisualizeOptions(**{**given, **changes}))
 
 
@@ -35,7 +35,7 @@ def read(path):
 def test_a_folder_is_drawn_and_the_pictures_stay(horses, trained, tiny, tmp_path, capsys):
     source = horses / "images" / "test"
     before = {path.name: path.read_bytes() for path in source.iterdir()}
-    assert draw(trained, tiny, img_dir=str(source), out_dir=str(tmp_path / "out")) == 0
+    assert draw(trained, tiny, img_dir=str(source), out=str(tmp_path / "out")) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(before)
     for name, content in before.items():
         drawn, plain = cv2.imread(str(tmp_path / "out" / name)), cv2.imread(str(source / name))
@@ -49,7 +49,7 @@ def test_boxes_come_from_an_annotation_file_and_its_labels_stand_beside(horses, 
     annotations = horses / "annotations" / "test.json"
     folder = horses / "images" / "test"
     draw(
-        trained, tiny, img_dir=str(folder), out_dir=str(tmp_path / "out"), ann_file=str(annotations),
+        trained, tiny, img_dir=str(folder), out=str(tmp_path / "out"), ann_file=str(annotations),
         json=str(tmp_path / "poses.json"),
     )  # fmt: skip
     truth = COCO(annotations)
@@ -108,7 +108,7 @@ def test_pictures_of_any_kind_come_out_right(horses, trained, tiny, tmp_path):
     see_through.save(folder / "below" / "3_alpha.png")
     upright.convert("L").save(folder / "4_grey.jpg")
     upright.resize((4000, 3000)).save(folder / "5_large.jpg")
-    draw(trained, tiny, img_dir=str(folder), out_dir=str(tmp_path / "out"), json=str(tmp_path / "p.json"))
+    draw(trained, tiny, img_dir=str(folder), out=str(tmp_path / "out"), json=str(tmp_path / "p.json"))
     poses = {pose["file_name"]: np.reshape(pose["keypoints"], (-1, 3)) for pose in read(tmp_path / "p.json")}
     assert len(poses) == 6
     for same in ("1_turned.png", "2_deep.png", "below/3_alpha.png"):
@@ -132,7 +132,7 @@ def test_strokes_are_as_wide_on_a_large_picture():
 def test_confidences_are_calibrated_where_a_calibration_is_stored(horses, trained, tiny, tmp_path, capsys):
     shutil.copy(trained / "best.pth", tmp_path / "best.pth")
     picture = str(sorted((horses / "images" / "test").iterdir())[0])
-    given = {"img": picture, "checkpoint": str(tmp_path / "best.pth")}
+    given = {"img": picture, "model": [DEMO, str(tmp_path / "best.pth")]}
     draw(trained, tiny, **given, json=str(tmp_path / "raw.json"))
     assert f"no calibration: there is no {tmp_path / 'best.calibration.json'}" in capsys.readouterr().out
     calibration = Calibration(temperature=2.0, bias=1.0)
@@ -148,8 +148,8 @@ def test_confidences_are_calibrated_where_a_calibration_is_stored(horses, traine
 
 def test_a_threshold_dims(horses, trained, tiny, tmp_path):
     picture = str(sorted((horses / "images" / "test").iterdir())[0])
-    draw(trained, tiny, img=picture, out_file=str(tmp_path / "all.png"), conf=0.0)
-    draw(trained, tiny, img=picture, out_file=str(tmp_path / "none.png"), conf=1.0)
+    draw(trained, tiny, img=picture, out=str(tmp_path / "all.png"), conf=0.0)
+    draw(trained, tiny, img=picture, out=str(tmp_path / "none.png"), conf=1.0)
     plain, *drawn = (
         cv2.imread(path).astype(int) for path in (picture, str(tmp_path / "all.png"), str(tmp_path / "none.png"))
     )
@@ -162,7 +162,7 @@ def test_bad_pictures_are_named_at_the_end_and_the_others_drawn(horses, trained,
     shutil.copytree(horses / "images" / "test", folder)
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     with pytest.raises(UserError) as caught:
-        draw(trained, tiny, img_dir=str(folder), out_dir=str(tmp_path / "out"))
+        draw(trained, tiny, img_dir=str(folder), out=str(tmp_path / "out"))
     assert "1 of 5 pictures could not be used" in str(caught.value)
     assert "broken.jpg: " in str(caught.value)
     assert str(folder) not in str(caught.value)
@@ -172,19 +172,18 @@ def test_bad_pictures_are_named_at_the_end_and_the_others_drawn(horses, trained,
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({"img": "a.jpg"}, "--img needs --out-file"),
-        ({"img": ".", "out_file": "a.jpg"}, "no such picture"),
-        ({"img": "a.jpg", "out_file": "a.jpg"}, "is the picture itself"),
-        ({"img": "a.jpg", "out_file": "b.txt"}, "is no picture name"),
-        ({"img": "a.jpg", "out_file": "b.jpg"}, "no such picture: a.jpg"),
-        ({"img_dir": "."}, "--img-dir needs --out-dir"),
-        ({"img_dir": ".", "out_file": "a.jpg"}, "--out-file is for one picture"),
-        ({"img": "a.jpg", "out_file": "b.jpg", "out_dir": "c"}, "--out-dir is for the pictures of --img-dir"),
-        ({"img": "a.jpg", "out_file": "b.jpg", "det_thr": 0.5}, "--det-thr without --det"),
-        ({"img": "a.jpg", "out_file": "b.jpg", "det_class": ("cow",)}, "--det-class without --det"),
-        ({"img_dir": "nothing", "out_dir": "out"}, "no such folder: nothing"),
-        ({"img_dir": ".", "out_dir": "."}, "they are not overwritten"),
-        ({"img_dir": ".", "out_dir": "out"}, "no pictures in ."),
+        ({"img": "a.jpg"}, "--img needs --out"),
+        ({"img": ".", "out": "a.jpg"}, "no such picture"),
+        ({"img": "a.jpg", "out": "a.jpg"}, "is the picture itself"),
+        ({"img": "a.jpg", "out": "b.txt"}, "is no picture name"),
+        ({"img": "a.jpg", "out": "b.jpg"}, "no such picture: a.jpg"),
+        ({"img_dir": "."}, "--img-dir needs --out"),
+        ({"img_dir": ".", "out": "a.jpg"}, "--out a.jpg names a file; the pictures of --img-dir"),
+        ({"img": "a.jpg", "out": "b.jpg", "det_thr": 0.5}, "--det-thr without --det"),
+        ({"img": "a.jpg", "out": "b.jpg", "det_class": ("cow",)}, "--det-class without --det"),
+        ({"img_dir": "nothing", "out": "out"}, "no such folder: nothing"),
+        ({"img_dir": ".", "out": "."}, "they are not overwritten"),
+        ({"img_dir": ".", "out": "out"}, "no pictures in ."),
     ],
 )
 def test_what_cannot_be_drawn_is_said(trained, tiny, tmp_path, monkeypatch, changes, finding):
@@ -197,7 +196,7 @@ def test_drawings_below_the_pictures_are_not_taken_for_pictures(horses, trained,
     folder = tmp_path / "pictures"
     shutil.copytree(horses / "images" / "test", folder)
     for _ in range(2):
-        draw(trained, tiny, img_dir=str(folder), out_dir=str(folder / "drawn"))
+        draw(trained, tiny, img_dir=str(folder), out=str(folder / "drawn"))
     assert len(list(folder.rglob("*.*"))) == 8
 
 
@@ -208,7 +207,7 @@ def test_a_drawing_never_takes_the_place_of_a_picture(horses, trained, tiny, tmp
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.jpg").symlink_to(tmp_path / "pictures" / "a.jpg")
     with pytest.raises(UserError, match="would take the place of pictures"):
-        draw(trained, tiny, img_dir=str(tmp_path / "pictures"), out_dir=str(tmp_path / "out"))
+        draw(trained, tiny, img_dir=str(tmp_path / "pictures"), out=str(tmp_path / "out"))
     assert (tmp_path / "pictures" / "a.jpg").read_bytes() == picture.read_bytes()
 
 
@@ -216,7 +215,7 @@ def test_annotations_of_other_pictures_are_not_passed_over(horses, trained, tiny
     shutil.copy(sorted((horses / "images" / "test").iterdir())[0], tmp_path / "other.jpg")
     annotations = str(horses / "annotations" / "train.json")
     with pytest.raises(UserError, match="--ann-file knows none of the 1 pictures"):
-        draw(trained, tiny, img_dir=str(tmp_path), out_dir=str(tmp_path / "out"), ann_file=annotations)
+        draw(trained, tiny, img_dir=str(tmp_path), out=str(tmp_path / "out"), ann_file=annotations)
 
 
 def test_two_pictures_never_get_the_labels_of_one(horses, trained, tiny, tmp_path):
@@ -244,10 +243,10 @@ def test_a_video_is_drawn_and_its_frames_are_numbered(horses, trained, tiny, tmp
     for path in pictures:
         writer.write(cv2.imread(str(path)))
     writer.release()
-    given = {"video": str(tmp_path / "in.mp4"), "out_file": str(tmp_path / "out.mp4")}
+    given = {"video": str(tmp_path / "in.mp4"), "out": str(tmp_path / "out.mp4")}
     assert draw(trained, tiny, **given, json=str(tmp_path / "p.json"), batch_size=5, conf=0.0) == 0
     assert [pose["image_id"] for pose in read(tmp_path / "p.json")] == list(range(len(pictures)))
-    plain, drawn = cv2.VideoCapture(given["video"]), cv2.VideoCapture(given["out_file"])
+    plain, drawn = cv2.VideoCapture(given["video"]), cv2.VideoCapture(given["out"])
     for _ in pictures:
         before, after = plain.read()[1].astype(int), drawn.read()[1]
         assert (np.abs(after - before) > 60).mean() > 0.001
@@ -288,16 +287,16 @@ def test_drawings_replace_drawings_and_no_other_files(horses, trained, tiny, tmp
     before = {path: path.read_bytes() for path in (tmp_path / "train").iterdir()}
     given = {"img_dir": str(horses / "images" / "test")}
     with pytest.raises(UserError, match="no drawings of this tool") as caught:
-        draw(trained, tiny, **given, out_dir=str(tmp_path / "train"))
+        draw(trained, tiny, **given, out=str(tmp_path / "train"))
     assert len(caught.value.problems) == 4
     assert {path: path.read_bytes() for path in (tmp_path / "train").iterdir()} == before
     for _ in range(2):
-        draw(trained, tiny, **given, out_dir=str(tmp_path / "out"))
+        draw(trained, tiny, **given, out=str(tmp_path / "out"))
     picture = str(sorted((horses / "images" / "test").iterdir())[0])
     (tmp_path / "notes.jpg").write_text("notes")
-    with pytest.raises(UserError, match="--out-file: files that are no drawings"):
-        draw(trained, tiny, img=picture, out_file=str(tmp_path / "notes.jpg"))
-    draw(trained, tiny, img=picture, out_file=str(tmp_path / "notes.jpg"), overwrite=True)
+    with pytest.raises(UserError, match="--out: files that are no drawings"):
+        draw(trained, tiny, img=picture, out=str(tmp_path / "notes.jpg"))
+    draw(trained, tiny, img=picture, out=str(tmp_path / "notes.jpg"), overwrite=True)
     assert cv2.imread(str(tmp_path / "notes.jpg")) is not None
 
 
@@ -332,7 +331,7 @@ def test_labels_of_another_size_are_not_drawn(horses, trained, tiny, tmp_path):
 def test_nothing_drawn_is_not_called_drawn(trained, tiny, tmp_path, capsys):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     with pytest.raises(UserError, match="1 of 1 pictures"):
-        draw(trained, tiny, img=str(tmp_path / "broken.jpg"), out_file=str(tmp_path / "o.jpg"))
+        draw(trained, tiny, img=str(tmp_path / "broken.jpg"), out=str(tmp_path / "o.jpg"))
     assert "drawn" not in capsys.readouterr().out
 
 
@@ -342,6 +341,16 @@ def test_weights_that_are_not_finite_are_refused_before_anything_is_drawn(horses
     torch.save(content, tmp_path / "best.pth")
     folder = str(horses / "images" / "test")
     with pytest.raises(UserError, match=r"best\.pth holds numbers that are not finite") as caught:
-        draw(tmp_path, tiny, img_dir=folder, out_dir=str(tmp_path / "out"), json=str(tmp_path / "p.json"))
+        draw(tmp_path, tiny, img_dir=folder, out=str(tmp_path / "out"), json=str(tmp_path / "p.json"))
     assert caught.value.problems[0].startswith("head.cls_x.weight: 1 of ")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_work_dir_is_enough(horses, trained, tmp_path, capsys):
+    """The run's own config holds the options that it was trained with, without which its weights fit no network."""
+    pictures = str(horses / "images" / "test")
+    for model in ([str(trained)], [DEMO, str(trained)]):
+        assert draw(trained, list, model=model, img_dir=pictures, out=str(tmp_path / "out")) == 0
+        assert f"4 pictures drawn: {tmp_path / 'out'}" in capsys.readouterr().out
+    with pytest.raises(UserError, match="one model draws, found 2"):
+        draw(trained, list, model=[str(trained), str(trained / "latest.pth")], img_dir=pictures, out="o")
