@@ -14,6 +14,8 @@ from equistera.dataset.images import ImageHeader
 from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE
 from equistera.skeleton import Skeleton
 
+#: Pixels that an animal reaches at least, if its points are any.
+_ONE_PLACE = 1.5
 #: Digits after the point that are kept: a thousandth of a pixel.
 _DIGITS = 3
 
@@ -106,6 +108,15 @@ def annotate(
     labelled = points[:, 2] > 0
     if not labelled.any():
         raise Unusable("no keypoint of the skeleton is labelled in the picture", ", ".join(outside[:5]))
+    if (
+        labelled.sum() > 2
+        and (np.ptp(points[labelled, :2], axis=0) < _ONE_PLACE).all()
+        and min(frame.width, frame.height) > 10 * _ONE_PLACE
+    ):
+        x, y = points[labelled, :2].max(axis=0)
+        raise Unusable(
+            "all its points lie in one place", f"at ({x:.3g}, {y:.3g}) in {frame.width}x{frame.height} pixels"
+        )
     box = _box(animal, frame) or box_around(points[labelled, :2], frame.width, frame.height)
     if box is None:
         raise Unusable("no box, and its points span none", f"labelled points: {int(labelled.sum())}")

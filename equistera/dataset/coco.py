@@ -20,6 +20,7 @@ from typing import IO
 import numpy as np
 
 from equistera.commands import verify_command
+from equistera.dataset.units import other_unit
 from equistera.errors import UserError, WriteError
 from equistera.skeleton import Skeleton
 
@@ -134,7 +135,18 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
         raise UserError(f"{path} is not a COCO keypoint file: it needs the lists 'images', 'annotations', 'categories'")
     images, entries = checked_entries(content, skeleton, path)
     annotations = [entry for entry in entries if entry is not None]
+    unit = _other_unit(images, annotations, len(skeleton))
+    # percent may be small animals in a corner all the same: verification tells of them
+    if "fractions" in unit:
+        raise UserError(f"{path} cannot be used:", [unit], f"Everything that is wrong with it: {verify_command(path)}")
     return {"images": images, "annotations": annotations, "categories": [category_of(skeleton)]}
+
+
+def _other_unit(images: list[dict], annotations: list[dict], count: int) -> str:
+    points = np.array([entry["keypoints"] for entry in annotations]).reshape(-1, count, 3)
+    sides = [[image.get(key) for key in ("width", "height")] for image in images]
+    sizes = [size for size in sides if all(isinstance(side, (int, float)) and 0 < side < 1e6 for side in size)]
+    return other_unit(np.where(points[..., 2:] > 0, points[..., :2], np.nan), np.array(sizes, dtype=float))
 
 
 def checked_entries(

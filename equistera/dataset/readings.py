@@ -17,6 +17,7 @@ from equistera.dataset.anatomy import oddity_of
 from equistera.dataset.annotate import Frame
 from equistera.dataset.formats.records import HIDDEN, VISIBLE, Animal, Export
 from equistera.dataset.tolerances import EDGE
+from equistera.dataset.units import PERCENT, other_unit
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -32,8 +33,6 @@ _CHOOSE_FROM, _REFUSE_FROM = 6, 3
 _CLOSER = 0.1
 #: Share of boxes that do not hold their points above which that is said; in 959 of real animals 2 in 100 do not.
 _STRAY = 0.2
-#: Coordinates up to here are fractions of a side, and up to here percent, in pictures of at least so many pixels.
-_FRACTION, _PERCENT, _LARGE = 1.5, 100.0, 300
 #: Share of the points outside their pictures, and their number, above which the points are those of other pictures.
 _OUTSIDE, _MANY = 1 / 3, 8
 #: All of this many animals in the upper left part of their pictures, this share of the sides, is no chance.
@@ -42,6 +41,9 @@ _CORNER_ANIMALS, _CORNER = 10, 0.55
 _FAR = 1e9
 #: Fewer boxes that do not hold their points are left to verification.
 _STRAY_FROM = 5
+
+#: Points in the very corner from which on they are no clicks.
+_PLACEHOLDERS = 2
 
 Points, Boxes, Sizes = np.ndarray, np.ndarray, np.ndarray
 
@@ -110,12 +112,12 @@ def meant(
     Raises:
         UserError: The points cannot be pixels of these pictures.
     """
-    labels = _labels(animals, target, skeleton)
+    kept, notes = _without_placeholders([animal for animal, _ in animals])
+    labels = _labels([(animal, frame) for animal, (_, frame) in zip(kept, animals, strict=True)], target, skeleton)
     if not np.isfinite(labels.points).any():
-        return list(labels.animals), []
-    if unit := _unit(labels, len(skeleton)):
+        return kept, notes
+    if unit := _unit(labels):
         raise _refusal(export, [unit])
-    notes: list[str] = []
     boxes = labels.boxes
     if reading := _other_reading(labels, export):
         boxes = _BOXES[reading](labels.boxes, labels.sizes)
@@ -168,19 +170,11 @@ def _scales(animals: Sequence[tuple[Animal, Frame]]) -> np.ndarray:
     return np.array([frame.scale * 2 for _, frame in animals], dtype=float).reshape(-1, 4)
 
 
-def _unit(labels: Labels, count: int) -> str:
-    """In words, a unit other than pixels that no point of the file leaves, or ""."""
-    known = labels.points[np.isfinite(labels.points)]
-    largest, side = known.max(), np.median(labels.sizes)
-    if known.size < 4 or largest <= 0:
-        return ""
-    where = f"no coordinate is above {largest:.4g} in pictures of {side:.0f} pixels"
-    if largest <= _FRACTION and side > 10 * _FRACTION:
-        return f"{where}: are they fractions of the sides?"
-    boxes_larger = fits(labels.points, labels.boxes, labels.sizes).any() and np.nanmax(labels.boxes) > _PERCENT
-    if largest <= _PERCENT and side >= _LARGE and known.size >= 2 * count and not boxes_larger:
-        return f"{where}: are they percent of the sides?"
-    return ""
+def _unit(labels: Labels) -> str:
+    """As :func:`equistera.dataset.units.other_unit`; where larger boxes hold the points, they are no percent."""
+    unit = other_unit(labels.points, labels.sizes)
+    boxes_larger = fits(labels.points, labels.boxes, labels.sizes).any() and np.nanmax(labels.boxes) > PERCENT
+    return "" if boxes_larger and "percent" in unit else unit
 
 
 def _other_reading(labels: Labels, export: Export) -> str:
@@ -250,6 +244,21 @@ def upper_left(points: Points, sizes: Sizes) -> str:
         return ""
     part = f"{reach[0]:.0%} x {reach[1]:.0%}"
     return f"all points lie in the upper left {part} of the pictures: were smaller copies labelled?"
+
+
+def _without_placeholders(animals: Sequence[Animal]) -> tuple[list[Animal], list[str]]:
+    """Points at exactly (0, 0) or (-1, -1) that count as labelled: exports write so what is not there."""
+    count = sum(_is_placeholder(*point) for animal in animals for point in animal.points.values())
+    if count < _PLACEHOLDERS:
+        return list(animals), []
+    kept = [
+        replace(a, points={n: (*p[:2], 0) if _is_placeholder(*p) else p for n, p in a.points.items()}) for a in animals
+    ]
+    return kept, [f"{count} points lie at exactly (0, 0) or (-1, -1): taken for not labelled, whatever their flag says"]
+
+
+def _is_placeholder(x: float, y: float, flag: int) -> bool:
+    return bool(flag) and (x, y) in ((0, 0), (-1, -1))
 
 
 def _binary_flags(animals: Sequence[Animal]) -> tuple[list[Animal], list[str]]:

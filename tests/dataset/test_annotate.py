@@ -50,6 +50,7 @@ def test_box_from_the_points_padded_and_clipped(box):
     [
         (horse(nose=(50, 40, 2)), "no box, and its points span none"),
         (horse(nose=(50, 40, 2), neck=(60, 40, 2)), "no box, and its points span none"),
+        (horse(nose=(0.5, 0.2, 2), neck=(0.6, 0.4, 2), back=(0.9, 0.1, 2)), "all its points lie in one place"),
         (horse(nose=(50, 40, 0)), "no keypoint of the skeleton is labelled in the picture"),
         (horse(box=(0, 0, 9, 9), nose=(500, 40, 2)), "no keypoint of the skeleton is labelled in the picture"),
         (horse(box=(0, 0, 9, 9), poll=(5, 4, 2)), "no keypoint of the skeleton is labelled in the picture"),

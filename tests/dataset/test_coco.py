@@ -24,6 +24,12 @@ def load(tmp_path, annotation=(), image=(), category=()):
     return load_annotations(path, HORSE)
 
 
+def test_fractions_in_pixels_place_are_not_trained_on(tmp_path):
+    with pytest.raises(UserError, match="cannot be used") as error:
+        load(tmp_path, {"keypoints": [0.3, 0.4, 2] * 26, "bbox": [0, 0, 99, 99]})
+    assert error.value.problems == ["no coordinate is above 0.4: fractions?"]
+
+
 def test_a_file_that_is_fine(tmp_path):
     [annotation] = load(tmp_path)["annotations"]
     assert annotation["num_keypoints"] == 26

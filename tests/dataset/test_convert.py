@@ -13,6 +13,7 @@ from PIL import Image
 from equistera import skeleton
 from equistera.dataset.convert import Request, convert_dataset
 from equistera.dataset.split import SplitSpec
+from equistera.dataset.verify.reference import reference_for
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")
@@ -258,6 +259,102 @@ def test_exif_orientation(tmp_path, size, where):
     content = read(raw, "all")
     assert (content["images"][0]["width"], content["images"][0]["height"]) == (20, 40)
     assert content["annotations"][0]["keypoints"][:2] == where
+
+
+def coco_of_horses(raw, size=(320, 240), change=lambda rows: rows, box=lambda *box: box, orientation=1, **more):
+    """A COCO export of ten of the reference horses, one a picture; boxes are padded by 8 pixels."""
+    images, annotations = [], []
+    for n, rows in enumerate(reference_for(HORSE)[::40]):
+        save_picture(raw / f"{n}.jpg", size, seed=n, orientation=orientation)
+        width, height = size
+        images.append({"id": n, "file_name": f"{n}.jpg", "width": width, "height": height})
+        known = rows[rows[:, 2] > 0, :2]
+        (left, top), (right, bottom) = np.maximum(known.min(axis=0) - 8, 0), known.max(axis=0) + 8
+        right, bottom = min(right, width), min(bottom, height)
+        annotation = {"id": n, "image_id": n, "category_id": 1, "keypoints": change(rows).ravel().tolist()}
+        annotations.append({**annotation, "bbox": list(box(left, top, right, bottom)), "area": 1})
+    category = {"id": 1, "name": "horse", "keypoints": list(HORSE.names)}
+    write(raw, {"images": images, "annotations": annotations, "categories": [category], **more})
+    return reference_for(HORSE)[::40]
+
+
+def xywh(left, top, right, bottom):
+    return left, top, right - left, bottom - top
+
+
+def test_boxes_that_are_corners_are_read_as_corners(tmp_path):
+    coco_of_horses(tmp_path / "right", box=xywh)
+    coco_of_horses(tmp_path / "corners")
+    for folder in ("right", "corners"):
+        report = convert_dataset(Request(tmp_path / folder, tmp_path / f"{folder}_out/annotations", HORSE, split=None))
+        assert ("boxes are not x, y, width, height but corners" in report) == (folder == "corners")
+    boxes = [
+        [a["bbox"] for a in json.loads((tmp_path / f"{folder}_out/annotations/all.json").read_text())["annotations"]]
+        for folder in ("right", "corners")
+    ]
+    assert boxes[0] == boxes[1]
+
+
+def test_coordinates_that_are_no_pixels_are_refused(tmp_path):
+    coco_of_horses(tmp_path, box=xywh, change=lambda rows: rows / [320, 240, 1])
+    with pytest.raises(UserError, match="the coordinates are not pixels of these pictures"):
+        convert_dataset(Request(tmp_path, tmp_path / "out/annotations", HORSE, split=None))
+    assert not (tmp_path / "out").exists()
+
+
+def test_flags_that_are_only_0_and_1_are_visible(tmp_path):
+    coco_of_horses(tmp_path, box=xywh, change=lambda rows: np.minimum(rows, [999, 999, 1]))
+    assert "taken for visible" in convert_dataset(Request(tmp_path, tmp_path / "out/annotations", HORSE, split=None))
+    content = json.loads((tmp_path / "out/annotations/all.json").read_text())
+    assert {v for a in content["annotations"] for v in a["keypoints"][2::3]} <= {0, 2}
+
+
+def test_the_same_animal_twice_is_taken_once(tmp_path):
+    coco_of_horses(tmp_path, box=xywh)
+    content = json.loads((tmp_path / "export.json").read_text())
+    content["annotations"] += [{**a, "id": 100 + a["id"]} for a in content["annotations"][:3]]
+    write(tmp_path, content)
+    report = convert_dataset(Request(tmp_path, tmp_path / "out/annotations", HORSE, split=None))
+    assert "3 x horse: stands in the picture twice, taken once" in report
+    assert "10 of 13 horses" in report
+
+
+@pytest.mark.parametrize(
+    ("info", "stored"),
+    [({"contributor": "Label Studio"}, False), ({}, False), ({}, True)],
+    ids=["tool", "shown", "stored"],
+)
+def test_a_size_before_the_exif_rotation_does_not_decide_by_itself(tmp_path, info, stored):
+    """Shown 240 x 320, labelled as that or as the 320 x 240 that is stored; all points fit both."""
+    scale = np.array([0.7, 0.7, 1])
+
+    def change(rows):
+        shown = rows * scale
+        return np.stack([shown[:, 1], 239 - shown[:, 0], shown[:, 2]], axis=1) if stored else shown
+
+    rows = coco_of_horses(tmp_path, orientation=6, change=change, box=lambda *_: (), info=info)
+    report = convert_dataset(Request(tmp_path, tmp_path / "out/annotations", HORSE, split=None))
+    assert f"10 pictures of the size before their EXIF rotation: points {'turned' if stored else 'taken'}" in report
+    content = json.loads((tmp_path / "out/annotations/all.json").read_text())
+    for row, entry in zip(rows, content["annotations"], strict=True):
+        found = np.array(entry["keypoints"]).reshape(-1, 3)
+        assert found[row[:, 2] > 0] == pytest.approx((row * scale)[row[:, 2] > 0], abs=0.01)
+
+
+def test_a_size_that_nothing_explains_is_refused_until_it_is_said(raw):
+    (raw / "export.json").unlink()
+    save_picture(raw / "a.jpg", orientation=6)
+    animal = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [5, 5, 2, 15, 10, 2]}
+    category = {"id": 1, "name": "horse", "keypoints": ["nose", "neck"]}
+    image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 20}
+    write(raw, {"images": [image], "annotations": [animal], "categories": [category]})
+    with pytest.raises(UserError, match="nothing to convert") as error:
+        run(raw, split=None)
+    assert "nothing shows where the points belong" in error.value.problems[0]
+    assert "--exif applied" in error.value.hint
+    for exif, where in (("applied", [5, 5]), ("ignored", [14, 5])):
+        run(raw, split=None, exif=exif, overwrite=True)
+        assert read(raw, "all")["annotations"][0]["keypoints"][:2] == where
 
 
 def test_several_formats_in_one_folder_and_the_same_name_twice(raw):

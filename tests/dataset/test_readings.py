@@ -25,15 +25,19 @@ def horses():
     return keypoints, np.concatenate([low, np.minimum(np.nanmax(points, axis=1) + 8, SIZE) - low], axis=1)
 
 
+def animal(rows, box=None):
+    points = {name: (x, y, int(v)) for name, (x, y, v) in zip(HORSE.names, rows.tolist(), strict=True)}
+    return Animal(points, box)
+
+
 def read(keypoints, boxes=None, scale=(1.0, 1.0)):
     """Boxes as they were read, and what was said."""
     animals = []
     for n, rows in enumerate(keypoints):
-        points = {name: (x, y, int(v)) for name, (x, y, v) in zip(HORSE.names, rows.tolist(), strict=True)}
-        animal = Animal(points, None if boxes is None else tuple(boxes[n].tolist()))
-        animals.append((animal, Frame(*SIZE.tolist(), scale=scale)))
+        box = None if boxes is None else tuple(boxes[n].tolist())
+        animals.append((animal(rows, box), Frame(*SIZE.tolist(), scale=scale)))
     found, notes = meant(animals, Export(Path("a.json"), "COCO keypoints"), NAMES, HORSE)
-    return np.array([animal.box for animal in found if animal.box is not None]), notes
+    return np.array([one.box for one in found if one.box is not None]), notes
 
 
 def moved(keypoints, change):
@@ -91,10 +95,10 @@ def test_corners_of_small_animals_that_would_fit_as_sizes(horses):
     ("change", "words"),
     [
         (lambda p, b: p / SIZE, "no coordinate is above 0."),
-        (lambda p, b: p / SIZE * 100, "percent of the"),
+        (lambda p, b: p / SIZE * 100, "percent"),
         (lambda p, b: p[..., ::-1], "with points as x and y exchanged, nearly all"),
         (lambda p, b: p - b[:, None, :2], "with points as measured from the box's corner"),
-        (lambda p, b: (p - b[:, None, :2]) / b[:, None, 2:], "are they fractions of the sides?"),
+        (lambda p, b: (p - b[:, None, :2]) / b[:, None, 2:], ": fractions?"),
         (lambda p, b: p * 3, "points lie outside their pictures"),
     ],
 )
@@ -135,14 +139,28 @@ def test_boxes_that_are_not_the_animals_are_counted(horses):
     assert read(keypoints, np.concatenate([others[:2], boxes[2:]]))[1] == []
 
 
+def test_points_in_the_very_corner_are_no_labels(horses):
+    keypoints = horses[0].copy()
+    labelled = keypoints[..., 2] > 0
+    keypoints[~labelled] = [0, 0, 2]
+    keypoints[0, 0] = [-1, -1, 1]
+    animals = [(animal(rows), Frame(*SIZE.tolist())) for rows in keypoints]
+    found, [note] = meant(animals, Export(Path("a.json"), "COCO keypoints"), NAMES, HORSE)
+    assert f"{(~labelled).sum() + labelled[0, 0]} points lie at exactly (0, 0) or (-1, -1): taken for not" in note
+    assert [sum(flag > 0 for *_, flag in one.points.values()) for one in found][1:] == labelled.sum(axis=1).tolist()[1:]
+    # one may be a click
+    keypoints[~labelled] = 0
+    assert read(keypoints)[1] == []
+
+
 def test_flags_of_tools_that_know_only_labelled_and_not(horses):
     keypoints, _ = horses
     binary = np.concatenate([keypoints[..., :2], np.minimum(keypoints[..., 2:], 1)], axis=2)
     [note] = read(binary)[1]
     assert "labelled points has flag 2 (visible), all have 1: taken for visible" in note
-    animal = Animal({"nose": (5, 5, 1), "neck": (0, 0, 0)})
+    few = Animal({"nose": (5, 5, 1), "neck": (0, 0, 0)})
     export = Export(Path("a.json"), "COCO keypoints")
-    assert meant([(animal, Frame(640, 480))], export, NAMES, HORSE)[0] == [animal]
+    assert meant([(few, Frame(640, 480))], export, NAMES, HORSE)[0] == [few]
     many = [(Animal({name: (i, 9 * i, int(i > 3)) for i, name in enumerate(HORSE.names)}), Frame(640, 480))]
     [seen], _ = meant(many, export, NAMES, HORSE)
     assert {flag for *_, flag in seen.points.values()} == {0, 2}

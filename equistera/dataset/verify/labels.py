@@ -10,6 +10,7 @@ from equistera.dataset.anatomy import oddity_of
 from equistera.dataset.coco import is_id
 from equistera.dataset.readings import upper_left
 from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE, SAME
+from equistera.dataset.units import other_unit
 from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
 from equistera.dataset.verify.findings import Item, not_checked
 
@@ -19,8 +20,6 @@ BOX_MARGIN = 0.05
 MAX_AREA_FACTOR = 1.01
 #: Keypoints labelled on a smaller share of the animals are too rare, from this number of animals on.
 RARE_SHARE, RARE_FROM = 0.05, 20
-#: Pictures this large, with no coordinate above 100 or 1.5, are labelled in percent or in fractions.
-_LARGE_SIDE, _PERCENT, _FRACTION = 300, 100.0, 1.5
 #: Points of one annotation that are written out.
 _SHOWN = 4
 
@@ -82,13 +81,7 @@ def _listed(points: list[int], words: Callable[[int], str]) -> str:
 
 
 def _scale(file: AnnotationFile) -> Iterator[Item]:
-    sides = file.picture_sizes[np.isfinite(file.picture_sizes)]
-    if file.labelled.sum() < len(file.skeleton) or not sides.size or np.median(sides) < _LARGE_SIDE:
-        return
-    largest = float(np.nanmax(file.labelled_points))
-    if 0 < largest <= _PERCENT:
-        unit = "fractions" if largest <= _FRACTION else "percent"
-        text = f"no coordinate is above {largest:.4g} in pictures of {np.median(sides):.0f} pixels: {unit}?"
+    if text := other_unit(file.labelled_points, file.picture_sizes):
         yield Item("coordinates-scale", text)
     elif text := upper_left(file.labelled_points, file.annotation_picture_sizes):
         yield Item("upper-left", text)
