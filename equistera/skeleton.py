@@ -206,6 +206,11 @@ class Skeleton:
         return tuple(Correspondence(name, name, True) for name in self.names if name in source.index)
 
 
+def hex_color(color: Sequence[int]) -> str:
+    """RGB, 0-255, as labelling tools write it: ``#e69f00``."""
+    return "#" + "".join(f"{value:02x}" for value in color)
+
+
 def builtin_names() -> list[str]:
     """Names that :func:`load` accepts without a file."""
     return sorted(path.stem for path in BUILTIN_DIR.glob("*.json"))

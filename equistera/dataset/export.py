@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from equistera import commands
 from equistera.commands import verify_command
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
 from equistera.dataset.formats import coco, cvat, labelstudio_tasks, yolo
@@ -80,18 +81,19 @@ def export_annotations(
     if to == "labelstudio":
         write_json(output, labelstudio_tasks.write(pictures, url_prefix))
         with atomic_write(config) as file:
-            file.write(labelstudio_tasks.labelling_config(skeleton.names, HORSE))
+            file.write(labelstudio_tasks.labelling_config(skeleton))
         return (
             f"{counted}\nIn Label Studio: make a project with the labelling interface of {config} (Settings, Labeling "
             f"Interface, Code), then import {output.name}.\nA picture's address is {url_prefix}NAME; --url-prefix "
             "changes it."
         )
     if to == "cvat":
+        labels = commands.tool("labelling_config", "--to", "cvat", "--output", "labels.json")
         with atomic_write(output) as file:
             cvat.write(file, pictures, skeleton.names)
         return (
-            f"{counted}\nIn CVAT: a task needs the pictures, a skeleton label {HORSE!r} with these points, and a "
-            f"rectangle label '{HORSE}_box'; then upload annotations as 'CVAT 1.1'."
+            f"{counted}\nIn CVAT: a task needs the pictures and, pasted into 'Raw', the labels that this writes:\n"
+            f"  {labels}\nThen upload annotations as 'CVAT 1.1'."
         )
     write_json(output, coco.write(pictures, skeleton.names, skeleton.link_indices.tolist()))
     return counted

@@ -87,7 +87,7 @@ def write(file: IO[str], pictures: Sequence[Picture], names: Sequence[str]) -> N
     file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
     file.write("  <meta>\n    <task>\n      <labels>\n")
     for category in categories:
-        file.write(_label(category, "skeleton") + _label(_box_label(category), "rectangle"))
+        file.write(_label(category, "skeleton") + _label(box_label(category), "rectangle"))
         for name in names:
             file.write(_label(name, "points", parent=category))
     file.write("      </labels>\n    </task>\n  </meta>\n")
@@ -105,8 +105,8 @@ def _label(name: str, kind: str, parent: str = "") -> str:
     return f"        <label><name>{escape(name)}</name><type>{kind}</type>{inside}</label>\n"
 
 
-def _box_label(category: str) -> str:
-    # CVAT wants a name of its own for the label of a rectangle
+def box_label(category: str) -> str:
+    """Name of the label of the rectangles around animals: CVAT wants one of its own."""
     return f"{category}_box"
 
 
@@ -121,7 +121,7 @@ def _write_animal(file: IO[str], animal: Animal, names: Sequence[str], group: in
     file.write("    </skeleton>\n")
     x, y, w, h = animal.box
     file.write(
-        f'    <box label={quoteattr(_box_label(animal.category))} source="manual" occluded="0" xtl="{x:.4f}" '
+        f'    <box label={quoteattr(box_label(animal.category))} source="manual" occluded="0" xtl="{x:.4f}" '
         f'ytl="{y:.4f}" xbr="{x + w:.4f}" ybr="{y + h:.4f}" z_order="0" group_id="{group}"/>\n'
     )
 
@@ -204,6 +204,6 @@ def _box(element: Element) -> LooseBox:
     left, top, right, bottom = (number(element.get(key), f"a box's {key}") for key in ("xtl", "ytl", "xbr", "ybr"))
     turn = number(element.get("rotation", "0"), "a box's rotation")
     centre = (left + right) / 2, (top + bottom) / 2
-    # the other way round of _box_label
+    # the other way round of box_label
     category = element.get("label", "").removesuffix("_box")
     return LooseBox(upright((left, top, right - left, bottom - top), turn, centre), category, _group(element))

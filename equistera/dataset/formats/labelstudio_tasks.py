@@ -8,7 +8,8 @@ from xml.sax.saxutils import quoteattr
 
 from equistera.dataset.formats.labelstudio_addresses import BUCKETS
 from equistera.dataset.formats.labelstudio_regions import HIDDEN_WORDS, VISIBLE_WORDS
-from equistera.dataset.formats.records import ABSENT, HIDDEN, Picture
+from equistera.dataset.formats.records import ABSENT, HIDDEN, HORSE, Picture
+from equistera.skeleton import Skeleton, hex_color
 
 #: Where Label Studio serves files of its own disk.
 URL_PREFIX = "/data/local-files/?d="
@@ -53,11 +54,22 @@ def write(pictures: Sequence[Picture], url_prefix: str = URL_PREFIX) -> list[dic
     return tasks
 
 
-def labelling_config(names: Sequence[str], category: str = "horse") -> str:
-    """The labelling interface that :func:`write`'s tasks need (Settings, Labeling Interface, Code)."""
-    labels = "\n".join(f"    <Label value={quoteattr(name)}/>" for name in names)
+def labelling_config(skeleton: Skeleton, category: str = HORSE) -> str:
+    """The labelling interface that :func:`write`'s tasks need (Settings, Labeling Interface, Code).
+
+    Args:
+        skeleton: Its points become labels, in their colours, with what to click on as the hint.
+        category: Label of the animal's rectangle.
+    """
+    labels = "\n".join(
+        f"    <Label value={quoteattr(point.name)} background={quoteattr(hex_color(point.color))}"
+        + f" hint={quoteattr(point.description)}" * bool(point.description)
+        + "/>"
+        for point in skeleton.keypoints
+    )
     return f"""<View>
-  <Image name="image" value="$image" zoom="true" zoomControl="true"/>
+  <Header value="Draw a rectangle for each animal; drag its points under it in the list of regions."/>
+  <Image name="image" value="$image" zoom="true" zoomControl="true" rotateControl="false"/>
   <RectangleLabels name="box" toName="image">
     <Label value={quoteattr(category)}/>
   </RectangleLabels>

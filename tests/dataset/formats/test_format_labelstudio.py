@@ -275,13 +275,6 @@ def test_what_is_written_is_read_back(tmp_path):
     assert second.points == {"nose": pytest.approx((0.25, 0.6, 2))}
 
 
-def test_labelling_config_names_every_point_and_is_xml():
-    from xml.etree import ElementTree
-
-    labels = ElementTree.fromstring(labelstudio_tasks.labelling_config(["nose", 'a"<b']))
-    assert [e.get("value") for e in labels.find("KeyPointLabels")] == ["nose", 'a"<b']
-
-
 def test_other_json_is_not_label_studio():
     assert not labelstudio.accepts([{"a": 1}])
     assert not labelstudio.accepts({"images": [], "annotations": []})
