@@ -24,6 +24,9 @@ from equistera.dataset.units import other_unit
 from equistera.errors import UserError, WriteError
 from equistera.skeleton import Skeleton
 
+#: What to do with a file that is not COCO where one is needed.
+CONVERT_FIRST = "An export of a labelling tool is converted first: tools/convert_dataset.py --help"
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
@@ -132,7 +135,10 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
     ):
-        raise UserError(f"{path} is not a COCO keypoint file: it needs the lists 'images', 'annotations', 'categories'")
+        raise UserError(
+            f"{path} is not a COCO keypoint file: it needs the lists 'images', 'annotations', 'categories'",
+            hint=CONVERT_FIRST,
+        )
     images, entries = checked_entries(content, skeleton, path)
     annotations = [entry for entry in entries if entry is not None]
     unit = _other_unit(images, annotations, len(skeleton))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from equistera.commands import verify_command
-from equistera.dataset.coco import read_json, write_json
+from equistera.dataset.coco import CONVERT_FIRST, read_json, write_json
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, parts_of
 from equistera.errors import UserError
 
@@ -175,7 +175,10 @@ def read_coco(path: str | Path) -> dict:
     content = read_json(path)
     lists = ("images", "annotations", "categories")
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in lists):
-        raise UserError(f"{path} is not a COCO annotation file: expected an object with the lists {', '.join(lists)}")
+        raise UserError(
+            f"{path} is not a COCO annotation file: expected an object with the lists {', '.join(lists)}",
+            hint=CONVERT_FIRST,
+        )
     problems = [
         f"{key}[{i}] is not an object with an id: {str(entry)[:60]}"
         for key in lists

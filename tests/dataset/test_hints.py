@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import textwrap
 from dataclasses import replace
@@ -11,9 +12,12 @@ import pytest
 from PIL import Image
 
 from equistera import skeleton
+from equistera.dataset.coco import load_annotations
 from equistera.dataset.convert import Request, convert_dataset
+from equistera.dataset.export import export_annotations
 from equistera.dataset.split import SplitSpec
 from equistera.dataset.split_dataset import split_dataset
+from equistera.dataset.verify.command import verify_dataset
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")
@@ -275,3 +279,57 @@ def test_predictions_of_deeplabcut(raw):
     refused(request(raw), "CollectedData_<scorer>.csv")
     (raw / "labeled-data/CollectedData_A.csv").write_text(f"{DLC}photos/h0.png,1,2,30,15\n")
     converted(request(raw), 1)
+
+
+def test_coco_is_needed_and_an_export_given(raw):
+    task = {"data": {"image": "photos/h0.png"}, "annotations": [{"result": []}]}
+    points = [("nose", 10, 20), ("withers", 50, 60)]
+    task["annotations"][0]["result"] = [
+        {"type": "keypointlabels", "value": {"x": x, "y": y, "keypointlabels": [name]}} for name, x, y in points
+    ]
+    (raw / "labels.json").write_text(json.dumps([task]))
+    with pytest.raises(UserError, match=r"tools/convert_dataset\.py"):
+        verify_dataset([raw / "labels.json"])
+    with pytest.raises(UserError, match=r"tools/convert_dataset\.py"):
+        split_dataset(raw / "labels.json", raw, raw.parent / "annotations", SplitSpec())
+    with pytest.raises(UserError, match=r"tools/convert_dataset\.py"):
+        load_annotations(raw / "labels.json", HORSE)
+    converted(request(raw), 1)
+    verify_dataset([raw.parent / "annotations/all.json"])
+
+
+def test_split_is_given_a_file_that_is_wrong(raw):
+    """The command that it prints says what is wrong and how to write it right; then it is split."""
+    coco = raw / "labels.json"
+    edit(raw, lambda content: content["annotations"].append({"id": 99, "image_id": 77, "category_id": 1}))
+    with pytest.raises(UserError, match=r"Look closer: python tools/verify_dataset\.py --ann-file") as error:
+        split_dataset(coco, raw, raw.parent / "annotations", SplitSpec())
+    named = shlex.split(error.value.hint.split(": ", 1)[1])[-1]
+    assert verify_dataset([named], image_dirs=[raw], fix=raw.parent / "fixed.json") == 1
+    split_dataset(raw.parent / "fixed.json", raw, raw.parent / "annotations", SplitSpec())
+
+
+def test_group_by(raw):
+    ask = request(raw, split=SplitSpec(group_by="^(horse[0-9])"))
+    refused(ask, "Widen the expression", "--group-by none")
+    converted(replace(ask, split=SplitSpec(group_by="none")))
+    again = replace(ask, split=SplitSpec(group_by="(h)"), overwrite=True, redraw=True)
+    refused(again, "Group more finely (--group-by)")
+    converted(replace(again, split=SplitSpec(group_by="(h[0-9])")))
+
+
+@pytest.mark.parametrize("to", ["coco", "yolo"])
+def test_export(raw, to):
+    converted(request(raw))
+    shutil.rmtree(raw.parent / "images")
+    ann_file, out = raw.parent / "annotations/all.json", raw.parent / ("out.json" if to == "coco" else "out")
+    edited = json.loads(ann_file.read_text())
+    for image in edited["images"]:
+        del image["width"]
+    ann_file.write_text(json.dumps(edited))
+    with pytest.raises(UserError, match="tools/verify_dataset"):
+        export_annotations([ann_file], to, out, HORSE)
+    for _ in range(2):
+        export_annotations([ann_file], to, out, HORSE, img_dir=raw, overwrite=out.exists())
+    with pytest.raises(UserError, match="--overwrite"):
+        export_annotations([ann_file], to, out, HORSE, img_dir=raw)

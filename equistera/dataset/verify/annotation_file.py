@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.coco import is_id, read_json
+from equistera.dataset.coco import CONVERT_FIRST, is_id, read_json
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton, SkeletonError
 
@@ -183,13 +183,16 @@ def read(path: str | Path, image_dir: str | Path | None, skeleton: Skeleton) -> 
     path = Path(path)
     content = read_json(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path} is not a COCO keypoint file: expected an object, found {type(content).__name__}")
+        raise UserError(
+            f"{path} is not a COCO keypoint file: expected an object, found {type(content).__name__}",
+            hint=CONVERT_FIRST,
+        )
     absent = [key for key in _LISTS if not isinstance(content.get(key), list)]
     if absent:
         raise UserError(
             f"{path} is not a COCO keypoint file: the list{'s' * (len(absent) > 1)} {', '.join(absent)} "
             f"{'are' if len(absent) > 1 else 'is'} missing",
-            hint="An export of a labelling tool is converted first: tools/convert_dataset.py --help",
+            hint=CONVERT_FIRST,
         )
     if image_dir is not None and not Path(image_dir).is_dir():
         raise UserError(f"no such picture folder: {image_dir}")
