@@ -19,9 +19,10 @@ _RULES = (
     r"^(.+) ?\(\d+\)\.",
     "folder",
 )
-#: Names that cameras and programs give to all pictures alike.
+#: Names that cameras and programs give to all pictures alike, and folders of splits.
 _NO_NAMES = re.compile(
-    r"(?:imgs?|images?|dsc[nf]?|dcim|pxl|gopr|mvi|vid|video|p|photo|foto|pic|picture|frame|screenshot)"
+    r"imgs?|images?|dsc[nf]?|dcim|pxl|gopr|mvi|vid|video|p|photos?|foto|pic|picture|frames?|screenshot"
+    r"|train|training|val|valid|validation|test|default|all|labels"
 )
 
 

@@ -48,6 +48,8 @@ def test_names_before_a_running_number_suggest_a_rule(names, groups):
         # a number of its own for each picture
         [f"horse{i:02d}_1.jpg" for i in range(20)],
         [*HORSES, "other.jpg"],
+        # an input that is split already, and whose folders say no more than that
+        [f"images/{split}/{i}.jpg" for i in range(3) for split in ("Train", "Validation")],
     ],
 )
 def test_other_names_suggest_none(names):

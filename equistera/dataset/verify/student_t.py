@@ -72,9 +72,12 @@ class StudentT:
 
     def _precisions(self, known: np.ndarray) -> np.ndarray:
         """float64 [N, D, D]: inverse of the scatter of the known numbers [N, D], 0 for the others."""
-        both = known[:, :, None] & known[:, None, :]
+        # most rows lack the same numbers as others do: each pattern is inverted once
+        patterns, which = np.unique(known, axis=0, return_inverse=True)
+        both = patterns[:, :, None] & patterns[:, None, :]
         # a unit variance of their own for unknown numbers makes the inverse fall into two blocks
-        return np.where(both, np.linalg.inv(np.where(both, self.scatter, np.eye(len(self.scatter)))), 0)
+        inverses = np.where(both, np.linalg.inv(np.where(both, self.scatter, np.eye(len(self.scatter)))), 0)
+        return inverses[which.ravel()]
 
     def distances(self, rows: np.ndarray) -> np.ndarray:
         """Squared Mahalanobis distances.
