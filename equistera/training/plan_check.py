@@ -26,7 +26,6 @@ def check_plan(plan: Plan) -> None:
     """
     problems = [
         *_batch_problems(plan),
-        *_length_problems(plan),
         *_warmup_problems(plan),
         *_ema_problems(plan),
         *_evaluation_problems(plan),
@@ -49,6 +48,7 @@ def plan_warnings(plan: Plan) -> list[str]:
             f"only {plural(schedule.steps_per_epoch, 'step')} in an epoch: {cause}, so judge the run by its "
             f"{schedule.total_steps} steps, not by its epochs"
         )
+    warnings += _left_out(plan)
     if setup.val_interval > schedule.max_epochs:
         warnings.append("val_interval is longer than the run: it is evaluated only once, at the end")
     if schedule.from_scratch:
@@ -103,9 +103,14 @@ def _is_cut(plan: Plan) -> bool:
     return setup.fit is not None and plan.schedule.steps_per_epoch < whole
 
 
-def _length_problems(plan: Plan) -> list[str]:
-    fix = f"--cfg-options train_cfg.max_epochs={plan.schedule.least_epochs}, or more"
-    return [f"{problem}: {fix}" for problem in length_problems(plan.schedule)]
+def _left_out(plan: Plan) -> list[str]:
+    """What a short run leaves out: enough to see that everything works, not to judge the strategy by."""
+    left_out = length_problems(plan.schedule)
+    if not left_out or plan.schedule.knots:
+        return []
+    return [
+        f"{'; '.join(left_out)}: the whole strategy needs train_cfg.max_epochs={plan.schedule.least_epochs} or more"
+    ]
 
 
 def _warmup_problems(plan: Plan) -> list[str]:

@@ -82,7 +82,7 @@ def test_nothing_to_resume():
     assert choose_resume_point(FOLDER, ["run.json"], 40, lambda name: None) is None
     with pytest.raises(UserError, match=r"runs/mine holds best\.pth, but no epoch_N\.pth") as error:
         choose_resume_point(FOLDER, ["best.pth", "run.json"], 40, lambda name: None)
-    assert "without --resume" in error.value.hint
+    assert "Without --resume" in error.value.hint
     with pytest.raises(UserError, match="no checkpoint in runs/mine loads") as error:
         choose_resume_point(FOLDER, ["epoch_5.pth", "epoch_10.pth"], 40, lambda name: "empty")
     assert error.value.problems == ["epoch_10.pth: empty", "epoch_5.pth: empty"]

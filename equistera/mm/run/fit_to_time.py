@@ -248,7 +248,8 @@ class MeasuringLoop(ResumableTrainLoop):
 
 def _openings(schedule: Schedule) -> list[tuple[float, int]]:
     """``(share of the run, epoch)`` at which the set of open stages changes, the first at 0."""
-    return [(epoch / schedule.max_epochs, epoch) for epoch in sorted({0, *schedule.opens_at.values()})]
+    reached = {0, *(epoch for epoch in schedule.opens_at.values() if epoch < schedule.max_epochs)}
+    return [(epoch / schedule.max_epochs, epoch) for epoch in sorted(reached)]
 
 
 def _timed(action) -> float:

@@ -27,7 +27,7 @@ PARTS = ("state_dict", "optimizer", "hooks", "log", "meta")
 
 #: What such a checkpoint says of itself.
 SAYS = ("epoch", "batch", "iter", "evaluation_pending", "fingerprint", "lengths", "from_scratch", "skeleton")
-SAYS += ("best_score", "best_epoch")
+SAYS += ("best_score", "best_epoch", "best_rank")
 
 #: Values of each logged scalar that are kept: more than any window that is averaged over.
 HISTORY = 200
@@ -185,7 +185,9 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     own_buffers = content.get("buffers_of_ranks", [])
     if len(own_buffers) == trainer.world_size:
         trainer.network.load_state_dict(own_buffers[trainer.rank], strict=False)
-    trainer.best_score, trainer.best_epoch = meta["best_score"], meta["best_epoch"]
+    trainer.best_score, trainer.best_epoch, trainer.best_rank = (
+        meta[name] for name in ("best_score", "best_epoch", "best_rank")
+    )
     _adopt_changes(trainer, meta)
     _go_to(trainer.train_loop, meta, len(trainer.train_dataloader))
     for name, hook in trainer.stateful_hooks().items():

@@ -175,9 +175,9 @@ def _run(trainer: Trainer, run: Settled) -> None:
         raise Stopped(message, stop.number) from None
     if trainer.rank == 0:
         curves = plot_run(run.work_dir, run.work_dir / "training_curves.png")
-        print(f"trained in {duration(time.monotonic() - start)}; best {_best(trainer)}")
-        logs = commands.line("tensorboard", "--logdir", run.work_dir)
-        print(f"  weights  {run.work_dir / 'best.pth'}\n  curves   {curves}\n  logs     {logs}")
+        best = _score(trainer.cfg, trainer.best_score, trainer.best_epoch)
+        print(f"trained in {duration(time.monotonic() - start)}; best {best}")
+        print(_where_all_lies(run, curves, learnt=bool(trainer.best_score)))
 
 
 def build_cache(options: TrainOptions) -> None:
@@ -187,6 +187,26 @@ def build_cache(options: TrainOptions) -> None:
     use_cache(config, options.folder, options.cache, required=True)
 
 
+def _where_all_lies(run: Settled, curves: Path, learnt: bool) -> str:
+    """What a run leaves and which commands come next."""
+    work_dir, root = run.work_dir, Path(run.config.data_root)
+    test = root / "images" / "test"
+    pictures = test if test.is_dir() else root / run.config.val_dataloader.dataset.data_prefix.img
+    rows = [
+        ("weights", work_dir / "best.pth"),
+        ("curves", curves),
+        ("pictures", work_dir / "pictures"),
+        ("logs", commands.line("tensorboard", "--logdir", work_dir)),
+        ("test", commands.tool("test", work_dir)),
+        ("draw", commands.tool("visualize", work_dir, "--img-dir", pictures, "--out", work_dir / "drawn")),
+    ]
+    if not learnt:
+        rows.append(
+            ("but", "hardly anything was learnt; why: " + commands.tool("monitor_training", "--work-dir", work_dir))
+        )
+    return "\n".join(f"  {name:<9}{what}" for name, what in rows)
+
+
 def _finished(run: Settled) -> str:
     meta = run.found.meta
     longer = commands.line("--cfg-options", f"train_cfg.max_epochs={2 * meta['epoch']}")
@@ -194,10 +214,6 @@ def _finished(run: Settled) -> str:
         f"finished: the run in {run.work_dir} has all its {meta['epoch']} epochs, best "
         f"{_score(run.config, meta['best_score'], meta['best_epoch'])}; a longer one: {longer}"
     )
-
-
-def _best(trainer: Trainer) -> str:
-    return _score(trainer.cfg, trainer.best_score, trainer.best_epoch)
 
 
 def _score(config: Config, score: float | None, epoch: int | None) -> str:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
@@ -46,6 +46,7 @@ class Trainer(Runner):
     Attributes:
         best_score: Best score so far of the metric that is watched, or None.
         best_epoch: Epoch (from 1) of ``best_score``, or None.
+        best_rank: ``best_score`` and the finer scores that decide between equals; empty before the first.
         evaluated: The weights that were evaluated last, or None before the first evaluation.
         weights: What the run starts from, emptied once it has started; None for random weights.
         resume_point: Where the run goes on if its config says ``resume``; emptied once it does.
@@ -60,6 +61,7 @@ class Trainer(Runner):
 
     best_score: float | None = None
     best_epoch: int | None = None
+    best_rank: Sequence[float] = ()
     evaluated: Candidate | None = None
 
     @functools.cached_property
@@ -178,6 +180,7 @@ class Trainer(Runner):
             },
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
+            "best_rank": list(self.best_rank),
             "saved": time.strftime("%Y-%m-%d %H:%M:%S"),
             "equistera_version": equistera.__version__,
         }

@@ -23,7 +23,6 @@ def _unmeasured(monkeypatch):
             {"ema.share": 1.0},
             "the averaged weights never leave their start: a half-life of 300 steps is reached after",
         ),
-        ({"train_cfg.max_epochs": 2}, "phase 'fine-tuning' gets none of 2 epochs"),
         ({"train_dataloader.batch_size": 17}, "16 labelled animals do not fill one batch of 17"),
         ({"default_hooks.checkpoint.best": "val/mAP"}, "'val/mAP', is not among those that rise as a model gets bett"),
         # the best weights would be the worst

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from equistera.errors import UserError
@@ -29,6 +30,7 @@ def events(trained):
 def test_tensorboard_has_a_sheet_of_the_same_pictures_at_each_evaluation(trained, events):
     sheets = events.Images("val_predictions")
     assert [sheet.step for sheet in sheets] == [1, 2, 3]
+    assert [sheet.step for sheet in events.Images("train_batch")] == [1]
     pictures = [cv2.imdecode(np.frombuffer(sheet.encoded_image_string, np.uint8), 1).astype(int) for sheet in sheets]
     assert pictures[0].shape == (2 * 360 + 4, 4 * 240 + 3 * 4, 3)  # the validation set has five animals
     labels, predictions = ([picture[rows] for picture in pictures] for rows in (slice(0, 180), slice(180, 360)))
@@ -67,6 +69,24 @@ def test_pictures_show_what_was_predicted_where_it_was(horses):
     # what is labelled is predicted exactly: but for points without a label and the captions, both rows are the same
     same = (drawn[:180] == drawn[180:]).all(axis=-1)
     assert same.mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", ["simcc", "heatmaps"])
+def test_the_first_batch_is_drawn_with_the_points_that_the_targets_have(kind):
+    from equistera.mm.run.hooks.prediction_pictures import peaks
+
+    weights = torch.ones(1, 26)
+    weights[0, 3] = 0
+    if kind == "simcc":
+        taught = {"keypoint_x_labels": torch.zeros(1, 26, 128), "keypoint_y_labels": torch.zeros(1, 26, 192)}
+        taught["keypoint_x_labels"][..., 20] = taught["keypoint_y_labels"][..., 60] = 1
+    else:
+        taught = {"heatmaps": torch.zeros(1, 26, 24, 16)}
+        taught["heatmaps"][..., 7, 2] = 1
+    points = peaks({**taught, "keypoint_weights": weights}, 0, (96, 64, 3))
+    expected = (10, 30) if kind == "simcc" else (8, 28)
+    assert (points[[0, 25]] == expected).all()
+    assert np.isnan(points[3]).all()
 
 
 def fake_wandb(logged):

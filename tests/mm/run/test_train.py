@@ -26,6 +26,10 @@ def weights_of(path):
 
 
 def test_a_run_leaves_what_the_guide_names(trained):
+    assert {path.name for path in (trained / "pictures").iterdir()} == {
+        "train_batch_1.png",
+        *(f"val_predictions_{epoch}.png" for epoch in (1, 2, 3)),
+    }
     for name in ("best.pth", "latest.pth", "epoch_3.pth", "run.json", "training_curves.png", "demo_rtmpose_t.py"):
         assert (trained / name).stat().st_size > 0
     assert list(trained.glob("*/vis_data/events.out.tfevents.*"))
@@ -34,6 +38,24 @@ def test_a_run_leaves_what_the_guide_names(trained):
     validation = [record for record in scalars if "val/AP" in record]
     assert [record["step"] for record in validation] == [1, 2, 3]
     assert "val/PCK@0.1/l_knee" in validation[0]
+
+
+def test_a_smoke_test_of_one_epoch_says_what_it_leaves_out_and_how_to_go_on(horses, tiny, tmp_path, capsys):
+    """The phases of the real configs need three epochs."""
+    phases = 'strategy.phases=[{"name":"a","start":0,"lr_factor":1,"augmentation":"light"},'
+    phases += '{"name":"b","start":0.6,"lr_factor":1,"augmentation":"light"}]'
+    work = tmp_path / "a run"
+    run(horses, work, [*tiny(**{"train_cfg.max_epochs": 1}), phases])
+    shown = capsys.readouterr().out
+    assert "note: phase 'b' gets none of 1 epoch: the whole strategy needs train_cfg.max_epochs=2 or more" in shown
+    for line in (
+        f"  weights  {work}/best.pth",
+        f"  curves   {work}/training_curves.png",
+        f"  pictures {work}/pictures",
+        f"  test     python tools/test.py '{work}'",
+        f"  draw     python tools/visualize.py '{work}' --img-dir {horses}/images/test --out '{work}/drawn'",
+    ):
+        assert line in shown.splitlines()
 
 
 def test_the_dumped_config_is_complete(trained):

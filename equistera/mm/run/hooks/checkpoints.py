@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -12,7 +13,9 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from equistera.errors import UserError
+from equistera.evaluation.picture_scores import PCK
 from equistera.mm.network import checkpoint
+from equistera.mm.run.hooks.evaluated_weights import ERROR
 from equistera.training.checkpoints import outdated, saves_after, superseded
 
 
@@ -22,7 +25,7 @@ class SaveCheckpoints(Hook):
 
     ``epoch_N.pth`` holds all that resuming needs, as does ``step_N.pth``, which a run leaves that was stopped before
     an epoch and its evaluation were complete. ``latest.pth`` is the newest of them; ``best.pth`` holds the weights
-    with the best score, the latest of equals.
+    with the best score: of equal ones those with the higher PCK, then the smaller error, then the latest.
 
     A checkpoint that cannot be written is a warning while the run will save again, and an error where it will not.
 
@@ -52,13 +55,13 @@ class SaveCheckpoints(Hook):
                 "it counts as no improvement"
             )
             return
-        before = runner.best_score, runner.best_epoch
-        # of equal scores the later: its weights have settled longer
-        if before[0] is None or score >= before[0]:
-            runner.best_score, runner.best_epoch = score, runner.epoch
+        before, rank = (runner.best_score, runner.best_epoch, runner.best_rank), ranked(metrics, self.best)
+        # of equals the later: its weights have settled longer
+        if before[0] is None or rank >= tuple(before[2]):
+            runner.best_score, runner.best_epoch, runner.best_rank = score, runner.epoch, rank
             if not self._save_best(runner):
                 # the file still holds the earlier one, which a later epoch need only reach
-                runner.best_score, runner.best_epoch = before
+                runner.best_score, runner.best_epoch, runner.best_rank = before
 
     def after_epoch_complete(self, runner) -> None:
         last = runner.epoch == runner.max_epochs or runner.train_loop.stop_training
@@ -97,6 +100,16 @@ class SaveCheckpoints(Hook):
             runner.warn(f"{error}\n  Training goes on and tries again at the next save.")
             return False
         return True
+
+
+def ranked(metrics: Mapping[str, float], watched: str) -> tuple[float, ...]:
+    """What evaluations are compared by: the metric that is watched, and finer ones where it is equal.
+
+    AP counts whole animals in ten steps: a model that has learnt little has 0.000 for long while its points improve.
+    """
+    prefix = watched.split("/")[0]
+    finer = metrics.get(f"{prefix}/{PCK}", -math.inf), -metrics.get(f"{prefix}/{ERROR}", math.inf)
+    return (metrics[watched], *(value if math.isfinite(value) else -math.inf for value in finer))
 
 
 def _point_to(name: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from mmengine.registry import HOOKS
 from equistera.evaluation.constant_guess import outcome
 from equistera.evaluation.picture_scores import PCK
 from equistera.mm.run.hooks.evaluated_weights import SUBSET
-from equistera.mm.run.metric import GUESS, GUESSED
+from equistera.mm.run.metric import GUESS, GUESSED, SCORES
 from equistera.progress import PLAIN_INTERVAL, duration
 
 
@@ -69,8 +69,8 @@ class Console(Hook):
             f"{name} {metrics[f'val/{name}']:.3f}" for name in ("AP", "AP50", "PCK@0.1") if f"val/{name}" in metrics
         )
         subset = f"  on training pictures: AP {metrics[f'{SUBSET}/AP']:.3f}" if f"{SUBSET}/AP" in metrics else ""
-        best = "  (best so far)" if runner.best_epoch == runner.epoch else ""
-        line = f"epoch {runner.epoch}/{runner.max_epochs}  val: {scores}{subset}{best}{_warning(metrics)}"
+        line = f"epoch {runner.epoch}/{runner.max_epochs}  val: {scores}{subset}{_standing(runner, metrics)}"
+        line += _warning(metrics)
         if self._bar is not None:
             self._bar.write(line)
         else:
@@ -82,6 +82,15 @@ class Console(Hook):
 
     def before_stop(self, runner, content: dict) -> None:
         self.after_train(runner)
+
+
+def _standing(runner, metrics: dict) -> str:
+    """Whether the evaluation is the best so far, and by what, if anything was learnt at all."""
+    if not any(metrics.get(f"val/{name}") for name in SCORES):
+        return "  (nothing learnt yet)"
+    if runner.best_epoch != runner.epoch:
+        return ""
+    return "  (best so far)" if runner.best_score else f"  (best so far by {PCK})"
 
 
 def _warning(metrics: dict) -> str:

@@ -1,4 +1,4 @@
-"""The same few validation pictures at every evaluation, so that one sees a model learn."""
+"""What a model is taught first, and the same few validation pictures at every evaluation: one sees it learn."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from torch import Tensor
 
 from equistera.cutout import cut, view
 from equistera.dataset.images import read_rgb
@@ -21,7 +22,9 @@ _STREAM = 7_118
 #: Width and height of one picture, pixels: eight labels and predictions fill a screen and take half a megabyte.
 PANEL = (240, 180)
 COLUMNS = 4
-NAME = "val_predictions"
+NAME, FIRST = "val_predictions", "train_batch"
+#: Pictures of a training batch that are drawn.
+MOST_OF_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class PredictionPictures(Hook):
     """Hands the visualizer one sheet at each evaluation: labels above, the evaluated weights' predictions below.
 
     The predictions are those of the evaluation itself: no picture goes through the network again. Every backend of
-    the run gets the sheet under the name :data:`NAME`: TensorBoard, the ``vis_image`` folder of the log, and whatever
-    else the config names.
+    the run gets the sheet under the name :data:`NAME`: TensorBoard, the work dir's folder ``pictures``, and whatever
+    else the config names. The first training batch is drawn as well, under :data:`FIRST`, with the targets as points.
 
     Args:
         pictures: Animals on the sheet, drawn by the run's seed from the validation set; 0 for none.
@@ -68,6 +71,12 @@ class PredictionPictures(Hook):
         self._samples: dict[object, dict] | None = None
         self._shown: dict[object, Shown] = {}
         self._predicted: dict[object, np.ndarray] = {}
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        if runner.iter or not self.pictures or not is_main_process() or not isinstance(data_batch["inputs"], Tensor):
+            return
+        drawn = first_batch(data_batch, runner.network.skeleton)
+        runner.visualizer.add_image(FIRST, drawn, step=runner.epoch + 1)
 
     def before_val_epoch(self, runner) -> None:
         self._predicted = {}
@@ -90,6 +99,37 @@ class PredictionPictures(Hook):
                 self._shown[ann_id] = Shown.of(sample)
         pairs = [(self._shown[ann_id], predicted[ann_id]) for ann_id in self._samples]
         runner.visualizer.add_image(NAME, sheet(pairs, runner.network.skeleton), step=runner.epoch)
+
+
+def first_batch(batch: dict, skeleton: Skeleton) -> np.ndarray:
+    """The pictures of a training batch with what the network is taught of them.
+
+    Args:
+        batch: As :func:`equistera.mm.data.batches.stack_samples` makes it.
+        skeleton: The keypoints.
+
+    Returns:
+        RGB uint8.
+    """
+    cells, taught = [], batch["data_samples"]
+    for i, picture in enumerate(batch["inputs"].numpy()[:MOST_OF_BATCH]):
+        cell = np.ascontiguousarray(picture[::-1].transpose(1, 2, 0))
+        draw_pose(cell, peaks(taught, i, cell.shape), skeleton, scores=taught["keypoint_weights"][i].numpy(), scale=0.8)
+        cells.append(cell)
+    return contact_sheet(cells, columns=min(COLUMNS, len(cells)), cell=(PANEL[0], PANEL[0]))
+
+
+def peaks(taught: dict[str, Tensor], i: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Where the targets of a sample have their maxima: float64 [K, 2], pixels of the input, NaN without a target."""
+    height, width = shape[:2]
+    if "heatmaps" in taught:
+        maps = taught["heatmaps"][i].numpy()
+        rows, columns = np.divmod(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[2])
+        points = np.stack([columns * width / maps.shape[2], rows * height / maps.shape[1]], axis=1)
+    else:
+        axes = ((taught["keypoint_x_labels"][i].numpy(), width), (taught["keypoint_y_labels"][i].numpy(), height))
+        points = np.stack([labels.argmax(axis=1) * side / labels.shape[1] for labels, side in axes], axis=1)
+    return np.where(taught["keypoint_weights"][i].numpy()[:, None] > 0, points, np.nan)
 
 
 def chosen(dataset: KeypointDataset, count: int, seed: int) -> dict[object, dict]:
