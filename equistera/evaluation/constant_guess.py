@@ -10,6 +10,10 @@ from equistera.skeleton import Skeleton
 
 PCK = pck_name(CORRECT)
 
+GUESS = "a constant guess (the mean pose of the training set in the box)"
+#: What to do with a model that is not better.
+ADVICE = "Do not use this model: train longer, lower the learning rate, or check the annotations"
+
 
 def mean_pose(coco: dict, skeleton: Skeleton) -> np.ndarray:
     """Mean position of every keypoint in its box.
@@ -88,18 +92,20 @@ def outcome(model: dict, guess: dict, difference: list[float] | None = None) -> 
 
 def verdict(model: dict, guess: dict, difference: list[float] | None = None) -> str:
     """The outcome as a sentence with its figures; arguments as for :func:`outcome`."""
-    figures = (
+    return {
+        "better": f"Better than {GUESS}: {figures(model, guess)}.",
+        "unclear": f"Not clearly better than {GUESS}: {figures(model, guess)}. Too few pictures, or hardly trained.",
+        "not better": f"NOT better than {GUESS}: {figures(model, guess)}. {ADVICE}.",
+    }[outcome(model, guess, difference)]
+
+
+def figures(model: dict, guess: dict) -> str:
+    """What the model and the guess have, beside each other; arguments as for :func:`outcome`."""
+    return (
         f"{PCK} {_show(model[PCK])} against {_show(guess[PCK])}, "
         f"median error {_show(model['median_px'], 1)} px against {_show(guess['median_px'], 1)} px, "
         f"AP {_show(model['AP'])} against {_show(guess['AP'])}"
     )
-    guessing = "a constant guess (the mean pose of the training set in the box)"
-    return {
-        "better": f"Better than {guessing}: {figures}.",
-        "unclear": f"Not clearly better than {guessing}: {figures}. Too few pictures, or hardly trained.",
-        "not better": f"NOT better than {guessing}: {figures}. "
-        "Do not use this model: train longer, lower the learning rate, or check the annotations.",
-    }[outcome(model, guess, difference)]
 
 
 def _show(value: float | None, digits: int = 3) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# a run is judged by what its weights are judged by
+from equistera.evaluation import constant_guess
 from equistera.monitor.curves import gap_curve, main_metric, smooth
 from equistera.monitor.run import Run
 from equistera.monitor.summary import FINISHED, RUNNING, SILENT, Summary
@@ -43,8 +45,8 @@ class Finding:
     """Something to know about a run.
 
     Attributes:
-        kind: ``missing``, ``diverged``, ``overfitting``, ``plateau``, ``not learning``, ``nothing evaluated``,
-            ``weak keypoints``, ``slow data``, ``still improving`` or ``stopped``.
+        kind: ``missing``, ``diverged``, ``overfitting``, ``plateau``, ``constant guess``, ``not learning``,
+            ``nothing evaluated``, ``weak keypoints``, ``slow data``, ``still improving`` or ``stopped``.
         message: What was seen.
         advice: What to do about it.
     """
@@ -71,7 +73,7 @@ def advise(run: Run, summary: Summary) -> list[Finding]:
     rules: tuple[Callable[[Run, Summary], Finding | None], ...] = (
         _stopped,
         _nothing_evaluated,
-        _not_learning,
+        lambda run, summary: _not_better_than_a_guess(run, summary) or _not_learning(run, summary),
         lambda run, summary: _overfitting(run) or _plateau(run, summary),
         _still_improving,
         _weak_keypoints,
@@ -117,10 +119,9 @@ def _stopped(run: Run, summary: Summary) -> Finding | None:
 
 
 def _nothing_evaluated(run: Run, summary: Summary) -> Finding | None:
-    # not evaluation_curve(), which leaves -1 out
+    # not evaluation_curve(), which leaves -1 out: COCO's "no object to evaluate", which is never right
     values = [value for point in run.evaluations if np.isfinite(value := point.values.get("val/AP", np.nan))]
-    # an untrained head scores 0 for some epochs; -1 is COCO's "no object to evaluate" and never right
-    if not values or max(values) > 0 or (-1.0 not in values and len(values) < PLATEAU_EVALUATIONS):
+    if not values or max(values) >= 0:
         return None
     return Finding(
         "nothing evaluated",
@@ -130,16 +131,42 @@ def _nothing_evaluated(run: Run, summary: Summary) -> Finding | None:
     )
 
 
-def _not_learning(run: Run, summary: Summary) -> Finding | None:
-    if not summary.best or summary.best >= NOTHING_LEARNED or not summary.max_epochs:
+def _is_early(summary: Summary) -> bool:
+    return not summary.max_epochs or summary.position < LEARNING_PART * summary.max_epochs
+
+
+def _not_better_than_a_guess(run: Run, summary: Summary) -> Finding | None:
+    """What ``tools/test.py`` would say of ``best.pth``."""
+    point = next((point for point in run.evaluations if point.position == summary.best_epoch), None)
+    if point is None or _is_early(summary):
         return None
-    if summary.position < LEARNING_PART * summary.max_epochs:
+    names = ("AP", constant_guess.PCK, "median_px")
+    model = {name: point.values.get(f"val/{name}") for name in names}
+    guess = {name: point.values.get(f"val/constant_guess_{name}") for name in names}
+    if None in guess.values() or constant_guess.outcome(model, guess) != "not better":
         return None
     return Finding(
-        "not learning",
-        f"after {summary.position:.0f} of {summary.max_epochs} epochs the best {summary.metric} is {summary.best:.3f}",
-        f"Not converging: {_tenth_of_lr(run)}; {_CALM}",
+        "constant guess",
+        f"the best weights, of epoch {summary.best_epoch:.0f}, are not better than {constant_guess.GUESS}: "
+        f"{constant_guess.figures(model, guess)}",
+        f"{constant_guess.ADVICE}: {_tenth_of_lr(run)}; {_CALM}",
     )
+
+
+def _not_learning(run: Run, summary: Summary) -> Finding | None:
+    if summary.best is None or summary.best >= NOTHING_LEARNED:
+        return None
+    count = len(run.evaluation_curve(f"val/{summary.metric}")[0])
+    advice = f"Not converging: {_tenth_of_lr(run)}; {_CALM}"
+    if summary.best == 0 and count >= SMOOTHED:
+        message = f"{summary.metric} is 0 in all of {count} evaluations: nothing has been learnt yet"
+        if _is_early(summary):
+            advice = f"Usual at the beginning of a run. If it stays so: {_tenth_of_lr(run)}; {_CALM}"
+        return Finding("not learning", message, advice)
+    if _is_early(summary):
+        return None
+    message = f"after {summary.position:.0f} of {summary.max_epochs} epochs the best {summary.metric} is"
+    return Finding("not learning", f"{message} {summary.best:.3f}", advice)
 
 
 def _overfitting(run: Run) -> Finding | None:

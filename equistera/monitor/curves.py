@@ -9,10 +9,18 @@ from equistera.monitor.run import Run
 #: Metrics a run can be judged by, best first; higher is better in all of them.
 MAIN_METRICS = ("AP", "PCK@0.1", "PCK@0.2", "PCK@0.05", "PCK", "AUC")
 
+#: What the names of metrics begin with of which more is better.
+_RISING = ("AP", "AR", "PCK", "AUC")
+
 
 def main_metric(run: Run) -> str:
-    """The first of ``MAIN_METRICS`` that was evaluated on the validation split, or ``""``."""
-    return next((name for name in MAIN_METRICS if len(run.evaluation_curve(f"val/{name}")[0])), "")
+    """The metric that chooses ``best.pth``; else the first of ``MAIN_METRICS``.
+
+    Only metrics count that were evaluated on the validation split, and that rise: ``""`` where there is none.
+    """
+    watched = (run.plan.watched or "").removeprefix("val/")
+    names = (watched, *MAIN_METRICS) if watched.startswith(_RISING) else MAIN_METRICS
+    return next((name for name in names if len(run.evaluation_curve(f"val/{name}")[0])), "")
 
 
 def best_of(values: np.ndarray) -> int:

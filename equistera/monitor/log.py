@@ -77,7 +77,9 @@ def read_run(work_dir: str | Path) -> Run:
     per_epoch = plan.steps_per_epoch or _steps_per_epoch(steps)
     return Run(
         work_dir=work_dir,
-        plan=dataclasses.replace(plan, steps_per_epoch=per_epoch),
+        plan=dataclasses.replace(
+            plan, steps_per_epoch=per_epoch, watched=canonical_name(plan.watched) if plan.watched else None
+        ),
         training=tuple(Point(_position(*step, per_epoch), values) for step, values in sorted(steps.items())),
         evaluations=tuple(Point(float(epoch), values) for epoch, values in sorted(evaluations.items())),
         starts=tuple(starts),

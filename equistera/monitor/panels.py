@@ -115,7 +115,8 @@ def _learning_rates(run: Run) -> Panel:
 
 def _metrics(run: Run) -> Panel:
     main = main_metric(run)
-    lines = [_metric_line(run, metric, metric, style, metric == main) for style, metric in enumerate(_SHOWN_METRICS)]
+    shown = dict.fromkeys((*_SHOWN_METRICS, main))
+    lines = [_metric_line(run, metric, metric, style, metric == main) for style, metric in enumerate(shown)]
     return Panel("Validation", "score", _nonempty(lines))
 
 

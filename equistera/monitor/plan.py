@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 # the project's one JSON reader lives with the COCO files
@@ -37,6 +37,7 @@ class Plan:
         max_epochs: Length of the whole run.
         steps_per_epoch: Optimiser steps (iterations) in an epoch.
         phases: In order of time.
+        watched: Metric by which ``best.pth`` is chosen, as the config names it.
         base_lr: ``optim_wrapper.optimizer.lr`` of the config.
         started: When the last start was, ``YYYY-mm-dd HH:MM:SS``.
     """
@@ -46,6 +47,7 @@ class Plan:
     steps_per_epoch: int | None = None
     phases: tuple[Phase, ...] = ()
     base_lr: float | None = None
+    watched: str | None = None
     started: str | None = None
 
     def phase_at(self, position: float) -> Phase | None:
@@ -71,26 +73,29 @@ def read_plan(work_dir: Path, config_dump: Path) -> Plan:
     dumped = _dumped_settings(config_dump)
     base_lr = _get(dumped, "optim_wrapper", "optimizer", "lr")
     base_lr = float(base_lr) if _is_number(base_lr) and base_lr > 0 else None
+    # of ours and of MMPose's own configs
+    watched = [_get(dumped, "default_hooks", "checkpoint", key) for key in ("best", "save_best")]
+    known = Plan(base_lr=base_lr, watched=next((name for name in watched if isinstance(name, str)), None))
     path = work_dir / RUN_FILE
     if path.is_file():
-        return _from_run_file(path, base_lr)
+        return _from_run_file(path, known)
     max_epochs = _get(dumped, "train_cfg", "max_epochs")
-    return Plan(max_epochs=max_epochs if _is_count(max_epochs) else None, base_lr=base_lr)
+    return replace(known, max_epochs=max_epochs if _is_count(max_epochs) else None)
 
 
-def _from_run_file(path: Path, base_lr: float | None) -> Plan:
+def _from_run_file(path: Path, known: Plan) -> Plan:
     content = read_json(path)
     problems = _run_file_problems(content)
     if problems:
         raise UserError(
             f"{path} cannot be used:", problems, "Remove it to look at the log alone (without phases and time left)."
         )
-    return Plan(
+    return replace(
+        known,
         config=content.get("config"),
         max_epochs=content.get("max_epochs"),
         steps_per_epoch=content.get("steps_per_epoch"),
         phases=tuple(Phase(phase["name"], phase["start"], phase["end"]) for phase in content.get("phases") or ()),
-        base_lr=base_lr,
         started=content.get("started"),
     )
 

@@ -33,7 +33,7 @@ class Summary:
         phase: Name of the phase at ``position``.
         lr: Learning rate by stage at the last step; the key ``""`` stands for the one of the whole optimiser.
         loss: Median of the last logged steps; NaN or infinite when one of them is.
-        metric: The metric the run is judged by, one of ``curves.MAIN_METRICS``; ``""`` before the first evaluation.
+        metric: The metric the run is judged by, see ``curves.main_metric``; ``""`` before the first evaluation.
         best, best_epoch: Its highest value and where (the latest of equals, as in ``best.pth``).
         last, last_epoch: Its latest value.
         gap: Training subset minus validation at the latest epoch that has both.

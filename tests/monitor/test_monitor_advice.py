@@ -132,13 +132,49 @@ def test_not_learning(make_run):
 
 @pytest.mark.parametrize(
     ("values", "expected"),
-    [([-1.0], True), ([0.0] * 5, True), ([0.0] * 3, False), ([0, 0.1], False), ([float("nan")], False)],
+    [([-1.0], True), ([-1.0] * 6, True), ([0.0] * 6, False), ([0, 0.1], False), ([float("nan")], False)],
 )
 def test_nothing_evaluated(make_run, values, expected):
     found = findings(make_run(course(values), max_epochs=100))
     assert ("nothing evaluated" in found) is expected
     if expected:
         assert "verify_dataset.py" in found["nothing evaluated"].advice
+
+
+@pytest.mark.parametrize("count", [3, 6])
+@pytest.mark.parametrize("length", [6, 1000])
+def test_zero_is_a_value_and_says_that_nothing_is_learnt_yet(make_run, count, length):
+    found = findings(make_run(course([0.0] * count), max_epochs=length))
+    assert found.keys() == {"not learning"}
+    assert found["not learning"].message == f"AP is 0 in all of {count} evaluations: nothing has been learnt yet"
+    assert ("Usual at the beginning" in found["not learning"].advice) is (length == 1000)
+    assert "verify_dataset.py" in found["not learning"].advice
+
+
+GUESS = {"constant_guess_AP": 0.05, "constant_guess_PCK@0.1": 0.3, "constant_guess_median_px": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("values", "length", "said"),
+    [
+        ({"AP": 0.02, "PCK@0.1": 0.2, "median_px": 25.0}, 4, True),
+        ({"AP": 0.0, "PCK@0.1": 0.2, "median_px": 25.0}, 4, True),
+        ({"AP": 0.2, "PCK@0.1": 0.5, "median_px": 12.0}, 4, False),
+        ({"AP": 0.02, "PCK@0.1": 0.2, "median_px": 25.0}, 400, False),  # early
+        ({"AP": 0.02, "PCK@0.1": 0.2}, 4, True),  # nothing within reach has a median
+    ],
+)
+def test_weights_no_better_than_a_constant_guess_are_said_as_test_says_it(make_run, values, length, said):
+    run = make_run([*epochs(1, 4), val(2, **values, **GUESS), val(4, **values, **GUESS)], max_epochs=length)
+    found = findings(run)
+    assert ("constant guess" in found) is said
+    if said:
+        about = found["constant guess"]
+        assert "of epoch 4, are not better than a constant guess" in about.message
+        assert "PCK@0.1 0.200 against 0.300" in about.message
+        assert about.advice.startswith("Do not use this model")
+        assert "not learning" not in found
+    assert "constant guess" not in findings(make_run([*epochs(1, 4), val(4, **values)], "foreign", max_epochs=4))
 
 
 def test_still_improving_at_the_end(make_run):

@@ -1,3 +1,4 @@
+import json
 import os
 from datetime import datetime
 
@@ -32,6 +33,34 @@ def test_summary_of_a_run_by_hand(make_run):
     assert summary.state == RUNNING
     # 6 epochs of 2 steps of 0.5 s
     assert summary.seconds_left == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize(
+    ("hook", "metric", "epoch"),
+    [
+        ("best='val/PCK@0.1'", "PCK@0.1", 4),
+        ("best='val/PCK@0.1/nose'", "PCK@0.1/nose", 6),
+        ("best='val/AP'", "AP", 2),
+        ("save_best='coco/AP'", "AP", 2),
+        ("save_best='NME', rule='less'", "AP", 2),  # falls as a model gets better: no curve to judge a run by
+        ("best='val/AUC'", "AP", 2),  # not evaluated
+        ("interval=5", "AP", 2),
+    ],
+)
+def test_the_best_epoch_is_that_of_the_metric_which_chose_best_pth(make_run, hook, metric, epoch):
+    scores = {2: (0.6, 0.3, 0.1), 4: (0.5, 0.7, 0.2), 6: (0.4, 0.6, 0.9)}
+    entries = [val(at, **{"AP": a, "PCK@0.1": b, "PCK@0.1/nose": c}) for at, (a, b, c) in scores.items()]
+    work_dir = make_run([*epochs(1, 6), *entries]).work_dir
+    (work_dir / "20260101_120000" / "vis_data" / "config.py").write_text(
+        f"default_hooks = dict(checkpoint=dict({hook}))\n"
+    )
+    for written in (None, {"max_epochs": 6}):
+        if written:
+            (work_dir / "run.json").write_text(json.dumps(written))
+        run = read_run(work_dir)
+        summary = summarize(run)
+        assert (summary.metric, summary.best_epoch) == (metric, epoch)
+        assert {line.best for panel in panels({"run": run}) for line in panel.lines if line.best is not None} == {epoch}
 
 
 def test_the_latest_of_equal_scores_is_the_best_as_in_best_pth(make_run):
