@@ -341,7 +341,8 @@ def _write(done: Conversion, request: Request) -> str:
     place(places, request.images, overwrite=request.overwrite)
     earlier = _names_in(target)
     write_json(target, coco)
-    cleared = clear([folder], set(earlier) - set(names.values()), (), done.paths.values())
+    sources = {names[image_id]: path for image_id, path in done.paths.items()}
+    cleared = clear([folder], sources, set(earlier) - set(names.values()), places.keys())
     pictures = ["--img-dir", folder] if request.images != "none" else []
     split = commands.tool("split_dataset", "--ann-file", target, *pictures, "--output", request.output)
     hint = "" if pictures else "\n(--img-dir names the folder of the pictures, to keep near-duplicates together)"

@@ -106,37 +106,40 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
                 temporary.unlink()
 
 
-def clear(folders: Iterable[Path], earlier: Iterable[str], named: Collection[Path], sources: Iterable[Path]) -> Cleared:
+def clear(
+    folders: Iterable[Path], sources: Mapping[str, Path], earlier: Collection[str], named: Collection[Path]
+) -> Cleared:
     """Takes away pictures that an earlier run put where no annotation file names them now.
 
-    Only what is left elsewhere goes: a link, or a copy of a picture that is a source. To be called after the annotation
-    files are written, so that an interrupted run leaves no annotation without its picture.
+    Only what is left elsewhere goes: a link, or what an earlier run placed and is a copy. To be called after the
+    annotation files are written, so that an interrupted run leaves no annotation without its picture.
 
     Args:
         folders: Folders that :func:`place` fills.
+        sources: The user's pictures, by file name.
         earlier: File names that earlier annotation files had.
         named: The pictures that the annotation files name now.
-        sources: The user's pictures that they come from.
     """
-    originals: dict[str, list[Path]] = {}
-    for source in sources:
-        originals.setdefault(source.name, []).append(source.parent.resolve() / source.name)
+    homes = {source.parent.resolve() for source in sources.values()}
+    # a folder from which pictures come is the user's
+    ours = [folder for folder in folders if not any(home.is_relative_to(folder.resolve()) for home in homes)]
     cleared = Cleared(0, [])
-    for folder, name in itertools.product(folders, dict.fromkeys(earlier)):
+    for folder, name in itertools.product(ours, dict.fromkeys([*sources, *earlier])):
         try:
             path = check_inside(folder, name, links=True)
         except ImageError:
             continue  # not a name that this tool gave
-        own = originals.get(path.name, [])
-        if path in named or not os.path.lexists(path) or path.parent.resolve() / path.name in own:
+        if path in named or not os.path.lexists(path):
             continue
-        if path.is_symlink() or path.stat().st_nlink > 1 or any(not _is_another(path, source) for source in own):
+        same = name in sources and not _is_another(path, sources[name])
+        elsewhere = path.is_symlink() or path.stat().st_nlink > 1
+        if (same or name in earlier) if elsewhere else (same and name in earlier):
             try:
                 path.unlink()
             except OSError as error:
                 raise UserError(f"cannot take away {path}: {error.strerror}") from error
             cleared.count += 1
-        else:
+        elif name in earlier:
             cleared.left.append(path)
     return cleared
 

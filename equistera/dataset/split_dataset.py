@@ -99,7 +99,8 @@ def split_coco(
     files = write_splits(coco, assignment, out_dir, spec, overwrite=overwrite)
     cleared = Cleared(0, [])
     if paths:
-        cleared = clear([image_dir(out_dir, name) for name in SPLITS], earlier, places.keys(), paths.values())
+        sources = {names[i]: path for i, path in paths.items()}
+        cleared = clear([image_dir(out_dir, name) for name in SPLITS], sources, earlier, places.keys())
 
     known = sum(name in kept for name in names.values())
     lines = [f"{_count(len(names), 'picture')} in {_count(len(set(groups.values())), 'group')} (by {spec.group_by})"]

@@ -331,12 +331,31 @@ class TestSplitDataset:
         assert (there == {*named, *own}) == (images == "link") == ("may be the only copy" not in report)
         assert {path: path.read_bytes() for path in photos} == photos
 
+    def test_links_of_a_run_that_was_killed_go_and_copies_of_the_user_stay(self, data):
+        """Without split.json nothing says who put a file there: a link to the very picture is no loss."""
+        self.run(data)
+        for file in (data / "data/annotations").iterdir():
+            file.unlink()
+        placed = sorted(path for path in (data / "data/images").rglob("*.png") if path.parent.name != "test")
+        copy = placed.pop()
+        copy.unlink()
+        copy.write_bytes((data / "photos" / copy.name).read_bytes())
+        self.run(data, SplitSpec((0.5, 0.3, 0.2), seed=8))
+        named = {
+            data / "data/images" / split / name for name, split in read_split(data / "data" / "annotations").items()
+        }
+        assert set((data / "data/images").rglob("*.png")) - named <= {copy}
+        assert copy.exists()
+
     def test_pictures_of_the_user_in_the_folder_of_a_split_stay(self, data):
         """Sources in data/images/train are linked elsewhere, and never taken away."""
         (data / "data/images").mkdir(parents=True)
         (data / "photos").rename(data / "data/images/train")
         for seed in (0, 8):
             self.run(data, SplitSpec(seed=seed), img_dir="data/images/train", overwrite=seed > 0, redraw=seed > 0)
+        self.dataset(data / "other", [f"p{i:02}.png" for i in range(10)])
+        (data / "other/all.json").replace(data / "all.json")
+        self.run(data, SplitSpec(seed=8), img_dir="data/images/train", overwrite=True)
         assert len(list((data / "data/images/train").iterdir())) == 20
 
     def test_its_own_input_is_never_overwritten(self, data):
