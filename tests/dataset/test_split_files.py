@@ -355,7 +355,7 @@ class TestSplitDataset:
             self.run(data, SplitSpec(seed=seed), img_dir="data/images/train", overwrite=seed > 0, redraw=seed > 0)
         self.dataset(data / "other", [f"p{i:02}.png" for i in range(10)])
         (data / "other/all.json").replace(data / "all.json")
-        self.run(data, SplitSpec(seed=8), img_dir="data/images/train", overwrite=True)
+        self.run(data, SplitSpec(seed=8), img_dir="data/images/train", overwrite=True, redraw=True)
         assert len(list((data / "data/images/train").iterdir())) == 20
 
     def test_its_own_input_is_never_overwritten(self, data):
