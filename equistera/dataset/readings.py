@@ -119,8 +119,12 @@ def meant(
     if unit := _unit(labels):
         raise _refusal(export, [unit])
     boxes = labels.boxes
-    if reading := _other_reading(labels, export):
-        boxes = _BOXES[reading](labels.boxes, labels.sizes)
+    reading, others = other_readings(labels.points, labels.boxes, labels.sizes)
+    if others:
+        problem = "few animals have their points in their box; with points as {}, nearly all would"
+        raise _refusal(export, [problem.format(other) for other in others])
+    if reading:
+        boxes = read_boxes(reading, labels.boxes, labels.sizes)
         notes.append(f"boxes are not x, y, width, height but {reading}: read so, for the points lie in them then")
     boxed = np.isfinite(boxes).all(axis=1) & np.isfinite(labels.points).any(axis=(1, 2))
     stray = int((~fits(labels.points, boxes, labels.sizes) & boxed).sum())
@@ -177,39 +181,42 @@ def _unit(labels: Labels) -> str:
     return "" if boxes_larger and "percent" in unit else unit
 
 
-def _other_reading(labels: Labels, export: Export) -> str:
-    """The reading of boxes that nearly all points lie in where they do not lie in the boxes as they should be, or "".
+def other_readings(points: Points, boxes: Boxes, sizes: Sizes) -> tuple[str, list[str]]:
+    """What boxes or points mean instead, where hardly any points lie in the boxes as they should be.
 
-    Raises:
-        UserError: Another reading of the points would do.
+    Args:
+        points: float [N, K, 2], NaN where not labelled.
+        boxes: float [N, 4], NaN where there is none.
+        sizes: float [N, 2], of the pictures, NaN where unknown.
+
+    Returns:
+        The reading of boxes that nearly all points lie in, for :func:`read_boxes`; and readings of points that nearly
+        all boxes hold. Only one of the two has any.
     """
-    known = np.isfinite(labels.boxes).all(axis=1) & np.isfinite(labels.points).any(axis=(1, 2))
+    known = np.isfinite(boxes).all(axis=1) & np.isfinite(points).any(axis=(1, 2))
     if not known.any():
-        return ""
-    points, boxes, sizes = labels.points[known], labels.boxes[known], labels.sizes[known]
+        return "", []
+    points, boxes, sizes = points[known], boxes[known], sizes[known]
     as_it_is = fits(points, boxes, sizes).mean()
     readings = {title: read(boxes, sizes) for title, read in _BOXES.items()}
     found = [title for title, other in readings.items() if fits(points, other, sizes).mean() >= _CONVINCING]
     # corners of animals in the upper left may still lie in the picture when they are taken for sizes, but loosely
     if as_it_is >= _FITTING:
         if len(boxes) < _CHOOSE_FROM:
-            return ""
+            return "", []
         tighter = [t for t in found if _tightness(points, readings[t]) > _tightness(points, boxes) + _CLOSER]
-        return max(tighter, key=lambda t: _tightness(points, readings[t]), default="")
+        return max(tighter, key=lambda t: _tightness(points, readings[t]), default=""), []
     points_too = [
         title for title, read in _POINTS.items() if fits(read(points, boxes, sizes), boxes, sizes).mean() >= _CONVINCING
     ]
-    if points_too and len(boxes) < _REFUSE_FROM:
-        return ""
     if points_too:
-        raise _refusal(
-            export,
-            [
-                f"{as_it_is:.0%} of the animals have their points in their box; with points as {title}, nearly all"
-                for title in points_too
-            ],
-        )
-    return found[0] if found else ""
+        return "", points_too if len(boxes) >= _REFUSE_FROM else []
+    return found[0] if found else "", []
+
+
+def read_boxes(reading: str, boxes: Boxes, sizes: Sizes) -> Boxes:
+    """Boxes as x, y, width, height in pixels, from a reading of :func:`other_readings`."""
+    return _BOXES[reading](boxes, sizes)
 
 
 def _tightness(points: Points, boxes: Boxes) -> float:

@@ -169,6 +169,8 @@ def _images_by_id(images: list, export: Export) -> dict[object, dict]:
             if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
                 raise Unusable("a picture without an id", f"found {shown(image)}")
             text(image.get("file_name"), "the picture's file_name")
+            if by_id.get(image["id"]) == image:
+                continue  # the same entry again says nothing else
             if image["id"] in by_id:
                 doubled.add(image["id"])
                 raise Unusable("a picture id stands twice", f"id {shown(image['id'])}")

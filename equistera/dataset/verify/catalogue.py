@@ -152,6 +152,19 @@ _ALL = (
         "All points lie in the upper left corner of the pictures: the model learns nothing.",
     ),
     Check(
+        "box-reading",
+        "error",
+        "boxes are not x, y, width, height",
+        "Crops show something else than the animals, or parts of them, and OKS takes the wrong area.",
+        fix="writes them as x, y, width, height",
+    ),
+    Check(
+        "point-reading",
+        "error",
+        "points are not x, y in pixels of the picture",
+        "Every point is elsewhere: the model learns nothing.",
+    ),
+    Check(
         "upper-left",
         "warning",
         "all animals lie in the upper left part of their pictures",

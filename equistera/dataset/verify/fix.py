@@ -10,7 +10,9 @@ import numpy as np
 
 from equistera.dataset.boxes import box_around
 from equistera.dataset.coco import category_of, is_id
+from equistera.dataset.readings import other_readings, read_boxes
 from equistera.dataset.tolerances import EDGE
+from equistera.dataset.units import other_unit
 from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, number
 from equistera.dataset.verify.labels import (
     area_problem,
@@ -40,6 +42,11 @@ def repair(file: AnnotationFile, states: Sequence[PictureState]) -> tuple[dict, 
     content = copy.deepcopy(file.content)
     sizes = {entry["file_name"]: state.header for entry, state in zip(file.pictures, states, strict=True)}
     changes: list[str] = []
+    if other_readings(file.labelled_points, file.boxes, file.annotation_picture_sizes)[1] or other_unit(
+        file.labelled_points, file.picture_sizes
+    ):
+        # repairs would fit the boxes to points that are elsewhere, and nobody would see it any more
+        return content, changes
     for step in _STEPS:
         # every step sees the file as the steps before have left it
         now = AnnotationFile(file.path, file.image_dir, content, file.skeleton)
@@ -167,6 +174,17 @@ def _order(file: AnnotationFile, sizes: dict) -> list[str]:
     return _told(len(moved), "brought the keypoints of {} categories into the skeleton's order")
 
 
+def _meanings(file: AnnotationFile, sizes: dict) -> list[str]:
+    reading, _ = other_readings(file.labelled_points, file.boxes, file.annotation_picture_sizes)
+    if not reading:
+        return []
+    read = np.isfinite(file.boxes).all(axis=1)
+    boxes = read_boxes(reading, file.boxes, file.annotation_picture_sizes)
+    for n in np.flatnonzero(read).tolist():
+        file.annotations[n]["bbox"] = boxes[n].round(2).tolist()
+    return _told(int(read.sum()), f"wrote {{}} boxes, which were {reading}, as x, y, width, height")
+
+
 def _boxes(file: AnnotationFile, sizes: dict) -> list[str]:
     usable, overhang = usable_boxes(file), box_overhang(file)
     beyond = outside_box(file) & ~outside_picture(file)
@@ -248,6 +266,7 @@ _STEPS: tuple[_Step, ...] = (
     _categories,
     _points,
     _order,
+    _meanings,
     _boxes,
     _areas,
     _counts,

@@ -8,7 +8,7 @@ import numpy as np
 
 from equistera.dataset.anatomy import oddity_of
 from equistera.dataset.coco import is_id
-from equistera.dataset.readings import upper_left
+from equistera.dataset.readings import other_readings, upper_left
 from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE, SAME
 from equistera.dataset.units import other_unit
 from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
@@ -28,6 +28,7 @@ def check_labels(file: AnnotationFile) -> Iterator[Item]:
     """Everything that is wrong with single annotations, and keypoints too rare to learn."""
     yield from _keypoint_values(file)
     yield from _scale(file)
+    yield from _readings(file)
     yield from _shape(file)
     yield from _outside(file)
     yield from _boxes(file)
@@ -85,6 +86,14 @@ def _scale(file: AnnotationFile) -> Iterator[Item]:
         yield Item("coordinates-scale", text)
     elif text := upper_left(file.labelled_points, file.annotation_picture_sizes):
         yield Item("upper-left", text)
+
+
+def _readings(file: AnnotationFile) -> Iterator[Item]:
+    boxes, points = other_readings(file.labelled_points, file.boxes, file.annotation_picture_sizes)
+    if boxes:
+        yield Item("box-reading", f"points lie in their boxes if these are {boxes}")
+    for reading in points:
+        yield Item("point-reading", f"boxes hold their points if these are {reading}")
 
 
 def _shape(file: AnnotationFile) -> Iterator[Item]:

@@ -187,6 +187,11 @@ def test_picture_ids_that_stand_twice_lose_both_pictures(tmp_path):
     assert {s.reason for s in export.skips} >= {"a picture id stands twice"}
 
 
+def test_a_picture_entry_that_stands_twice_is_one(tmp_path):
+    export = read(tmp_path, images=[IMAGE, dict(IMAGE)])
+    assert ([p.names for p in export.pictures], export.skips) == ([("a.jpg",)], [])
+
+
 @pytest.mark.parametrize("categories", [[], [{"id": 1, "name": "horse"}], [{"id": 1, "keypoints": [1, 2]}], ["x"]])
 def test_file_without_keypoint_names(tmp_path, categories):
     with pytest.raises(UserError, match="names no keypoints"):

@@ -171,3 +171,28 @@ def test_rotated_photo_is_put_right_only_where_points_prove_it(tmp_path):
     assert "exchanged width and height of 1 pictures turned by EXIF" in changes
     assert [(entry["width"], entry["height"]) for entry in fixed["images"]] == [(480, 640), (640, 480)]
     assert fixed["annotations"][0]["keypoints"] == shown
+
+
+def test_boxes_that_are_corners_are_written_as_sizes(result):
+    def corners(content):
+        for entry in content["annotations"]:
+            x, y, width, height = entry["bbox"]
+            entry["bbox"] = [x, y, x + width, y + height]
+
+    fixed, changes, left = repaired(result, corners)
+    boxes = [[entry["bbox"] for entry in content["annotations"]] for content in (fixed, result.files[0].content)]
+    assert np.array(boxes[0]) == pytest.approx(np.array(boxes[1]), abs=0.02)
+    assert "wrote 8 boxes, which were corners (left, top, right, bottom), as x, y, width, height" in changes
+    assert left == set()
+
+
+@pytest.mark.parametrize("change", [lambda p: p[:, ::-1], lambda p: p / verify_horses.SIZE])
+def test_nothing_is_fitted_to_points_that_are_elsewhere(result, change):
+    def move(content):
+        for entry in content["annotations"]:
+            rows = np.array(entry["keypoints"]).reshape(-1, 3)
+            entry["keypoints"] = np.concatenate([change(rows[:, :2]), rows[:, 2:]], axis=1).ravel().tolist()
+
+    _, changes, left = repaired(result, move)
+    assert changes == []
+    assert left & {"point-reading", "coordinates-scale"}
