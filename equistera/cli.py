@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from equistera import failures, surroundings
 from equistera.errors import Stopped, UserError
+from equistera.spoken import patiently
+
+#: What asks a process to end beside Ctrl-C: ``kill``, a terminal that is gone, the window or Ctrl-Break of Windows.
+_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -59,16 +65,28 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
         argv: Arguments without the program's name; ``sys.argv[1:]`` by default.
 
     Returns:
-        The exit code: 1 after a :class:`UserError` (printed to stderr), 130 after Ctrl-C, 128 + the number of
-        a signal after which a run was saved.
+        The exit code: 1 after a :class:`UserError` (printed to stderr) or where output was lost on the way to a file,
+        130 after Ctrl-C, 128 + the number of another signal that ended the tool or after which a run was saved. That
+        nobody reads the output any more, as after ``| head``, changes nothing: the work is done to its end.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # a file name may hold what the console's encoding does not
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    try:
+        surroundings.settle()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    with patiently() as (out, _):
+        code = _exit_code(main, sys.argv[1:] if argv is None else argv)
+        out.flush()
+        if out.lost is not None and not out.reader_is_gone:
+            print(f"error: the output is not whole: {out.lost.strerror or out.lost}", file=sys.stderr)
+            code = code or 1
+    return code
+
+
+def _exit_code(main: Callable[..., int | None], argv: Sequence[str]) -> int:
     try:
         with _noticed_interrupts():
-            return main(sys.argv[1:] if argv is None else argv) or 0
+            return main(argv) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -77,15 +95,19 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
             print(stop, file=sys.stderr)
         return stop.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # the reader of our output (head, less) went away: not an error, but Python would print one at exit
-        sys.stderr.close()
-        return 141
+        number = _interrupted or signal.SIGINT
+        print("interrupted" + f" by {signal.Signals(number).name}" * (number != signal.SIGINT), file=sys.stderr)
+        return 128 + number
+    except (OSError, RuntimeError, MemoryError) as error:
+        told = failures.explained(error)
+        if told is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
+        return 1
 
 
-_interrupted = False
+#: The signal that interrupted the tool, or 0.
+_interrupted = 0
 
 
 def raise_missed_interrupt() -> None:
@@ -103,22 +125,29 @@ def raise_missed_interrupt() -> None:
 
 @contextlib.contextmanager
 def _noticed_interrupts() -> Iterator[None]:
-    """Remembers each Ctrl-C beside raising ``KeyboardInterrupt``."""
+    """Remembers each Ctrl-C beside raising ``KeyboardInterrupt``, and lets other endings clean up as one does."""
+    process = os.getpid()
 
     def notice(number: int, frame: object) -> None:
         global _interrupted
-        _interrupted = True
+        if os.getpid() != process:
+            # a worker that was forked with this handler ends as it would have without
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        _interrupted = int(number)
         raise KeyboardInterrupt
 
     global _interrupted
-    _interrupted = False
+    _interrupted = 0
+    # another thread may set no handlers; a signal that is ignored or handled stays so
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        # another thread may set no handlers; a signal that is ignored or handled stays so
-        yield
-        return
-    signal.signal(signal.SIGINT, notice)
+    defaults = {signal.SIGINT: signal.default_int_handler, **dict.fromkeys(_ENDINGS, signal.SIG_DFL)}
+    before = {n: default for n, default in defaults.items() if main and signal.getsignal(n) is default}
+    for number in before:
+        signal.signal(number, notice)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

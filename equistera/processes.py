@@ -23,17 +23,26 @@ _SAYS = {
 
 def rank() -> int:
     """Which process of the run this is, from 0."""
-    return int(os.environ.get("RANK", 0))
+    return _number("RANK", 0)
 
 
 def world_size() -> int:
     """Number of processes that a launcher started."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return _number("WORLD_SIZE", 1)
 
 
 def processes_here() -> int:
     """Number of the run's processes on this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", world_size()))
+    return _number("LOCAL_WORLD_SIZE", world_size())
+
+
+def _number(name: str, otherwise: int) -> int:
+    text = os.environ.get(name) or str(otherwise)
+    if not text.isdecimal():
+        raise UserError(
+            f"{name}={text}: expected a number, as a launcher sets it", hint=f"unset {name}, to train in one process"
+        )
+    return int(text)
 
 
 def join(launcher: str, environment: MutableMapping[str, str] = os.environ) -> str:
@@ -50,7 +59,7 @@ def join(launcher: str, environment: MutableMapping[str, str] = os.environ) -> s
         UserError: This process was not started by the launcher, or by one that was not named.
     """
     if launcher == "none":
-        count = environment.get("WORLD_SIZE", "1")
+        count = environment.get("WORLD_SIZE") or "1"
         if count != "1":
             raise UserError(
                 f"a launcher started this process as one of {count} (WORLD_SIZE), but --launcher is not given",

@@ -1,4 +1,6 @@
+import multiprocessing
 import signal
+import time
 
 import pytest
 
@@ -62,3 +64,39 @@ def test_an_option_with_several_spellings_is_given_once(capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["--out-file", "a.jpg", "--out-dir", "b"])
     assert "--out-dir b: --out is given twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_tool_that_is_ended_cleans_up(name, capsys):
+    cleaned = []
+
+    def main(argv):
+        try:
+            signal.raise_signal(getattr(signal, name))
+        finally:
+            cleaned.append(name)
+
+    assert cli.run(main, []) == 128 + getattr(signal, name)
+    assert cleaned == [name]
+    assert capsys.readouterr().err == f"interrupted by {name}\n"
+    assert signal.getsignal(getattr(signal, name)) is signal.SIG_DFL
+
+
+def wait_to_be_ended(started):
+    started.set()
+    time.sleep(60)
+
+
+def test_a_forked_worker_is_ended_as_usual():
+    context = multiprocessing.get_context("fork")
+
+    def main(argv):
+        started = context.Event()
+        worker = context.Process(target=wait_to_be_ended, args=(started,))
+        worker.start()
+        started.wait()
+        worker.terminate()
+        worker.join()
+        return -worker.exitcode
+
+    assert cli.run(main, []) == signal.SIGTERM

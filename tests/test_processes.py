@@ -1,7 +1,7 @@
 import pytest
 
 from equistera.errors import UserError
-from equistera.processes import first_host, join, port_of, start_command
+from equistera.processes import first_host, join, port_of, rank, start_command, world_size
 
 SLURM = {"SLURM_PROCID": "5", "SLURM_NTASKS": "7", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "12", "SLURM_STEP_ID": "0"}
 MPI = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_RANK": "1"}
@@ -94,3 +94,12 @@ def test_a_run_is_started_again_as_it_was():
     assert start_command("pytorch", "python3", environment)[-1] == "--nproc_per_node=2"
     assert start_command("slurm", "python3", environment) == ["srun", "--ntasks=4", "python3"]
     assert start_command("mpi", "python3", environment) == ["mpirun", "-n", "4", "python3"]
+
+
+@pytest.mark.parametrize(("name", "ask"), [("RANK", rank), ("WORLD_SIZE", world_size)])
+def test_a_number_that_is_none_is_named(name, ask, monkeypatch):
+    monkeypatch.setenv(name, "")
+    assert ask() == {"RANK": 0, "WORLD_SIZE": 1}[name]
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(UserError, match=f"{name}=x: expected a number"):
+        ask()

@@ -110,6 +110,6 @@ def _follow(
             if new:
                 print(*new, sep="\n", file=stream, flush=True)
             printed = lines
-        if finished:
+        if finished or getattr(stream, "reader_is_gone", False):
             return
         sleep(seconds)

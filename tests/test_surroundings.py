@@ -1,0 +1,94 @@
+"""Tools in a process that inherited what notebooks, clusters and containers set."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from equistera import surroundings
+from equistera.errors import UserError
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+DRAW = """
+import sys
+from equistera import cli
+def main(argv):
+    import warnings
+    warnings.warn("a library's")
+    from matplotlib.figure import Figure
+    Figure().savefig(argv[0])
+    import resource
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+sys.exit(cli.run(main))
+"""
+
+
+def test_a_notebooks_and_an_experiments_variables_do_not_reach_the_work(tmp_path):
+    inherited = {
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONWARNINGS": "error",
+        "PYTHONPATH": str(PROJECT),
+    }
+    command = f"ulimit -Sn 64; exec {sys.executable} -c '{DRAW}' {tmp_path / 'a.png'}"
+    done = subprocess.run(
+        ["bash", "-c", command.replace("library's", "library")],
+        env={**os.environ, **inherited},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.png").stat().st_size
+    # the soft limit of open files was raised
+    assert int(done.stdout) > 64
+
+
+def test_closed_streams_are_not_the_next_files(tmp_path):
+    code = (
+        "import os, sys\n"
+        "from equistera import cli\n"
+        "def main(argv):\n"
+        "    with open(argv[0], 'w') as file:\n"
+        "        os.write(1, b'noise of a library'); os.write(2, b'noise')\n"
+        "        print('said', sys.stdout.isatty()); print('said', file=sys.stderr)\n"
+        "        file.write('content')\n"
+        "sys.exit(cli.run(main))"
+    )
+    out = tmp_path / "out"
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "-", sys.executable, "-c", code, out],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        timeout=100,
+    )
+    assert done.returncode == 0
+    assert out.read_text() == "content"
+
+
+def test_another_version_of_a_package_is_refused_by_name(tmp_path, monkeypatch):
+    (tmp_path / "mmcv").mkdir()
+    (tmp_path / "mmcv" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    surroundings.settle({})
+    with pytest.raises(UserError, match="mmcv from") as refused:
+        surroundings.settle({"PYTHONPATH": f"{PROJECT}{os.pathsep}{tmp_path}"})
+    assert "unset PYTHONPATH" in str(refused.value)
+    assert len(refused.value.problems) == 1
+
+
+def test_a_torch_that_does_not_start_is_one_sentence():
+    code = (
+        "import sys\n"
+        "from equistera import cli\n"
+        "sys.modules['torch'] = None  # as where a library of it is missing\n"
+        "def main(argv):\n"
+        "    import equistera.mm\n"
+        "sys.exit(cli.run(main))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: torch does not start: ModuleNotFoundError")
+    assert "Traceback" not in done.stderr
