@@ -129,7 +129,7 @@ def clear(
             path = check_inside(folder, name, links=True)
         except ImageError:
             continue  # not a name that this tool gave
-        if path in named or not os.path.lexists(path):
+        if path in named or not (path.is_symlink() or path.is_file()):
             continue
         same = name in sources and not _is_another(path, sources[name])
         elsewhere = path.is_symlink() or path.stat().st_nlink > 1
