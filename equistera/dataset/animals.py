@@ -11,6 +11,7 @@ import numpy as np
 
 from equistera.dataset.coco import checked_entries, read_json
 from equistera.dataset.paths import ends_with
+from equistera.dataset.readings import corners_taken_for_sizes
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -107,11 +108,14 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
         raise UserError(f"{path} cannot be used:", problems)
     by_name = {_posix(image["file_name"]): image for image in names.values()}
     sizes = {name: (image.get("width"), image.get("height")) for name, image in by_name.items()}
-    return PictureAnimals(
-        dict(animals),
-        {name: image["id"] for name, image in by_name.items()},
-        {name: size for name, size in sizes.items() if all(isinstance(side, int) and side > 0 for side in size)},
-    )
+    sizes = {name: size for name, size in sizes.items() if all(isinstance(side, int) and side > 0 for side in size)}
+    boxes = [(animal.bbox, sizes.get(name, (np.nan, np.nan))) for name, own in animals.items() for animal in own]
+    if boxes and corners_taken_for_sizes(*(np.array(column, dtype=float) for column in zip(*boxes, strict=True))):
+        raise UserError(
+            f"{path} cannot be used: most boxes reach out of their pictures, and would not if they were corners",
+            hint="bbox must be [x, y, width, height], not [left, top, right, bottom].",
+        )
+    return PictureAnimals(dict(animals), {name: image["id"] for name, image in by_name.items()}, sizes)
 
 
 def _box(values: object) -> tuple[float, float, float, float] | None:

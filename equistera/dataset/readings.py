@@ -219,6 +219,23 @@ def read_boxes(reading: str, boxes: Boxes, sizes: Sizes) -> Boxes:
     return _BOXES[reading](boxes, sizes)
 
 
+def corners_taken_for_sizes(boxes: Boxes, sizes: Sizes) -> bool:
+    """Whether boxes without points are corners: most of them reach out of their pictures, and as corners none does.
+
+    Args:
+        boxes: float [N, 4].
+        sizes: float [N, 2], of the pictures, NaN where unknown.
+    """
+    known = np.isfinite(sizes).all(axis=1)
+    if known.sum() < _REFUSE_FROM:
+        return False
+    boxes, sizes = boxes[known], sizes[known]
+    edge = _ROOM / 4 * sizes + EDGE
+    beyond = (boxes[:, :2] + boxes[:, 2:] > sizes + edge).any(axis=1)
+    as_corners = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & (boxes[:, 2:] <= sizes + EDGE).all(axis=1)
+    return bool(beyond.mean() > _FITTING and as_corners.all())
+
+
 def _tightness(points: Points, boxes: Boxes) -> float:
     """Median overlap (intersection over union) of the boxes with those that the points span."""
     low, high = np.nanmin(points, axis=1), np.nanmax(points, axis=1)
@@ -242,7 +259,7 @@ def _check_inside(labels: Labels, export: Export) -> None:
 
 def upper_left(points: Points, sizes: Sizes) -> str:
     """Tells of a set whose animals all lie in the upper left part of their pictures, as labels of smaller copies do."""
-    labelled = np.isfinite(points).any(axis=(1, 2))
+    labelled = np.isfinite(points).any(axis=(1, 2)) & np.isfinite(sizes).all(axis=1)
     shares = points[labelled] / sizes[labelled, None]
     if len(shares) < _CORNER_ANIMALS:
         return ""

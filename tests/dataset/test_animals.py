@@ -76,3 +76,21 @@ def test_what_cannot_be_used_is_listed(tmp_path):
     with pytest.raises(UserError, match="cannot be used") as error:
         read_animals(save(tmp_path, annotations=wrong, categories=[]), HORSE)
     assert len(error.value.problems) == 2
+
+
+def test_boxes_that_are_corners_are_refused(tmp_path):
+    path = save(tmp_path, [f"{i}.jpg" for i in range(4)])
+    content = json.loads(path.read_text())
+    for image in content["images"]:
+        image.update(width=100, height=80)
+    sizes = [[40 + i, 30, 50, 45] for i in range(4)]
+    for boxes, refused in ((sizes, False), ([[x, y, x + w, y + h] for x, y, w, h in sizes], True)):
+        content["annotations"] = [{"image_id": i, "bbox": box} for i, box in enumerate(boxes, 1)]
+        content["categories"] = []
+        path.write_text(json.dumps(content))
+        if refused:
+            with pytest.raises(UserError, match="would not if they were corners") as error:
+                read_animals(path, HORSE)
+            assert "[x, y, width, height]" in error.value.hint
+        else:
+            assert len(read_animals(path, HORSE).animals) == 4

@@ -6,7 +6,7 @@ import pytest
 from equistera import skeleton
 from equistera.dataset.annotate import Frame
 from equistera.dataset.formats.records import Animal, Export
-from equistera.dataset.readings import meant
+from equistera.dataset.readings import meant, upper_left
 from equistera.dataset.verify.reference import reference_for
 from equistera.errors import UserError
 
@@ -164,3 +164,9 @@ def test_flags_of_tools_that_know_only_labelled_and_not(horses):
     many = [(Animal({name: (i, 9 * i, int(i > 3)) for i, name in enumerate(HORSE.names)}), Frame(640, 480))]
     [seen], _ = meant(many, export, NAMES, HORSE)
     assert {flag for *_, flag in seen.points.values()} == {0, 2}
+
+
+def test_nothing_is_said_of_pictures_of_unknown_size(horses):
+    points = np.where(horses[0][..., 2:] > 0, horses[0][..., :2], np.nan)
+    assert upper_left(points / 2, np.full((12, 2), np.nan)) == ""
+    assert "all points lie in the upper left" in upper_left(points / 2, np.tile(SIZE, (12, 1)))
