@@ -83,7 +83,7 @@ def read(path: Path) -> Export:
         where = f"{path.name}, {label}"
         # a list may hold names that no file can have
         if not os.path.isfile(root / label):
-            export.skip("picture", where, Unusable("no label file beside the picture"))
+            export.skip("picture", where, Unusable("no label file for the picture"))
             continue
         try:
             animals, problems = _animals(root / label, classes, names, dimensions)

@@ -7,7 +7,10 @@ for every other format, so that they may lie elsewhere.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,10 +71,13 @@ class Subsets:
                 if place is None:
                     missing.append(f"{key} is {shown(entry)}, which {self._why_not(entry)}")
                     continue
-                for picture in self._in(place, key):
-                    label = label_of(picture)
+                pictures = list(self._in(place, key))
+                for picture in pictures:
+                    label = self._label(picture)
                     self.labels.add(label)
                     yield picture, label
+                if not pictures:
+                    self.export.notes.append(f"{self.path.name}: {key} ({entry!r}) holds no pictures")
         if not self.labels and missing:
             raise UserError(
                 f"{self.path}: {missing[0]}" if len(missing) == 1 else f"{self.path} names nothing that is there:",
@@ -137,7 +143,7 @@ class Subsets:
         here, labels = self.root / place, self.root / _folder_of_labels(place)
         if here.is_dir() or labels.is_dir():
             pictures = sorted(self._files(here, LISTED))
-            known = {label_of(picture) for picture in pictures}
+            known = {self._label(picture) for picture in pictures}
             alone = (label for label in self._files(labels, (".txt",)) if label not in known)
             names = [place / label.relative_to(_folder_of_labels(place)) for label in alone if self._is_label(label)]
             yield from pictures
@@ -152,6 +158,20 @@ class Subsets:
             yield place
         else:
             raise UserError(f"{self.path}: {key} is {shown(str(place))}, expected a folder, a .txt file or pictures")
+
+    def _label(self, picture: PurePosixPath) -> PurePosixPath:
+        """The label file of a picture: where it belongs, beside the picture, or in another case or Unicode form."""
+        places = label_of(picture), picture.parent / label_of(picture).name
+        there = [place for place in places if _exists(self.root / place, self.root)]
+        alike = [] if there else self._by_spelling.get(_spelled(places[0]), [])
+        return there[0] if there else alike[0] if len(alike) == 1 else places[0]
+
+    @functools.cached_property
+    def _by_spelling(self) -> dict[str, list[PurePosixPath]]:
+        found: dict[str, list[PurePosixPath]] = {}
+        for label in self._files(self.root, (".txt",)):
+            found.setdefault(_spelled(label), []).append(label)
+        return found
 
     def _files(self, folder: Path, endings: Sequence[str]) -> Iterator[PurePosixPath]:
         for path in folder.rglob("*"):
@@ -170,7 +190,7 @@ class Subsets:
         """Tells of label files that no subset names."""
         others = Counter(
             label.parent
-            for label in self._files(self.root, (".txt",))
+            for label in itertools.chain(*self._by_spelling.values())
             if "labels" in label.parts[:-1] and label not in self.labels and self._is_label(label)
         )
         for folder, count in sorted(others.items()):
@@ -201,6 +221,10 @@ def _parts(entry: str) -> list[str]:
     parts = [part for part in entry.strip().replace("\\", "/").split("/") if part not in ("", ".")]
     last_up = max((i for i, part in enumerate(parts) if part == ".." or part.endswith(":")), default=-1)
     return parts[last_up + 1 :]
+
+
+def _spelled(path: PurePosixPath) -> str:
+    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 def _looks_like_a_path(entry: str) -> bool:

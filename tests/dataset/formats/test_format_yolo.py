@@ -55,7 +55,7 @@ def test_two_numbers_a_point_and_names_missing(tmp_path):
 @pytest.mark.parametrize(
     ("label", "reason"),
     [
-        (None, "no label file beside the picture"),
+        (None, "no label file for the picture"),
         ("", "the label file is empty"),
         ("0 .5 .5 .2 .4 .1 .2 2", "a line has the wrong number of values"),
         ("0 .5 .5 .2 .4 .1 .2 2 .3 x 2", "a coordinate is not a number"),
@@ -209,6 +209,21 @@ def test_backslashes_and_marks_of_windows(tmp_path):
     assert names(formats.read(path)) == [f"images/train/{name}.jpg" for name in "ac"]
 
 
+def test_labels_beside_their_pictures_or_spelled_in_another_way(tmp_path):
+    path = project(tmp_path, a=ROW)
+    for picture, label in (
+        ("images/train/b.jpg", "images/train/b.txt"),
+        ("images/train/h\u00f6fe.jpg", "labels/train/ho\u0308fe.txt"),
+        ("images/train/IMG_1.JPG", "labels/train/img_1.TXT"),
+    ):
+        (tmp_path / picture).touch()
+        (tmp_path / label).write_text(ROW)
+    export = formats.read(path)
+    assert len(export.pictures) == 4
+    assert export.skips == []
+    assert export.notes == ["data.yaml: val ('images/val') holds no pictures"]
+
+
 def test_pictures_that_are_not_there_keep_their_labels(tmp_path):
     """They may lie in --img-dir; the finder says what it does not find."""
     path = project(tmp_path, a=ROW, b=ROW)
@@ -218,7 +233,7 @@ def test_pictures_that_are_not_there_keep_their_labels(tmp_path):
     path.write_text(YAML.replace("train: images/train", "train: list.txt"))
     export = formats.read(path)
     assert names(export) == ["images/train/a.jpg", "images/train/b.jpg"]
-    assert [(skip.what, skip.reason) for skip in export.skips] == [("picture", "no label file beside the picture")] * 2
+    assert [(skip.what, skip.reason) for skip in export.skips] == [("picture", "no label file for the picture")] * 2
 
 
 @pytest.mark.parametrize(
