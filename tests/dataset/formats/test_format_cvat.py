@@ -16,6 +16,8 @@ def read(tmp_path, body, head=""):
     export = formats.read(path)
     assert export is not None
     assert export.title == "CVAT for images 1.1"
+    # it writes down the size of what it shows, turned or not
+    assert export.sized == "shown"
     return export
 
 
