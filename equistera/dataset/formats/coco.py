@@ -24,6 +24,7 @@ from equistera.dataset.formats.records import (
     numbers,
     positive_size,
     shown,
+    subset_names,
     text,
 )
 from equistera.errors import UserError
@@ -87,12 +88,9 @@ def read(content: dict, path: Path) -> Export:
 
 
 def _names(name: str, path: Path) -> tuple[str, ...]:
-    """Where a picture may lie: CVAT writes person_keypoints_SUBSET.json and puts the pictures into images/SUBSET.
-
-    Tasks made from videos have pictures of one name in every subset.
-    """
+    """Where a picture may lie: CVAT writes person_keypoints_SUBSET.json."""
     subset = path.stem.removeprefix("person_keypoints_")
-    return (name,) if subset == path.stem else (f"{subset}/{name}", name)
+    return (name,) if subset == path.stem else subset_names(name, subset, path)
 
 
 def write(pictures: Sequence[Picture], names: Sequence[str], links: Sequence[Sequence[int]]) -> dict:

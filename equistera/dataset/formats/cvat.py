@@ -26,6 +26,7 @@ from equistera.dataset.formats.records import (
     number,
     positive_size,
     shown,
+    subset_names,
     text,
 )
 from equistera.errors import UserError
@@ -63,7 +64,7 @@ def read(path: Path, wanted: Collection[str]) -> Export:
         if event == "end" and element.tag == "image":
             subsets.add(element.get("subset"))
             try:
-                drawn.append(_drawn(element, path.name))
+                drawn.append(_drawn(element, path))
             except Unusable as error:
                 export.skip("picture", f"{path.name}, picture {element.get('name', '?')}", error)
             # 5,000 pictures with 26 elements each would otherwise stay in memory
@@ -149,16 +150,16 @@ def _elements(path: Path) -> Iterator[tuple[str, Element]]:
         raise UserError(f"{path} is not XML that can be read: {error}") from error
 
 
-def _drawn(element: Element, file_name: str) -> Drawn:
+def _drawn(element: Element, file: Path) -> Drawn:
     """The regions of a picture.
 
     Raises:
         Unusable: It has no points, or no name.
     """
     name = text(element.get("name"), "the picture's name")
-    # a project's export puts pictures into images/SUBSET
-    names = tuple(dict.fromkeys((f"{element.get('subset', '.')}/{name}".removeprefix("./"), name)))
-    where = f"{file_name}, picture {names[0]}"
+    subset = element.get("subset")
+    names = subset_names(name, subset, file) if subset else (name,)
+    where = f"{file.name}, picture {names[0]}"
     bad: list[Skip] = []
     points, regions = [], []
     for position, skeleton in enumerate(element.findall("skeleton")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,6 +219,21 @@ def text(value: object, what: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Unusable(f"{what} is missing", "" if value is None else f"found {shown(value)}")
     return value.strip()
+
+
+def subset_names(name: str, subset: str, file: Path) -> tuple[str, ...]:
+    """Where a picture of one of CVAT's subsets may lie: in images/SUBSET, or, where there is no such folder, anywhere.
+
+    Every task made from a video has a frame_000000, so the name alone could find another subset's picture.
+
+    Args:
+        name: The picture's name.
+        subset: Of the picture.
+        file: The annotation file, beside ``images`` or in a folder beside it.
+    """
+    own = f"{subset}/{name}"
+    places = (home / images / subset for home in (file.parent, file.parent.parent) for images in ("images", "."))
+    return (own,) if any(map(os.path.isdir, places)) else (own, name)
 
 
 def check_file(path: Path) -> None:

@@ -238,3 +238,5 @@ def test_cvats_subsets(tmp_path):
     path = tmp_path / "person_keypoints_Train.json"
     read(tmp_path).path.rename(path)
     assert formats.read(path).pictures[0].names == ("Train/a.jpg", "a.jpg")
+    (tmp_path / "images/Train").mkdir(parents=True)
+    assert formats.read(path).pictures[0].names == ("Train/a.jpg",)
