@@ -18,12 +18,12 @@ from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE, Plan, read_plan
 from equistera.monitor.run import Point, Run, Start
 from equistera.names import did_you_mean
+from equistera.training.checkpoints import BEST
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 _TIMESTAMP = re.compile(r"20\d{6}_\d{6}")
 _SCALARS = Path("vis_data", "scalars.json")
 _CONFIG_DUMP = "config.py"
-BEST = "best.pth"
 
 #: A log of 500 epochs with 5,000 pictures has about 10 MB; what is far beyond is no such log.
 MAX_LOG_BYTES = 500_000_000

@@ -10,6 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from mmengine.registry import LOOPS
 
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.literals import settings_in
 from equistera.mm.network import checkpoint
 from equistera.mm.run.loop import ResumableTrainLoop
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says
@@ -95,18 +97,19 @@ def estimate(config: Config, plan: Plan, work_dir: Path, done: int) -> float:
     return run_seconds(costs, schedule.max_epochs, schedule.steps_per_epoch, interval, done, elapsed=0.0)
 
 
-def earlier_fit(work_dir: Path, budget: float | None) -> Fitted | None:
+def earlier_fit(work_dir: Path, meta: Mapping, budget: float | None) -> Fitted | None:
     """The fit that the run in ``work_dir`` was started with; None if it was not fitted.
 
     Args:
         work_dir: Of the run that is resumed.
+        meta: Of its checkpoint, whose config says it where ``run.json`` is gone.
         budget: ``--max-time`` in seconds, which may be given again, or None.
 
     Raises:
         UserError: Another time was given.
     """
     path = work_dir / RUN_FILE
-    content = read_json(path) if path.is_file() else {}
+    content = read_json(path) if path.is_file() else settings_in(str(meta.get("config")))
     try:
         fitted = Fitted.from_json(content["fitted"]) if content.get("fitted") else None
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -15,7 +15,7 @@ from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run.fingerprint import EPOCH, STEP, VALIDATION, differences
-from equistera.training.checkpoints import choose_resume_point, renumbered
+from equistera.training.checkpoints import BEST, LATEST, choose_resume_point, renumbered
 from equistera.training.options import TrainOptions
 
 if TYPE_CHECKING:
@@ -42,12 +42,21 @@ class FoundCheckpoint:
         content: What is in it; nothing once the run goes on.
         meta: Its part ``meta``, which stays.
         skipped: ``(name, what is wrong with it)`` of the newer ones that are broken.
+        best: What ``best.pth`` says of itself; None where it is not there or not of this run.
+        best_problem: Why it is None.
     """
 
     path: Path
     content: dict
     meta: dict
     skipped: tuple[tuple[str, str], ...] = ()
+    best: Mapping | None = None
+    best_problem: str = ""
+
+    @property
+    def lost_best(self) -> bool:
+        """Whether the run remembers a best score whose weights are gone."""
+        return self.best is None and self.meta["best_score"] is not None
 
 
 def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint | None:
@@ -74,8 +83,31 @@ def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint | None:
     point = choose_resume_point(work_dir, names, _steps_per_epoch(work_dir) or steps_per_epoch, problem_of)
     if point is None:
         return None
-    content = loaded[point.name]
-    return FoundCheckpoint(work_dir / point.name, content, content["meta"], point.skipped)
+    name = point.name
+    # only where the file of the newest was removed are its two names not one file
+    if {name, LATEST} < {*names} and not (work_dir / name).samefile(work_dir / LATEST) and not problem_of(LATEST):
+        name = max(name, LATEST, key=lambda name: loaded[name]["meta"]["iter"])
+    content = loaded[name]
+    return FoundCheckpoint(
+        work_dir / name, content, content["meta"], point.skipped, *_read_best(work_dir / BEST, content)
+    )
+
+
+def _read_best(path: Path, content: Mapping) -> tuple[Mapping | None, str]:
+    """What ``best.pth`` says of itself, or why it cannot be the best of the run with this checkpoint."""
+    try:
+        best = checkpoint.load(path)
+    except UserError as error:
+        return None, error.summary
+    meta = best["meta"]
+    ours = {name: value.shape for name, value in content["state_dict"].items()}
+    if ours != {name: value.shape for name, value in best["state_dict"].items()}:
+        return None, f"{path} is of another network"
+    rank = meta.get("best_rank")
+    scores = [meta.get("best_score"), meta.get("best_epoch"), *(rank if isinstance(rank, list) and rank else [None])]
+    if not all(isinstance(score, (int, float)) for score in scores) or not isinstance(meta.get("fingerprint"), dict):
+        return None, f"{path} does not say what it scored"
+    return meta, ""
 
 
 def load_whole(path: Path) -> dict:
@@ -155,7 +187,8 @@ def new_lengths(found: FoundCheckpoint, epochs: int) -> list[list[int]]:
 def is_finished(found: FoundCheckpoint, epochs: int) -> bool:
     """Whether a run of so many epochs has nothing left to do."""
     meta = found.meta
-    return meta["epoch"] >= epochs == meta["lengths"][-1][1] and not meta["evaluation_pending"]
+    complete = meta["epoch"] >= epochs == meta["lengths"][-1][1] and not meta["evaluation_pending"]
+    return complete and not found.lost_best
 
 
 def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
@@ -185,11 +218,13 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     own_buffers = content.get("buffers_of_ranks", [])
     if len(own_buffers) == trainer.world_size:
         trainer.network.load_state_dict(own_buffers[trainer.rank], strict=False)
-    trainer.best_score, trainer.best_epoch, trainer.best_rank = (
-        meta[name] for name in ("best_score", "best_epoch", "best_rank")
-    )
-    _adopt_changes(trainer, meta)
+    for change in differences(meta["fingerprint"], trainer.started_with).values():
+        trainer.warn(f"changed since the run began: {change}")
+    _adopt_best(trainer, found)
     _go_to(trainer.train_loop, meta, len(trainer.train_dataloader))
+    if found.lost_best and trainer.train_loop.epoch and not trainer.train_loop.batch:
+        # the weights at hand are the best that are left
+        trainer.train_loop.evaluation_pending = True
     for name, hook in trainer.stateful_hooks().items():
         # a hook that the run did not have before starts afresh
         if name in content["hooks"]:
@@ -208,14 +243,27 @@ def _go_to(loop: ResumableTrainLoop, meta: dict, steps_per_epoch: int) -> None:
     loop.go_to(epoch, batch, step, meta["evaluation_pending"])
 
 
-def _adopt_changes(trainer: Trainer, meta: dict) -> None:
-    """Says what has changed since the run began, where that was allowed."""
-    before, now = meta["fingerprint"], trainer.started_with
-    for change in differences(before, now).values():
-        trainer.warn(f"changed since the run began: {change}")
-    if before[VALIDATION] != now[VALIDATION] and trainer.best_score is not None:
-        trainer.warn(f"the best score so far, {trainer.best_score:.3f}, was on other pictures and counts no more")
-        trainer.best_score = trainer.best_epoch = None
+def _adopt_best(trainer: Trainer, found: FoundCheckpoint) -> None:
+    """Takes over the best score so far, if there are weights with it: what ``best.pth`` says of itself counts."""
+    score, epoch = found.meta["best_score"], found.meta["best_epoch"]
+    if found.lost_best:
+        trainer.warn(
+            f"the best score so far, {score:.3f} after epoch {epoch}, is of weights that are gone "
+            f"({found.best_problem}): the best ones are chosen anew"
+        )
+    if found.best is None:
+        return
+    own_score, own_epoch = found.best["best_score"], found.best["best_epoch"]
+    if found.best["fingerprint"].get(VALIDATION) != trainer.started_with[VALIDATION]:
+        trainer.warn(f"the best score so far, {own_score:.3f}, was on other pictures and counts no more")
+        return
+    if (own_score, own_epoch) != (score, epoch):
+        said = "none yet" if score is None else f"{score:.3f} after epoch {epoch}"
+        trainer.warn(
+            f"{BEST} has scored {own_score:.3f} after epoch {own_epoch}, the best of {found.path.name} is {said}: "
+            f"{BEST} counts"
+        )
+    trainer.best_score, trainer.best_epoch, trainer.best_rank = own_score, own_epoch, found.best["best_rank"]
 
 
 def copied(value: object) -> object:

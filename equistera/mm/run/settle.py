@@ -75,7 +75,7 @@ def settle(options: TrainOptions) -> Settled:
         return Settled(options, config, work_dir, record, data, weights=None if missing else weights, missing=missing)
     meta = found.meta
     config.from_scratch = meta["from_scratch"]
-    fitted = earlier_fit(work_dir, parse_duration(options.max_time) if options.max_time else None)
+    fitted = earlier_fit(work_dir, meta, parse_duration(options.max_time) if options.max_time else None)
     steps = fitted.fit.steps_per_epoch if fitted else _steps(config, data)
     resume.refuse_changes(found, fingerprint(config, steps), options, read_record(work_dir))
     epochs = meta["lengths"][-1][1] if fitted else config.train_cfg.max_epochs

@@ -93,7 +93,7 @@ def _planned(run: Settled) -> Plan:
     if run.weights is not None:
         # weights of another network are refused before anything is written
         initialise(network, run.weights.content, run.weights.path, config.head_init)
-    fitted = earlier_fit(run.work_dir, None) if run.found else None
+    fitted = earlier_fit(run.work_dir, run.found.meta, None) if run.found else None
     plan = plan_of(config, network, run.data, run.work_dir, fitted.fit if fitted else None)
     try:
         check_plan(plan)

@@ -320,7 +320,6 @@ def test_a_record_that_is_damaged_or_names_code_is_refused(straight, tmp_path, c
 
 
 def test_resuming_with_another_skeleton_is_refused(run, resumable):
-    (resumable / "latest.pth").unlink()
     for path in resumable.glob("epoch_*.pth"):
         content = torch.load(path, weights_only=True)
         content["meta"]["skeleton"] = {"name": "other", "source": "other", "keypoints": ["a"]}
@@ -375,7 +374,8 @@ def resumable(straight, tmp_path):
     """A copy of the finished run without its last checkpoint, to be changed."""
     work = tmp_path / "run"
     shutil.copytree(straight, work)
-    (work / "epoch_3.pth").unlink()
+    for name in ("epoch_3.pth", "latest.pth"):
+        (work / name).unlink()
     return work
 
 
