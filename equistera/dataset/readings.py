@@ -85,12 +85,14 @@ class Labels:
     Attributes:
         animals: N animals.
         points: float [N, K, 2], NaN where not labelled.
+        displayed: Likewise, in pixels of the displayed picture.
         boxes: float [N, 4], NaN where there is none.
         sizes: float [N, 2], of the pictures.
     """
 
     animals: Sequence[Animal]
     points: Points
+    displayed: Points
     boxes: Boxes
     sizes: Sizes
 
@@ -133,7 +135,7 @@ def meant(
             f"{stray} of {int(boxed.sum())} boxes do not hold their animal's points, or reach out of the picture"
         )
     _check_inside(labels, export)
-    notes += [upper_left(labels.points, labels.sizes), oddity_of(labels.points, skeleton)[1]]
+    notes += [upper_left(labels.points, labels.sizes), oddity_of(labels.displayed, skeleton)[1]]
     read = [
         replace(animal, box=tuple(box)) if reading and animal.box is not None else animal
         for animal, box in zip(labels.animals, (boxes / _scales(animals)).tolist(), strict=True)
@@ -155,7 +157,7 @@ def fits(points: Points, boxes: Boxes, sizes: Sizes) -> np.ndarray:
 
 
 def _labels(animals: Sequence[tuple[Animal, Frame]], target: Mapping[str, str], skeleton: Skeleton) -> Labels:
-    points = np.full((len(animals), len(skeleton), 2), np.nan)
+    points, displayed = np.full((2, len(animals), len(skeleton), 2), np.nan)
     boxes, sizes = np.full((len(animals), 4), np.nan), np.zeros((len(animals), 2))
     for n, (animal, frame) in enumerate(animals):
         sizes[n] = (frame.width, frame.height)[:: -1 if frame.orientation >= 5 else 1]
@@ -163,11 +165,12 @@ def _labels(animals: Sequence[tuple[Animal, Frame]], target: Mapping[str, str], 
             x, y, flag = animal.points.get(file_name, (0.0, 0.0, 0))
             if flag:
                 points[n, skeleton.index[name]] = x * frame.scale[0], y * frame.scale[1]
+                displayed[n, skeleton.index[name]] = frame.to_pixels(x, y)
         if animal.box is not None:
             boxes[n] = animal.box
     # what is no place in any picture is told one by one later; here it must only not overflow
-    points, boxes = (np.clip(values, -_FAR, _FAR) for values in (points, boxes * _scales(animals)))
-    return Labels([animal for animal, _ in animals], points, boxes, sizes)
+    arrays = (np.clip(values, -_FAR, _FAR) for values in (points, displayed, boxes * _scales(animals)))
+    return Labels([animal for animal, _ in animals], *arrays, sizes)
 
 
 def _scales(animals: Sequence[tuple[Animal, Frame]]) -> np.ndarray:

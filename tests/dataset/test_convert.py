@@ -335,10 +335,33 @@ def test_a_size_before_the_exif_rotation_does_not_decide_by_itself(tmp_path, inf
     rows = coco_of_horses(tmp_path, orientation=6, change=change, box=lambda *_: (), info=info)
     report = convert_dataset(Request(tmp_path, tmp_path / "out/annotations", HORSE, split=None))
     assert f"10 pictures of the size before their EXIF rotation: points {'turned' if stored else 'taken'}" in report
+    assert "lie on their side" not in report
     content = json.loads((tmp_path / "out/annotations/all.json").read_text())
     for row, entry in zip(rows, content["annotations"], strict=True):
         found = np.array(entry["keypoints"]).reshape(-1, 3)
         assert found[row[:, 2] > 0] == pytest.approx((row * scale)[row[:, 2] > 0], abs=0.01)
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["shown", "stored"])
+def test_photos_of_formats_that_give_no_size(tmp_path, stored):
+    """DeepLabCut's tables: pixels of 240 x 320 as displayed, or of the 320 x 240 that are stored."""
+    columns = [f",{name}" * 2 for name in HORSE.names]
+    lines = ["scorer" + ",A" * 52, "bodyparts" + "".join(columns), "coords" + ",x,y" * 26]
+    horses = reference_for(HORSE)[::40] * [0.7, 0.7, 1]
+    for n, rows in enumerate(horses):
+        save_picture(tmp_path / f"labeled-data/v/{n}.jpg", (320, 240), seed=n, orientation=6)
+        cells = [(y, 239 - x) if stored else (x, y) for x, y, _ in rows]
+        cells = [f",{x},{y}" if v else ",," for (x, y), v in zip(cells, rows[:, 2], strict=True)]
+        lines.append(f"labeled-data/v/{n}.jpg{''.join(cells)}")
+    (tmp_path / "labeled-data/v/CollectedData_A.csv").write_text("\n".join(lines))
+    report = convert_dataset(Request(tmp_path, tmp_path / "out/annotations", HORSE, split=None))
+    assert f"10 pictures with an EXIF orientation that no size shows: points {'tu' if stored else 'ta'}" in report
+    assert "lie on their side" not in report
+    content = json.loads((tmp_path / "out/annotations/all.json").read_text())
+    for rows, entry in zip(horses, content["annotations"], strict=True):
+        known = rows[:, 2] > 0
+        found = np.array(entry["keypoints"]).reshape(-1, 3)
+        assert found[known, :2] == pytest.approx(rows[known, :2], abs=0.01)
 
 
 def test_a_size_that_nothing_explains_is_refused_until_it_is_said(raw):
