@@ -18,7 +18,7 @@ _SMALLER = "a smaller batch (--cfg-options train_dataloader.batch_size=...)"
 #: a Bus error wrote into shared memory that was not there.
 _KINDS: tuple[tuple[str, str, str], ...] = (
     (
-        r"Bus error|shared memory|unable to (?:write|mmap|resize|allocate).*torch_|shm_open|/dev/shm",
+        r"Bus error|SIGBUS|shared memory|unable to (?:write|mmap|resize|allocate).*torch_|shm_open|/dev/shm",
         "the shared memory through which loader workers hand over their batches is full (/dev/shm)",
         f"{_FEWER_WORKERS}; or more of it: docker run --shm-size=8g (or --ipc=host)",
     ),
@@ -33,7 +33,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         f"Take {_SMALLER} or mixed precision (--amp); nvidia-smi shows whether another process uses the GPU",
     ),
     (
-        r"DataLoader worker.*(?:killed by signal|exited unexpectedly)",
+        r"DataLoader worker.*(?:killed by signal|exited unexpectedly)|ended by SIG",
         "a loader worker was ended from outside, most likely by the system because memory ran out",
         f"Take {_FEWER_WORKERS} or {_SMALLER}; dmesg names what the system ended",
     ),
@@ -83,12 +83,13 @@ def explained(error: BaseException, now: str = "") -> MachineFailure | None:
     """
     if isinstance(error, UserError):
         return error if isinstance(error, MachineFailure) else None
-    text = f"{_NUMBERS.get(getattr(error, 'errno', None), '')} {error}"
+    text = f"{_NUMBERS.get(getattr(error, 'errno', None), '')} {error}\n{now}"
     if isinstance(error, MemoryError):
         text += " Cannot allocate memory"
     for pattern, meaning, help_ in _KINDS:
         found = re.search(pattern, text)
         if found:
-            said = next(line.strip() for line in text.splitlines() if found.group().splitlines()[0] in line)
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            said = next((line for line in lines if re.search(pattern, line)), lines[-1])
             return MachineFailure(f"{meaning}{f' ({now})' if now else ''}: {said[:200]}", hint=help_)
     return None

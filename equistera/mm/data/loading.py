@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import multiprocessing.connection
 import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from mmengine.config import ConfigDict
+from torch.utils.data import DataLoader
 
+from equistera import skeleton as skeletons
 from equistera.processes import processes_here, rank
+
+#: Where workers leave their batches for the main process: memory that containers give little of (Docker's 64 MB).
+SHARED_MEMORY = Path("/dev/shm")
+
+#: Share of what is free there that one loader may take: training's workers stay while validation's are at work.
+_SHARE = 0.4
 
 
 def cores_per_process() -> int:
@@ -43,15 +58,15 @@ def settle_loader(loader: ConfigDict, seed: int) -> None:
         loader: Config of a loader; changed.
         seed: Of the run.
     """
-    if loader.get("num_workers") is None:
-        loader.num_workers = default_workers()
-    workers, gpu = loader.num_workers > 0, torch.cuda.is_available()
+    gpu = torch.cuda.is_available()
     # batches that wait for each worker: a GPU may take several at once, a CPU never waits for a second one
-    chosen = {
-        "persistent_workers": workers,
-        "pin_memory": gpu,
-        "prefetch_factor": (4 if gpu else 2) if workers else None,
-    }
+    wanted = default_workers(), 4 if gpu else 2
+    workers, ahead = loader.get("num_workers"), loader.get("prefetch_factor")
+    fitting = wanted[1]
+    if workers is None:
+        workers, fitting = _that_fit(loader, wanted[0], ahead or fitting)
+    chosen = {"persistent_workers": workers > 0, "pin_memory": gpu, "prefetch_factor": fitting if workers else None}
+    loader.num_workers = workers
     for name, value in chosen.items():
         if loader.get(name) is None:
             loader[name] = value
@@ -71,3 +86,44 @@ def with_workers(loader: ConfigDict, workers: int) -> ConfigDict:
     if not workers:
         changed.prefetch_factor = None
     return changed
+
+
+def _that_fit(loader: ConfigDict, workers: int, ahead: int) -> tuple[int, int]:
+    """Workers, and batches that wait for each, for which the shared memory has room; says so where these are fewer."""
+    batch = loader.get("batch_size", 1) * _sample_bytes(loader.get("dataset") or {})
+    if not workers or not batch or not SHARED_MEMORY.is_dir():
+        return workers, ahead
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    # one more is being read
+    room = int(free * _SHARE / processes_here() / batch) - 1
+    if room >= workers * ahead:
+        return workers, ahead
+    fewer = next(((n, room // n) for n in (min(workers, room // 2), min(workers, room)) if n > 0), (0, ahead))
+    if rank() == 0:
+        print(
+            f"note: {SHARED_MEMORY} has {free / 1e6:.0f} MB free: {fewer[0]} of {workers} loader workers "
+            f"(docker run --shm-size=8g gives it room)",
+            file=sys.stderr,
+        )
+    return fewer
+
+
+def _sample_bytes(dataset: Mapping) -> int:
+    """Bytes of a picture and its targets, as workers hand them over; 0 if they cannot be told."""
+    codec = dataset.get("codec")
+    if not codec or not dataset.get("skeleton"):
+        return 0
+    width, height = codec["input_size"]
+    # the larger of the codecs' targets: a heatmap, or a vector for each axis, float32
+    target = math.prod(codec.get("heatmap_size") or [(width + height) * codec.get("simcc_split_ratio", 2)])
+    return int(3 * width * height + 4 * target * len(skeletons.load(dataset["skeleton"])))
+
+
+def in_use(loader: DataLoader) -> str:
+    """What a loader takes of the machine and how its workers ended, for the message of a failure."""
+    workers = getattr(getattr(loader, "_iterator", None), "_workers", ())
+    # one that is being ended cuts its connection first
+    multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=0.5)
+    ended = sorted({signal.Signals(-w.exitcode).name for w in workers if w.exitcode is not None and w.exitcode < 0})
+    now = f"{loader.num_workers} workers, batch {loader.batch_size}"
+    return f"{now}, ended by {', '.join(ended)}" if ended else now

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import distributed
 from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
 
 from equistera.cli import raise_missed_interrupt
 
@@ -134,6 +135,9 @@ def shield_workers(loader: DataLoader) -> None:
     Terminals, Slurm and torch's launcher signal whole process groups. To be called before the first iteration.
     """
     if loader.num_workers:
+        # torch would raise at the death of a worker wherever the main process is, in the midst of an update too; the
+        # loader notices by itself within seconds, where the run can be saved
+        signal_handling._SIGCHLD_handler_set = True
         loader.worker_init_fn = functools.partial(_start_worker, loader.worker_init_fn)
 
 

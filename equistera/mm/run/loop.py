@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, ValLoop
 
 from equistera.errors import UserError
+from equistera.failures import explained
+from equistera.mm.data.loading import in_use
 from equistera.mm.run.interruption import StopRequested
 
 
@@ -72,7 +74,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.dataloader.sampler.skip(self.batch * self.dataloader.batch_size)
         steps = len(self.dataloader)
         self.begin_groups(self.batch, steps)
-        for data_batch in self.dataloader:
+        for data_batch in self._batches():
             self.run_iter(self.batch, data_batch)
             self.batch += 1
             # after the last step there is more to finish, and gradients that are being accumulated are not saved
@@ -82,6 +84,18 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
         self.batch = 0
         self.evaluation_pending = self.runner.evaluates_after(self._epoch)
+
+    def _batches(self) -> Iterator[dict]:
+        """The loader's batches; where the machine fails it, the run is saved as it stands between two steps."""
+        try:
+            yield from self.dataloader
+        except (OSError, RuntimeError, EOFError) as error:
+            told = explained(error, in_use(self.dataloader))
+            if told is None:
+                raise
+            if get_world_size() == 1 and self.runner.optim_wrapper.should_update():
+                self.runner.call_hook("before_stop", content=self.runner.snapshot(with_optimizer=True))
+            raise told from error
 
     def begin_groups(self, batch: int, steps: float) -> None:
         """Makes an update of every ``accumulative_counts`` steps of an epoch, and one of those that are left.

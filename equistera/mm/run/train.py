@@ -17,6 +17,7 @@ import equistera
 from equistera import commands
 from equistera.dataset.coco import write_json
 from equistera.errors import Stopped, UserError
+from equistera.failures import MachineFailure
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import cache_folder, use_cache
 from equistera.mm.data.loading import cores_per_process
@@ -169,6 +170,9 @@ def _run(trainer: Trainer, run: Settled) -> None:
     try:
         with trainer.interruption:
             trainer.train()
+    except MachineFailure as failure:
+        failure.hint += f"; then go on with:\n  {resume_command(run.options)}"
+        raise
     except Stopped as stop:
         # every process stops, one says so
         message = f"{stop}; go on with:\n  {resume_command(run.options)}" if trainer.rank == 0 else ""

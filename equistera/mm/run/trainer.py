@@ -24,6 +24,8 @@ from torch.utils.data import DataLoader
 
 import equistera
 from equistera.errors import Stopped
+from equistera.failures import explained
+from equistera.mm.data.loading import in_use
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import format_transfer_table, initialise
 from equistera.mm.run.fingerprint import git_commit
@@ -93,6 +95,11 @@ class Trainer(Runner):
     def train(self) -> nn.Module:
         try:
             return super().train()
+        except (OSError, RuntimeError, MemoryError) as error:
+            told = explained(error, in_use(self.train_dataloader))
+            if told is None:
+                raise
+            raise told from error
         finally:
             for loop in (self._train_loop, self._val_loop):
                 if isinstance(loop, BaseLoop):

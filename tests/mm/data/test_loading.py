@@ -1,9 +1,11 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import ConfigDict
 
+from equistera.mm.data import loading
 from equistera.mm.data.loading import cores_per_process, settle_loader, with_workers
 
 LAUNCHED = ("OMP_NUM_THREADS", "LOCAL_WORLD_SIZE", "WORLD_SIZE")
@@ -44,3 +46,26 @@ def test_another_number_of_workers_takes_along_what_goes_with_it():
         )
         assert config.num_workers == workers
         assert config.worker_init_fn == {"type": "start_worker", "num_workers": workers, "rank": 0, "seed": 7}
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "workers", "ahead"),
+    [(8000, 12, 4), (640, 6, 2), (64, 0, None)],
+)
+def test_what_workers_hand_over_fits_the_shared_memory(free_mb, workers, ahead, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(loading, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(loading.shutil, "disk_usage", lambda path: SimpleNamespace(free=free_mb * 10**6))
+    monkeypatch.setattr(loading, "default_workers", lambda: 12)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    codec = {"type": "SimCCLabel", "input_size": (256, 256), "simcc_split_ratio": 2.0}
+    loader = ConfigDict(num_workers=None, batch_size=64, dataset={"skeleton": "horse26", "codec": codec})
+    settle_loader(loader, seed=7)
+    # 64 x (196,608 bytes of picture + 26 points x 1,024 values of 4 bytes) = 19.4 MB, of 0.4 of the room
+    assert (loader.num_workers, loader.prefetch_factor) == (workers, ahead)
+    said = capsys.readouterr().err
+    assert said == ("" if free_mb == 8000 else f"note: {tmp_path} has {free_mb} MB free: {workers} of 12 loader workers "
+                    "(docker run --shm-size=8g gives it room)\n")  # fmt: skip
+    # what the user says is followed
+    own = ConfigDict(loader, num_workers=3, prefetch_factor=None)
+    settle_loader(own, seed=7)
+    assert (own.num_workers, own.prefetch_factor) == (3, 4)
