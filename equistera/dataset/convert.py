@@ -11,7 +11,7 @@ from pathlib import Path
 from equistera import commands
 from equistera.dataset.annotate import annotate
 from equistera.dataset.coco import category_of, write_json
-from equistera.dataset.convert_report import files_read, skipped
+from equistera.dataset.convert_report import examples, files_read, skipped
 from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
 from equistera.dataset.horses import Selection, select
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
@@ -115,7 +115,9 @@ def convert_dataset(request: Request) -> str:
     notes += [*notes_of_files, *done.notes]
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
     if not done.images or (request.strict and done.skips):
-        problems = [str(skip) for skip in done.skips] + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
+        problems = examples(done.skips) + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
+        empty = [f"{export.path} ({export.title}) has no picture with labels" for export in exports if not problems]
+        problems += [*empty, *(f"note: {note}" for note in notes)]
         raise UserError(
             f"{len(done.skips)} items cannot be converted, and --strict is set:"
             if done.images
@@ -303,9 +305,9 @@ def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[s
 
 def _hint(done: Conversion) -> str:
     """What to do about all that was skipped, the most frequent first."""
-    if done.others and not done.images and not done.skips:
-        return "If these are horses all the same, name them with --category."
     hints = [hint for hint, _ in Counter(skip.hint or _MEND_LABELS for skip in done.skips).most_common()]
+    if done.others and not done.images:
+        hints.append("If these are horses all the same, name them with --category.")
     return "\n  ".join([*hints, *(["Or convert the rest without --strict."] if done.images else [])])
 
 

@@ -10,6 +10,9 @@ from equistera.dataset.horses import Selection
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
+#: Skipped items of one reason that a refusal names.
+_EXAMPLES = 3
+
 
 def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]:
     """A line for each file: format, content, and how its points were matched."""
@@ -37,11 +40,8 @@ def skipped(skips: Sequence[Skip]) -> list[str]:
     """Every skipped item, grouped by reason; long groups are cut short and counted."""
     if not skips:
         return ["skipped    nothing"]
-    groups: dict[tuple[str, str], list[Skip]] = defaultdict(list)
-    for skip in skips:
-        groups[skip.what, skip.reason].append(skip)
     lines = [f"skipped    {len(skips)}:"]
-    for (what, reason), members in sorted(groups.items(), key=lambda group: -len(group[1])):
+    for (what, reason), members in _by_reason(skips):
         lines.append(f"  {len(members)} x {what}: {reason}")
         lines += [
             f"      {skip.where}" + (f" ({skip.detail})" if skip.detail else "") for skip in members[: UserError.SHOWN]
@@ -49,3 +49,21 @@ def skipped(skips: Sequence[Skip]) -> list[str]:
         if len(members) > UserError.SHOWN:
             lines.append(f"      ... and {len(members) - UserError.SHOWN} more")
     return lines
+
+
+def examples(skips: Sequence[Skip]) -> list[str]:
+    """Some skipped items of every reason, for a refusal: none is hidden behind many of another."""
+    lines = []
+    for (what, reason), members in _by_reason(skips):
+        lines += map(str, members[:_EXAMPLES])
+        if len(members) > _EXAMPLES:
+            lines.append(f"... and {len(members) - _EXAMPLES} more x {what}: {reason}")
+    return lines
+
+
+def _by_reason(skips: Sequence[Skip]) -> list[tuple[tuple[str, str], list[Skip]]]:
+    """Skipped items by what they are and why, the largest group first."""
+    groups: dict[tuple[str, str], list[Skip]] = defaultdict(list)
+    for skip in skips:
+        groups[skip.what, skip.reason].append(skip)
+    return sorted(groups.items(), key=lambda group: -len(group[1]))

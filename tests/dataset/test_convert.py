@@ -479,3 +479,19 @@ def test_pictures_that_are_gone_from_the_input_leave_the_folder(raw):
     assert "do not belong now: 2" in report
     assert len([path for path in (raw.parent / "images/all").rglob("*") if path.is_file()]) == 8
     assert len(list((raw / "photos").iterdir())) == 10
+
+
+def test_a_refusal_hides_no_reason_behind_another(raw):
+    tasks = [task(f"photos/nowhere_{i}.png") for i in range(30)]
+    write(
+        raw, [*tasks, {"id": "c", "data": {"image": "c.png"}, "annotations": [{"was_cancelled": True, "result": []}]}]
+    )
+    (raw / "config.yaml").write_text("a: 1")
+    with pytest.raises(UserError, match="nothing to convert") as error:
+        run(raw, split=None)
+    text = str(error.value)
+    assert "... and 27 more x picture: picture not found" in text
+    assert "cancelled by the annotator" in text
+    assert "note: left out: " in text
+    assert "--img-dir" in text
+    assert "labelling tool" in text
