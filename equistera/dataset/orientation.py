@@ -28,9 +28,11 @@ _SAY_WHICH = (
     "Say whether the labelling tool showed these photos turned, as browsers do (--exif applied), or as they are stored "
     "(--exif ignored)."
 )
+#: Reason of pictures whose points contradict their size.
+CONTRADICTED = "the size in the export is that after the EXIF rotation, but its horses would lie on their side in it"
 
-#: What an export's size says of a picture.
-_DISPLAYED, _STORED, _SILENT, _EXCHANGED = "displayed", "stored", "silent", "exchanged"
+#: What an export's size says of a picture; ``plain`` where there is no orientation to be wrong about.
+_DISPLAYED, _STORED, _SILENT, _EXCHANGED, _PLAIN = "displayed", "stored", "silent", "exchanged", "plain"
 #: Relative difference between the proportions of a picture and of its smaller or larger copy.
 _SAME_SHAPE = 0.01
 #: A point beyond an edge by less than this share of the side may be a click beside it.
@@ -74,7 +76,7 @@ def frames_of(
     claims = [_claim(one) for one in seen]
     beyond = [_beyond(one, claim) for one, claim in zip(seen, claims, strict=True)]
     shared = {}
-    for kind in (_STORED, _SILENT, _EXCHANGED):
+    for kind in (_DISPLAYED, _STORED, _SILENT, _EXCHANGED):
         of_kind = [i for i, claim in enumerate(claims) if claim == kind]
         agreed = {beyond[i] for i in of_kind} - {""}
         standing = "" if kind == _EXCHANGED else _standing([seen[i] for i in of_kind], target, skeleton)
@@ -107,21 +109,27 @@ def _decided(one: Seen, claim: str, export: Export, exif: str, beyond: str, stan
         if beyond != _DISPLAYED:
             raise _another(one, "width and height exchanged")
         return False, "have width and height exchanged in the export: points beyond its size fit the picture as it is"
+    if claim == _DISPLAYED and standing != _STORED:
+        return False, ""
     tool = {"shown": _STORED, "stored": _DISPLAYED}.get("shown" if one.picture.relative else export.sized, "")
     grounds = [
         ({"applied": _DISPLAYED, "ignored": _STORED}.get(exif, ""), "--exif says so"),
-        (beyond, "points beyond the other size show it"),
+        (beyond if claim != _DISPLAYED else "", "points beyond the other size show it"),
         (tool if claim == _STORED else "", f"this is how {export.title} writes it"),
-        (standing, "the horses stand on their legs that way"),
+        (standing if claim != _DISPLAYED else "", "the horses stand on their legs that way"),
         (_DISPLAYED if claim == _SILENT else "", "as browsers show them; --exif ignored if the labelling tool did not"),
     ]
     decided, why = next((ground for ground in grounds if ground[0]), ("", ""))
     if not decided:
+        if claim == _DISPLAYED:
+            raise Unusable(CONTRADICTED, _size(one.header.size), _SAY_WHICH)
         sizes = f"{_size(one.header.stored_size)} in the export, displayed {_size(one.header.size)}"
         raise Unusable(UNDECIDED, sizes, _SAY_WHICH)
-    what = (
-        "of the size before their EXIF rotation" if claim == _STORED else "with an EXIF orientation that no size shows"
-    )
+    what = {
+        _STORED: "of the size before their EXIF rotation",
+        _DISPLAYED: "of the size after their EXIF rotation",
+        _SILENT: "with an EXIF orientation that no size shows",
+    }[claim]
     done = "points turned with them" if decided == _STORED else "points taken as those of the displayed picture"
     return decided == _STORED, f"{what}: {done} ({why})"
 
@@ -129,21 +137,19 @@ def _decided(one: Seen, claim: str, export: Export, exif: str, beyond: str, stan
 def _claim(one: Seen) -> str | Unusable:
     """What the size in the export says of a picture; an error where it is that of another one."""
     size, header = one.picture.size, one.header
-    if header is None:
-        return _DISPLAYED
-    turned = header.orientation >= 5
-    if size is None or (size == header.size and (header.size == header.stored_size)):
-        return _SILENT if header.orientation > 1 else _DISPLAYED
+    if header is None or (header.orientation == 1 and size in (None, header.size)):
+        return _PLAIN
+    if size is None or size == header.size == header.stored_size:
+        return _SILENT
     for known, claim in ((header.size, _DISPLAYED), (header.stored_size, _STORED)):
         if size == known:
             return claim
     if one.picture.relative:
         # a smaller or larger copy has the same proportions
         displayed, stored = _same_shape(size, header.size), _same_shape(size, header.stored_size)
-        if displayed and (stored or not turned):
-            return _SILENT if header.orientation > 1 else _DISPLAYED
         if displayed or stored:
-            return _DISPLAYED if displayed else _STORED
+            oriented = _SILENT if displayed and stored else _DISPLAYED if displayed else _STORED
+            return oriented if header.orientation > 1 else _PLAIN
     return _EXCHANGED if size == header.size[::-1] else _another(one)
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from equistera import skeleton
 from equistera.dataset.formats.records import Animal, Export, Picture, Unusable
 from equistera.dataset.images import ImageHeader
-from equistera.dataset.orientation import UNDECIDED, Seen, frames_of
+from equistera.dataset.orientation import CONTRADICTED, UNDECIDED, Seen, frames_of
 from equistera.dataset.verify.reference import reference_for
 
 HORSE = skeleton.load("horse26")
@@ -128,6 +129,19 @@ def test_pictures_that_nothing_is_to_be_said_about():
     assert found(seen((10, 10), size=(240, 320)), seen((10, 10), of=header(320, 240, 1))) == ([1, 1], [])
     square = seen((0.5, 0.5), size=(1000, 1005), of=header(1000, 1005), relative=True)
     assert found(square) == ([1], [])
+
+
+def test_horses_that_lie_in_the_picture_whose_size_is_given():
+    of = header()
+    pictures = [horse(n, True, of) for n in range(5)]
+    shown = [replace(one, picture=replace(one.picture, size=of.size)) for one in pictures]
+    assert found(*shown) == ([CONTRADICTED] * 5, [])
+    assert found(*shown, exif="applied")[0] == [1] * 5
+    assert found(*shown, exif="ignored")[0] == [6] * 5
+    upright = [
+        replace(one, picture=replace(one.picture, size=of.size)) for one in (horse(n, False, of) for n in range(5))
+    ]
+    assert found(*upright) == ([1] * 5, [])
 
 
 def test_another_picture_is_refused():
