@@ -19,6 +19,8 @@ from equistera.errors import UserError
 
 #: Reason of a picture that is nowhere below the folder.
 NOT_FOUND = "picture not found"
+#: The folder of uploads in Label Studio's addresses, and what it puts before their names.
+_UPLOADS, _UPLOAD_PREFIX = "upload", re.compile(r"^[0-9a-f]{8}-(?=.)")
 #: Endings of JPEG files, as converters write them.
 _JPEG = (".jpg", ".jpeg", ".JPG", ".JPEG")
 
@@ -99,8 +101,11 @@ class PictureFinder:
         return fitting
 
     def _alike(self, parts: list[str]) -> list[str]:
-        # Label Studio replaces spaces and drops special characters when a file is uploaded
-        return self._by_folded_name.get(_folded(parts[0]), []) if len(parts) == 1 else []
+        # Label Studio replaces spaces and drops special characters when a file is uploaded: several may be meant
+        if len(parts) > 1 and _UPLOADS not in parts[:-1]:
+            return []
+        names = (parts[-1], _UPLOAD_PREFIX.sub("", parts[-1]))
+        return next((found for name in names if (found := self._by_folded_name.get(_folded(name)))), [])
 
 
 def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:

@@ -93,7 +93,8 @@ def file_names(url: str) -> tuple[str, ...]:
 
     Returns:
         The likeliest first. A web address quotes ``&`` and spaces, but not everybody who writes one does: what it
-        would be without quotes comes before, and what it literally says after.
+        would be without quotes comes before, and what it literally says after. What an upload was called before is
+        left to the finder, for Label Studio makes one name of several.
 
     Raises:
         Unusable: The picture itself stands in the JSON.
@@ -108,20 +109,21 @@ def file_names(url: str) -> tuple[str, ...]:
         raise Unusable("the picture's address cannot be read", f"{shown(url)}: {error}") from error
     without_host = url.split("://", 1)[1].partition("/")[2] if "://" in url else url
     if url.startswith(BUCKETS):
-        return as_uploaded(without_host)
+        return (_plain(without_host),)
     literal = url.partition("?d=")[2] or without_host
     # urlsplit takes a Windows drive for a scheme
     path = local or (unquote(parts.path) if len(parts.scheme) != 1 else url)
-    return tuple(dict.fromkeys((*as_uploaded(path), *as_uploaded(literal))))
+    return tuple(dict.fromkeys((_plain(path), _plain(literal))))
 
 
-def as_uploaded(path: str) -> tuple[str, ...]:
-    """A path, and the name that a file had before it was uploaded."""
-    path = path.replace("\\", "/").lstrip("/")
-    uploaded = path.rsplit("/", 1)[-1]
-    original = _UPLOAD_PREFIX.sub("", uploaded)
-    # the folders of an upload are Label Studio's own, and its prefix makes the name unique
-    return (path, uploaded, original) if original != uploaded else (path,)
+def original_name(path: str) -> str:
+    """What to call an upload's file where it is not at hand; other paths stay as they are."""
+    original = _UPLOAD_PREFIX.sub("", path.rsplit("/", 1)[-1])
+    return path if path.endswith(f"/{original}") or original == path else original
+
+
+def _plain(path: str) -> str:
+    return path.replace("\\", "/").lstrip("/")
 
 
 def _signed(url: str) -> str:

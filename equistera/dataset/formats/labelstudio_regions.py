@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from equistera.dataset.formats.grouping import Drawn, LooseBox, LoosePoint, readable, upright
-from equistera.dataset.formats.labelstudio_addresses import address_of, as_uploaded, file_names
+from equistera.dataset.formats.labelstudio_addresses import address_of, file_names, original_name
 from equistera.dataset.formats.records import (
     ABSENT,
     HIDDEN,
@@ -114,9 +114,7 @@ def drawn_on(
             if not place:
                 raise Unusable("no keypoints in the annotation")
             names = file_names(address_of(task.pictures, tag, item, only_tag))
-            picture = Picture(
-                names, where, (), _size(own.values()), relative=True, plain_name=as_uploaded(names[0])[-1]
-            )
+            picture = Picture(names, where, (), _size(own.values()), relative=True, plain_name=original_name(names[0]))
             drawn.append(_drawn(picture, own, relations, wanted, unknown_words, bad))
         except Unusable as error:
             skips.append(Skip.of("picture", where, error))

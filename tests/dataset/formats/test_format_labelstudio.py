@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from equistera.dataset import formats
 from equistera.dataset.formats import labelstudio, labelstudio_addresses, labelstudio_tasks
 from equistera.dataset.formats.records import Animal, Picture, Unusable
+from equistera.dataset.locate import PictureFinder
 
 
 def keypoint(name, x, y, region_id=None, **more):
@@ -66,10 +67,7 @@ def test_percent_become_fractions_and_names_are_kept_in_order(tmp_path):
     ("url", "names"),
     [
         ("IMG_1.jpg", ("IMG_1.jpg",)),
-        (
-            "/data/upload/12/1a2b3c4d-IMG_1.jpg",
-            ("data/upload/12/1a2b3c4d-IMG_1.jpg", "1a2b3c4d-IMG_1.jpg", "IMG_1.jpg"),
-        ),
+        ("/data/upload/12/1a2b3c4d-IMG_1.jpg", ("data/upload/12/1a2b3c4d-IMG_1.jpg",)),
         ("/data/local-files/?d=day%201/IMG_1.jpg", ("day 1/IMG_1.jpg", "day%201/IMG_1.jpg")),
         ("/data/local-files/?d=a+b&c.jpg", ("a b", "a+b&c.jpg")),
         ("a #1.jpg", ("a ", "a #1.jpg")),
@@ -481,6 +479,21 @@ def test_addresses_that_label_studio_signs(tmp_path):
         )
         assert export.pictures[0].names == (name,)
     assert labelstudio_addresses.file_names("/tasks/1/presign/?fileuri=%%%")[0] == "tasks/1/presign/"
+
+
+def test_an_upload_whose_name_two_pictures_may_have_had(tmp_path):
+    """Label Studio makes horse_1.jpg of "horse (1).jpg"."""
+    uploaded = read(tmp_path, [task(keypoint("nose", 1, 2), image="/data/upload/3/aaaaaaa1-horse_1.jpg")]).pictures[0]
+    assert uploaded.plain_name == "horse_1.jpg"
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/horse (1).jpg").touch()
+    assert PictureFinder(tmp_path).find(uploaded.names) == "photos/horse (1).jpg"
+    (tmp_path / "photos/horse_1.jpg").touch()
+    with pytest.raises(Unusable, match="several pictures have this name"):
+        PictureFinder(tmp_path).find(uploaded.names)
+    # the name that Label Studio gave it leaves no doubt
+    (tmp_path / "aaaaaaa1-horse_1.jpg").touch()
+    assert PictureFinder(tmp_path).find(uploaded.names) == "aaaaaaa1-horse_1.jpg"
 
 
 def test_json_min_of_labels_and_what_it_loses(tmp_path):
