@@ -81,6 +81,8 @@ class VideoFrames:
         if self._stream is None or self._stream.disposition & _COVER:
             raise UserError(f"{path} holds no video, only sound or text")
         context = self._stream.codec_context
+        if context is None:
+            raise UserError(f"cannot read video {path}: its pictures are of a kind that is not known")
         if context.width * context.height > MAX_PIXELS:
             raise UserError(
                 f"{path} has frames of {context.width}x{context.height} pixels, over {MAX_PIXELS // 10**6} million",
@@ -92,8 +94,9 @@ class VideoFrames:
         self.rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or USUAL_RATE
         self._start = Fraction(self._container.start_time or 0, _MICROSECONDS)
         self._announced, self._read, self._damaged, self._left_out = self._stream.frames, 0, 0, 0
-        self._broken: Exception | None = None
+        self._broken: str | None = None
         self._last: Fraction | None = None
+        self._turn: tuple[int, Matrix] | None = None
         self._writer: VideoWriter | None = None
 
     @property
@@ -173,15 +176,21 @@ class VideoFrames:
             for picture in pictures:
                 number = next(numbers)
                 self._damaged += picture.is_corrupt
-                yield Frame(f"frame {number}", number, _upright(picture), time=self._time_of(picture))
+                # asked once and where it changes: a frame that has shown its side data lies in memory until a
+                # collection of garbage
+                if self._turn is None or self._turn[0] != picture.rotation:
+                    self._turn = picture.rotation, _matrix(picture)
+                image = _upright(picture.to_ndarray(format="rgb24"), self._turn[1])
+                yield Frame(f"frame {number}", number, image, time=self._time_of(picture))
 
     def _packets(self) -> Iterator[av.Packet]:
         import av
 
         try:
             yield from self._container.demux(self._stream)
-        except (av.FFmpegError, OSError) as error:
-            self._broken = error
+        except (av.FFmpegError, OSError, IndexError) as error:
+            # PyAV looks up a stream that turns up on the way among those of the beginning
+            self._broken = "a further stream begins" if isinstance(error, IndexError) else error.strerror or str(error)
             # the decoder holds frames back until it hears that there are no more
             last = av.Packet()
             last.stream = self._stream
@@ -217,7 +226,7 @@ class VideoFrames:
                 f"cannot be decoded {where if not self._damaged else ''}".rstrip()
             ]
         if self._broken is not None:
-            return [f"{self.path.name}: broken off {where}: {self._broken.strerror or self._broken}"]
+            return [f"{self.path.name}: broken off {where}: {self._broken}"]
         if not self._announced and self._length and self._length - ends > ESTIMATED_SECONDS:
             return [f"{self.path.name}: cut off: {float(self._length):.1f} s are announced {where}"]
         if self._damaged:
@@ -272,14 +281,21 @@ def _no_address(path: str) -> str:
     return "Only files are read; fetch it first" if "://" in path else ""
 
 
-def _upright(picture: av.VideoFrame) -> np.ndarray:
-    """RGB uint8 [H, W, 3], turned and mirrored as the file says; only quarter turns are made."""
-    image = picture.to_ndarray(format="rgb24")
-    matrix = picture.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return np.ascontiguousarray(image)
-    # column x and row y are shown at (a x + c y, b x + d y) (FFmpeg's libavutil/display.h)
-    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+#: Column x and row y are shown at (a x + c y, b x + d y) (FFmpeg's libavutil/display.h).
+Matrix = tuple[int, int, int, int]
+
+
+def _matrix(picture: av.VideoFrame) -> Matrix:
+    found = picture.side_data.get("DISPLAYMATRIX")
+    if found is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = np.frombuffer(found, np.int32)[:5].tolist()
+    return a, b, c, d
+
+
+def _upright(image: np.ndarray, matrix: Matrix) -> np.ndarray:
+    """The picture, [H, W, 3], turned and mirrored as the file says; only quarter turns are made."""
+    a, b, c, d = matrix
     if max(abs(b), abs(c)) > max(abs(a), abs(d)):
         image, mirrored, upside_down = image.transpose(1, 0, 2), c < 0, b < 0
     else:

@@ -59,7 +59,8 @@ class VideoWriter:
         # H.264 and MPEG-4 with halved colour have even sides
         self._size = size if name == "mjpeg" else tuple(side + side % 2 for side in size)
         self._unit = 1 / rate if container == "avi" else Fraction(1, TICKS)
-        self._ticks, self._other_sizes, self._uneven = -1, 0, False
+        self._ticks, self._uneven = -1, False
+        self._other_sizes = self._damaged_sound = 0
         self._sound: Iterator[tuple[Fraction, av.Packet]] = iter(())
         self._next: tuple[Fraction, av.Packet] | None = None
         self._place = contextlib.ExitStack()
@@ -84,10 +85,12 @@ class VideoWriter:
         """
         tracks = {}
         for stream in source.streams.audio:
+            kind = stream.codec_context.name if stream.codec_context else "of an unknown kind"
             try:
+                if stream.codec_context is None:
+                    raise ValueError
                 tracks[stream.index] = self._container.add_stream_from_template(stream)
             except ValueError:
-                kind = stream.codec_context.name if stream.codec_context else "an unknown kind"
                 self.notes.append(f"its sound ({kind}) is left out: {self.out.suffix} cannot hold it")
         if tracks:
             self._sound = self._packets(source, tracks, start)
@@ -136,6 +139,8 @@ class VideoWriter:
         if self._other_sizes:
             width, height = self._size
             self.notes.append(f"{self._other_sizes} frames of another size are fitted into {width}x{height} pixels")
+        if self._damaged_sound:
+            self.notes.append(f"{self._damaged_sound} pieces of its sound are damaged and left out")
         if self._uneven:
             self.notes.append(f"its frames come at uneven times, which {self.out.suffix} cannot hold; .mp4 can")
 
@@ -168,13 +173,22 @@ class VideoWriter:
                     continue
                 packet.stream = tracks[packet.stream_index]
                 yield second, packet
-        except (av.FFmpegError, OSError) as error:
-            self.notes.append(f"its sound breaks off: {error.strerror or error}")
+        except (av.FFmpegError, OSError, IndexError) as error:
+            # as where frames are read
+            self.notes.append(f"its sound breaks off: {getattr(error, 'strerror', None) or error}")
 
     def _hear(self, until: Fraction | None) -> None:
         """Appends the sound up to a second."""
+        import av
+
         while self._next is not None and (until is None or self._next[0] <= until):
-            self._container.mux(self._next[1])
+            try:
+                self._container.mux(self._next[1])
+            except av.FFmpegError as error:
+                # the disk's errors are not FFmpeg's; a damaged packet is one that its muxer takes for no sound
+                if isinstance(error, OSError):
+                    raise
+                self._damaged_sound += 1
             self._next = next(self._sound, None)
 
     def _fitted(self, image: np.ndarray) -> np.ndarray:

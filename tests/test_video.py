@@ -1,4 +1,5 @@
 import errno
+import gc
 import itertools
 import struct
 from fractions import Fraction
@@ -413,11 +414,23 @@ def test_few_frames_are_held_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "AHEAD_PIXELS", 3 * SIZE[0] * SIZE[1])
     source = VideoFrames(write(tmp_path / "a.mp4", frames=40), None)
     decoded, upright = itertools.count(), video._upright
-    monkeypatch.setattr(video, "_upright", lambda picture: (next(decoded), upright(picture))[1])
+    monkeypatch.setattr(video, "_upright", lambda *given: (next(decoded), upright(*given))[1])
     frames = source.frames()
     next(frames)
     frames.close()
     assert next(decoded) <= 5
+
+
+def test_frames_that_are_done_with_need_no_collection_of_garbage(tmp_path):
+    source = VideoFrames(turned(write(tmp_path / "a.mp4", frames=40)), tmp_path / "out.mp4")
+    gc.collect()
+    gc.disable()
+    try:
+        drawn(source)
+        held = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held < 5
 
 
 def test_frames_without_times_follow_at_the_videos_rate(tmp_path):
@@ -434,3 +447,31 @@ def test_a_place_below_a_file_is_said(tmp_path):
     source = write(tmp_path / "a.mp4")
     with pytest.raises(UserError, match="is a file where a folder is needed"):
         VideoFrames(source, source / "out.mp4")
+
+
+def test_pictures_of_an_unknown_kind_are_said(tmp_path):
+    path = write(tmp_path / "a.avi", "mjpeg")
+    path.write_bytes(path.read_bytes().replace(b"MJPG", b"ZZZZ"))
+    with pytest.raises(UserError, match="its pictures are of a kind that is not known"):
+        VideoFrames(path, None)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "mpeg4"), ("a.ts", "libx264")])
+def test_damage_anywhere_is_a_sentence_at_most(tmp_path, name, codec, capfd):
+    content = write(tmp_path / name, codec, sound="aac").read_bytes()
+    rng, said = np.random.default_rng(0), set()
+    for _ in range(12):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), 20):
+            damaged[place] = rng.integers(256)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            source = VideoFrames(tmp_path / name, tmp_path / "out.mp4")
+            drawn(source)
+            said.update(source.problems, source.notes)
+        except UserError as error:
+            said.add(error.summary)
+    assert said
+    assert not any("cannot write" in text for text in said)
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
+    capfd.readouterr()
