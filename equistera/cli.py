@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from equistera import failures, surroundings
+from equistera import failures, processes, surroundings
 from equistera.errors import Stopped, UserError
 from equistera.spoken import patiently
 
@@ -88,6 +88,7 @@ def _exit_code(main: Callable[..., int | None], argv: Sequence[str]) -> int:
         with _noticed_interrupts():
             return main(argv) or 0
     except UserError as error:
+        processes.let_the_first_speak()
         print(f"error: {error}", file=sys.stderr)
         return 1
     except Stopped as stop:

@@ -6,12 +6,25 @@ MPI say is translated into them.
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import signal
+import socket
+import subprocess
+import sys
+import time
 import zlib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 
 from equistera.errors import UserError
+
+#: Set in processes of :func:`start`.
+OWN = "EQUISTERA_STARTED"
+#: Seconds in which a process that was told to end may save what it has.
+PATIENCE = 30
+#: Seconds that processes which read the same files may need longer than another to find the same error.
+ECHO = 10
 
 #: What each launcher sets in every process: the process, how many, and how a person starts two.
 _SAYS = {
@@ -80,6 +93,71 @@ def join(launcher: str, environment: MutableMapping[str, str] = os.environ) -> s
             # the launcher gave each process a GPU of its own, which is the first that it sees
             environment["LOCAL_RANK"] = "0"
     return "pytorch"
+
+
+def start(count: int, launcher: str, command: Sequence[str]) -> int:
+    """Runs a command in several processes of this machine, as torch's launcher would, but for its traceback.
+
+    Signals are handed on. When a process fails the others are told to end.
+
+    Args:
+        count: Processes.
+        launcher: ``--launcher``, which must not have started this one.
+        command: A Python script and its arguments.
+
+    Returns:
+        The exit code of the one that failed first; 0 if none did.
+
+    Raises:
+        UserError: Another launcher is named.
+    """
+    if launcher != "none":
+        raise UserError(
+            f"--processes {count} starts the processes itself, --launcher {launcher} says that something else does",
+            hint="Leave one of them out",
+        )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    children = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            env={**os.environ, OWN: "1", **{k: str(v) for k, v in {**shared, "RANK": i, "LOCAL_RANK": i}.items()}},
+        )
+        for i in range(count)
+    ]
+
+    def hand_on(number: int, frame: object = None) -> None:
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, hand_on)
+    failed, killed_at = 0, math.inf
+    while None in (codes := [child.poll() for child in children]):
+        if not failed and any(codes):
+            failed = next(filter(None, codes))
+            hand_on(signal.SIGTERM)
+            killed_at = time.monotonic() + PATIENCE
+        if time.monotonic() > killed_at:
+            hand_on(getattr(signal, "SIGKILL", signal.SIGTERM))
+        time.sleep(0.05)
+    failed = failed or next(filter(None, codes), 0)
+    return 128 - failed if failed < 0 else failed
+
+
+def let_the_first_speak() -> None:
+    """Waits, in all processes of a run but the first, while an error is likely that one's as well.
+
+    It says so and fails, whereupon whoever started the processes ends the others; an error of one process alone is
+    said by that one after :data:`ECHO` seconds.
+    """
+    if os.environ.get("RANK", "0") not in ("", "0"):
+        time.sleep(ECHO)
 
 
 def start_command(launcher: str, python: str, environment: Mapping[str, str] = os.environ) -> list[str]:

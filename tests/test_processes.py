@@ -1,5 +1,11 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from equistera import processes
 from equistera.errors import UserError
 from equistera.processes import first_host, join, port_of, rank, start_command, world_size
 
@@ -103,3 +109,38 @@ def test_a_number_that_is_none_is_named(name, ask, monkeypatch):
     monkeypatch.setenv(name, "x")
     with pytest.raises(UserError, match=f"{name}=x: expected a number"):
         ask()
+
+
+FAILS = """
+import sys, time
+from equistera import cli, processes
+from equistera.errors import UserError
+
+def main(argv):
+    if argv[0] in ("both", str(processes.rank())):
+        raise UserError(f"found nothing below {processes.world_size()} processes")
+    time.sleep(60 if argv[0] == "1" else 0)
+
+sys.exit(cli.run(main))
+"""
+
+
+@pytest.mark.parametrize(("who", "code", "said"), [("both", 1, 1), ("1", 1, 1), ("none", 0, 0)])
+def test_processes_that_we_start_say_an_error_once_and_without_a_traceback(tmp_path, who, code, said):
+    script, starter = tmp_path / "fails.py", tmp_path / "starter.py"
+    # waiting for the first process is not what is tried here
+    script.write_text(FAILS.replace("def main", f"processes.ECHO = {0.2 if who == '1' else 60}\ndef main"))
+    starter.write_text(
+        "import sys; from equistera import processes; sys.exit(processes.start(2, 'none', sys.argv[1:]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    command = [sys.executable, starter, script, who]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, env=environment)
+    assert done.returncode == code
+    assert done.stderr.count("error: found nothing below 2 processes") == said
+    assert len(done.stderr.splitlines()) == said
+
+
+def test_two_things_that_start_the_processes_are_one_too_many():
+    with pytest.raises(UserError, match="--processes 2 starts the processes itself, --launcher slurm says"):
+        processes.start(2, "slurm", ["train.py"])

@@ -6,14 +6,16 @@ Examples:
   python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --max-time 2h
   python tools/train.py --work-dir work_dirs/rtmpose_m --resume
   python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --cfg-options train_dataloader.batch_size=8
+  python tools/train.py configs/rtmpose_m_ap10k.py --processes 2
   python -m torch.distributed.launch --nproc_per_node=2 tools/train.py configs/rtmpose_m_ap10k.py --launcher pytorch
 """
 
 import gc
 import os
+import sys
 import time
 
-from equistera import cli, device
+from equistera import cli, device, processes
 from equistera.training.options import TrainOptions, with_record
 
 
@@ -39,6 +41,7 @@ def parse_args(argv):
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--processes", type=cli.at_least(1), default=1, help="train in so many, one on each GPU")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     # torch.distributed.launch passes one spelling, older versions the other
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by the launcher")
@@ -49,6 +52,10 @@ def main(argv):
     started = time.monotonic()
     options = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(options.pop("local_rank")))
+    if (count := options.pop("processes")) > 1:
+        if processes.OWN not in os.environ:
+            return processes.start(count, options["launcher"], sys.argv)
+        options["launcher"] = "pytorch"
     options = with_record(TrainOptions(**options, started=started))
     device.choose(options.device)
     from equistera.mm.run.train import train

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from equistera import PROJECT, commands
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE
-from equistera.processes import start_command
+from equistera.processes import OWN, start_command, world_size
 
 #: Options that a resumed run has from its record unless they are given again; those to start from are a pair.
 CARRIED = ("data_root", "skeleton", "amp", "compile", "max_time", "device", "seed", "cache")
@@ -142,9 +143,14 @@ def read_record(work_dir: Path) -> dict | None:
 
 def resume_command(options: TrainOptions) -> str:
     """The command that goes on with a run, which knows the rest by itself."""
-    words = [*start_command(options.launcher, Path(sys.executable).name), "tools/train.py"]
-    words += ["--work-dir", str(options.folder), "--resume"]
-    return commands.line(*words, *(["--launcher", options.launcher] if options.launcher != "none" else []))
+    by_us = OWN in os.environ
+    words = start_command("none" if by_us else options.launcher, Path(sys.executable).name)
+    words += ["tools/train.py", "--work-dir", str(options.folder), "--resume"]
+    if by_us:
+        words += ["--processes", str(world_size())]
+    elif options.launcher != "none":
+        words += ["--launcher", options.launcher]
+    return commands.line(*words)
 
 
 def _digest(record: dict) -> str:
