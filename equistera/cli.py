@@ -103,6 +103,7 @@ def _exit_code(main: Callable[..., int | None], argv: Sequence[str]) -> int:
         told = failures.explained(error)
         if told is None:
             raise
+        processes.let_the_first_speak()
         print(f"error: {told}", file=sys.stderr)
         return 1
 

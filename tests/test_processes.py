@@ -138,7 +138,7 @@ def test_processes_that_we_start_say_an_error_once_and_without_a_traceback(tmp_p
     done = subprocess.run(command, capture_output=True, text=True, timeout=50, env=environment)
     assert done.returncode == code
     assert done.stderr.count("error: found nothing below 2 processes") == said
-    assert len(done.stderr.splitlines()) == said
+    assert "Traceback" not in done.stderr
 
 
 def test_two_things_that_start_the_processes_are_one_too_many():

@@ -153,14 +153,14 @@ def _assembled(run: Settled, started_with: Mapping[str, str]) -> Trainer:
             trainer = Trainer.from_cfg(config)
             trainer.weights, trainer.resume_point = run.weights, run.found
             trainer.record, trainer.started_with = run.record, started_with
-            if run.options.compile:
-                trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
             trainer.prepare()
     except UserError:
         if rank() == 0:
             for made in {*run.work_dir.iterdir()} - there:
                 shutil.rmtree(made, ignore_errors=True)
         raise
+    if run.options.compile:
+        trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
     return trainer
 
 

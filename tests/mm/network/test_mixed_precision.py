@@ -18,7 +18,7 @@ from equistera.mm import config as configs
 from equistera.mm.network import checkpoint
 from equistera.mm.network import precision as precisions
 from equistera.mm.prediction import predict
-from equistera.mm.run import preflight
+from equistera.mm.run import preflight, settle
 from equistera.mm.run import train as training
 from equistera.mm.run.hooks import Console
 
@@ -159,7 +159,7 @@ def scaled_losses(monkeypatch):
         # far too large at first: the scaler halves it at every step that it leaves out
         config.optim_wrapper.loss_scale = {"init_scale": 1e9}
 
-    monkeypatch.setattr(training, "use_mixed_precision", float16)
+    monkeypatch.setattr(settle, "use_mixed_precision", float16)
     monkeypatch.setattr(amp_optimizer_wrapper, "is_cuda_available", lambda: True)
     monkeypatch.setattr(amp_optimizer_wrapper, "GradScaler", functools.partial(torch.amp.GradScaler, "cpu"))
 

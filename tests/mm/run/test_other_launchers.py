@@ -65,7 +65,7 @@ def test_two_processes_are_one_run(launcher, horses, tiny, trained, tmp_path):
     assert f"weights  {aside / 'best.pth'}" in said[0][0]
     # 16 animals in steps of 2 x 2
     assert json.loads((work / "run.json").read_text())["steps_per_epoch"] == 4
-    assert "4 (2 x 2 processes)" in str(checkpoint.load(work / "latest.pth")["meta"]["fingerprint"])
+    assert "12 (batch 2 x 2 processes x 3 steps)" in str(checkpoint.load(work / "latest.pth")["meta"]["fingerprint"])
     first, second = (checkpoint.load(tmp_path / f"epoch1_rank{rank}.pth") for rank in (0, 1))
     assert checkpoint.equal(first, second)
     assert not checkpoint.equal(first, checkpoint.load(aside / "best.pth")["state_dict"])
