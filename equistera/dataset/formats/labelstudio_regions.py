@@ -299,6 +299,8 @@ def _extent(region: _Region, size: tuple[int, int] | None) -> tuple[float, float
     else:
         x, y, w, h = (number(value.get(key), f"{kind}'s {key}") / 100 for key in ("x", "y", "width", "height"))
         about = (x, y)
+        # drawn from right to left, or upwards
+        x, y, w, h = min(x, x + w), min(y, y + h), abs(w), abs(h)
     turn = number(value.get("rotation") or 0, f"{kind}'s rotation")
     if not turn:
         return x, y, w, h

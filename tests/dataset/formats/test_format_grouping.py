@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from PIL import Image
 
+from equistera import skeleton
 from equistera.dataset import formats
+from equistera.dataset.convert import Request, convert_dataset
 
 NAMES = ("nose", "withers", "back", "tail_base", "lf_hoof", "rh_hoof")
 WIDE, HIGH = 200, 100
@@ -112,3 +115,18 @@ def test_a_group_of_cvat_with_two_rectangles(tmp_path):
     assert boxes_of(export) == [[BOX]]
     assert export.pictures[0].animals[0].category == "horse"
     assert "regions of other kinds, left out: polygon 1" in export.notes[-1]
+
+
+def test_the_users_word_reaches_the_reader(tmp_path):
+    """A head in the horse's rectangle fills too little of it to be told from a head in a stall."""
+    head = [("nose", 20, 30), ("l_eye", 24, 28), ("l_ear", 27, 24), ("r_ear", 29, 24)]
+    path = saved(tmp_path, "labelstudio", [(head, [("Pferd", *BOX)])])
+    Image.new("RGB", (WIDE, HIGH)).save(tmp_path / "0.jpg")
+    boxes = []
+    for words in ((), ("pferd",)):
+        output = tmp_path / f"out{len(words)}"
+        convert_dataset(Request(path, output, skeleton.load("horse26"), categories=words, split=None))
+        [annotation] = json.loads((output / "all.json").read_text())["annotations"]
+        boxes.append(annotation["bbox"])
+    assert boxes[0] != list(BOX)
+    assert boxes[1] == list(BOX)

@@ -156,6 +156,14 @@ def test_turned_rectangle_becomes_the_upright_one_around_it(tmp_path):
     assert only_animal(export).box == pytest.approx((0.45, 0.2, 0.05, 0.2))
 
 
+def test_rectangle_that_was_drawn_from_right_to_left(tmp_path):
+    boxes = [rectangle("a", 50, 90, -40, -80), rectangle("b", 60, 10, 30, 80)]
+    export = read(tmp_path, [task(*boxes, keypoint("nose", 20, 20, "p"), keypoint("nose", 70, 20, "q"))])
+    first, second = export.pictures[0].animals
+    assert (first.box, first.points["nose"][0]) == (pytest.approx((0.1, 0.1, 0.4, 0.8)), 0.2)
+    assert second.points["nose"][0] == 0.7
+
+
 @pytest.mark.parametrize(
     ("word", "flag"), [("hidden", 1), ("Occluded", 1), ("not_visible", 1), ("visible", 2), ("absent", 0)]
 )
