@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 #: Parts that a checkpoint to go on from has and ``best.pth`` or a foreign one has not.
 PARTS = ("state_dict", "optimizer", "hooks", "log", "meta")
 
-#: What such a checkpoint says of itself.
-SAYS = ("epoch", "batch", "iter", "evaluation_pending", "fingerprint", "lengths", "from_scratch", "skeleton")
-SAYS += ("best_score", "best_epoch", "best_rank")
+#: What such a checkpoint says of itself, and of which kinds it is.
+SAYS = {"epoch": int, "batch": int, "iter": int, "evaluation_pending": bool, "fingerprint": dict, "lengths": list}
+SAYS |= {"from_scratch": bool, "skeleton": dict, "best_score": float | int | None, "best_epoch": int | None}
+SAYS |= {"best_rank": list}
 
 #: Values of each logged scalar that are kept: more than any window that is averaged over.
 HISTORY = 200
@@ -118,11 +119,27 @@ def load_whole(path: Path) -> dict:
     """
     content = checkpoint.load(path)
     missing = [part for part in PARTS if not isinstance(content.get(part), dict)]
-    missing = missing or [f"meta.{name}" for name in SAYS if name not in content["meta"]]
+    meta = content["meta"]
+    missing = missing or [f"meta.{name}" for name in SAYS if name not in meta]
     if missing:
         raise UserError(f"{path} cannot be gone on from: it has no {', '.join(missing)}")
+    changed = [name for name, kind in SAYS.items() if not isinstance(meta[name], kind)]
+    changed += [] if isinstance(_keypoints(meta), list) else ["skeleton.keypoints"]
+    lengths = meta["lengths"]
+    changed += [] if isinstance(lengths, list) and lengths and all(map(_is_length, lengths)) else ["lengths"]
+    if changed:
+        names = ", ".join(f"meta.{name}" for name in dict.fromkeys(changed))
+        raise UserError(f"{path} cannot be gone on from: {names} cannot be meant so")
     checkpoint.refuse_nonfinite(content, path)
     return content
+
+
+def _keypoints(meta: Mapping) -> object:
+    return meta["skeleton"].get("keypoints") if isinstance(meta["skeleton"], dict) else None
+
+
+def _is_length(entry: object) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and all(type(value) is int for value in entry)
 
 
 def refuse_changes(
@@ -199,25 +216,22 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     """
     content, meta = found.content, found.meta
     names = list(trainer.network.skeleton.names)
-    if meta["skeleton"]["keypoints"] != names:
+    theirs = _keypoints(meta)
+    if theirs != names:
         raise UserError(
-            f"cannot resume {found.path}: it was trained for skeleton {meta['skeleton']['name']!r} "
-            f"({len(meta['skeleton']['keypoints'])} keypoints), this run is for {trainer.network.skeleton.name!r} "
-            f"({len(names)})",
+            f"cannot resume {found.path}: it was trained for skeleton {meta['skeleton'].get('name')!r} "
+            f"({len(theirs)} keypoints), this run is for {trainer.network.skeleton.name!r} ({len(names)})",
             hint="Choose another --work-dir, or start from its weights with --init",
         )
     try:
-        trainer.network.load_state_dict(content["state_dict"])
-        trainer.optim_wrapper.load_state_dict(content["optimizer"])
-    except (RuntimeError, ValueError) as error:
+        _put_back(trainer, content)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        # parts of another network or of another program make torch and the hooks fail in all these ways
         raise UserError(
-            f"cannot resume {found.path}: it is of another network",
-            [line.strip() for line in str(error).splitlines()[1:6]] or [str(error)],
+            f"cannot resume {found.path}: it is of another network, or was changed",
+            [line.strip() for line in str(error).splitlines()[1:6]] or [f"{type(error).__name__}: {error}"],
             "Choose another --work-dir, or start from its weights with --init",
         ) from error
-    own_buffers = content.get("buffers_of_ranks", [])
-    if len(own_buffers) == trainer.world_size:
-        trainer.network.load_state_dict(own_buffers[trainer.rank], strict=False)
     for change in differences(meta["fingerprint"], trainer.started_with).values():
         trainer.warn(f"changed since the run began: {change}")
     _adopt_best(trainer, found)
@@ -225,14 +239,22 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     if found.lost_best and trainer.train_loop.epoch and not trainer.train_loop.batch:
         # the weights at hand are the best that are left
         trainer.train_loop.evaluation_pending = True
+    trainer.logger.info(f"resumed {found.path} after step {meta['iter']} ({meta['epoch']} complete epochs)")
+    for name, problem in found.skipped:
+        trainer.logger.warning(f"skipped {name}: {problem}")
+
+
+def _put_back(trainer: Trainer, content: Mapping) -> None:
+    trainer.network.load_state_dict(content["state_dict"])
+    trainer.optim_wrapper.load_state_dict(content["optimizer"])
+    own_buffers = content.get("buffers_of_ranks", [])
+    if len(own_buffers) == trainer.world_size:
+        trainer.network.load_state_dict(own_buffers[trainer.rank], strict=False)
     for name, hook in trainer.stateful_hooks().items():
         # a hook that the run did not have before starts afresh
         if name in content["hooks"]:
             hook.load_state_dict(content["hooks"][name])
     restore_log(trainer.message_hub, content["log"])
-    trainer.logger.info(f"resumed {found.path} after step {meta['iter']} ({meta['epoch']} complete epochs)")
-    for name, problem in found.skipped:
-        trainer.logger.warning(f"skipped {name}: {problem}")
 
 
 def _go_to(loop: ResumableTrainLoop, meta: dict, steps_per_epoch: int) -> None:

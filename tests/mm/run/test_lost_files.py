@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run import fit_to_time, resume
 from equistera.mm.run.train import TrainOptions, train
@@ -92,3 +93,26 @@ def test_the_time_that_a_run_was_fitted_to_is_known_without_run_json(tmp_path):
     meta = {"config": Config({"fitted": fitted.to_json(), "data_root": "x"}).pretty_text}
     assert fit_to_time.earlier_fit(tmp_path, meta, 100.0) == fitted
     assert fit_to_time.earlier_fit(tmp_path, {}, None) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"skeleton": "horse26"}, "meta.skeleton, meta.skeleton.keypoints cannot be meant so"),
+        ({"epoch": "three", "lengths": 3}, "meta.epoch, meta.lengths cannot be meant so"),
+    ],
+)
+def test_a_record_that_cannot_be_meant_so_is_skipped_by_name(work, changes, finding):
+    for name in ("epoch_3.pth", "latest.pth"):
+        rewrite(work / name, **changes)
+    with pytest.raises(UserError, match=r"no checkpoint in .* loads") as caught:
+        resume.find(work, 4)
+    assert caught.value.problems[0].endswith(finding)
+
+
+def test_parts_of_another_program_are_one_message(work, go_on):
+    content = torch.load(work / "epoch_3.pth", weights_only=True)
+    content["optimizer"] = {"state": {}}
+    torch.save(content, work / "epoch_3.pth")
+    with pytest.raises(UserError, match="is of another network, or was changed"):
+        go_on(**{"train_cfg.max_epochs": 4})
