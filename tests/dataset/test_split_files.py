@@ -193,6 +193,25 @@ def scene(path, seed, shift=0):
     Image.fromarray(small).resize((163, 123), Image.Resampling.BICUBIC).crop((shift, 0, 160 + shift, 120)).save(path)
 
 
+@pytest.mark.parametrize(
+    ("rule", "taken"),
+    [
+        (r"^(horse\d+)_", True),
+        (r"^(.+)[_-]\d+\.", True),
+        ("folder", True),
+        (r"(a+)+$", False),
+        (r"((a|a)*)*b", False),
+        (r"(a|a)+", False),
+        (r"(a?){40}", False),
+        (7, False),
+        (None, False),
+    ],
+)
+def test_a_recorded_rule_is_taken_if_it_can_be_trusted(tmp_path, rule, taken):
+    (tmp_path / "split.json").write_text(json.dumps({"version": 1, "pictures": {}, "group_by": rule}))
+    assert recorded_rule(tmp_path) == (rule if taken else "")
+
+
 class TestSplitDataset:
     @pytest.fixture
     def data(self, tmp_path):
