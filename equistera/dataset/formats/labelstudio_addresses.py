@@ -80,7 +80,7 @@ def address_of(pictures: Mapping[str, str | list[str]], tag: str | None, item: o
         "JSON-MIN does not say which picture a region is on: export JSON."
         if tag is None
         else "Give each Image tag the name of its key in the task's data, in the labelling interface and as to_name in "
-        f"the export: {tag!r} should be one of {', '.join(singles)}.",
+        f"the export: {', '.join(singles)}.",
     )
 
 
