@@ -7,6 +7,7 @@ name, or with other settings of the network, it counts as absent.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from equistera import commands
@@ -103,6 +104,10 @@ def _read(path: Path) -> dict:
         isinstance(content.get(key), kind) for key, kind in (("sha256", str), ("fits", dict))
     ):
         raise UserError(f"{path} is no calibration of a checkpoint: it needs 'sha256' and 'fits'", hint=_FIT_AGAIN)
+    try:
+        json.dumps(content["fits"], allow_nan=False)
+    except ValueError as error:
+        raise UserError(f"{path} holds numbers that are not finite", hint=_FIT_AGAIN) from error
     return content
 
 

@@ -57,6 +57,17 @@ def test_no_file_no_calibration(weights):
     assert stored_calibration(weights) is None
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e999", "NaN"])
+def test_numbers_that_are_none_are_refused_and_not_written_again(weights, number):
+    path = store_calibration(weights, FITTED, False)
+    path.write_text(path.read_text().replace("1.7", number))
+    with pytest.raises(UserError, match=r"best\.calibration\.json"):
+        stored_calibration(weights)
+    if "0000" not in number:
+        with pytest.raises(UserError, match="holds numbers that are not finite"):
+            store_calibration(weights, FITTED, True)
+
+
 @pytest.mark.parametrize(
     ("content", "finding"),
     [
