@@ -140,8 +140,9 @@ set_up() {
   log=venv/setup.log
   : >"$log"
   echo "installing torch (2.5 GB to download, unless it is cached) ..."
-  local torch_pins
-  mapfile -t torch_pins < <(grep -E '^torch(vision)?==' requirements.txt | sed 's/ .*//')
+  local pin torch_pins=()
+  # macOS's bash 3.2 has no mapfile
+  while read -r pin _; do torch_pins+=("$pin"); done < <(grep -E '^torch(vision)?==' requirements.txt)
   pip_install "${torch_pins[@]}" ${torch_index:+--index-url "$torch_index"}
   echo "installing the rest ..."
   pip_install -r requirements.txt

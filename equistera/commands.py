@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
+import subprocess
 
 
 def tool(name: str, *words: object) -> str:
@@ -22,4 +25,11 @@ def verify_command(ann_file: object) -> str:
 
 def line(*words: object) -> str:
     """A command line of these words, quoted where needed."""
-    return shlex.join(map(str, words))
+    words = list(map(str, words))
+    return shlex.join(words) if os.name == "posix" else " ".join(map(_for_windows, words))
+
+
+def _for_windows(word: str) -> str:
+    """A word for cmd.exe and PowerShell, which know no single quotes or no other ones."""
+    quoted = subprocess.list2cmdline([word])
+    return f'"{word}"' if quoted == word and re.search(r"[^\w./\\:=+-]", word) else quoted

@@ -48,7 +48,11 @@ def choose(name: str | None, environment: MutableMapping[str, str] = os.environ)
     global _chosen
     kind, _, index = ("cuda" if name is None else name).partition(":")
     if kind not in ("cpu", "cuda") or (name not in (None, kind) and not (kind == "cuda" and index.isdecimal())):
-        raise UserError(f"--device {name}: expected cpu, cuda or cuda:N")
+        others = kind in ("mps", "xpu", "npu", "xla", "hip", "rocm", "gpu")
+        raise UserError(
+            f"--device {name}: expected cpu, cuda or cuda:N",
+            hint="Computes on NVIDIA's GPUs (and AMD's, which torch calls cuda) or the CPU, no others" * others,
+        )
     if _chosen is not None and (name is None or name == _chosen.name):
         return _chosen
     if _chosen is not None and _chosen.name is not None:

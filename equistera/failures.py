@@ -20,7 +20,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     (
         r"Bus error|SIGBUS|shared memory|unable to (?:write|mmap|resize|allocate).*torch_|shm_open|/dev/shm",
         "the shared memory through which loader workers hand over their batches is full (/dev/shm)",
-        f"{_FEWER_WORKERS}; or more of it: docker run --shm-size=8g (or --ipc=host)",
+        f"Take {_FEWER_WORKERS}; or more of it: docker run --shm-size=8g (or --ipc=host)",
     ),
     (
         r"Too many open files|received \d+ items of ancdata",

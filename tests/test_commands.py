@@ -9,3 +9,9 @@ def test_whatever_is_in_a_path_can_be_pasted():
     assert command.startswith("python tools/verify_dataset.py --ann-file ")
     assert shlex.split(command) == ["python", "tools/verify_dataset.py", "--ann-file", path]
     assert commands.line("tensorboard", "--logdir", "work_dirs/a") == "tensorboard --logdir work_dirs/a"
+
+
+def test_on_windows_a_command_can_be_pasted_into_cmd(monkeypatch):
+    monkeypatch.setattr(commands.os, "name", "nt")
+    line = commands.line("python", r"C:\my photos\a&b.json", r"C:\data", "key=8", "a&b", "^(horse[0-9]+)_")
+    assert line == r'python "C:\my photos\a&b.json" C:\data key=8 "a&b" "^(horse[0-9]+)_"'

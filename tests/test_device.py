@@ -36,6 +36,7 @@ def test_only_the_device_asked_for_is_visible_however_often_it_is_asked_for(name
     ("name", "before", "finding"),
     [
         ("tpu", None, "--device tpu: expected cpu, cuda or cuda:N"),
+        ("mps", None, "--device mps: expected cpu, cuda or cuda:N\n  Computes on NVIDIA's GPUs"),
         ("cuda:", None, "expected cpu, cuda or cuda:N"),
         ("cuda:-1", None, "expected cpu, cuda or cuda:N"),
         ("cpu:0", None, "expected cpu, cuda or cuda:N"),

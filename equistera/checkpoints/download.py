@@ -5,7 +5,6 @@ A download grows in ``FILE.part``, is checked against the hash in its name and o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from equistera.checkpoints.transfer import (
     fetch_into,
 )
 from equistera.errors import UserError
+from equistera.replacing import replace
 
 
 def download(
@@ -145,7 +145,7 @@ def _fetch(
                 f"the server sent another file: {size} bytes of {content_type}, whose SHA-256 begins with "
                 f"{found[:8]}, expected {checkpoint.hash_prefix}"
             )
-    os.replace(part, path)
+    replace(part, path)
 
 
 def _fetch_from_first(

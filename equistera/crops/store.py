@@ -20,6 +20,7 @@ from equistera.crops.locks import hold_shared
 from equistera.crops.pictures import ToPhoto
 from equistera.crops.plan import Crop
 from equistera.dataset.coco import atomic_write
+from equistera.replacing import replace
 
 #: Layout of the files.
 LAYOUT = 1
@@ -157,7 +158,7 @@ class CropWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        os.replace(self._temporary, self._folder / (self._name + PIXELS))
+        replace(self._temporary, self._folder / (self._name + PIXELS))
         with atomic_write(self._folder / (self._name + INDEX)) as file:
             json.dump(
                 {

@@ -22,6 +22,7 @@ import numpy as np
 from equistera.commands import verify_command
 from equistera.dataset.units import other_unit
 from equistera.errors import UserError, WriteError
+from equistera.replacing import replace
 from equistera.skeleton import Skeleton
 
 #: What to do with a file that is not COCO where one is needed.
@@ -66,7 +67,7 @@ def _placed(path: Path, mode: str) -> Iterator[IO]:
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
+        replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)

@@ -15,6 +15,7 @@ from pathlib import Path
 from equistera.dataset.images import ImageError, check_inside
 from equistera.errors import UserError, WriteError
 from equistera.progress import track
+from equistera.replacing import replace
 
 #: Ways to put a picture: a link (hard, else symbolic, else a copy), a copy, or not at all.
 WAYS = ("link", "copy", "none")
@@ -97,7 +98,7 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
                 shutil.copy2(source, temporary)
             else:
                 _link(source.resolve(), temporary)
-            os.replace(temporary, target)
+            replace(temporary, target)
         except OSError as error:
             raise UserError(f"cannot put {source} at {target}: {WriteError(target, error).reason}") from error
         finally:

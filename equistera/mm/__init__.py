@@ -11,7 +11,7 @@ from equistera.errors import UserError
 from equistera.mm import bridge
 
 try:
-    import torch  # noqa: F401
+    import torch
 except Exception as error:
     # of any kind: its own variables (TORCH_LOGS), libraries of another CUDA (LD_LIBRARY_PATH), a broken install
     raise UserError(
@@ -27,5 +27,10 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     import mmdet.datasets
     import mmdet.evaluation
     import mmdet.models  # noqa: F401
+    import mmengine.device.utils
     import mmpose.datasets
     import mmpose.models  # noqa: F401
+
+if not torch.cuda.is_available():
+    # MMEngine would move models to whatever else it finds (Apple's mps, which lacks float64), unasked
+    mmengine.device.utils.DEVICE = "cpu"

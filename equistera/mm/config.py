@@ -144,6 +144,9 @@ def _override(config: Config, overrides: Sequence[str]) -> None:
             problems.append(f"{override!r}: expected key=value")
             continue
         value = parse_value(text)
+        if isinstance(_entry(config, key), str) and type(value) in (int, float):
+            # a folder 2024/12 is no fraction
+            value = text.strip()
         problems += _unknown_key(config, key)
         if isinstance(value, dict) and not isinstance(_entry(config, key), Mapping):
             # MMEngine merges dictionaries, and there is none to merge with

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 
 from mmengine.config import DictAction
 
 from equistera.errors import UserError
+
+#: A quoted path of Windows as people write it, whose backslashes Python would take for the start of a newline or tab.
+_WINDOWS_PATH = re.compile(r"""(?<![rRbB])(?P<quote>['"])(?:[A-Za-z]:|\\\\\w[^'"\\]*)\\(?!\\)[^'"]*(?P=quote)""")
+
+
+def _doubled(path: re.Match) -> str:
+    return path.group().replace("\\", "\\\\")
 
 
 def parse_value(text: str) -> object:
@@ -27,7 +35,7 @@ def parse_value(text: str) -> object:
         UserError: Brackets or quotes do not match, or are nested too deeply.
     """
     # in brackets, so that a,b becomes a list and (a,b) stays a tuple
-    source = f"[{text.strip()}]"
+    source = f"[{_WINDOWS_PATH.sub(_doubled, text.strip())}]"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

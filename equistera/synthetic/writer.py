@@ -21,6 +21,7 @@ from equistera import __version__, skeleton
 from equistera.dataset.coco import category_of, read_json, write_json
 from equistera.errors import UserError, WriteError
 from equistera.progress import track
+from equistera.replacing import replace
 from equistera.skeleton import Skeleton
 from equistera.synthetic import SPLITS
 
@@ -235,5 +236,5 @@ def _make_picture(out: Path, seed: int, size: tuple[int, int] | None, task: tupl
     path = out / "images" / split / name
     part = path.with_suffix(".part")
     part.write_bytes(made.jpeg)
-    os.replace(part, path)
+    replace(part, path)
     return {"file_name": name, "width": made.width, "height": made.height, "labels": made.labels}

@@ -99,3 +99,10 @@ def test_a_file_that_is_no_config(tmp_path, text, finding):
     with pytest.raises(UserError) as caught:
         load(name=path)
     assert finding in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["2024/12", "2024", "1e3"])
+def test_a_text_of_the_config_stays_a_text(text):
+    config = load(f"data_root={text}", "train_cfg.max_epochs=4")
+    assert config.data_root == str(configs.PROJECT / text)
+    assert config.train_cfg.max_epochs == 4

@@ -22,6 +22,8 @@ def is_available():
     if len(seen) == 1:
         print("first asked with", os.environ.get("CUDA_VISIBLE_DEVICES"), file=sys.__stdout__, flush=True)
     return seen[0] > 0
+# Apple's GPU is never taken unasked
+torch.backends.mps.is_available = lambda: True
 torch.cuda.is_available, torch.cuda.device_count = is_available, lambda: len(visible())
 """
 

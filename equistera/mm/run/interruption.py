@@ -30,6 +30,7 @@ SIGNALS = {
         "SIGTERM": "SIGTERM",
         "SIGUSR1": "SIGUSR1",
         "SIGHUP": "the end of its terminal",
+        "SIGBREAK": "Ctrl-Break",
     }.items()
     if hasattr(signal, name)
 }

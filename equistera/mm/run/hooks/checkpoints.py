@@ -16,6 +16,7 @@ from equistera.errors import UserError
 from equistera.evaluation.picture_scores import PCK
 from equistera.mm.network import checkpoint
 from equistera.mm.run.hooks.evaluated_weights import ERROR
+from equistera.replacing import replace
 from equistera.training.checkpoints import outdated, saves_after, superseded
 
 
@@ -120,4 +121,4 @@ def _point_to(name: Path, target: Path) -> None:
         os.link(target, temporary)
     except OSError:
         shutil.copyfile(target, temporary)
-    os.replace(temporary, name)
+    replace(temporary, name)
