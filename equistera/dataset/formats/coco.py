@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from equistera.dataset.formats.records import (
@@ -33,6 +34,7 @@ TITLE = "COCO keypoints"
 
 #: Pictures of Label Studio's COCO export that hold more than one horse.
 _MIXED = "Label Studio's COCO export makes one animal of all points in a picture: export JSON instead of COCO"
+_EXPORT_JSON = "Export JSON instead of COCO from Label Studio, and convert that."
 #: A file name as Label Studio stores uploads: below media/upload or images, eight hexadecimal digits in front.
 _UPLOADED = re.compile(r"(^|[\\/])(media[\\/]upload|images)[\\/](\d+[\\/])?[0-9a-f]{8}-[^\\/]+$")
 
@@ -73,14 +75,18 @@ def read(content: dict, path: Path) -> Export:
     # declared even if no annotation uses them: that is how a public data set is known
     for name, keypoints in categories.values():
         export.keypoints.setdefault(name, list(keypoints))
-    mixed = _mixed_by_label_studio(content, annotations, categories, export)
+    if mixed := _mixed_by_label_studio(content, annotations, categories, export):
+        # their boxes were left out for having no points
+        export.skips = [replace(skip, hint=_EXPORT_JSON) for skip in export.skips]
     for image_id, image in images.items():
         where = f"{path.name}, picture {image['file_name']}"
         if not animals[image_id]:
             export.skips.append(Skip("picture", where, "no annotation that can be used"))
             continue
         if image_id in mixed:
-            export.skips.append(Skip("picture", where, _MIXED, f"{mixed[image_id]} boxes, one set of points"))
+            export.skips.append(
+                Skip("picture", where, _MIXED, f"{mixed[image_id]} boxes, one set of points", _EXPORT_JSON)
+            )
             continue
         size = positive_size(image.get("width"), image.get("height"))
         export.add(Picture(_names(image["file_name"], path), where, tuple(animals[image_id]), size))

@@ -155,6 +155,7 @@ def test_label_studios_coco_export_is_recognised(tmp_path, image, category, info
     assert export.pictures == []
     assert "makes one animal of all points in a picture: export JSON instead" in export.skips[-1].reason
     assert export.skips[-1].detail == "2 boxes, one set of points"
+    assert {skip.hint for skip in export.skips} == {"Export JSON instead of COCO from Label Studio, and convert that."}
 
 
 def test_other_coco_files_are_not_called_label_studios(tmp_path):
