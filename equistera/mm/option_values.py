@@ -11,7 +11,7 @@ from mmengine.config import DictAction
 from equistera.errors import UserError
 
 #: A quoted path of Windows as people write it, whose backslashes Python would take for the start of a newline or tab.
-_WINDOWS_PATH = re.compile(r"""(?<![rRbB])(?P<quote>['"])(?:[A-Za-z]:|\\\\\w[^'"\\]*)\\(?!\\)[^'"]*(?P=quote)""")
+_WINDOWS_PATH = re.compile(r"""(?<![^\s\[({,=:])(?P<quote>['"])[A-Za-z]:\\(?!\\)[^'"]*(?P=quote)""")
 
 
 def _doubled(path: re.Match) -> str:
