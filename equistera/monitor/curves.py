@@ -6,6 +6,9 @@ import numpy as np
 
 from equistera.monitor.run import Run
 
+# what is best is decided where best.pth is written
+from equistera.training.checkpoints import ranked
+
 #: Metrics a run can be judged by, best first; higher is better in all of them.
 MAIN_METRICS = ("AP", "PCK@0.1", "PCK@0.2", "PCK@0.05", "PCK", "AUC")
 
@@ -23,9 +26,13 @@ def main_metric(run: Run) -> str:
     return next((name for name in names if len(run.evaluation_curve(f"val/{name}")[0])), "")
 
 
-def best_of(values: np.ndarray) -> int:
-    """Place of the highest value in float64 [N], N > 0; the latest of equals, as ``best.pth`` holds it."""
-    return len(values) - 1 - int(np.argmax(values[::-1]))
+def best_of(run: Run, metric: str) -> int | None:
+    """Place, on the metric's curve of the validation split, of what ``best.pth`` holds; None where it is empty."""
+    epochs, _ = run.evaluation_curve(f"val/{metric}")
+    values = {point.position: point.values for point in run.evaluations}
+    places = {place: ranked(values[epoch], f"val/{metric}") for place, epoch in enumerate(epochs)}
+    # of equals the latest
+    return max(places, key=lambda place: (places[place], place), default=None)
 
 
 def gap_curve(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:

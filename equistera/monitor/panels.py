@@ -124,7 +124,7 @@ def _metric_line(run: Run, metric: str, label: str, style: int, mark_best: bool)
     x, y = run.evaluation_curve(f"val/{metric}")
     if not len(x) or not mark_best:
         return Line(label, x, y, style)
-    best = best_of(y)
+    best = best_of(run, metric)
     return Line(f"{label} (best {y[best]:.3f} at {x[best]:.0f})", x, y, style, best=float(x[best]))
 
 

@@ -34,7 +34,7 @@ class Summary:
         lr: Learning rate by stage at the last step; the key ``""`` stands for the one of the whole optimiser.
         loss: Median of the last logged steps; NaN or infinite when one of them is.
         metric: The metric the run is judged by, see ``curves.main_metric``; ``""`` before the first evaluation.
-        best, best_epoch: Its highest value and where (the latest of equals, as in ``best.pth``).
+        best, best_epoch: Its highest value and where (of equals as in ``best.pth``).
         last, last_epoch: Its latest value.
         gap: Training subset minus validation at the latest epoch that has both.
         at_best: ``OTHER_METRICS`` at the best epoch.
@@ -82,7 +82,7 @@ def summarize(run: Run, now: float | None = None) -> Summary:
     seconds_per_epoch, whole_epochs = _pace(run)
     metric = main_metric(run)
     epochs, values = run.evaluation_curve(f"val/{metric}")
-    best = best_of(values) if len(values) else None
+    best = best_of(run, metric)
     best_epoch = None if best is None else float(epochs[best])
     phase = run.plan.phase_at(run.position)
     gaps = gap_curve(run, metric)[1]

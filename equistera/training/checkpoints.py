@@ -6,20 +6,36 @@ a run is told to stop within an epoch.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from equistera.errors import UserError
 
+# the name of a metric, which only its home knows how to write
+from equistera.evaluation.keypoint_metrics import CORRECT, pck_name
+
 BEST, LATEST = "best.pth", "latest.pth"
+#: Error of the points by which weights of equal scores are told apart; lower is better.
+ERROR = "normalised_error"
 _NAME = re.compile(r"(epoch|step)_(\d{1,9})\.pth")
 
 
 def written_by_runs(name: str) -> bool:
     """Whether a run writes, or removes, checkpoints of this name."""
     return name in (BEST, LATEST) or _NAME.fullmatch(name) is not None
+
+
+def ranked(metrics: Mapping[str, float], watched: str) -> tuple[float, ...]:
+    """What evaluations are compared by: the metric that is watched, and finer ones where it is equal.
+
+    AP counts whole animals in ten steps: a model that has learnt little has 0.000 for long while its points improve.
+    """
+    prefix = watched.split("/")[0]
+    finer = metrics.get(f"{prefix}/{pck_name(CORRECT)}", -math.inf), -metrics.get(f"{prefix}/{ERROR}", math.inf)
+    return (metrics[watched], *(value if math.isfinite(value) else -math.inf for value in finer))
 
 
 def saves_after(epoch: int, interval: int, max_epochs: int) -> bool:

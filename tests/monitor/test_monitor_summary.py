@@ -63,6 +63,13 @@ def test_the_best_epoch_is_that_of_the_metric_which_chose_best_pth(make_run, hoo
         assert {line.best for panel in panels({"run": run}) for line in panel.lines if line.best is not None} == {epoch}
 
 
+def test_of_equal_scores_the_finer_one_decides_as_for_best_pth(make_run):
+    scores = {2: (0.0, 0.3, 0.2), 4: (0.0, 0.4, 0.3), 6: (0.0, 0.4, 0.2), 8: (0.0, 0.1, 0.1)}
+    lines = [val(at, **{"AP": a, "PCK@0.1": p, "normalised_error": e}) for at, (a, p, e) in scores.items()]
+    summary = summarize(make_run([*epochs(1, 8), *lines]))
+    assert (summary.metric, summary.best, summary.best_epoch) == ("AP", 0.0, 6)
+
+
 def test_the_latest_of_equal_scores_is_the_best_as_in_best_pth(make_run):
     lines = [val(1, AP=0.5, AP50=0.7), val(2, AP=0.5, AP50=0.8), val(3, AP=0.4)]
     run = make_run([*epochs(1, 3), *lines])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -13,11 +12,9 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from equistera.errors import UserError
-from equistera.evaluation.picture_scores import PCK
 from equistera.mm.network import checkpoint
-from equistera.mm.run.hooks.evaluated_weights import ERROR
 from equistera.replacing import replace
-from equistera.training.checkpoints import outdated, saves_after, superseded
+from equistera.training.checkpoints import outdated, ranked, saves_after, superseded
 
 
 @HOOKS.register_module()
@@ -101,16 +98,6 @@ class SaveCheckpoints(Hook):
             runner.warn(f"{error}\n  Training goes on and tries again at the next save.")
             return False
         return True
-
-
-def ranked(metrics: Mapping[str, float], watched: str) -> tuple[float, ...]:
-    """What evaluations are compared by: the metric that is watched, and finer ones where it is equal.
-
-    AP counts whole animals in ten steps: a model that has learnt little has 0.000 for long while its points improve.
-    """
-    prefix = watched.split("/")[0]
-    finer = metrics.get(f"{prefix}/{PCK}", -math.inf), -metrics.get(f"{prefix}/{ERROR}", math.inf)
-    return (metrics[watched], *(value if math.isfinite(value) else -math.inf for value in finer))
 
 
 def _point_to(name: Path, target: Path) -> None:

@@ -13,13 +13,11 @@ from torch import nn
 from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.network.norm_statistics import reestimate
 from equistera.mm.run.training_subset import TrainingSubset
+from equistera.training.checkpoints import ERROR
 from equistera.training.ema import Ema, make_ema
 
 #: Prefix of what is logged of the training subset.
 SUBSET = "train_subset"
-
-#: What candidates are compared by; lower is better.
-ERROR = "normalised_error"
 
 WEIGHTS, AVERAGE, NORMS = "weights", "average", "norms"
 
