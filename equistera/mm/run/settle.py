@@ -67,15 +67,19 @@ def settle(options: TrainOptions) -> Settled:
     config, record = configured(options)
     work_dir, data = options.folder, check_data(config)
     if options.amp:
+        _refuse_beside("--amp", options, "model.precision")
         use_mixed_precision(config)
     found = _found(config, options, data) if options.resume else None
+    budget = parse_duration(options.max_time) if options.max_time else None
+    fitted = earlier_fit(work_dir, found.meta, budget) if found else None
+    if budget:
+        _refuse_beside("--max-time", options, "train_cfg.max_epochs", "train_cfg.val_interval")
     if found is None:
         weights = choose_weights(config, options.init, options.from_scratch)
         missing = weights if isinstance(weights, UserError) else None
         return Settled(options, config, work_dir, record, data, weights=None if missing else weights, missing=missing)
     meta = found.meta
     config.from_scratch = meta["from_scratch"]
-    fitted = earlier_fit(work_dir, meta, parse_duration(options.max_time) if options.max_time else None)
     steps = fitted.fit.steps_per_epoch if fitted else _steps(config, data)
     resume.refuse_changes(found, fingerprint(config, steps), options, read_record(work_dir))
     epochs = meta["lengths"][-1][1] if fitted else config.train_cfg.max_epochs
@@ -117,6 +121,17 @@ def configured(options: TrainOptions) -> tuple[Config, Mapping]:
             hint="--cache names a folder of its own",
         )
     return config, record
+
+
+def _refuse_beside(option: str, options: TrainOptions, *keys: str) -> None:
+    """Refuses entries of ``--cfg-options`` that an option would overwrite.
+
+    Raises:
+        UserError: There is one.
+    """
+    both = [given for given in options.cfg_options if given.partition("=")[0] in keys]
+    if both:
+        raise UserError(f"{option} and --cfg-options {' '.join(both)} decide the same", hint="Leave one of them out")
 
 
 def _found(config: Config, options: TrainOptions, data: DataSummary) -> FoundCheckpoint | None:

@@ -107,7 +107,7 @@ def _planned(run: Settled) -> Plan:
     if fitted is None and options.max_time:
         budget = parse_duration(options.max_time)
         if rank() == 0:
-            print(f"measuring the first steps, to fit the run to {duration(budget)} ...", flush=True)
+            print(f"measuring the first steps, to fit the run's epochs to {duration(budget)} ...", flush=True)
         schedule = plan.schedule
         fitted = fit(config, budget, schedule.steps_per_epoch, schedule.least_epochs, options.started, run.work_dir)
     if fitted is not None:

@@ -22,6 +22,12 @@ DEMO = "configs/demo_rtmpose_t.py"
 
 
 @pytest.fixture
+def small(tiny):
+    """The length is what --max-time decides."""
+    return lambda **changes: [option for option in tiny(**changes) if not option.startswith("train_cfg.")]
+
+
+@pytest.fixture
 def three_phases(tmp_path):
     """The demo's config with the phases of the main ones."""
     path = tmp_path / "three_phases.py"
@@ -79,9 +85,9 @@ def run(horses, work_dir, options, **changes):
 
 
 @pytest.mark.parametrize(("step", "evaluation"), [(1.0, 4.0), (1.6, 7.0), (0.7, 2.0)])
-def test_a_run_ends_within_five_percent_of_its_time(horses, tiny, tmp_path, three_phases, machine, step, evaluation):
+def test_a_run_ends_within_five_percent_of_its_time(horses, small, tmp_path, three_phases, machine, step, evaluation):
     clock = machine(step, evaluation)
-    work = run(horses, tmp_path / "run", tiny(), max_time="100s", config=three_phases)
+    work = run(horses, tmp_path / "run", small(), max_time="100s", config=three_phases)
     assert 95 <= 5.0 + clock.now <= 100
     record = json.loads((work / "run.json").read_text())
     done = checkpoint.load(work / "latest.pth")["meta"]["epoch"]
@@ -97,25 +103,25 @@ def test_a_run_ends_within_five_percent_of_its_time(horses, tiny, tmp_path, thre
 
 
 @pytest.mark.parametrize(("step", "evaluation"), [(1.6, 7.0), (0.7, 2.0)])
-def test_a_run_that_accumulates_gradients_may_change_its_length(horses, tiny, tmp_path, machine, step, evaluation):
+def test_a_run_that_accumulates_gradients_may_change_its_length(horses, small, tmp_path, machine, step, evaluation):
     """Three steps accumulate for an update and an epoch has four: two updates an epoch, whatever its length."""
     machine(step, evaluation)
-    options = tiny(**{"optim_wrapper.accumulative_counts": 3})
+    options = small(**{"optim_wrapper.accumulative_counts": 3})
     content = checkpoint.load(run(horses, tmp_path / "run", options, max_time="100s") / "latest.pth")
     assert len(content["meta"]["lengths"]) > 1
     updates = {int(state["step"]) for state in content["optimizer"]["state"].values()}
     assert updates == {2 * content["meta"]["epoch"]}
 
 
-def test_measuring_may_take_more_steps_than_the_run_has(horses, tiny, monkeypatch, tmp_path):
-    config = configs.load(DEMO, tiny(**{"optim_wrapper.accumulative_counts": 3}), data_root=str(horses))
+def test_measuring_may_take_more_steps_than_the_run_has(horses, small, monkeypatch, tmp_path):
+    config = configs.load(DEMO, small(**{"optim_wrapper.accumulative_counts": 3}), data_root=str(horses))
     preflight.finish(config, None)
     config.from_scratch, config.launcher = False, "none"
     monkeypatch.setitem(fit_to_time._STEPS, "cpu", (10, 3))
     assert fit_to_time.measure(config, 3600.0, 0.0, tmp_path).steps[0].seconds > 0
 
 
-def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, tiny, tmp_path, machine, monkeypatch, capsys):
+def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, small, tmp_path, machine, monkeypatch, capsys):
     from equistera.mm.run.hooks import SaveCheckpoints
 
     class Killed(Exception):
@@ -133,14 +139,14 @@ def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, tiny, tmp_path, mach
     with monkeypatch.context() as patched:
         patched.setattr(SaveCheckpoints, "_save", save_then_die)
         with pytest.raises(Killed):
-            run(horses, tmp_path / "run", tiny(), max_time="100s")
+            run(horses, tmp_path / "run", small(), max_time="100s")
     stopped_at = checkpoint.load(tmp_path / "run" / "latest.pth")["meta"]["epoch"]
     assert stopped_at < json.loads((tmp_path / "run" / "run.json").read_text())["max_epochs"]
     with pytest.raises(UserError, match="--max-time 3 min 20 s: the run that is resumed was fitted to 1 min 40 s"):
-        run(horses, tmp_path / "run", tiny(), resume=True, max_time="200s")
+        run(horses, tmp_path / "run", small(), resume=True, max_time="200s")
     capsys.readouterr()
     # the start of the program counts a second time
-    run(horses, tmp_path / "run", tiny(), resume=True)
+    run(horses, tmp_path / "run", small(), resume=True)
     assert 95 <= 10.0 + clock.now <= 101
     assert "fitted to 1 min 40 s" in capsys.readouterr().out
     done = checkpoint.load(tmp_path / "run" / "latest.pth")["meta"]["epoch"]
@@ -160,7 +166,7 @@ def test_a_run_that_was_not_fitted_cannot_be_given_a_time_later(horses, trained)
         run(horses, trained, [], resume=True, max_time="1m")
 
 
-def test_measuring_times_every_set_of_open_stages_and_leaves_nothing(horses, tiny, tmp_path, monkeypatch):
+def test_measuring_times_every_set_of_open_stages_and_leaves_nothing(horses, small, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("TMPDIR", str(elsewhere := tmp_path / "elsewhere"))
     elsewhere.mkdir()
@@ -169,7 +175,7 @@ def test_measuring_times_every_set_of_open_stages_and_leaves_nothing(horses, tin
     disk.mkdir()
     saved, save = [], checkpoint.save
     monkeypatch.setattr(checkpoint, "save", lambda path, content: (saved.append(path), save(path, content)))
-    options = tiny(**{"strategy.opens_at.stage3": 1 / 3, "strategy.opens_at.stage2": 2 / 3})
+    options = small(**{"strategy.opens_at.stage3": 1 / 3, "strategy.opens_at.stage2": 2 / 3})
     config = configs.load(DEMO, options, data_root=str(horses))
     preflight.finish(config, None)
     config.from_scratch, config.launcher = False, "none"
@@ -181,12 +187,12 @@ def test_measuring_times_every_set_of_open_stages_and_leaves_nothing(horses, tin
         assert costs.start_up > 0
     assert {path.parents[1] for path in saved} == {disk}
     assert list(disk.iterdir()) == list(elsewhere.iterdir()) == []
-    assert config.train_cfg.max_epochs == 3
+    assert config.train_cfg.max_epochs == 36
 
 
-def test_a_plan_estimates_its_time_by_a_few_steps_and_leaves_nothing(horses, tiny, tmp_path, capsys):
+def test_a_plan_estimates_its_time_by_a_few_steps_and_leaves_nothing(horses, small, tmp_path, capsys):
     (tmp_path / "disk").mkdir()
-    run(horses, tmp_path / "disk" / "run", tiny(), plan=True, json=str(tmp_path / "plan.json"))
+    run(horses, tmp_path / "disk" / "run", small(), plan=True, json=str(tmp_path / "plan.json"))
     shown = capsys.readouterr()
     assert re.search(r"^  time      about .* on this machine, by a few measured steps$", shown.out, re.MULTILINE)
     assert "measuring a few steps" in shown.err
@@ -194,18 +200,26 @@ def test_a_plan_estimates_its_time_by_a_few_steps_and_leaves_nothing(horses, tin
     assert not list((tmp_path / "disk").iterdir())
 
 
-def test_the_plan_says_what_was_fitted_and_runs_nothing(horses, tiny, tmp_path, three_phases, machine, capsys):
+def test_the_plan_says_what_was_fitted_and_runs_nothing(horses, small, tmp_path, three_phases, machine, capsys):
     machine(1.0, 4.0)
     # the pictures give 4 steps an epoch; 3 epochs of them do not fit
-    run(horses, tmp_path / "run", tiny(), max_time="18s", plan=True, config=three_phases)
+    run(horses, tmp_path / "run", small(), max_time="18s", plan=True, config=three_phases)
     text = capsys.readouterr().out
     assert "fitted to 18 s" in text
     assert "of 4 batches an epoch" in text
     assert not (tmp_path / "run").exists()
     with pytest.raises(UserError, match="10 s are too short: 5 s have gone by before the first step"):
-        run(horses, tmp_path / "run", tiny(), max_time="10s", plan=True)
+        run(horses, tmp_path / "run", small(), max_time="10s", plan=True)
     with pytest.raises(UserError, match="'10' is no time"):
-        run(horses, tmp_path / "run", tiny(), max_time="10", plan=True)
+        run(horses, tmp_path / "run", small(), max_time="10", plan=True)
+
+
+def test_a_length_that_the_time_would_overwrite_is_refused(horses, small, tmp_path):
+    for given in ("train_cfg.max_epochs=4", "train_cfg.val_interval=2"):
+        with pytest.raises(UserError, match=f"--max-time and --cfg-options {given} decide the same"):
+            run(horses, tmp_path / "run", [*small(), given], max_time="100s", plan=True)
+    with pytest.raises(UserError, match=r"--amp and --cfg-options model\.precision=None decide the same"):
+        run(horses, tmp_path / "run", [*small(), "model.precision=None"], amp=True, plan=True)
 
 
 def test_short_epochs_see_all_pictures_in_turn():
