@@ -12,6 +12,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 from equistera.errors import UserError
+from equistera.words import counted
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -76,5 +77,5 @@ def _nth(name: str, index: int, visible: str | None) -> str:
             break
         named.append(device)
     if index >= len(named):
-        raise UserError(f"--device {name}: {VISIBLE}={visible} leaves {len(named)} GPUs, counted from 0")
+        raise UserError(f"--device {name}: {VISIBLE}={visible} leaves {counted(len(named), 'GPUs')}, counted from 0")
     return named[index]

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from equistera.words import counted
+
 T = TypeVar("T")
 
 #: Seconds between two plain lines where there is no terminal.
@@ -47,7 +49,7 @@ def _plain(iterable: Iterable[T], description: str, total: int | None, unit: str
             rate = done / (now - start)
             left = f", {duration((total - done) / rate)} left" if total else ""
             print(f"{description}: {done}{f'/{total}' if total else ''} {unit}, {rate:.1f}/s{left}", file=sys.stderr)
-    print(f"{description}: {done} {unit} in {duration(time.monotonic() - start)}", file=sys.stderr)
+    print(f"{description}: {counted(done, unit)} in {duration(time.monotonic() - start)}", file=sys.stderr)
 
 
 def duration(seconds: float) -> str:

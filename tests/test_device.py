@@ -43,7 +43,7 @@ def test_only_the_device_asked_for_is_visible_however_often_it_is_asked_for(name
         ("", None, "expected cpu, cuda or cuda:N"),
         ("cuda:2", "2,3", "--device cuda:2: CUDA_VISIBLE_DEVICES=2,3 leaves 2 GPUs"),
         ("cuda:0", "", "leaves 0 GPUs"),
-        ("cuda:1", "0,-1,1", "leaves 1 GPUs"),
+        ("cuda:1", "0,-1,1", "leaves 1 GPU,"),
     ],
 )
 def test_no_such_device(name, before, finding):

@@ -71,6 +71,8 @@ def parse_args(argv):
     options["model"] = options["model"] or [word for word in named if word]
     if not options["model"]:
         parser.error("which model? Name a work dir, or --config and --checkpoint")
+    if not options["out"] and not options["json"]:
+        parser.error("where to? --out draws, --json writes the predictions")
     return options
 
 

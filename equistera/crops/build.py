@@ -20,6 +20,7 @@ from equistera.crops.store import INDEX, PIXELS, UNFINISHED, CropStore, CropWrit
 from equistera.errors import UserError, WriteError
 from equistera.in_order import in_order
 from equistera.progress import track
+from equistera.words import counted
 
 #: Bytes of a disk that are left free for everything else.
 SPARE = 1 << 30
@@ -93,7 +94,7 @@ def _make(folder: Path, name: str, crops: Sequence[Crop], max_bytes: int, say: C
     size = int(offsets_of(crops)[-1])
     kept = _make_room(folder, size, max_bytes, say)
     others = f"; {kept[0]} other cache(s) there take {_mb(kept[1])}" if kept[0] else ""
-    say(f"crop cache: {len(crops)} animals, {_mb(size)} in {folder} (limit {_mb(max_bytes)}){others}")
+    say(f"crop cache: {counted(len(crops), 'animals')}, {_mb(size)} in {folder} (limit {_mb(max_bytes)}){others}")
     writer = CropWriter(folder, name, crops)
     try:
         for i, pixels in _crops_of(crops):

@@ -9,6 +9,7 @@ from equistera.dataset.formats.records import Skip
 from equistera.dataset.horses import Selection
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
+from equistera.words import counted
 
 #: Skipped items of one reason that a refusal names.
 _EXAMPLES = 3
@@ -20,7 +21,10 @@ def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]
     for selection in selections:
         export, match = selection.export, selection.match
         horses = sum(len(picture.animals) for picture in export.pictures)
-        lines.append(f"read       {export.path} ({export.title}): {len(export.pictures)} pictures, {horses} animals")
+        lines.append(
+            f"read       {export.path} ({export.title}): "
+            f"{counted(len(export.pictures), 'pictures')}, {counted(horses, 'animals')}"
+        )
         if match.public:
             count = len(match.target) + len(match.ignored)
             lines.append(

@@ -20,6 +20,7 @@ from equistera.dataset.formats.records import Animal, Export, Picture, Unusable
 from equistera.dataset.images import ImageHeader
 from equistera.dataset.tolerances import EDGE
 from equistera.skeleton import Skeleton
+from equistera.words import counted
 
 #: Reason of a picture whose size contradicts it where nothing decides.
 UNDECIDED = "the size in the export is that before the EXIF rotation, and nothing shows where the points belong"
@@ -96,7 +97,7 @@ def frames_of(
         except Unusable as error:
             frames.append(error)
     del told[""]
-    return frames, [f"{export.path.name}: {n} picture{'s' * (n != 1)} {words}" for words, n in told.items()]
+    return frames, [f"{export.path.name}: {counted(n, 'pictures')} {words}" for words, n in told.items()]
 
 
 def _decided(one: Seen, claim: str, export: Export, exif: str, beyond: str, standing: str) -> tuple[bool, str]:

@@ -17,6 +17,7 @@ from equistera.dataset.annotate import Frame
 from equistera.dataset.formats.records import Skip
 from equistera.dataset.tolerances import SAME
 from equistera.errors import UserError
+from equistera.words import counted
 
 _EXAMPLES = 3
 
@@ -87,7 +88,7 @@ def take_once(pictures: Sequence[Labelled]) -> Once:
     if contradictions:
         count = len({name for names in contradictions.values() for name in names})
         raise UserError(
-            f"different files have different labels for {count} picture{'s' * (count != 1)}, and nothing says which "
+            f"different files have different labels for {counted(count, 'pictures')}, and nothing says which "
             "are right:",
             [f"{one} and {other}: {_examples(names)}" for (one, other), names in contradictions.items()],
             "Give the right file with --input (and the pictures' folder with --img-dir), or move outdated files out of "

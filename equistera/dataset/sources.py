@@ -15,6 +15,7 @@ from equistera.dataset.split import SPLITS
 from equistera.dataset.split_files import SPLIT_FILE, read_split
 from equistera.errors import UserError
 from equistera.progress import track
+from equistera.words import counted
 
 #: How the description of an annotation file starts that was converted.
 CONVERTED = "Converted from"
@@ -145,7 +146,7 @@ def read_all(files: Sequence[Path], name: str, wanted: Sequence[str] = ()) -> tu
         except UserError as error:
             problems.append(str(error))
     if problems:
-        raise UserError(f"{len(problems)} of {len(files)} files cannot be read:", problems)
+        raise UserError(f"{len(problems)} of {counted(len(files), 'files')} cannot be read:", problems)
     kinds: dict[str, list[NotLabels]] = defaultdict(list)
     for error in others:
         kinds[error.what].append(error)

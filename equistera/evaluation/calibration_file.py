@@ -36,7 +36,7 @@ def missing_because(checkpoint: str | Path, flip_test: bool, settings: str = "")
     elif _read(path)["fits"].get(_mode(flip_test)) is not None:
         found = f"{path} was fitted with other settings of the network"
     else:
-        found = f"{path} holds none {'with' if flip_test else 'without'} --flip-test"
+        found = f"the one in {path} is for predictions {'without' if flip_test else 'with'} --flip-test"
     fit = commands.tool("test", "CONFIG", checkpoint, "--split", "val", *flag)
     return f"no calibration: {found}; fit it: {fit}"
 

@@ -9,6 +9,7 @@ import torch
 from equistera import device
 from equistera.errors import UserError
 from equistera.processes import processes_here
+from equistera.words import counted
 
 
 def choose_device(name: str | None) -> None:
@@ -49,4 +50,4 @@ def _found(choice: device.Choice) -> str:
     finally:
         if chosen is not None:
             os.environ[device.VISIBLE] = chosen
-    return f"torch finds {count} GPU{'s' * (count != 1)}, counted from 0" if count else "torch finds no GPU"
+    return f"torch finds {counted(count, 'GPUs')}, counted from 0" if count else "torch finds no GPU"

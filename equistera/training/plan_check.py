@@ -11,6 +11,7 @@ from equistera.training.ema import SHARE as EMA_SHARE
 from equistera.training.plan import Plan, steps_in_epoch
 from equistera.training.scaling import REFERENCE_BATCH
 from equistera.training.schedule import HANDFUL, MOST_WARMUP, length_problems
+from equistera.words import counted
 
 #: Presets that hide, turn and recolour so much that random weights need many steps to learn anything, and how many.
 #: On 58 pictures HRNet-W32 and RTMPose-s leave the mean pose behind within 200 and 300 steps under ``light``
@@ -45,7 +46,7 @@ def plan_warnings(plan: Plan) -> list[str]:
         # smaller batches would make more steps of few animals, but too noisy statistics in the normalisation layers
         cause = "the time allows no more" if _is_cut(plan) else f"{setup.train_animals} animals are few"
         warnings.append(
-            f"only {plural(schedule.steps_per_epoch, 'step')} in an epoch: {cause}, so judge the run by its "
+            f"only {counted(schedule.steps_per_epoch, 'steps')} in an epoch: {cause}, so judge the run by its "
             f"{schedule.total_steps} steps, not by its epochs"
         )
     warnings += _left_out(plan)
@@ -72,8 +73,8 @@ def _batch_problems(plan: Plan) -> list[str]:
             f"{setup.batch_size} on each of {setup.processes} processes" if setup.processes > 1 else setup.batch_size
         )
         return [
-            f"{plural(setup.train_animals, 'labelled animal')} do not fill one batch of {whole}, and drop_last leaves "
-            f"incomplete ones out: {_batch_fix(setup.train_animals // setup.processes)}"
+            f"{counted(setup.train_animals, 'labelled animals')} do not fill one batch of {whole}, and drop_last "
+            f"leaves incomplete ones out: {_batch_fix(setup.train_animals // setup.processes)}"
         ]
     return _few_steps_problem(plan)
 
@@ -90,7 +91,7 @@ def _few_steps_problem(plan: Plan) -> list[str]:
         return []
     batch = setup.train_animals // (setup.processes * HANDFUL)
     return [
-        f"an epoch has only {plural(steps, 'step')}, at least {HANDFUL} are needed: a batch of {setup.batch_size}"
+        f"an epoch has only {counted(steps, 'steps')}, at least {HANDFUL} are needed: a batch of {setup.batch_size}"
         f"{f' on each of {setup.processes} processes' if setup.processes > 1 else ''} is too large for "
         f"{setup.train_animals} labelled animals: {_batch_fix(batch)}"
     ]
@@ -150,7 +151,7 @@ def _evaluation_problems(plan: Plan) -> list[str]:
         )
     if setup.patience is not None and setup.patience < setup.val_interval:
         problems.append(
-            f"early stopping after {plural(setup.patience, 'epoch')} without an improvement, but evaluations are "
+            f"early stopping after {counted(setup.patience, 'epochs')} without an improvement, but evaluations are "
             f"{setup.val_interval} epochs apart: early_stopping.patience={3 * setup.val_interval}"
         )
     return problems
@@ -175,8 +176,3 @@ def _batch_fix(batch: int) -> str:
     if batch < 1:
         return "label more animals, or start fewer processes"
     return f"--cfg-options train_dataloader.batch_size={batch}, or less"
-
-
-def plural(count: int, noun: str) -> str:
-    """``"1 step"``, ``"2 steps"``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"

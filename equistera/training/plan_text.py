@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from equistera.augmentation import parts_of
 from equistera.progress import duration
 from equistera.training.plan import PhasePlan, Plan, StagePlan, steps_in_epoch
-from equistera.training.plan_check import plan_warnings, plural
+from equistera.training.plan_check import plan_warnings
+from equistera.words import counted
 
 
 def format_plan(plan: Plan) -> str:
@@ -24,7 +25,7 @@ def format_plan(plan: Plan) -> str:
     }
     if plan.setup.patience is not None:
         rows["stop"] = (
-            f"after {plural(plan.setup.patience, 'epoch')} without an improvement, "
+            f"after {counted(plan.setup.patience, 'epochs')} without an improvement, "
             "counted anew when a phase begins or a stage opens"
         )
     if plan.setup.fit is not None:
@@ -99,12 +100,12 @@ def _pictures(plan: Plan) -> str:
 def _steps(plan: Plan) -> str:
     schedule, setup = plan.schedule, plan.setup
     batch = f"batch {setup.batch_size}" + (f" on each of {setup.processes} processes" if setup.processes > 1 else "")
-    batch += f", an update every {plural(setup.accumulated, 'step')}" if setup.accumulated > 1 else ""
+    batch += f", an update every {counted(setup.accumulated, 'steps')}" if setup.accumulated > 1 else ""
     whole = steps_in_epoch(setup.train_animals, setup.batch_size, setup.processes, setup.drop_last)
     epoch = f"{schedule.steps_per_epoch} an epoch"
     if schedule.steps_per_epoch != whole:
         epoch = f"{schedule.steps_per_epoch} of {whole} batches an epoch"
-    return f"{epoch} ({batch}), {schedule.total_steps} in {plural(schedule.max_epochs, 'epoch')}"
+    return f"{epoch} ({batch}), {schedule.total_steps} in {counted(schedule.max_epochs, 'epochs')}"
 
 
 def _warmup(plan: Plan) -> str:
@@ -113,7 +114,7 @@ def _warmup(plan: Plan) -> str:
         return "none"
     epochs = schedule.warmup_steps / max(1, schedule.steps_per_epoch)
     share = schedule.warmup_steps / max(1, schedule.total_steps)
-    return f"{plural(schedule.warmup_steps, 'step')} ({epochs:.1f} epochs, {share:.1%} of the run)"
+    return f"{counted(schedule.warmup_steps, 'steps')} ({epochs:.1f} epochs, {share:.1%} of the run)"
 
 
 def _average(plan: Plan) -> str:

@@ -131,7 +131,7 @@ def test_the_limit_is_kept_by_giving_up_what_was_used_longest_ago(photo, tmp_pat
     requests = [request_of([animal(path, (200 + i, 150, 420, 330))], label=f"set{i}") for i in range(4)]
     stores = [ensure(folder, request, GB, said.append) for request in requests[:3]]
     size = max(store.bytes for store in stores)
-    assert said[0].startswith("crop cache: 1 animals, 0.")
+    assert said[0].startswith("crop cache: 1 animal, 0.")
     # the first is in use, the third was opened last
     for n, store in enumerate(stores[1:]):
         store.close()

@@ -97,7 +97,7 @@ def test_a_missing_one_is_explained(weights):
     assert "there is no" in missing_because(weights, False)
     store_calibration(weights, FITTED, False)
     said = missing_because(weights, True)
-    assert "holds none with --flip-test" in said
+    assert "is for predictions without --flip-test" in said
     assert said.endswith(f"tools/test.py CONFIG {weights} --split val --flip-test")
     weights.write_bytes(b"trained again")
     assert "is of other weights" in missing_because(weights, False)

@@ -102,3 +102,12 @@ def test_a_model_is_named_by_its_work_dir_or_as_the_guide_does(given, model, cap
     else:
         options = parse_args(words)
         assert (options["model"], options["out"]) == (model, "out.jpg")
+
+
+def test_a_missing_place_is_said_at_once(capsys):
+    # before anything large is imported
+    parse = runpy.run_path(str(PROJECT / "tools" / "visualize.py"))["parse_args"]
+    with pytest.raises(SystemExit):
+        parse(["work_dirs/a", "--img", "a.jpg"])
+    assert "where to? --out draws" in capsys.readouterr().err
+    assert parse(["work_dirs/a", "--img", "a.jpg", "--json", "a.json"])["json"] == "a.json"

@@ -13,6 +13,7 @@ from mmpose.registry import DATASETS
 
 from equistera.crops.build import CacheRefused, ensure
 from equistera.errors import UserError
+from equistera.words import counted
 
 #: Values of ``--cache`` beside a folder.
 AUTO, OFF = "auto", "off"
@@ -72,7 +73,7 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
         loader.dataset.cache = str(folder)
     size = sum(store.bytes for store in opened)
     if opened:
-        print(f"crop cache: {sum(map(len, opened))} animals, {size / 1e6:,.0f} MB in {folder}", flush=True)
+        print(f"crop cache: {counted(sum(map(len, opened)), 'animals')}, {size / 1e6:,.0f} MB in {folder}", flush=True)
 
 
 def cache_limit(config: Config) -> int:

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from equistera import skeleton as skeletons
 from equistera.processes import processes_here, rank
+from equistera.words import counted
 
 #: Where workers leave their batches for the main process: memory that containers give little of (Docker's 64 MB).
 SHARED_MEMORY = Path("/dev/shm")
@@ -125,5 +126,5 @@ def in_use(loader: DataLoader) -> str:
     # one that is being ended cuts its connection first
     multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=0.5)
     ended = sorted({signal.Signals(-w.exitcode).name for w in workers if w.exitcode is not None and w.exitcode < 0})
-    now = f"{loader.num_workers} workers, batch {loader.batch_size}"
+    now = f"{counted(loader.num_workers, 'workers')}, batch {loader.batch_size}"
     return f"{now}, ended by {', '.join(ended)}" if ended else now

@@ -36,6 +36,7 @@ from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import Weights, lengths_of
 from equistera.mm.run.resume import FoundCheckpoint, copied, log_history, resume
 from equistera.training.schedule import Schedule, moved_epoch, refitted
+from equistera.words import counted
 
 
 class Trainer(Runner):
@@ -293,4 +294,4 @@ def device_name() -> str:
     if torch.cuda.is_available():
         count = torch.cuda.device_count()
         return torch.cuda.get_device_name(0) + (f" (one of {count})" if count > 1 else "")
-    return f"CPU, {torch.get_num_threads()} threads"
+    return f"CPU, {counted(torch.get_num_threads(), 'threads')}"

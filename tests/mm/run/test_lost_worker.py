@@ -33,7 +33,7 @@ def test_the_run_is_saved_and_says_how_to_go_on(horses, tiny, tmp_path, monkeypa
                          cfg_options=options)
         )  # fmt: skip
     said = str(caught.value)
-    assert "memory ran out (1 workers, batch 2, ended by SIGKILL)" in said
+    assert "memory ran out (1 worker, batch 2, ended by SIGKILL)" in said
     assert "train_dataloader.num_workers=" in said
     assert "then go on with:\n  " in said
     assert "--resume" in said
