@@ -258,7 +258,7 @@ def test_a_run_goes_on_with_all_that_it_was_started_with(run, tmp_path, signal_a
     # its record has what was given last
     train(TrainOptions(work_dir=str(tmp_path / "moved"), resume=True))
     (line,) = capsys.readouterr().out.strip().splitlines()
-    assert line.startswith(f"finished: the run in {tmp_path / 'moved'} has all its 2 epochs, best val AP 0.0")
+    assert line.startswith(f"finished: the run in {tmp_path / 'moved'} is complete (2 epochs), best val AP 0.0")
 
 
 def test_a_finished_run_goes_on_for_longer_and_no_rate_rises(run, straight, tmp_path, capsys):

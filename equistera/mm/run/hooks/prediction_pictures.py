@@ -113,8 +113,12 @@ def first_batch(batch: dict, skeleton: Skeleton) -> np.ndarray:
     """
     cells, taught = [], batch["data_samples"]
     for i, picture in enumerate(batch["inputs"].numpy()[:MOST_OF_BATCH]):
-        cell = np.ascontiguousarray(picture[::-1].transpose(1, 2, 0))
-        draw_pose(cell, peaks(taught, i, cell.shape), skeleton, scores=taught["keypoint_weights"][i].numpy(), scale=0.8)
+        height, width = picture.shape[1:]
+        factor = PANEL[0] / max(width, height)
+        panel = round(width * factor), round(height * factor)
+        cell = cut(np.ascontiguousarray(picture[::-1].transpose(1, 2, 0)), np.zeros(2), factor, panel)
+        points, weights = peaks(taught, i, (height, width)) * factor, taught["keypoint_weights"][i].numpy()
+        draw_pose(cell, points, skeleton, scores=weights, scale=0.8)
         cells.append(cell)
     return contact_sheet(cells, columns=min(COLUMNS, len(cells)), cell=(PANEL[0], PANEL[0]))
 
