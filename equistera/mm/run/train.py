@@ -41,8 +41,9 @@ from equistera.training import work_dir as work_dirs
 from equistera.training.fit import parse_duration
 from equistera.training.options import TrainOptions, resume_command, with_record
 from equistera.training.plan import Plan
-from equistera.training.plan_check import check_plan, plural
+from equistera.training.plan_check import check_plan
 from equistera.training.plan_text import format_plan, is_plan, plan_json
+from equistera.words import counted
 
 __all__ = ["TrainOptions", "build_cache", "train"]
 
@@ -215,7 +216,7 @@ def _finished(run: Settled) -> str:
     meta = run.found.meta
     longer = commands.line("--cfg-options", f"train_cfg.max_epochs={2 * meta['epoch']}")
     return (
-        f"finished: the run in {run.work_dir} is complete ({plural(meta['epoch'], 'epoch')}), best "
+        f"finished: the run in {run.work_dir} is complete ({counted(meta['epoch'], 'epochs')}), best "
         f"{_score(run.config, meta['best_score'], meta['best_epoch'])}; a longer one: {longer}"
     )
 
