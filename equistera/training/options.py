@@ -54,7 +54,16 @@ class TrainOptions:
         """
         if self.work_dir is None and self.config is None:
             raise UserError("which run? Neither CONFIG nor --work-dir is given", hint="--resume --work-dir DIR")
-        return Path(self.work_dir or PROJECT / "work_dirs" / Path(self.config).stem).resolve()
+        folder = Path(self.work_dir or PROJECT / "work_dirs" / Path(self.config).stem).resolve()
+        try:
+            str(folder).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"the work dir {str(folder).encode(errors='backslashreplace').decode()} has a name that is not UTF-8, "
+                "in which TensorBoard and the records of a run write it",
+                hint="--work-dir names another; or rename it",
+            ) from error
+        return folder
 
 
 def with_record(options: TrainOptions) -> TrainOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -24,6 +25,7 @@ from equistera.dataset.verify.labels import (
 )
 from equistera.dataset.verify.pictures import PictureState, is_unturned, points_fit_turned
 from equistera.dataset.verify.structure import is_whole
+from equistera.words import counted
 
 #: Of an animal's labelled points this share may be outside the picture for them to count as slips.
 MAX_OUTSIDE = 1 / 3
@@ -58,7 +60,7 @@ def repair(file: AnnotationFile, states: Sequence[PictureState]) -> tuple[dict, 
 
 def _told(count: int, sentence: str) -> list[str]:
     """``["set 3 points ..."]`` for ``"set {} points ..."``, nothing for 0."""
-    return [sentence.format(count)] if count else []
+    return [re.sub(r"\{\} (\w+)", lambda place: counted(count, place[1]), sentence)] if count else []
 
 
 def _same_pictures(file: AnnotationFile, sizes: dict) -> list[str]:

@@ -65,25 +65,25 @@ def without(number, key):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (at(0, area=0), "set 1 areas to that of the box"),
-        (at(0, area=9e9), "set 1 areas to that of the box"),
-        (without(0, "area"), "set 1 areas to that of the box"),
-        (at(0, num_keypoints=0), "counted the labelled points of 1 annotations anew"),
-        (without(0, "num_keypoints"), "counted the labelled points of 1 annotations anew"),
+        (at(0, area=0), "set 1 area to that of the box"),
+        (at(0, area=9e9), "set 1 area to that of the box"),
+        (without(0, "area"), "set 1 area to that of the box"),
+        (at(0, num_keypoints=0), "counted the labelled points of 1 annotation anew"),
+        (without(0, "num_keypoints"), "counted the labelled points of 1 annotation anew"),
         (at(0, id=2), "numbered all 8 annotations anew"),
         (at(0, id=0), "numbered all 8 annotations anew"),
         (at(0, id=None), "numbered all 8 annotations anew"),
-        (at(0, category_id=99), "put 1 annotations into category 1, the only one with keypoints"),
-        (at(0, bbox=[0, 0, 0, 0]), "made 1 boxes from the labelled points"),
-        (without(0, "bbox"), "made 1 boxes from the labelled points"),
-        (at(0, bbox=[-30, -30, 700, 600]), "clipped 1 boxes to their picture"),
-        (point(0, [float("nan"), 3, 2]), "set 1 points without coordinates to not labelled"),
-        (point(0, [None, None, None]), "set 1 points without coordinates to not labelled"),
-        (point(0, [0, 0, 2]), "set 1 points at (0, 0) to not labelled"),
-        (point(0, [900, 20, 2]), "set 1 points outside their picture to not labelled"),
+        (at(0, category_id=99), "put 1 annotation into category 1, the only one with keypoints"),
+        (at(0, bbox=[0, 0, 0, 0]), "made 1 box from the labelled points"),
+        (without(0, "bbox"), "made 1 box from the labelled points"),
+        (at(0, bbox=[-30, -30, 700, 600]), "clipped 1 box to their picture"),
+        (point(0, [float("nan"), 3, 2]), "set 1 point without coordinates to not labelled"),
+        (point(0, [None, None, None]), "set 1 point without coordinates to not labelled"),
+        (point(0, [0, 0, 2]), "set 1 point at (0, 0) to not labelled"),
+        (point(0, [900, 20, 2]), "set 1 point outside their picture to not labelled"),
         (lambda content: content["images"].append(dict(content["images"][0])), "left out 1 repeated entries"),
         (lambda content: content["annotations"].append({**content["annotations"][0], "id": 50}), "repeat another one"),
-        (lambda content: content["images"][0].pop("width"), "filled in the size of 1 pictures"),
+        (lambda content: content["images"][0].pop("width"), "filled in the size of 1 picture"),
         (lambda content: content.update(info={"x": float("inf")}), "emptied 1 other NaN or infinite numbers"),
     ],
 )
@@ -95,7 +95,7 @@ def test_repair_is_complete_and_told(result, change, told):
 
 def test_annotations_of_no_picture_are_left_out(result):
     fixed, changes, left = repaired(result, at(0, image_id=777))
-    assert changes == ["left out 1 annotations that belong to no picture"]
+    assert changes == ["left out 1 annotation that belong to no picture"]
     assert len(fixed["annotations"]) == 7
     assert left == {"picture-unlabelled"}
 
@@ -120,7 +120,7 @@ def test_order_of_keypoints(result):
             entry["keypoints"] = np.array(entry["keypoints"]).reshape(26, 3)[order].ravel().tolist()
 
     fixed, changes, left = repaired(result, change)
-    assert changes == ["brought the keypoints of 1 categories into the skeleton's order"]
+    assert changes == ["brought the keypoints of 1 category into the skeleton's order"]
     assert fixed == result.files[0].content
     assert left == set()
 
@@ -131,7 +131,7 @@ def test_box_is_widened_to_its_points(result):
         content["annotations"][0].update(bbox=[x, y, width / 2, height], area=width * height / 2)
 
     fixed, changes, left = repaired(result, change)
-    assert changes == ["widened 1 boxes to their points"]
+    assert changes == ["widened 1 box to their points"]
     box = fixed["annotations"][0]["bbox"]
     assert fixed["annotations"][0]["area"] == pytest.approx(box[2] * box[3], abs=0.01)
     assert left == set()
@@ -168,7 +168,7 @@ def test_rotated_photo_is_put_right_only_where_points_prove_it(tmp_path):
     assert "640x480, the picture has 480x640: its EXIF orientation 6 turns it to the right; the points fit" in texts[0]
     assert "the points fit" not in texts[1]
     fixed, changes = repair(result.files[0], result.states[0])
-    assert "exchanged width and height of 1 pictures turned by EXIF" in changes
+    assert "exchanged width and height of 1 picture turned by EXIF" in changes
     assert [(entry["width"], entry["height"]) for entry in fixed["images"]] == [(480, 640), (640, 480)]
     assert fixed["annotations"][0]["keypoints"] == shown
 
