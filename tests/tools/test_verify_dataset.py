@@ -130,7 +130,7 @@ def test_fix_writes_a_copy_and_says_what(run, ann_file, tmp_path):
     assert result.returncode == 1
     assert f"repaired copy: {fixed}" in result.stdout
     assert "set 1 area to that of the box" in result.stdout
-    assert "counted the labelled points of 1 annotations anew" in result.stdout
+    assert "counted the labelled points of 1 annotation anew" in result.stdout
     assert ann_file.read_bytes() == before
     again = run("--ann-file", fixed, "--img-dir", ann_file.parents[1] / "images" / "train")
     assert again.returncode == 0, again.stdout
