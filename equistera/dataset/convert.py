@@ -15,7 +15,7 @@ from equistera.dataset.convert_report import examples, files_read, skipped
 from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
 from equistera.dataset.horses import Selection, select
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
-from equistera.dataset.locate import NOT_FOUND, PictureFinder
+from equistera.dataset.locate import MISSING, PictureFinder
 from equistera.dataset.matching import read_keypoint_map
 from equistera.dataset.orientation import Seen, frames_of
 from equistera.dataset.place import clear, image_dir, place
@@ -112,7 +112,7 @@ def convert_dataset(request: Request) -> str:
     selections = _select_all(exports, request, keypoint_map)
     done = convert(selections, finder, request.skeleton, pictures_needed=request.images != "none", exif=request.exif)
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
-    notes += [*notes_of_files, *done.notes]
+    notes += [*notes_of_files, *done.notes, *finder.notes()]
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
     if not done.images or (request.strict and done.skips):
         problems = examples(done.skips) + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
@@ -274,7 +274,7 @@ def _look_up(
     try:
         file_name = finder.find(picture.names, beside)
     except Unusable as error:
-        if pictures_needed or error.reason != NOT_FOUND:
+        if pictures_needed or error.reason not in MISSING:
             hint = f"Pictures were looked for in {finder.root}; --img-dir names another folder."
             raise Unusable(error.reason, error.detail, error.hint or hint) from error
         # relative on every system, or training would refuse it

@@ -28,7 +28,7 @@ MAX_PIXELS = 200_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 
 #: File name endings of those formats, lower case.
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".png", ".webp", ".bmp", ".tif", ".tiff")
 #: File name endings of photos that must be converted first.
 TO_CONVERT = (".heic", ".heif", ".avif")
 #: What counts as a picture where a folder is listed: nothing that people take for a photo is passed over in silence.

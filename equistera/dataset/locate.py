@@ -1,28 +1,136 @@
-"""Finding the pictures of an export on disk.
+"""Finding the pictures of an export on disk: one rule for every format.
 
 An export names its pictures as the labelling tool saw them: by a URL, by a path on another computer, relative to a
 project. Only files below the given folder are ever used, whatever the export says.
+
+**The rule.** A path that leads from the annotation file or from the folder to a picture, letter by letter, is that
+picture. Otherwise a file fits a name if the path of one ends with the other, and both are read more and more loosely
+(:data:`_READINGS`). The first reading in which something fits decides, and only if that is one picture: those in the
+folder of the annotation file go first, several are refused. Whatever was found by a loose reading is counted.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
+from urllib.parse import unquote
 
 from equistera.dataset.formats.records import Unusable
-from equistera.dataset.images import LISTED, TO_CONVERT
-from equistera.dataset.paths import ends_with, is_hidden
+from equistera.dataset.images import LISTED
+from equistera.dataset.paths import ends_with, is_hidden, name_parts, spelled
 from equistera.errors import UserError
+from equistera.words import counted
 
-#: Reason of a picture that is nowhere below the folder.
+#: Reasons of pictures that are not found.
 NOT_FOUND = "picture not found"
-#: The folder of uploads in Label Studio's addresses, and what it puts before their names.
-_UPLOADS, _UPLOAD_PREFIX = "upload", re.compile(r"^[0-9a-f]{8}-(?=.)")
-#: Endings of JPEG files, as converters write them.
-_JPEG = (".jpg", ".jpeg", ".JPG", ".JPEG")
+ELSEWHERE = "only other folders than the export names have a picture of this name"
+NOT_READ = "pictures with this ending are not read"
+MISSING = (NOT_FOUND, ELSEWHERE, NOT_READ)
+
+#: The folder of uploads in Label Studio's addresses; what it puts before their names since 1.0, which no two share;
+#: and what older versions put behind a name that was taken, as Django's ``get_alternative_name`` does.
+_UPLOADS = "upload"
+_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+_SUFFIX = re.compile(r"_[A-Za-z0-9]{7}$")
+
+#: Endings of photos as cameras and browsers save them; converting one makes another of them.
+_PHOTOS = {".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".heic", ".heif", ".avif"}
+
+
+@dataclass(frozen=True)
+class _Name:
+    """The parts of a path as an export or a disk has them: folders, the file's name without its ending, the ending."""
+
+    folders: tuple[str, ...]
+    stem: str
+    ending: str
+
+    @classmethod
+    def of(cls, path: str) -> _Name:
+        *folders, last = name_parts(path) or [""]
+        stem, dot, ending = last.rpartition(".")
+        # a name may have a dot and no ending
+        if not stem or f".{ending.lower()}" not in LISTED:
+            stem, dot, ending = last, "", ""
+        # what lies above, on another computer, says nothing here
+        return cls(tuple(folder for folder in folders if folder != ".."), stem, dot + ending)
+
+    def read(self, key: Callable[[str], str]) -> list[str]:
+        return [*map(key, self.folders), key(self.stem + self.ending)]
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether Label Studio's prefix makes the name one that no other picture has, in whatever folder."""
+        return _PREFIX.match(self.stem) is not None
+
+    @property
+    def originals(self) -> list[str]:
+        """What an upload may have been called before, but for the characters that :func:`_stored` drops."""
+        if self.is_unique:
+            return [self.stem, _PREFIX.sub("", self.stem)]
+        return [self.stem, _SUFFIX.sub("", self.stem)] if _UPLOADS in self.folders else []
+
+
+def _unquoted(part: str) -> str:
+    """Without the ``%20`` and ``+`` of web addresses; what was quoted twice is unquoted twice."""
+    return spelled(unquote(unquote(part)).replace("+", " "))
+
+
+def _stored(stem: str, form: str) -> str:
+    """A name as Django's ``get_valid_filename``, which Label Studio uses, leaves it."""
+    kept = re.sub(r"[^-\w.]", "", unicodedata.normalize(form, stem).strip().replace(" ", "_"))
+    return unicodedata.normalize("NFC", kept)
+
+
+def _core(stem: str) -> str:
+    """What all readings of a name have in common."""
+    plain = unicodedata.normalize("NFKD", _unquoted(stem))
+    return re.sub(r"[\W_]", "", "".join(c for c in plain if not unicodedata.combining(c)))
+
+
+def _tail(key: Callable[[str], str]) -> Callable[[_Name, _Name, Sequence[str]], bool]:
+    def fits(name: _Name, file: _Name, above: Sequence[str]) -> bool:
+        asked, own = name.read(key), file.read(key)
+        return ends_with(asked, own) or ends_with([*map(key, above), *own], asked)
+
+    return fits
+
+
+def _other_ending(name: _Name, file: _Name, above: Sequence[str]) -> bool:
+    """The export has no ending, as CVAT's of videos, or another one of a photo that was converted."""
+    if name.ending and not {name.ending.lower(), file.ending.lower()} <= _PHOTOS:
+        return False
+    return _tail(_unquoted)(_Name(name.folders, name.stem, file.ending), file, above)
+
+
+def _other_folders(name: _Name, file: _Name, above: Sequence[str]) -> bool:
+    """One path has folders that the other lacks, or Label Studio's own ones lead to a name that is unique."""
+    asked, own = name.read(_unquoted), file.read(_unquoted)
+    if asked[-1] != own[-1]:
+        return False
+    return name.is_unique or _within(own, asked) or _within(asked, [*map(_unquoted, above), *own])
+
+
+def _uploaded(name: _Name, file: _Name, above: Sequence[str]) -> bool:
+    """Label Studio renamed the file when it was uploaded; the folders are its own."""
+    stored = {_stored(file.stem, form) for form in ("NFC", "NFD")}
+    return any(_stored(original, "NFC") in stored for original in name.originals)
+
+
+#: The readings, the strictest first: what was different, for the report, and whether a file fits a name.
+_READINGS: tuple[tuple[str, Callable[[_Name, _Name, Sequence[str]], bool]], ...] = (
+    ("", _tail(str)),
+    ("in case, spaces or Unicode form", _tail(spelled)),
+    ("in the signs of a web address (%20)", _tail(_unquoted)),
+    ("in the ending", _other_ending),
+    ("in the folders", _other_folders),
+    ("by what Label Studio makes of an upload's name", _uploaded),
+)
 
 
 class PictureFinder:
@@ -42,23 +150,24 @@ class PictureFinder:
                 f"no such picture folder: {root}", hint="Give the folder that holds the pictures with --img-dir."
             )
         self.root = root
-        self._files = set(_pictures(root, set(leave_out)))
-        self._by_name: dict[str, list[str]] = defaultdict(list)
-        self._by_folded_name: dict[str, list[str]] = defaultdict(list)
-        for file in sorted(self._files):
-            name = file.rsplit("/", 1)[-1]
-            self._by_name[name].append(file)
-            self._by_folded_name[_folded(name)].append(file)
+        self._above = root.resolve().parts
+        self._files: set[str] = set()
+        self._by_core: dict[str, list[tuple[str, _Name]]] = defaultdict(list)
+        self._not_read: dict[str, str] = {}
+        for file in sorted(_files(root, set(leave_out))):
+            if file.lower().endswith(LISTED):
+                self._files.add(file)
+                name = _Name.of(file)
+                self._by_core[_core(name.stem)].append((file, name))
+            else:
+                self._not_read[_unquoted(file.rsplit("/", 1)[-1])] = file
+        self._loose: dict[str, list[tuple[str, str]]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._files)
 
     def find(self, names: Sequence[str], beside: str = "") -> str:
-        """Finds a picture.
-
-        A file fits a name if the path of one ends with the other. Of several files that fit, those in the folder of
-        the annotation file go first. Where a photo must be converted to be read, its JPEG stands for it: the one beside
-        it, or one that would fit if the name ended so.
+        """Finds a picture by the rule above.
 
         Args:
             names: What the export may mean, the likeliest first; relative or absolute, ``/`` or ``\\`` as separator.
@@ -68,48 +177,81 @@ class PictureFinder:
             Path relative to the root, with ``/``.
 
         Raises:
-            Unusable: There is no such picture, there are several, or the name leads out of the folder.
+            Unusable: There are several such pictures or none; what is known of the reason is said.
         """
-        for name in [*names, *(jpeg for photo in names for jpeg in _converted(photo))]:
-            parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-            if ".." in parts or "\0" in name:
-                raise Unusable("the picture's name leads out of the picture folder", repr(name))
-            if not parts:
-                continue
-            for found in (self._exact(parts, beside), self._fitting(parts), self._alike(parts)):
-                near = [file for file in found if file.startswith(f"{beside}/")] if beside else []
-                best = near or found
-                if len(best) == 1:
-                    return next((jpeg for jpeg in _converted(best[0]) if jpeg in self._files), best[0])
-                if best:
-                    raise Unusable("several pictures have this name", f"{name}: {', '.join(sorted(best)[:3])}")
-        raise Unusable(NOT_FOUND, names[0] if names else "")
+        names = [name for name in names if name_parts(name) and "\0" not in name]
+        for name in names:
+            for place in (f"{beside}/{name}", name):
+                if (path := "/".join(name_parts(place))) in self._files:
+                    return self._only([path, *self._twins([name])], name, "")
+        fitting = [(told, found) for told, fits in _READINGS if (found := self._fitting(names, fits))]
+        if not fitting:
+            raise self._missing(names)
+        told, found = fitting[0]
+        inside = [[file for file in files if beside and file.startswith(f"{beside}/")] for _, files in fitting]
+        # what fits better elsewhere leaves it open where something fits beside the annotations
+        found = inside[0] or [*found, *(file for files in inside for file in files)]
+        return self._only([*found, *self._twins(names)], names[0], told)
 
-    def _exact(self, parts: list[str], beside: str) -> list[str]:
-        path = "/".join(parts)
-        places = [f"{beside}/{path}", path] if beside else [path]
-        return next(([place] for place in places if place in self._files), [])
+    def notes(self) -> list[str]:
+        """Lines for the report: how many pictures were found by each loose reading, and one of them."""
+        return [
+            f"{counted(len(found), 'pictures')} found by names that differ {told}, such as {found[0][0]!r}: "
+            f"{found[0][1]}"
+            for told, found in self._loose.items()
+        ]
 
-    def _fitting(self, parts: list[str]) -> list[str]:
-        above = self.root.resolve().parts
-        fitting = []
-        for file in self._by_name.get(parts[-1], ()):
-            own = file.split("/")
-            absolute = [*above, *own]
-            if ends_with(parts, own) or ends_with(absolute, parts):
-                fitting.append(file)
-        return fitting
+    def _fitting(self, names: Sequence[str], fits: Callable[[_Name, _Name, Sequence[str]], bool]) -> list[str]:
+        for name in map(_Name.of, names):
+            cores = {_core(stem): None for stem in (name.stem, *name.originals)}
+            candidates = [candidate for core in cores for candidate in self._by_core.get(core, ())]
+            if found := [file for file, own in candidates if fits(name, own, self._above)]:
+                return found
+        return []
 
-    def _alike(self, parts: list[str]) -> list[str]:
-        # Label Studio replaces spaces and drops special characters when a file is uploaded: several may be meant
-        if len(parts) > 1 and _UPLOADS not in parts[:-1]:
-            return []
-        names = (parts[-1], _UPLOAD_PREFIX.sub("", parts[-1]))
-        return next((found for name in names if (found := self._by_folded_name.get(_folded(name)))), [])
+    def _twins(self, names: Sequence[str]) -> list[str]:
+        """Pictures of which Label Studio makes the same name, where it put no prefix to tell them apart."""
+        asked = [name for name in names if not _Name.of(name).is_unique]
+        return self._fitting(asked, _uploaded)
+
+    def _only(self, found: Sequence[str], name: str, told: str) -> str:
+        found = list(dict.fromkeys(found))
+        if len(found) > 1:
+            raise Unusable(
+                "several pictures have this name",
+                f"{name}: {', '.join(sorted(found)[:3])}",
+                "Name the folder of the right ones with --img-dir, or give the pictures the names in the export.",
+            )
+        if told:
+            self._loose[told].append((name, found[0]))
+        return found[0]
+
+    def _missing(self, names: Sequence[str]) -> Unusable:
+        """The reason why nothing fits, as near to the truth as the disk allows."""
+        for name in names:
+            last = name_parts(name)[-1]
+            if file := self._not_read.get(_unquoted(last)):
+                hint = "Save such pictures as JPEG or PNG, with the same name but for the ending."
+                return Unusable(NOT_READ, file, hint)
+            found = [file for file, own in self._by_core.get(_core(_Name.of(last).stem), ()) if _same_last(last, own)]
+            if found:
+                hint = "Put the pictures into folders as the export names them, or give the right one with --img-dir."
+                return Unusable(ELSEWHERE, f"{name}: {', '.join(found[:3])}", hint)
+        return Unusable(NOT_FOUND, names[0] if names else "")
 
 
-def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:
-    """Picture files below a folder, relative to it, with ``/``; without hidden ones."""
+def _same_last(last: str, own: _Name) -> bool:
+    return _unquoted(last) == _unquoted(own.stem + own.ending)
+
+
+def _within(parts: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether all parts stand among others, in the same order."""
+    rest = iter(others)
+    return all(part in rest for part in parts)
+
+
+def _files(root: Path, leave_out: set[Path]) -> Iterable[str]:
+    """Files below a folder, relative to it, with ``/``; without hidden ones."""
     seen = set()
     for folder, subfolders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -121,19 +263,5 @@ def _pictures(root: Path, leave_out: set[Path]) -> Iterable[str]:
         inside = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if inside == "." else f"{inside}/"
         yield from (
-            prefix + file
-            for file in files
-            if file.lower().endswith(LISTED) and not is_hidden(PurePath(file)) and Path(real, file) not in leave_out
+            prefix + file for file in files if not is_hidden(PurePath(file)) and Path(real, file) not in leave_out
         )
-
-
-def _converted(name: str) -> list[str]:
-    """What the JPEG made from a photo that cannot be read as it is may be called; nothing for other pictures."""
-    if not name.lower().endswith(TO_CONVERT):
-        return []
-    return [f"{base}{suffix}" for base in (name.rpartition(".")[0], name) for suffix in _JPEG]
-
-
-def _folded(name: str) -> str:
-    """A file name as Django's ``get_valid_filename`` leaves it, which Label Studio uses; case does not count."""
-    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_")).casefold()
