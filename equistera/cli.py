@@ -9,9 +9,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 from equistera import failures, processes, surroundings
 from equistera.errors import Stopped, UserError
+from equistera.names import did_you_mean
 from equistera.spoken import patiently
 
 #: What asks a process to end beside Ctrl-C: ``kill``, a terminal that is gone, the window or Ctrl-Break of Windows.
@@ -23,14 +25,24 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         # "(default: None)" tells nobody anything
-        if action.default in (None, False, True) or isinstance(action.default, (list, tuple)):
+        if action.default in (None, False, True, "") or isinstance(action.default, (list, tuple)):
             return action.help
         return super()._get_help_string(action)
 
 
-def parser(doc: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Guesses what an option that it does not know was meant to be."""
+
+    def error(self, message: str) -> NoReturn:
+        known = [spelling for action in self._actions for spelling in action.option_strings]
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        guesses = [did_you_mean(word.partition("=")[0], known) for word in words.split() if word.startswith("-")]
+        super().error(message + next(filter(None, guesses), "") if unknown else message)
+
+
+def parser(doc: str) -> Parser:
     """An argument parser whose description is a tool's docstring."""
-    return argparse.ArgumentParser(description=doc, formatter_class=HelpFormatter)
+    return Parser(description=doc, formatter_class=HelpFormatter)
 
 
 class Once(argparse.Action):

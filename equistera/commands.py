@@ -6,16 +6,19 @@ import os
 import re
 import shlex
 import subprocess
+from pathlib import Path
+
+from equistera import PROJECT
 
 
 def tool(name: str, *words: object) -> str:
-    """``python tools/NAME.py ...`` from the project's folder, quoted where needed.
+    """``python tools/NAME.py ...``, quoted where needed, to be pasted in the folder that the tool was started in.
 
     Args:
         name: Such as ``verify_dataset``.
         words: Options and values, one a word.
     """
-    return line("python", f"tools/{name}.py", *words)
+    return line("python", PROJECT / "tools" / f"{name}.py", *words)
 
 
 def verify_command(ann_file: object) -> str:
@@ -24,9 +27,15 @@ def verify_command(ann_file: object) -> str:
 
 
 def line(*words: object) -> str:
-    """A command line of these words, quoted where needed."""
-    words = list(map(str, words))
+    """A command line of these words, quoted where needed; paths below the current folder are relative to it."""
+    words = [str(_from_here(word)) if isinstance(word, Path) else str(word) for word in words]
     return shlex.join(words) if os.name == "posix" else " ".join(map(_for_windows, words))
+
+
+def _from_here(path: Path) -> Path:
+    here = Path.cwd()
+    short = path.relative_to(here) if path.is_relative_to(here) else path
+    return path if str(short).startswith("-") else short
 
 
 def _for_windows(word: str) -> str:

@@ -15,6 +15,7 @@ from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.in_order import default_threads, in_order
 from equistera.marks import check_targets, write_marked
+from equistera.names import near
 from equistera.outputs import check_folder
 
 
@@ -111,7 +112,7 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"no such folder: {folder}")
+        raise UserError(f"no such folder: {folder}{near(folder)}")
     if out is not None and Path(out).resolve() == folder.resolve():
         raise UserError("--out is the folder of the pictures; they are not overwritten", hint="Choose another folder")
     names = sorted(_pictures_below(folder, Path(out).resolve() if out else None))
@@ -147,7 +148,7 @@ def one_picture(path: str | Path, out: str | Path | None, overwrite: bool = Fals
         if Path(out).suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {out} is no picture name", hint=f"Known: {', '.join(SUFFIXES)}")
     if not path.is_file():
-        raise UserError(f"no such picture: {path}")
+        raise UserError(f"no such picture: {path}{near(path)}")
     if out is not None:
         check_targets("--out", [Path(out)], overwrite)
         check_folder("--out", Path(out).parent)

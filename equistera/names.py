@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 
 def fold(name: str) -> str:
@@ -13,6 +15,19 @@ def fold(name: str) -> str:
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """``", did you mean 'x'?"`` for a near miss among ``choices``, or ``""``."""
-    folded = {fold(choice): choice for choice in choices}
-    close = difflib.get_close_matches(fold(name), folded, n=1)
+    return _guess(name, {fold(choice): choice for choice in choices}, 0.6)
+
+
+def near(path: str | Path) -> str:
+    """The same for a path that is not there: a name like that of the first part of it that is missing."""
+    missing = next((part for part in reversed([Path(path), *Path(path).parents]) if not os.path.lexists(part)), None)
+    try:
+        # endings are alike by their kind
+        return _guess(missing.stem, {fold(Path(n).stem): n for n in os.listdir(missing.parent)}, 0.7) if missing else ""
+    except OSError:
+        return ""
+
+
+def _guess(name: str, folded: Mapping[str, str], alike: float) -> str:
+    close = difflib.get_close_matches(fold(name), folded, n=1, cutoff=alike)
     return f", did you mean {folded[close[0]]!r}?" if close else ""

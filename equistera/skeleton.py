@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera.errors import UserError
-from equistera.names import did_you_mean, fold
+from equistera.names import did_you_mean, fold, near
 from equistera.skeleton_problems import problems_of
 
 BUILTIN_DIR = Path(__file__).parent / "skeletons"
@@ -253,7 +253,7 @@ def _content_of(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SkeletonError(f"cannot read skeleton file {path}: {error.strerror}") from error
+        raise SkeletonError(f"cannot read skeleton file {path}: {error.strerror}{near(path)}") from error
     except ValueError as error:
         raise SkeletonError(f"{path} is not JSON: {error}") from error
 

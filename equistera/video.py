@@ -19,6 +19,7 @@ from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.in_order import in_order
 from equistera.marks import check_targets
+from equistera.names import near
 from equistera.outputs import check_folder, same_file
 from equistera.video_writer import ENDINGS, VideoWriter
 
@@ -71,7 +72,7 @@ class VideoFrames:
         self.problems: list[str] = []
         self.notes: list[str] = []
         if not self.path.is_file():
-            raise UserError(f"no such video: {path}", hint=_no_address(str(path)))
+            raise UserError(f"no such video: {path}{near(path)}", hint=_no_address(str(path)))
         if self.out is not None:
             self._check_out(overwrite)
         if _is_picture(self.path):

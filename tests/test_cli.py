@@ -66,6 +66,17 @@ def test_an_option_with_several_spellings_is_given_once(capsys):
     assert "--out-dir b: --out is given twice" in capsys.readouterr().err
 
 
+def test_an_option_that_is_mistyped_is_guessed(capsys):
+    parser = cli.parser("Trains.")
+    parser.add_argument("--work-dir")
+    parser.add_argument("--exif", default="", help="how photos lie")
+    for given, guess in (["--workdir=x"], ", did you mean '--work-dir'?"), (["--nonsense", "x"], ": --nonsense x"):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given)
+        assert capsys.readouterr().err.rstrip().endswith(guess)
+    assert "default" not in parser.format_help()
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_tool_that_is_ended_cleans_up(name, capsys):
     cleaned = []

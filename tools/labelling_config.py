@@ -21,7 +21,10 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--to", required=True, choices=("labelstudio", "cvat", "picture"), help="labels of a tool, or the drawing"
     )
-    parser.add_argument("--output", required=True, type=Path, help="file to write: .xml, .json (cvat), .jpg (picture)")
+    parser.add_argument(
+        "--out", "--output", dest="output", required=True, type=Path,
+        help="file to write: .xml, .json (cvat), .jpg (picture)",
+    )  # fmt: skip
     parser.add_argument("--skeleton", default=skeleton.DEFAULT, help="points to label: a name or a .json file")
     parser.add_argument("--category", help="what the animal is called (default: horse)")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")

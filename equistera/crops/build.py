@@ -92,9 +92,8 @@ def _make(folder: Path, name: str, crops: Sequence[Crop], max_bytes: int, say: C
         if not pixels.with_suffix(INDEX).exists():
             pixels.unlink()
     size = int(offsets_of(crops)[-1])
-    kept = _make_room(folder, size, max_bytes, say)
-    others = f"; {kept[0]} other cache(s) there take {_mb(kept[1])}" if kept[0] else ""
-    say(f"crop cache: {counted(len(crops), 'animals')}, {_mb(size)} in {folder} (limit {_mb(max_bytes)}){others}")
+    _make_room(folder, size, max_bytes, say)
+    say(f"crop cache: {counted(len(crops), 'animals')}, {_mb(size)} in {folder} (limit {_mb(max_bytes)})")
     writer = CropWriter(folder, name, crops)
     try:
         for i, pixels in _crops_of(crops):
@@ -105,8 +104,8 @@ def _make(folder: Path, name: str, crops: Sequence[Crop], max_bytes: int, say: C
         raise
 
 
-def _make_room(folder: Path, size: int, max_bytes: int, say: Callable[[str], None]) -> tuple[int, int]:
-    """Removes old caches as far as needed; returns the number and the bytes of those that are left."""
+def _make_room(folder: Path, size: int, max_bytes: int, say: Callable[[str], None]) -> None:
+    """Removes old caches as far as needed."""
     if size > max_bytes:
         raise CacheRefused(
             f"the crop cache would take {_mb(size)}, more than the limit of {_mb(max_bytes)}",
@@ -135,7 +134,6 @@ def _make_room(folder: Path, size: int, max_bytes: int, say: Callable[[str], Non
             f"are left alone; caches in use take {_mb(sum(sizes.values()))} of {_mb(max_bytes)}",
             hint="--cache names another folder",
         )
-    return len(sizes), sum(sizes.values())
 
 
 def _crops_of(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:

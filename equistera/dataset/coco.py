@@ -22,6 +22,7 @@ import numpy as np
 from equistera.commands import verify_command
 from equistera.dataset.units import other_unit
 from equistera.errors import UserError, WriteError
+from equistera.names import near
 from equistera.replacing import replace
 from equistera.skeleton import Skeleton
 
@@ -80,8 +81,12 @@ def write_json(path: str | Path, content: object, indent: int | None = None) -> 
         json.dump(content, file, indent=indent, allow_nan=False)
 
 
-def read_json(path: str | Path) -> object:
+def read_json(path: str | Path, hint: str = "") -> object:
     """Reads a JSON file.
+
+    Args:
+        path: The file.
+        hint: What to do if it is missing.
 
     Raises:
         UserError: The file is missing, unreadable or not JSON.
@@ -90,7 +95,7 @@ def read_json(path: str | Path) -> object:
         # bytes, for UTF-16 (PowerShell's and old editors') is told from UTF-8 then
         return json.loads(Path(path).read_bytes())
     except FileNotFoundError as error:
-        raise UserError(f"no such file: {path}") from error
+        raise UserError(f"no such file: {path}{near(path)}", hint=hint) from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -132,7 +137,7 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     Raises:
         UserError: The file cannot be read, or holds something that cannot be trained on; all findings are listed.
     """
-    content = read_json(path)
+    content = read_json(path, CONVERT_FIRST)
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
     ):

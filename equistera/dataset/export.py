@@ -16,6 +16,7 @@ from equistera.dataset.images import ImageError, check_inside, read_header
 from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
+from equistera.names import near
 from equistera.skeleton import Skeleton
 
 #: Values of ``--to``.
@@ -67,7 +68,9 @@ def export_annotations(
         UserError: A file cannot be read or exported, or output exists.
     """
     if img_dir is not None and not img_dir.is_dir():
-        raise UserError(f"no such picture folder: {img_dir}", hint="--img-dir names the folder of the pictures.")
+        raise UserError(
+            f"no such picture folder: {img_dir}{near(img_dir)}", hint="--img-dir names the folder of the pictures."
+        )
     sources = [_read(path, img_dir, skeleton) for path in ann_files]
     if to == "yolo":
         return _write_yolo(sources, output, skeleton, images, overwrite)

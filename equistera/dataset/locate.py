@@ -24,6 +24,7 @@ from equistera.dataset.formats.records import Unusable
 from equistera.dataset.images import LISTED
 from equistera.dataset.paths import ends_with, is_hidden, name_parts, spelled
 from equistera.errors import UserError
+from equistera.names import near
 from equistera.words import counted
 
 #: Reasons of pictures that are not found.
@@ -147,7 +148,8 @@ class PictureFinder:
     def __init__(self, root: Path, leave_out: Iterable[Path] = ()):
         if not root.is_dir():
             raise UserError(
-                f"no such picture folder: {root}", hint="Give the folder that holds the pictures with --img-dir."
+                f"no such picture folder: {root}{near(root)}",
+                hint="Give the folder that holds the pictures with --img-dir.",
             )
         self.root = root
         self._above = root.resolve().parts

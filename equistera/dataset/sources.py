@@ -14,6 +14,7 @@ from equistera.dataset.paths import is_hidden
 from equistera.dataset.split import SPLITS
 from equistera.dataset.split_files import SPLIT_FILE, read_split
 from equistera.errors import UserError
+from equistera.names import near
 from equistera.progress import track
 from equistera.words import counted
 
@@ -52,7 +53,7 @@ def annotation_files(source: Path, name: str = "auto") -> list[Path]:
         return [source]
     if not source.is_dir():
         raise UserError(
-            f"no such file or folder: {source}",
+            f"no such file or folder: {source}{near(source)}",
             hint="Give the export of your labelling tool, or its folder, with --input.",
         )
     suffixes = formats.suffixes_of(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from equistera import commands
 from equistera.dataset.images import ImageError, check_inside
 from equistera.dataset.phash import duplicate_groups
 from equistera.dataset.place import Cleared, clear, image_dir, place
@@ -126,6 +127,7 @@ def split_coco(
         lines += [f"warning: {concern}" for concern in torn_by_name(names, assignment)]
     lines += cleared.told()
     lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
+    lines.append(f"next: {commands.tool('verify_dataset', '--ann-file', *files.values())}")
     return "\n".join(lines)
 
 

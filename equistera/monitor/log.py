@@ -17,7 +17,7 @@ from pathlib import Path
 from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE, Plan, read_plan
 from equistera.monitor.run import Point, Run, Start
-from equistera.names import did_you_mean
+from equistera.names import near
 from equistera.training.checkpoints import BEST
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
@@ -103,8 +103,7 @@ def _not_there(work_dir: Path, plan: Plan, evaluations: Mapping) -> Iterator[str
 def _scalar_files(work_dir: Path) -> list[Path]:
     """The log of every start, oldest first."""
     if not work_dir.exists():
-        siblings = [path.name for path in work_dir.parent.glob("*/")] if work_dir.parent.is_dir() else []
-        raise RunLogError(f"no such folder: {work_dir}{did_you_mean(work_dir.name, siblings)}")
+        raise RunLogError(f"no such folder: {work_dir}{near(work_dir)}")
     if not work_dir.is_dir():
         raise RunLogError(f"{work_dir} is a file; expected the --work-dir of a training run")
     if (work_dir / _SCALARS).is_file():

@@ -47,7 +47,7 @@ def plan_warnings(plan: Plan) -> list[str]:
         cause = "the time allows no more" if _is_cut(plan) else f"{setup.train_animals} animals are few"
         warnings.append(
             f"only {counted(schedule.steps_per_epoch, 'steps')} in an epoch: {cause}, so judge the run by its "
-            f"{schedule.total_steps} steps, not by its epochs"
+            f"{counted(schedule.total_steps, 'steps')}, not by its epochs"
         )
     warnings += _left_out(plan)
     if setup.val_interval > schedule.max_epochs:
@@ -58,8 +58,8 @@ def plan_warnings(plan: Plan) -> list[str]:
         strong = [name for name in names if name in STRONG]
         if strong and schedule.total_steps < STEPS_FOR_STRONG:
             warnings.append(
-                f"from scratch in {schedule.total_steps} steps: random weights learn next to nothing under {strong[0]} "
-                "augmentation in fewer than about a thousand: --cfg-options train_dataloader.dataset.augmentation=light"
+                f"from scratch in {counted(schedule.total_steps, 'steps')}: random weights learn next to nothing under "
+                f"{strong[0]} augmentation in fewer than about a thousand: --cfg-options train_dataloader.dataset.augmentation=light"
             )
     return warnings
 

@@ -246,6 +246,7 @@ class TestSplitDataset:
         assert "20 of them are near-duplicates, kept together: 10 groups" in report
         assert "pictures     10 (50.0%)  6 (30.0%)  4 (20.0%)" in report
         assert "warning" not in report
+        assert report.splitlines()[-1].startswith("next: python tools/verify_dataset.py --ann-file ")
         for name, where in split.items():
             linked = data / "data" / "images" / where / name
             assert linked.samefile(data / "photos" / name)

@@ -91,7 +91,10 @@ def test_warnings_do_not_fail(run, ann_file):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--ann-file", "nowhere.json"], "no such file: nowhere.json"),
+        (
+            ["--ann-file", "nowhere.json"],
+            "no such file: nowhere.json\n  An export of a labelling tool is converted first",
+        ),
         (["--ann-file", "FILE", "--img-dir", "nowhere"], "no such picture folder: nowhere"),
         (["--ann-file", "FILE", "--skeleton", "horse27"], "did you mean 'horse26'"),
         (["--ann-file", "FILE", "--fix", "FILE"], "is an input, and those are never changed"),

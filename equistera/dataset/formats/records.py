@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from equistera.errors import UserError
+from equistera.names import near
 
 #: Annotation files above this size are refused: 5,000 pictures with 26 points take some 20 MB in the wordiest format.
 MAX_FILE_BYTES = 512 * 1024**2
@@ -243,7 +244,7 @@ def check_file(path: Path) -> None:
         UserError: Missing, not a file, or larger than :data:`MAX_FILE_BYTES`.
     """
     if not path.is_file():
-        raise UserError(f"no such file: {path}" if not path.exists() else f"{path} is not a file")
+        raise UserError(f"no such file: {path}{near(path)}" if not path.exists() else f"{path} is not a file")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise UserError(
             f"{path} has {path.stat().st_size / 1024**2:.0f} MB; annotation files above {MAX_FILE_BYTES // 1024**2} MB "

@@ -12,6 +12,7 @@ import numpy as np
 
 from equistera.dataset.coco import CONVERT_FIRST, is_id, read_json
 from equistera.errors import UserError
+from equistera.names import near
 from equistera.skeleton import Skeleton, SkeletonError
 
 #: Longest side that a picture can have: that of a JPEG (ITU-T T.81, B.2.2), with room for stitched panoramas.
@@ -181,7 +182,7 @@ def read(path: str | Path, image_dir: str | Path | None, skeleton: Skeleton) -> 
         UserError: It is missing, not JSON, not a COCO file, or the picture folder does not exist.
     """
     path = Path(path)
-    content = read_json(path)
+    content = read_json(path, CONVERT_FIRST)
     if not isinstance(content, dict):
         raise UserError(
             f"{path} is not a COCO keypoint file: expected an object, found {type(content).__name__}",
@@ -195,7 +196,7 @@ def read(path: str | Path, image_dir: str | Path | None, skeleton: Skeleton) -> 
             hint=CONVERT_FIRST,
         )
     if image_dir is not None and not Path(image_dir).is_dir():
-        raise UserError(f"no such picture folder: {image_dir}")
+        raise UserError(f"no such picture folder: {image_dir}{near(image_dir)}")
     return AnnotationFile(path, Path(image_dir or default_image_dir(path)), content, skeleton)
 
 

@@ -11,6 +11,7 @@ from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.prediction.predict import Predictor
 from equistera.monitor.plan import read_plan
+from equistera.names import near
 
 _OF_EVERY_RUN = re.compile(r"best|latest|(epoch|step)_\d+")
 _USAGE = "WORK_DIR, or CONFIG CHECKPOINT [CHECKPOINT ...]; another CONFIG holds for the checkpoints after it"
@@ -51,6 +52,8 @@ def members(words: Sequence[str]) -> list[tuple[str, Path]]:
 def _pair(config: str | None, path: Path) -> tuple[str, Path]:
     own = own_config(path if path.is_dir() else path.parent) if path.is_dir() or config is None else None
     if own is None and config is None:
+        if not path.exists():
+            raise UserError(f"no such work dir or checkpoint: {path}{near(path)}", hint="tools/train.py makes one")
         raise UserError(f"{path}: which config was it trained with?", hint=f"Expected: {_USAGE}")
     if own is not None and config is not None and own.name != Path(config).name:
         raise UserError(

@@ -15,6 +15,7 @@ from equistera.errors import UserError
 from equistera.mm.config import resolve_path
 from equistera.mm.data.loading import settle_loader
 from equistera.mm.network import checkpoint
+from equistera.names import near
 from equistera.training.schedule import opening
 from equistera.training.values import count_problem, number_problem
 
@@ -209,7 +210,7 @@ def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Weig
         # what is no checkpoint is refused before anything is written
         return Weights(weights.resolve(), checkpoint.load(weights))
     if init is not None:
-        raise UserError(f"no such checkpoint: {weights}", hint="--init takes the path of one")
+        raise UserError(f"no such checkpoint: {weights}{near(weights)}", hint="--init takes the path of one")
     named = str(config.pretrained)
     hint = f"The config's 'pretrained' names it: {named}"
     if name := _published(named):

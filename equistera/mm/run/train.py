@@ -269,7 +269,7 @@ def banner(trainer: Trainer, run: Settled, weights: Path | None) -> str:
         "skeleton": f"{network.skeleton.name}, {len(network.skeleton)} keypoints",
         "weights": str(weights) if weights else "random (from scratch: nothing is frozen)",
         "device": f"{device_name()}, {precision}",
-        "run": f"{config.train_cfg.max_epochs} epochs, batch {total}",
+        "run": f"{counted(config.train_cfg.max_epochs, 'epochs')}, batch {total}",
         "output": str(trainer.work_dir),
     }
     if run.found is not None:
@@ -288,4 +288,4 @@ def _of_run(run: Settled) -> tuple[str, str, str]:
     before_now = f" instead of {lengths[-1]} (rates go on from where they are)" if now != lengths[-1] else ""
     best = f", best {_score(run.config, meta['best_score'], meta['best_epoch'])}" if meta["best_score"] else ""
     weights = f"{run.found.path.name} of this run, which began with {begun}"
-    return weights, f"{now} epochs{before_now}", f"resumed after {done}{best}"
+    return weights, f"{counted(now, 'epochs')}{before_now}", f"resumed after {done}{best}"

@@ -121,7 +121,9 @@ def test_body_length_and_groups(runs, score):
 @pytest.mark.parametrize(
     ("words", "finding"),
     [
-        (["best.pth"], "best.pth: which config was it trained with"),
+        (["best.pth"], "no such work dir or checkpoint: best.pth"),
+        (["test"], "no such work dir or checkpoint: test, did you mean 'tests'?"),
+        (["tests"], "tests: which config was it trained with"),
         ([DEMO], f"no checkpoint after {DEMO}"),
         ([DEMO, "a.pth", "other.py"], "no checkpoint after other.py"),
         ([DEMO, "other.py", "a.pth"], f"no checkpoint after {DEMO}"),

@@ -1,13 +1,14 @@
 """What is evaluated and saved as best: training's weights, their average, statistics of normalisation layers."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 import torch
 from mmpose.registry import MODELS
 
-from equistera.errors import UserError
+from equistera.errors import Stopped, UserError
 from equistera.mm import config as configs
 from equistera.mm.network import checkpoint
 from equistera.mm.network.averaging import AveragedWeights
@@ -15,6 +16,7 @@ from equistera.mm.network.norm_statistics import open_norms, reestimate
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.hooks.evaluated_weights import put
 from equistera.mm.run.train import TrainOptions, train
+from equistera.mm.run.training_subset import TrainingSubset
 from equistera.training.ema import Ema
 
 DEMO = "configs/demo_rtmpose_t.py"
@@ -151,20 +153,17 @@ def test_neither_evaluation_nor_averaging_touches_training(horses, tiny, trained
 def test_a_resumed_run_has_the_same_average(horses, tiny, trained, tmp_path, monkeypatch):
     from equistera.mm.run.hooks import SaveCheckpoints
 
-    class Stopped(Exception):
-        pass
-
     saved = SaveCheckpoints._save
 
     def save_then_stop(self, runner, *args, **kwargs):
         saved(self, runner, *args, **kwargs)
         if runner.epoch == 2:
-            raise Stopped
+            raise KeyboardInterrupt
 
     options = tiny(**{"default_hooks.checkpoint.interval": 1})
     with monkeypatch.context() as patched:
         patched.setattr(SaveCheckpoints, "_save", save_then_stop)
-        with pytest.raises(Stopped):
+        with pytest.raises(KeyboardInterrupt):
             run(horses, tmp_path / "run", options)
     run(horses, tmp_path / "run", options, resume=True)
     for name in ("latest.pth", "best.pth"):
@@ -173,6 +172,26 @@ def test_a_resumed_run_has_the_same_average(horses, tiny, trained, tmp_path, mon
     straight, resumed = (checkpoint.load(w / "latest.pth")["hooks"] for w in (trained, tmp_path / "run"))
     wanted, found = (hooks["EvaluatedWeights"]["average"] for hooks in (straight, resumed))
     assert differing(wanted, found) == []
+
+
+def test_a_stop_does_not_wait_for_the_choice_of_weights(horses, tiny, trained, tmp_path, monkeypatch):
+    scored = []
+
+    def stop_then_score(self, network, score=TrainingSubset.score):
+        signal.raise_signal(signal.SIGTERM)
+        scored.append(network)
+        return score(self, network)
+
+    options = tiny(**{"default_hooks.checkpoint.interval": 1})
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingSubset, "score", stop_then_score)
+        with pytest.raises(Stopped):
+            run(horses, tmp_path / "run", options)
+    assert len(scored) == 1
+    run(horses, tmp_path / "run", options, resume=True)
+    for name in ("latest.pth", "best.pth"):
+        straight, resumed = checkpoint.load(trained / name), checkpoint.load(tmp_path / "run" / name)
+        assert differing(straight["state_dict"], resumed["state_dict"]) == []
 
 
 def test_settings_that_are_none(horses, tiny, tmp_path):

@@ -122,12 +122,15 @@ class EvaluatedWeights(Hook):
         sources = {WEIGHTS: {}} | ({AVERAGE: self._average.tensors} if self._average else {})
         candidates = []
         for source, changes in sources.items():
+            # what is in the network then does not matter: a run that stops in an evaluation saves what was before it
+            runner.interruption.check()
             own = put(network, changes)
             statistics = reestimate(network, self._subset.inputs(network)) if norms else {}
             # an average with the running statistics of other weights is only a second choice
             if source == WEIGHTS or not statistics:
                 candidates.append(Candidate((source,), changes, self._subset.score(network)))
             if statistics:
+                runner.interruption.check()
                 own |= put(network, statistics)
                 scores = self._subset.score(network)
                 candidates.append(Candidate((source, NORMS), {**changes, **statistics}, scores))
