@@ -26,6 +26,7 @@ from equistera.outputs import check_json
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.synthetic.photo import encode
+from equistera.words import counted
 
 #: Augmented versions beside each original.
 _VERSIONS = 4
@@ -135,7 +136,7 @@ def epochs_of_phase(config: Config, phase: int) -> tuple[int, int]:
         raise UserError(f"--phase {phase}: the config has {names}")
     starts = [round(p.start * epochs) for p in phases] + [epochs]
     if starts[phase] == starts[phase - 1]:
-        raise UserError(f"--phase {phase}: with {epochs} epochs it has none")
+        raise UserError(f"--phase {phase}: with {counted(epochs, 'epochs')} it has none")
     return starts[phase - 1], starts[phase]
 
 

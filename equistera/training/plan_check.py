@@ -59,7 +59,8 @@ def plan_warnings(plan: Plan) -> list[str]:
         if strong and schedule.total_steps < STEPS_FOR_STRONG:
             warnings.append(
                 f"from scratch in {counted(schedule.total_steps, 'steps')}: random weights learn next to nothing under "
-                f"{strong[0]} augmentation in fewer than about a thousand: --cfg-options train_dataloader.dataset.augmentation=light"
+                f"{strong[0]} augmentation in fewer than about a thousand: "
+                "--cfg-options train_dataloader.dataset.augmentation=light"
             )
     return warnings
 

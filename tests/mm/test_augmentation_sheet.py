@@ -48,7 +48,7 @@ def test_a_phase_a_seed_and_a_preset_can_be_chosen(horses, tmp_path):
     [
         ({"phase": 4}, "--phase 4: the config has 1 (head adaptation), 2 (fine-tuning), 3 (full training)"),
         ({"samples": 0}, "--samples 0: expected 1 or more"),
-        ({"phase": 1, "cfg_options": ["train_cfg.max_epochs=1"]}, "--phase 1: with 1 epochs it has none"),
+        ({"phase": 1, "cfg_options": ["train_cfg.max_epochs=1"]}, "--phase 1: with 1 epoch it has none"),
         ({"data_root": "nowhere"}, "nowhere"),
     ],
 )
