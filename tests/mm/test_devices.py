@@ -45,7 +45,10 @@ def python(code: str, *arguments: str, cwd: Path, **environment: str) -> subproc
     [
         ("train.py", ["nothing.py"]),
         ("test.py", ["nothing.py", "nothing.pth"]),
-        ("visualize.py", ["--config", "nothing.py", "--checkpoint", "nothing.pth", "--img", "a.jpg"]),
+        (
+            "visualize.py",
+            ["--config", "nothing.py", "--checkpoint", "nothing.pth", "--img", "a.jpg", "--json", "a.json"],
+        ),
         ("benchmark.py", ["step", "--rounds", "0"]),
     ],
 )

@@ -180,7 +180,7 @@ def model_config(config: Config) -> dict:
     model = copy.deepcopy(config.model.to_dict())
     codec = dict(config.codec)
     stride = model.pop("stride")
-    for name in ("skeleton", "codec", "stages", "precision"):
+    for name in ("skeleton", "codec", "stages", "precision", "dropout"):
         model.pop(name, None)
     model["type"] = "TopdownPoseEstimator"
     model["head"] |= {"out_channels": len(skeletons.load(config.skeleton)), "decoder": codec}

@@ -120,11 +120,12 @@ def _sample_bytes(dataset: Mapping) -> int:
     return int(3 * width * height + 4 * target * len(skeletons.load(dataset["skeleton"])))
 
 
-def in_use(loader: DataLoader) -> str:
+def in_use(loader: DataLoader, error: BaseException) -> str:
     """What a loader takes of the machine and how its workers ended, for the message of a failure."""
     workers = getattr(getattr(loader, "_iterator", None), "_workers", ())
-    # one that is being ended cuts its connection first
-    multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=0.5)
+    # one that is being ended cuts its connection first, and a busy machine takes its time to end it
+    cut = isinstance(error, (ConnectionError, EOFError))
+    multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=30 if cut else 0.5)
     ended = sorted({signal.Signals(-w.exitcode).name for w in workers if w.exitcode is not None and w.exitcode < 0})
     now = f"{counted(loader.num_workers, 'workers')}, batch {loader.batch_size}"
     return f"{now}, ended by {', '.join(ended)}" if ended else now

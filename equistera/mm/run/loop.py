@@ -90,7 +90,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         try:
             yield from self.dataloader
         except (OSError, RuntimeError, EOFError) as error:
-            told = explained(error, in_use(self.dataloader))
+            told = explained(error, in_use(self.dataloader, error))
             if told is None:
                 raise
             if get_world_size() == 1 and self.runner.optim_wrapper.should_update():

@@ -97,7 +97,7 @@ class Trainer(Runner):
         try:
             return super().train()
         except (OSError, RuntimeError, MemoryError) as error:
-            told = explained(error, in_use(self.train_dataloader))
+            told = explained(error, in_use(self.train_dataloader, error))
             if told is None:
                 raise
             raise told from error

@@ -25,6 +25,7 @@ def test_the_run_is_saved_and_says_how_to_go_on(horses, tiny, tmp_path, monkeypa
     monkeypatch.setattr(
         torch.utils.data.dataloader._MultiProcessingDataLoaderIter._try_get_data, "__defaults__", (0.2,)
     )
+    children = signal.getsignal(signal.SIGCHLD)
     options = tiny(**{"train_dataloader.num_workers": 1, "train_dataloader.prefetch_factor": 1,
                       "train_dataloader.batch_size": 2})  # fmt: skip
     with pytest.raises(MachineFailure) as caught:
@@ -40,4 +41,4 @@ def test_the_run_is_saved_and_says_how_to_go_on(horses, tiny, tmp_path, monkeypa
     meta = checkpoint.load(tmp_path / "w" / "latest.pth")["meta"]
     # one more batch had been read
     assert 3 <= meta["iter"] <= 4
-    assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGCHLD) is children

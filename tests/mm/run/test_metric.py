@@ -39,7 +39,7 @@ def evaluated(horses, caplog, capsys):
         metrics = metric.evaluate(len(animals))
         console = Console()
         console._bar = None
-        console.after_val_epoch(SimpleNamespace(epoch=1, max_epochs=3, best_epoch=1), metrics)
+        console.after_val_epoch(SimpleNamespace(epoch=1, max_epochs=3, best_epoch=1, best_score=0.5), metrics)
         return metrics, caplog.text, capsys.readouterr().out
 
     yield run
