@@ -37,6 +37,6 @@ def run_tool():
     def run(name: str, *args: object, cwd: Path, env: dict | None = None) -> subprocess.CompletedProcess:
         command = [sys.executable, str(PROJECT / "tools" / name), *map(str, args)]
         environment = {**os.environ, **(env or {})}
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=1800)
 
     return run

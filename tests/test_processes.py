@@ -119,7 +119,7 @@ from equistera.errors import UserError
 def main(argv):
     if argv[0] in ("both", str(processes.rank())):
         raise UserError(f"found nothing below {processes.world_size()} processes")
-    time.sleep(60 if argv[0] == "1" else 0)
+    time.sleep(1800 if argv[0] == "1" else 0)
 
 sys.exit(cli.run(main))
 """
@@ -135,7 +135,7 @@ def test_processes_that_we_start_say_an_error_once_and_without_a_traceback(tmp_p
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     command = [sys.executable, starter, script, who]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment)
     assert done.returncode == code
     assert done.stderr.count("error: found nothing below 2 processes") == said
     assert "Traceback" not in done.stderr

@@ -38,7 +38,7 @@ def run(clone, *arguments, **environment):
         cwd="/",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=1800,
     )
 
 

@@ -38,7 +38,7 @@ def test_a_notebooks_and_an_experiments_variables_do_not_reach_the_work(tmp_path
         env={**os.environ, **inherited},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.png").stat().st_size
@@ -61,7 +61,7 @@ def test_closed_streams_are_not_the_next_files(tmp_path):
     done = subprocess.run(
         ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "-", sys.executable, "-c", code, out],
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        timeout=100,
+        timeout=1800,
     )
     assert done.returncode == 0
     assert out.read_text() == "content"
@@ -88,7 +88,7 @@ def test_a_torch_that_does_not_start_is_one_sentence():
         "sys.exit(cli.run(main))"
     )
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 1
     assert done.stderr.startswith("error: torch does not start: ModuleNotFoundError")
     assert "Traceback" not in done.stderr

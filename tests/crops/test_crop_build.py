@@ -198,7 +198,7 @@ def many(photo, tmp_path):
 def test_a_kill_leaves_nothing_that_is_trusted(many, tmp_path):
     (process,) = many(1)
     folder = tmp_path / "cache"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 1800
     while not list(folder.glob(".*.part")) or not list(folder.glob(".*.crops.part")):
         assert time.monotonic() < deadline
         assert process.poll() is None
@@ -221,7 +221,7 @@ def test_a_kill_leaves_nothing_that_is_trusted(many, tmp_path):
 
 def test_of_two_processes_one_makes_it_and_the_other_waits(many, tmp_path):
     processes = many(2)
-    said = [process.communicate(timeout=100)[0] for process in processes]
+    said = [process.communicate(timeout=1800)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert sum("crop cache: 61 animals" in text for text in said) == 1
     assert len(list((tmp_path / "cache").glob("*.crops"))) == 1

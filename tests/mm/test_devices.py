@@ -36,7 +36,7 @@ def python(code: str, *arguments: str, cwd: Path, **environment: str) -> subproc
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=1800,
     )
 
 

@@ -84,8 +84,8 @@ def another_run(tmp_path):
         "import os, sys, time; from pathlib import Path; from equistera.training import work_dir\n"
         "with work_dir.held(Path(sys.argv[1])):\n"
         "    if os.fork() == 0:\n"
-        "        time.sleep(60)\n"
-        "    print('holds', flush=True); time.sleep(60)\n"
+        "        time.sleep(1800)\n"
+        "    print('holds', flush=True); time.sleep(1800)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, start_new_session=True

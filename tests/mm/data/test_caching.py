@@ -221,7 +221,7 @@ def test_a_cache_made_ahead_and_two_ranks_that_ask_at_once(horses, run_tool, tmp
         )
         for rank in (0, 1)
     ]
-    said = [rank.communicate(timeout=120) for rank in ranks]
+    said = [rank.communicate(timeout=1800) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said
     assert sum(out.count("(limit") for out, _ in said) == 2
     assert len(list((tmp_path / "runs" / "crop_cache").glob("*.crops"))) == 2

@@ -37,7 +37,7 @@ stop_after = int(os.environ.get("EQUISTERA_TEST_STOP_AFTER", 0))
 def stop_the_launcher(hook, runner, batch_idx, data_batch=None, outputs=None) -> None:
     if runner.iter + 1 == stop_after and rank == "0":
         os.kill(os.getppid(), signal.SIGTERM)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 1800
         while not runner.interruption._asked and time.monotonic() < deadline:
             time.sleep(0.01)
 

@@ -36,7 +36,7 @@ def run(horses, tiny, tmp_path):
             mount = 'mount -t tmpfs -o size=64m x "$0"; "$@"; code=$?; cp -a "$0" "$OUT"; exit $code'
             command = ["unshare", "-Urm", "sh", "-c", mount, str(work), *command]
         environment = {**os.environ, "PYTHONPATH": str(PROJECT), "OUT": str(left)}
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=1800)
         return done, left if how == "disk" else work
 
     return start

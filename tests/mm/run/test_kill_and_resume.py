@@ -18,7 +18,7 @@ def test_killed_runs_end_as_the_one_that_was_never_killed(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "2 of 2 killed and resumed runs end with weights" in done.stdout

@@ -40,7 +40,7 @@ def launch(horses, tiny, trained):
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=1800,
         )
 
     return start

@@ -56,7 +56,7 @@ def test_two_processes_are_one_run(launcher, horses, tiny, trained, tmp_path):
                 text=True,
             )
         )
-    said = [process.communicate(timeout=200) for process in processes]
+    said = [process.communicate(timeout=1800) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said[0][1][-2000:] + said[1][1][-2000:]
     # one speaks and moves the earlier run aside, from which both start
     (aside,) = work.glob("earlier_*")
