@@ -111,7 +111,7 @@ def _exit_code(main: Callable[..., int | None], argv: Sequence[str]) -> int:
         number = _interrupted or signal.SIGINT
         print("interrupted" + f" by {signal.Signals(number).name}" * (number != signal.SIGINT), file=sys.stderr)
         return 128 + number
-    except (OSError, RuntimeError, MemoryError) as error:
+    except (OSError, RuntimeError, MemoryError, ImportError) as error:
         told = failures.explained(error)
         if told is None:
             raise

@@ -11,12 +11,12 @@ import re
 
 from equistera.errors import UserError
 
-_FEWER_WORKERS = "fewer workers (--cfg-options train_dataloader.num_workers=2 val_dataloader.num_workers=1; 0 is none)"
+_FEWER_WORKERS = "fewer workers (--cfg-options train_dataloader.num_workers=1 val_dataloader.num_workers=1; 0 is none)"
 _SMALLER = "a smaller batch (--cfg-options train_dataloader.batch_size=...)"
 
 #: What the text of an error holds, what that means, and what helps; the first that fits counts. A worker that died of
 #: a Bus error wrote into shared memory that was not there.
-_KINDS: tuple[tuple[str, str, str], ...] = (
+_TEXTS: tuple[tuple[str, str, str], ...] = (
     (
         r"Bus error|SIGBUS|shared memory|unable to (?:write|mmap|resize|allocate).*torch_|shm_open|/dev/shm",
         "the shared memory through which loader workers hand over their batches is full (/dev/shm)",
@@ -39,13 +39,13 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"DefaultCPUAllocator|can't allocate memory|not enough memory|Unable to allocate|Cannot allocate memory"
-        r"|std::bad_alloc|Insufficient memory|Failed to allocate",
+        r"|std::bad_alloc|Insufficient memory|Failed to allocate|failed to map segment",
         "the machine's memory does not suffice",
         f"Take {_SMALLER}, {_FEWER_WORKERS}, or end what else runs here",
     ),
     (
         r"can't start new thread|Resource temporarily unavailable|pthread_create failed",
-        "the system allows no more processes or threads (ulimit -u; docker run --pids-limit)",
+        "the system allows no more processes or threads (ulimit -u, -v; docker run --pids-limit)",
         f"Raise that limit, or take {_FEWER_WORKERS}",
     ),
     (
@@ -59,6 +59,9 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         "nvidia-smi shows its state; --device cpu works without it, ./setup.sh chooses the build of torch that fits it",
     ),
 )
+
+#: Ready while there is memory for it.
+_KINDS = [(re.compile(pattern), meaning, help_) for pattern, meaning, help_ in _TEXTS]
 
 _NUMBERS = {
     errno.EMFILE: "Too many open files",
@@ -87,9 +90,9 @@ def explained(error: BaseException, now: str = "") -> MachineFailure | None:
     if isinstance(error, MemoryError):
         text += " Cannot allocate memory"
     for pattern, meaning, help_ in _KINDS:
-        found = re.search(pattern, text)
+        found = pattern.search(text)
         if found:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            said = next((line for line in lines if re.search(pattern, line)), lines[-1])
+            said = next((line for line in lines if pattern.search(line)), lines[-1])
             return MachineFailure(f"{meaning}{f' ({now})' if now else ''}: {said[:200]}", hint=help_)
     return None

@@ -22,6 +22,7 @@ from equistera.failures import explained
         (RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
          "machine's memory", "batch_size"),
         (MemoryError(), "machine's memory", "num_workers"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "machine's memory", "num_workers"),
         (RuntimeError("can't start new thread"), "--pids-limit", "num_workers"),
         (OSError(errno.ENOSPC, "No space left on device", "x.png"), "a disk is full", "--work-dir"),
         (RuntimeError("CUDA error: no kernel image is available for execution on the device"), "GPU", "--device cpu"),

@@ -168,7 +168,7 @@ def _disk_problems(plan: Plan) -> list[str]:
     if free is None or plan.disk_bytes <= free:
         return []
     return [
-        f"the checkpoints need {plan.disk_bytes / 1e9:.2f} GB, {free / 1e9:.2f} GB are free: make room, name another "
+        f"the checkpoints need {plan.disk_bytes / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: make room, name another "
         "--work-dir, or --cfg-options default_hooks.checkpoint.keep=1"
     ]
 

@@ -119,7 +119,7 @@ REFUSALS = {
         "early stopping after 3 epochs without an improvement, but evaluations are 5 epochs apart: "
         "early_stopping.patience=15",
     ),
-    "a full disk": ({"disk_free": 600_000_000}, "the checkpoints need 0.65 GB, 0.60 GB are free"),
+    "a full disk": ({"disk_free": 600_000_000}, "the checkpoints need 650 MB, 600 MB are free"),
 }
 
 

@@ -6,6 +6,7 @@ needs none of it. Evaluation does, so validation keeps ``PackPoseInputs`` and it
 
 from __future__ import annotations
 
+import multiprocessing.queues
 from collections.abc import Sequence
 
 import cv2
@@ -16,6 +17,7 @@ from mmengine.dataset import worker_init_fn
 from mmengine.registry import FUNCTIONS
 from mmpose.models.data_preprocessors import PoseDataPreprocessor
 from mmpose.registry import MODELS, TRANSFORMS
+from torch._utils import ExceptionWrapper
 from torch.utils.data import get_worker_info
 
 from equistera.errors import UserError
@@ -86,6 +88,13 @@ def start_worker(worker_id: int, num_workers: int, rank: int, seed: int) -> None
     """Prepares a loader's worker: its random numbers, and one thread, because there is a worker for each core."""
     worker_init_fn(worker_id, num_workers=num_workers, rank=rank, seed=seed)
     cv2.setNumThreads(1)
+    # a thread hands batches over; what it fails at (open files, shared memory) is printed, and waited for for ever
+    multiprocessing.queues.Queue._on_queue_feeder_error = _hand_over_error
+
+
+def _hand_over_error(queue: multiprocessing.queues.Queue, error: Exception, item: tuple[int, object]) -> None:
+    """Puts an error in the place of the batch that could not be handed over, as an error of a sample is."""
+    queue.put((item[0], ExceptionWrapper((type(error), error, error.__traceback__), "in a loader worker")))
 
 
 @MODELS.register_module()

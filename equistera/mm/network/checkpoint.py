@@ -19,6 +19,7 @@ import torch
 
 from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError, WriteError
+from equistera.failures import MachineFailure
 from equistera.mm.network.checkpoint_file import read
 
 
@@ -26,15 +27,15 @@ def save(path: str | Path, content: dict) -> None:
     """Writes a checkpoint atomically.
 
     Raises:
-        UserError: The disk is full or the folder cannot be written; the earlier file is whole.
+        MachineFailure: The disk is full or the folder cannot be written; the earlier file is whole.
     """
     try:
         with atomic_write(path, "wb") as file:
             torch.save(content, file)
     except (WriteError, RuntimeError) as error:
-        raise UserError(
+        raise MachineFailure(
             f"cannot write checkpoint {path}: {_reason(error)}{_free_space(path)}",
-            hint="Earlier checkpoints are whole.",
+            hint="Earlier checkpoints are whole",
         ) from error
 
 

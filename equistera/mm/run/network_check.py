@@ -11,6 +11,7 @@ from mmengine.registry import HOOKS
 from mmpose.registry import MODELS
 
 from equistera.errors import UserError
+from equistera.failures import explained
 from equistera.mm.network.model import SkeletonPoseEstimator
 
 #: What is said where the parts of a run do not fit together.
@@ -28,14 +29,14 @@ def as_config_says(summary: str) -> Iterator[None]:
         summary: Of the error.
 
     Raises:
-        UserError: In place of any exception within the block.
+        UserError: In place of any exception within the block; of the machine where that failed.
     """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        raise UserError(
+        raise explained(error) or UserError(
             summary,
             [f"{type(error).__name__}: {' '.join(str(error).split())}"],
             "The config as it came with the project works; undo the last change to it",

@@ -172,7 +172,7 @@ def _run(trainer: Trainer, run: Settled) -> None:
         with trainer.interruption:
             trainer.train()
     except MachineFailure as failure:
-        failure.hint += f"; then go on with:\n  {resume_command(run.options)}"
+        failure.hint += f"; go on with:\n  {resume_command(run.options)}"
         raise
     except Stopped as stop:
         # every process stops, one says so

@@ -1,5 +1,10 @@
 """Batches for training beside MMPose's own packing, collating and preprocessing."""
 
+import errno
+import functools
+import multiprocessing.queues
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -8,8 +13,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from mmpose.registry import TRANSFORMS
+from torch.utils.data import DataLoader
 
 from equistera.errors import UserError
+from equistera.failures import explained
 from equistera.mm import config as configs
 from equistera.mm.run import preflight
 from equistera.mm.data.batches import BatchPreprocessor, PackTraining, pictures_of, stack_samples, start_worker
@@ -76,7 +83,9 @@ def test_other_targets_are_refused():
         PackTraining().transform({"img": np.zeros((4, 4, 3), np.uint8), "keypoint_labels": np.zeros((1, 26, 2))})
 
 
-def test_a_worker_has_one_thread():
+def test_a_worker_has_one_thread(monkeypatch):
+    # what a worker changes is to stay in it
+    monkeypatch.setattr(multiprocessing.queues.Queue, "_on_queue_feeder_error", None)
     before = cv2.getNumThreads()
     try:
         cv2.setNumThreads(2)
@@ -87,6 +96,20 @@ def test_a_worker_has_one_thread():
         assert torch.rand(1) == first
     finally:
         cv2.setNumThreads(before)
+
+
+class NotHandedOver:
+    def __reduce__(self):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def test_a_batch_that_cannot_be_handed_over_is_an_error_of_its_loader():
+    """Not one that is waited for: a process with few open files met it."""
+    start = functools.partial(start_worker, num_workers=1, rank=0, seed=3)
+    loader = DataLoader(range(2), collate_fn=lambda _: NotHandedOver(), num_workers=1, worker_init_fn=start, timeout=9)
+    with pytest.raises(OSError, match="Too many open files") as caught:
+        list(loader)
+    assert "Raise it: ulimit -n 65536" in explained(caught.value).hint
 
 
 def batches(horses, tiny, workers, folder=None, epochs=2):

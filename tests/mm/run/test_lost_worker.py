@@ -36,7 +36,7 @@ def test_the_run_is_saved_and_says_how_to_go_on(horses, tiny, tmp_path, monkeypa
     said = str(caught.value)
     assert "memory ran out (1 worker, batch 2, ended by SIGKILL)" in said
     assert "train_dataloader.num_workers=" in said
-    assert "then go on with:\n  " in said
+    assert "; go on with:\n  " in said
     assert "--resume" in said
     meta = checkpoint.load(tmp_path / "w" / "latest.pth")["meta"]
     # one more batch had been read

@@ -1,0 +1,21 @@
+"""What is said of parts that cannot be built."""
+
+import errno
+
+import pytest
+
+from equistera.errors import UserError
+from equistera.failures import MachineFailure
+from equistera.mm.run.network_check import as_config_says
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOSPC, "No space left on device")])
+def test_a_failure_of_the_machine_is_not_laid_on_the_config(error):
+    with pytest.raises(MachineFailure), as_config_says("the run cannot be put together:"):
+        raise error
+
+
+def test_what_else_fails_is():
+    with pytest.raises(UserError, match="cannot be put together") as caught, as_config_says("cannot be put together:"):
+        raise TypeError("no such argument")
+    assert not isinstance(caught.value, MachineFailure)
