@@ -17,6 +17,7 @@ from equistera.in_order import default_threads, in_order
 from equistera.marks import check_targets, write_marked
 from equistera.names import near
 from equistera.outputs import check_folder
+from equistera.words import counted
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def one_picture(path: str | Path, out: str | Path | None, overwrite: bool = Fals
         if Path(out).suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {out} is no picture name", hint=f"Known: {', '.join(SUFFIXES)}")
     if not path.is_file():
-        raise UserError(f"no such picture: {path}{near(path)}")
+        there = sorted(name for name in (os.listdir(path.parent) if path.parent.is_dir() else ()) if _is_listed(name))
+        hint = f"{path.parent} holds {counted(len(there), 'pictures')}, such as {there[0]}" if there else ""
+        raise UserError(f"no such picture: {path}{near(path)}", hint=hint)
     if out is not None:
         check_targets("--out", [Path(out)], overwrite)
         check_folder("--out", Path(out).parent)
@@ -160,5 +163,9 @@ def _pictures_below(folder: Path, left_out: Path | None) -> Iterator[str]:
         kept = [name for name in folders if not is_hidden(Path(name)) and Path(here, name).resolve() != left_out]
         folders[:] = kept
         for name in files:
-            if name.lower().endswith(LISTED) and not is_hidden(Path(name)):
+            if _is_listed(name):
                 yield Path(here, name).relative_to(folder).as_posix()
+
+
+def _is_listed(name: str) -> bool:
+    return name.lower().endswith(LISTED) and not is_hidden(Path(name))

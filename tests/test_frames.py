@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from equistera.errors import UserError
-from equistera.frames import picture_folder
+from equistera.frames import one_picture, picture_folder
 
 
 @pytest.fixture
@@ -29,3 +29,11 @@ def test_a_folder_without_pictures_says_what_was_looked_for(folder):
         picture_folder(folder, None)
     assert ".jpg" in caught.value.hint
     assert ".heic" in caught.value.hint
+
+
+def test_a_picture_that_is_not_there_is_answered_with_those_that_are(folder):
+    with pytest.raises(UserError, match="no such picture") as caught:
+        one_picture(folder / "sample.jpg", None)
+    assert caught.value.hint.endswith("photos holds 1 picture, such as a.jpg")
+    with pytest.raises(UserError, match="did you mean 'photos'"):
+        one_picture(folder.parent / "photo" / "a.jpg", None)
