@@ -20,7 +20,7 @@ from equistera.mm.run import preflight
 from equistera.mm import config as configs
 from equistera.mm.data.caching import cache_folder, use_cache
 from equistera.mm.prediction.predict import Predictor
-from equistera.mm.run.train import TrainOptions, train
+from equistera.mm.run.train import TrainOptions, build_cache, train
 from equistera.skeleton import load
 
 DEMO = "configs/demo_rtmpose_t.py"
@@ -200,14 +200,14 @@ def _only_finds(folder, request, max_bytes):
     return store
 
 
-def test_a_cache_made_ahead_and_two_ranks_that_ask_at_once(horses, run_tool, tmp_path):
-    """The tool makes it; two processes as a launcher starts them share one."""
-    settings = ["--data-root", horses, "--cfg-options", "codec.input_size=(64,64)"]
-    done = run_tool("build_cache.py", DEMO, "--cache", tmp_path / "ahead", *settings, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert f"in {tmp_path / 'ahead'}" in done.stdout
+def test_a_cache_made_ahead_and_two_ranks_that_ask_at_once(horses, tmp_path, capsys):
+    """The tool's work makes it; two processes of the tool, as a launcher starts them, share one."""
+    size = ["codec.input_size=(64,64)"]
+    build_cache(TrainOptions(DEMO, data_root=str(horses), cache=str(tmp_path / "ahead"), cfg_options=size))
+    assert f"in {tmp_path / 'ahead'}" in capsys.readouterr().out
     assert len(list((tmp_path / "ahead").glob("horses-*.crops"))) == 2
 
+    settings = ["--data-root", horses, "--cfg-options", *size]
     tool = Path(caching.__file__).parents[3] / "tools" / "build_cache.py"
     command = [sys.executable, tool, DEMO, "--work-dir", tmp_path / "runs" / "one", *settings]
     ranks = [

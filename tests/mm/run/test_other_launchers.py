@@ -32,7 +32,7 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("launcher", ["slurm", "mpi"])
+@pytest.mark.parametrize("launcher", ["slurm", pytest.param("mpi", marks=pytest.mark.slow)])
 def test_two_processes_are_one_run(launcher, horses, tiny, trained, tmp_path):
     work = shutil.copytree(trained, tmp_path / "run")
     script = Path(__file__).with_name("dump_each_rank.py")
