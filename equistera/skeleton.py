@@ -251,10 +251,11 @@ def _load_file(path: Path) -> Skeleton:
 
 def _content_of(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        # bytes, as for every JSON file, see equistera.dataset.coco.read_json, which stands above this module
+        return json.loads(path.read_bytes())
     except OSError as error:
         raise SkeletonError(f"cannot read skeleton file {path}: {error.strerror}{near(path)}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SkeletonError(f"{path} is not JSON: {error}") from error
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection
 
 from equistera.names import did_you_mean, fold
+from equistera.training.values import is_number
 
 HALVES = ("upper", "lower")
 SIDES = ("left", "middle", "right")
@@ -54,10 +54,6 @@ def _strings(value: object) -> list[str]:
     return [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _keypoint_problems(entry: dict) -> list[str]:
     name = entry["name"]
     problems = [
@@ -65,9 +61,9 @@ def _keypoint_problems(entry: dict) -> list[str]:
     ]
     if "sigma" not in entry:
         problems.append(f"{name}: sigma is missing")
-    elif not _is_number(entry["sigma"]) or entry["sigma"] <= 0:
+    elif not is_number(entry["sigma"]) or entry["sigma"] <= 0:
         problems.append(f"{name}: sigma must be a positive number, found {entry['sigma']!r}")
-    if not _is_number(entry.get("weight", 1.0)) or entry.get("weight", 1.0) < 0:
+    if not is_number(entry.get("weight", 1.0)) or entry.get("weight", 1.0) < 0:
         problems.append(f"{name}: weight must be a number of at least 0, found {entry['weight']!r}")
     if entry.get("half") not in HALVES:
         problems.append(f"{name}: half must be one of {HALVES}, found {entry.get('half')!r}")

@@ -65,6 +65,7 @@ def test_a_users_own_file(tmp_path):
         (changed(swap=3), "l_eye: swap must be a name, found 3"),
         (changed(sigma=0), "l_eye: sigma must be a positive number, found 0"),
         (changed(sigma=float("nan")), "l_eye: sigma must be a positive number, found nan"),
+        (changed(sigma=10**400), "l_eye: sigma must be a positive number, found 1000"),
         (changed(sigma="0.1"), "l_eye: sigma must be a positive number, found '0.1'"),
         (changed(weight=-1), "l_eye: weight must be a number of at least 0, found -1"),
         (changed(half="front"), "l_eye: half must be one of ('upper', 'lower'), found 'front'"),
@@ -121,9 +122,10 @@ def test_an_unknown_skeleton(name, finding, tmp_path, monkeypatch):
         skeleton.load(name)
 
 
-def test_a_file_that_is_not_json(tmp_path):
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_a_file_that_is_not_json(tmp_path, text):
     path = tmp_path / "x.json"
-    path.write_text("{")
+    path.write_text(text)
     with pytest.raises(SkeletonError, match="is not JSON"):
         skeleton.load(path)
 

@@ -15,7 +15,7 @@ from equistera.dataset.images import ImageHeader, read_header
 from equistera.progress import track
 
 #: Name of the file in the cache's folder, and the layout of its rows.
-MEMORY, VERSION = "pictures.json", 1
+MEMORY, VERSION = "pictures.json", 2
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Fingerprints:
         self._file = folder / MEMORY
         self._rows: dict[str, list] = {}
         try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
-            if content["version"] == VERSION:
+            content = json.loads(self._file.read_bytes())
+            if content == _content(content["pictures"]):
                 self._rows = content["pictures"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             # missing or damaged: everything is hashed again
             self._rows = {}
 
@@ -60,10 +60,8 @@ class Fingerprints:
         """What is remembered of a file, unless it has been touched since."""
         row = self._rows.get(os.path.abspath(path))
         try:
-            if row is None or row[:3] != _state(path):
-                return None
-            return Fingerprint(row[3], ImageHeader(*row[4:8]))
-        except (OSError, TypeError):
+            return None if row is None or row[:3] != _state(path) else Fingerprint(row[3], ImageHeader(*row[4:8]))
+        except OSError:
             return None
 
     def read(self, paths: Iterable[str | Path], threads: int) -> None:
@@ -80,7 +78,12 @@ class Fingerprints:
             self._rows.update(zip((os.path.abspath(path) for path in missing), found, strict=True))
         kept = {path: row for path, row in self._rows.items() if os.path.exists(path)}
         with atomic_write(self._file) as file:
-            json.dump({"version": VERSION, "pictures": kept}, file)
+            json.dump(_content(kept), file)
+
+
+def _content(rows: dict[str, list]) -> dict:
+    """What the file holds, with a sum by which damage is known: a wrong hash would pass for a picture that changes."""
+    return {"version": VERSION, "pictures": rows, "sum": digest_of(json.dumps(rows, sort_keys=True).encode())}
 
 
 def _state(path: str | Path) -> list[int]:

@@ -35,15 +35,24 @@ def offsets_of(crops: Sequence[Crop]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
+def _index_of(crops: Sequence[Crop]) -> dict:
+    """What stands in the index of a cache of these crops."""
+    return {
+        "layout": LAYOUT,
+        "offsets": offsets_of(crops).tolist(),
+        "digests": [crop.digest for crop in crops],
+    }
+
+
 class CropStore:
     """Crops in a finished cache; make one with :meth:`open`.
 
     The file is mapped into memory, so all processes share one copy of what they read, and the system may take it back.
     """
 
-    def __init__(self, pixels: Path, index: dict, held: IO, crops: Sequence[Crop]):
+    def __init__(self, pixels: Path, held: IO, crops: Sequence[Crop]):
         self._pixels, self._held = pixels, held
-        self._offsets = np.array(index["offsets"], dtype=np.int64)
+        self._offsets = offsets_of(crops)
         self._sizes = np.array([crop.size for crop in crops], dtype=np.int64)
         self._to_photo = np.array([crop.to_photo for crop in crops], dtype=np.float64)
         # at once, so that the crops stay readable whatever becomes of the file's name
@@ -72,13 +81,8 @@ class CropStore:
             return None
         try:
             hold_shared(held)
-            index = json.load(held)
-            whole = (
-                index["layout"] == LAYOUT
-                and index["digests"] == [crop.digest for crop in crops]
-                and pixels.stat().st_size == index["offsets"][-1]
-            )
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            whole = json.load(held) == _index_of(crops) and pixels.stat().st_size == offsets_of(crops)[-1]
+        except (OSError, ValueError, RecursionError):
             whole = False
         if not whole:
             held.close()
@@ -86,7 +90,7 @@ class CropStore:
         # the order in which caches are given up; one that nobody may write to is not given up
         with contextlib.suppress(PermissionError):
             os.utime(path)
-        return cls(pixels, index, held, crops)
+        return cls(pixels, held, crops)
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -160,14 +164,7 @@ class CropWriter:
         self._file.close()
         replace(self._temporary, self._folder / (self._name + PIXELS))
         with atomic_write(self._folder / (self._name + INDEX)) as file:
-            json.dump(
-                {
-                    "layout": LAYOUT,
-                    "offsets": self._offsets.tolist(),
-                    "digests": [crop.digest for crop in self._crops],
-                },
-                file,
-            )
+            json.dump(_index_of(self._crops), file)
 
     def abandon(self) -> None:
         """Removes what was written."""

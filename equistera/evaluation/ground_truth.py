@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from equistera.dataset.coco import is_id
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
+from equistera.training.values import is_number
 
 _REPAIR_HINT = "Check the whole file: python tools/verify_dataset.py --ann-file FILE"
 
@@ -159,8 +159,7 @@ def _number_problems(name: str, values: object, length: int) -> list[str]:
 
 
 def _is_finite(value: object) -> bool:
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    return is_number(value.item() if isinstance(value, np.number) else value)
 
 
 def _is_list_of_objects(value: object) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
-from equistera import PROJECT
+from equistera import PROJECT, commands
 from equistera.errors import UserError
 from equistera.mm.option_values import parse_value
 from equistera.names import did_you_mean
@@ -113,21 +113,45 @@ def from_text(text: str, path: str | Path) -> Config:
     Raises:
         UserError: It names code that is no registered class of this project and MMPose.
     """
-    values = ast.literal_eval(text)
-    foreign = sorted({*_foreign(values)})
-    if foreign:
+    hint = f"Give the config file as well: {path}"
+    try:
+        values = ast.literal_eval(text)
+        config = Config(values, cfg_text=text, filename=str(path))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise UserError("the run's record holds no config of plain values", hint=hint) from error
+    _refuse_foreign(values, hint)
+    return config
+
+
+def refuse_code(overrides: Sequence[str]) -> None:
+    """Refuses overrides that nobody gave, if they name code that is no registered class.
+
+    Raises:
+        UserError: They do.
+    """
+    for override in overrides:
+        key, _, text = override.partition("=")
+        values = parse_value(text)
+        for part in reversed(key.split(".")):
+            values = {part: values}
+        _refuse_foreign(values, f"Give it again: {commands.line('--cfg-options', override)}")
+
+
+def _refuse_foreign(values: Mapping, hint: str) -> None:
+    if foreign := sorted({*_foreign(values)}):
         raise UserError(
             f"the recorded config uses code of its own ({', '.join(foreign)}), which is only run if you name it",
-            hint=f"Give the config file as well: {path}",
+            hint=hint,
         )
-    return Config(values, filename=str(path))
 
 
 def _foreign(node: object) -> Iterator[str]:
     """Modules that a config would import and dotted names of types, which MMEngine would look up anywhere."""
     if isinstance(node, Mapping):
-        imports = node.get("custom_imports") or {}
-        yield from (name for name in imports.get("imports") or () if name != "equistera.mm.register")
+        imports = node.get("custom_imports")
+        imports = imports.get("imports") if isinstance(imports, Mapping) else imports
+        imports = imports if isinstance(imports, (list, tuple)) else [imports] * bool(imports)
+        yield from (str(name) for name in imports if name != "equistera.mm.register")
         if "." in str(node.get("type", "")):
             yield str(node["type"])
         node = node.values()

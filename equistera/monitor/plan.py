@@ -7,7 +7,6 @@ config that MMEngine dumps beside every log is parsed, never executed.
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pathlib import Path
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.literals import settings_in
+from equistera.training.values import is_number
 
 RUN_FILE = "run.json"
 
@@ -72,7 +72,7 @@ def read_plan(work_dir: Path, config_dump: Path) -> Plan:
     """
     dumped = _dumped_settings(config_dump)
     base_lr = _get(dumped, "optim_wrapper", "optimizer", "lr")
-    base_lr = float(base_lr) if _is_number(base_lr) and base_lr > 0 else None
+    base_lr = float(base_lr) if is_number(base_lr) and base_lr > 0 else None
     # of ours and of MMPose's own configs
     watched = [_get(dumped, "default_hooks", "checkpoint", key) for key in ("best", "save_best")]
     known = Plan(base_lr=base_lr, watched=next((name for name in watched if isinstance(name, str)), None))
@@ -130,14 +130,10 @@ def _is_phase(phase: object) -> bool:
     return (
         isinstance(phase, dict)
         and isinstance(phase.get("name"), str)
-        and _is_number(phase.get("start"))
-        and _is_number(phase.get("end"))
+        and is_number(phase.get("start"))
+        and is_number(phase.get("end"))
         and 0 <= phase["start"] < phase["end"]
     )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_count(value: object) -> bool:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,11 +20,16 @@ from equistera.processes import OWN, start_command, world_size
 
 #: Options that a resumed run has from its record unless they are given again; those to start from are a pair.
 CARRIED = ("data_root", "skeleton", "amp", "compile", "max_time", "device", "seed", "cache")
+#: Those of the recorded options that are texts, or None.
+_TEXTS = ("data_root", "skeleton", "max_time", "device", "cache", "init")
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What the user asked for; see ``tools/train.py --help``. Without a ``config`` a run resumes with its own."""
+    """What the user asked for; see ``tools/train.py --help``. Without a ``config`` a run resumes with its own.
+
+    Those of ``cfg_options`` that nobody gave, since the run's record has them, are the ``recorded`` ones.
+    """
 
     config: str | None = None
     work_dir: str | None = None
@@ -41,6 +47,7 @@ class TrainOptions:
     device: str | None = None
     seed: int | None = None
     cfg_options: list[str] = field(default_factory=list)
+    recorded: Sequence[str] = ()
     launcher: str = "none"
     cache: str | None = None
     started: float = field(default_factory=time.monotonic)
@@ -97,6 +104,7 @@ def with_record(options: TrainOptions) -> TrainOptions:
         init=start.init,
         from_scratch=start.from_scratch,
         cfg_options=[*kept, *options.cfg_options],
+        recorded=kept,
     )
 
 
@@ -145,9 +153,33 @@ def read_record(work_dir: Path) -> dict | None:
     if record is None:
         return None
     plain = {key: value for key, value in record.items() if key != "digest"} if isinstance(record, dict) else {}
-    if not plain or record.get("digest") != _digest(plain):
+    if not _is_record(plain) or record.get("digest") != _digest(plain):
         raise UserError(f"the record of the run in {path} was changed or damaged", hint=hint)
     return record
+
+
+def _is_record(plain: dict) -> bool:
+    """Whether this is what :func:`make_record` makes, by names and kinds."""
+    values = plain.get("options")
+    return (
+        plain.keys() == {"options", "content"}
+        and isinstance(plain["content"], str | None)
+        and isinstance(values, dict)
+        and values.keys() == {*CARRIED, "config", "init", "from_scratch", "cfg_options"}
+        and all(type(values[name]) is bool for name in ("amp", "compile", "from_scratch"))
+        and type(values["seed"]) in (int, type(None))
+        and isinstance(values["cfg_options"], list)
+        and all(map(_is_text, [values["config"], *values["cfg_options"]]))
+        and all(value is None or _is_text(value) for name, value in values.items() if name in _TEXTS)
+    )
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value can have been a word of a command line."""
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def resume_command(options: TrainOptions) -> str:

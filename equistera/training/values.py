@@ -1,8 +1,14 @@
-"""Checks of single values that a person wrote into a config."""
+"""Checks of single values that a person wrote into a config or a JSON file."""
 
 from __future__ import annotations
 
 import math
+import sys
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number that a float can hold; true and false are none."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def number_problem(
@@ -21,8 +27,7 @@ def number_problem(
     Returns:
         No finding or one.
     """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if number and (low < value if above else low <= value) and (value < high if below else value <= high):
+    if is_number(value) and (low < value if above else low <= value) and (value < high if below else value <= high):
         return []
     bounds = [f"{'above' if above else 'at least'} {low:g}"] if low > -math.inf else []
     bounds += [f"{'below' if below else 'at most'} {high:g}"] if high < math.inf else []

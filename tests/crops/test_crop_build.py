@@ -107,7 +107,9 @@ def test_animals_of_one_photo_and_copies_of_a_photo_each_have_a_crop(photo, tmp_
     assert not np.array_equal(store[0][0].shape, store[1][0].shape)
 
 
-@pytest.mark.parametrize("harm", ["no index", "half an index", "short file", "another version"])
+@pytest.mark.parametrize(
+    "harm", ["no index", "half an index", "short file", "another version", "other offsets", "deep"]
+)
 def test_a_damaged_cache_is_made_anew(photo, tmp_path, harm):
     request, folder = request_of([animal(photo(), (200, 150, 420, 330))]), tmp_path / "cache"
     store = ensure(folder, request, GB, quiet)
@@ -120,10 +122,32 @@ def test_a_damaged_cache_is_made_anew(photo, tmp_path, harm):
         index.write_text(index.read_text()[:50])
     elif harm == "short file":
         pixels.write_bytes(pixels.read_bytes()[:-64])
+    elif harm == "deep":
+        index.write_text("[" * 100_000)
     else:
-        index.write_text(json.dumps({**json.loads(index.read_text()), "layout": 0}))
+        changed = {"layout": 0} if harm == "version" else {"offsets": ["a", int(pixels.stat().st_size)]}
+        index.write_text(json.dumps({**json.loads(index.read_text()), **changed}))
     assert find(folder, request) is None
     assert np.array_equal(ensure(folder, request, GB, quiet)[0][0], good)
+
+
+@pytest.mark.parametrize("harm", ["hash", "size", "kind", "deep"])
+def test_damaged_notes_of_the_pictures_are_written_anew(photo, tmp_path, harm):
+    request, folder = request_of([animal(photo(), (200, 150, 420, 330))]), tmp_path / "cache"
+    store = ensure(folder, request, GB, quiet)
+    good = store[0][0].copy()
+    store.close()
+    notes = json.loads((folder / "pictures.json").read_text())
+    (row,) = notes["pictures"].values()
+    if harm == "hash":
+        row[3] = "0" * 32
+    elif harm == "size":
+        row[4:6] = [10**400, "x"]
+    else:
+        notes = {**notes, "pictures": [1]}
+    (folder / "pictures.json").write_text("[" * 100_000 if harm == "deep" else json.dumps(notes))
+    assert np.array_equal(ensure(folder, request, GB, quiet)[0][0], good)
+    assert find(folder, request) is not None
 
 
 def test_the_limit_is_kept_by_giving_up_what_was_used_longest_ago(photo, tmp_path):

@@ -1,15 +1,15 @@
 """Damaged and hostile annotation files: whatever they hold, converting them ends in a data set or a UserError.
 
-Files of every format are mutated from a valid one as bytes (flips, cuts, insertions) and, to get past the parser, as
-values: the numbers of a text, anything in a JSON file (types, missing and extra fields).
+Files of every format are mutated from a valid one as bytes and, to get past the parser, as values.
 """
 
-import copy
+import contextlib
 import json
 import random
 import re
 from pathlib import Path
 
+import mutants
 import pytest
 from PIL import Image
 
@@ -18,35 +18,24 @@ from equistera.dataset.convert import Request, convert_dataset
 from equistera.dataset.export import export_annotations
 from equistera.errors import UserError
 
-HORSE = skeleton.load("horse26")
+HORSE, AP10K = skeleton.load("horse26"), skeleton.load("ap10k")
 DATA = Path(__file__).parent / "formats" / "data"
-
-ODD = [
-    None, True, -1, 0, 1, 2, 0.5, 1e308, -1e308, 10**400, float("nan"), float("inf"), "", "0", "nan", "../a.png",
-    "/etc/passwd", "C:\\x.png", "nose", "horse", "é\ud800", "\0", [], {}, [[]], [1, 2], {"a": 1}, [None], "x" * 300,
+#: Small files that unfold to what no memory holds, lead out, or ask a parser to run something.
+BOMBS = [
+    b"[" * 100_000, b'{"a":' * 100_000, b"<a>" * 100_000, b"- " * 100_000,
+    b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
+        b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 9)) for c in range(ord("b"), ord("k"))
+    ),
+    b"names: !!python/object/apply:os.system ['touch ran']\n", b"path: ../outside\ntrain: .\nkpt_shape: [26, 3]\n",
+    b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "' + b"x" * 1000 + b'">' + b"".join(
+        b'<!ENTITY %c "%s">' % (c, b"&%c;" % (c - 1) * 20) for c in range(ord("b"), ord("k"))
+    ) + b"]><annotations>&j;</annotations>",
+    b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotations>&a;</annotations>',
+    b"scorer," + b"A," * 1_000_000 + b"\n", b"\x89HDF\r\n\x1a\n" + b"\xff" * 500, b"0 " + b"9" * 100_000, b"\0" * 1000,
 ]  # fmt: skip
-NUMBERS = [b"0", b"1", b"-1", b"2", b"0.5", b"29.99", b"1e308", b"-1e-320", b"nan", b"inf", b"1e999", b"", b"x", b"1_0"]
-BYTES = [
-    b"",
-    b"\0",
-    b"\xff",
-    b"<",
-    b">",
-    b'"',
-    b",",
-    b"{",
-    b"[",
-    b"-",
-    b"1e999",
-    b"nan",
-    b"&a;",
-    b"*a",
-    b"\n",
-    b"9" * 50,
-]
 
 
-def seed_files(folder):
+def seed_files(folder, wanted):
     """One valid file of each format, of two horses on picture a.png; by format, the file to convert."""
     points = {"nose": (10, 12), "neck": (20, 22), "back": (30, 14)}
     coco = {
@@ -81,7 +70,18 @@ def seed_files(folder):
         (folder / "labeled-data/v1").mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 30)).save(folder / "labeled-data/v1" / name)
     (folder / "deeplabcut.h5").write_bytes((DATA / "CollectedData_multi_tuple.h5").read_bytes())
+    (folder / "yolo/train.txt").write_text("./images/train/a.png\n")
+    if wanted == "yolo-list":
+        data = (folder / "yolo/data.yaml").read_text()
+        (folder / "yolo/data.yaml").write_text(re.sub(r"train: .*", "train: train.txt", data))
+    ap10k = {**coco, "categories": [{**coco["categories"][0], "keypoints": list(AP10K.names)}], "annotations": []}
+    for annotation in coco["annotations"]:
+        flat = [value for i in range(len(AP10K)) for value in (5 + i, 6 + i, i % 3)]
+        ap10k["annotations"].append({**annotation, "keypoints": flat})
+    (folder / "ap10k.json").write_text(json.dumps(ap10k))
     return {
+        "ap10k": folder / "ap10k.json",
+        "yolo-list": folder / "yolo/train.txt",
         "labelstudio": folder / "labelstudio.json",
         "labelstudio-min": folder / "labelstudio_min.json",
         "cvat": folder / "cvat.xml",
@@ -95,89 +95,30 @@ def seed_files(folder):
 
 
 FORMATS = ("labelstudio", "labelstudio-min", "cvat", "coco", "animalpose", "deeplabcut-csv", "deeplabcut-h5", "yolo")
-FORMATS += ("yolo-label",)
+FORMATS += ("yolo-label", "yolo-list", "ap10k")
 
 
-def mutate_bytes(data, rng):
-    data = bytearray(data)
-    for _ in range(rng.choice([1, 1, 2, 5])):
-        at = rng.randrange(len(data) + 1)
-        kind = rng.randrange(5)
-        if kind == 0 and at < len(data):
-            data[at] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            data[at:at] = rng.choice(BYTES)
-        elif kind == 2:
-            del data[at : at + rng.randrange(1, 40)]
-        elif kind == 3:
-            data[at : at + rng.randrange(1, 8)] = rng.choice(BYTES)
-        else:
-            part = data[at : at + rng.randrange(1, 200)]
-            data[at:at] = part
-    return bytes(data)
-
-
-def mutate_numbers(data, rng):
-    """Replaces numbers in a text by other words."""
-    numbers = list(re.finditer(rb"-?\d+(\.\d+)?", data))
-    for match in sorted(rng.sample(numbers, rng.choice([1, 1, 2, 4])), key=lambda m: -m.start()):
-        data = data[: match.start()] + rng.choice(NUMBERS) + data[match.end() :]
-    return data
-
-
-def places(value, path=()):
-    """The path of every value inside of a JSON value."""
-    yield path
-    if isinstance(value, dict):
-        for key in value:
-            yield from places(value[key], (*path, key))
-    elif isinstance(value, list):
-        for i in range(len(value)):
-            yield from places(value[i], (*path, i))
-
-
-def mutate_json(content, rng):
-    content = copy.deepcopy(content)
-    for _ in range(rng.choice([1, 1, 2, 4])):
-        path = rng.choice(list(places(content)))
-        if not path:
-            continue
-        holder = content
-        for key in path[:-1]:
-            holder = holder[key]
-        action = rng.randrange(4)
-        if action == 0:
-            del holder[path[-1]]
-        elif action == 1 and isinstance(holder, list):
-            holder.append(copy.deepcopy(holder[path[-1]]))
-        else:
-            holder[path[-1]] = copy.deepcopy(rng.choice(ODD))
-    return content
-
-
-def fuzz(tmp_path, name, rounds):
-    """Converts mutated files; anything but a UserError fails the test. Returns how many were converted."""
-    rng = random.Random(f"converters {name}")
-    target = seed_files(tmp_path)[name]
-    source = tmp_path / "yolo/data.yaml" if name == "yolo-label" else target
+def attempt_on(folder, name):
+    """Gives the converter mutants of one format; what it writes is checked."""
+    target = seed_files(folder, name)[name]
+    source = folder / "yolo/data.yaml" if name.startswith("yolo") else target
     original = target.read_bytes()
     parsed = json.loads(original) if target.suffix == ".json" else None
-    out, converted = tmp_path / "out/annotations", 0
-    for _ in range(rounds):
+    out = folder / "out/annotations"
+
+    def attempt(rng):
         if parsed is not None and rng.random() < 0.7:
-            target.write_text(json.dumps(mutate_json(parsed, rng)), encoding="utf-8", errors="surrogatepass")
+            target.write_text(json.dumps(mutants.mutate_tree(parsed, rng)), encoding="utf-8", errors="surrogatepass")
         elif target.suffix != ".h5" and rng.random() < 0.5:
-            target.write_bytes(mutate_numbers(original, rng))
+            target.write_bytes(mutants.mutate_numbers(original, rng))
+        elif rng.random() < 0.02:
+            target.write_bytes(rng.choice(BOMBS))
         else:
-            target.write_bytes(mutate_bytes(original, rng))
-        request = Request(source, out, HORSE, split=None, overwrite=True, images=rng.choice(["none", "link"]))
-        try:
-            convert_dataset(request)
-        except UserError:
-            continue
-        converted += 1
+            target.write_bytes(mutants.mutate_bytes(original, rng))
+        convert_dataset(Request(source, out, HORSE, split=None, overwrite=True, images=rng.choice(["none", "link"])))
         check_written(out / "all.json")
-    return converted
+
+    return attempt
 
 
 def check_written(path):
@@ -204,12 +145,18 @@ def check_written(path):
 def test_a_few_mutated_files(tmp_path, name):
     if name == "deeplabcut-h5":
         pytest.importorskip("h5py")
-    assert fuzz(tmp_path, name, 50) > 0
+    rng, attempt, converted = random.Random(f"converters {name}"), attempt_on(tmp_path, name), 0
+    for _ in range(50):
+        with contextlib.suppress(UserError):
+            attempt(rng)
+            converted += 1
+    assert converted > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
-def test_two_thousand_mutated_files(tmp_path, name):
+def test_mutants(tmp_path, name):
     if name == "deeplabcut-h5":
         pytest.importorskip("h5py")
-    assert fuzz(tmp_path, name, 2000) > 0
+    folder = mutants.folder_with_traps(tmp_path)
+    assert mutants.survive(attempt_on(folder, name), folder, name, 2000)["accepted"] > 0

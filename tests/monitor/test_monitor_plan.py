@@ -66,6 +66,7 @@ def test_odd_config_says_nothing(tmp_path, config):
         ({"phases": "x"}, "'phases' must be a list"),
         ({"phases": [{"name": "a", "start": 5, "end": 5}]}, "start < end"),
         ({"phases": [{"name": "a", "end": 5}]}, "start < end"),
+        ({"phases": [{"name": "a", "start": 0, "end": 10**400}]}, "start < end"),
         ({"phases": PHASES[::-1]}, "'head' starts at 0 before 'full' ends at 300"),
     ],
 )

@@ -106,11 +106,16 @@ def refuse_nonfinite(content: object, path: str | Path) -> None:
 
     Args:
         content: Tensors, in dictionaries and lists of whatever depth.
-        path: Where they come from, for the message.
+        path: The file that they come from.
 
     Raises:
-        UserError: One is NaN or infinite; each such tensor is named.
+        UserError: One is NaN or infinite, or a tensor does not hold the numbers that it stands for (it repeats a few,
+            is sparse, or has none at all); each such tensor is named.
     """
+    most = Path(path).stat().st_size
+    hollow = [f"{name}: {tuple(value.shape)}" for name, value in _tensors(content) if not _is_held(value, most)]
+    if hollow:
+        raise UserError(f"{path} holds tensors without numbers of their own:", hollow, "torch.save dense ones on a CPU")
     found = [
         f"{name}: {int((~value.isfinite()).sum())} of {value.numel()} values"
         for name, value in _tensors(content)
@@ -122,6 +127,12 @@ def refuse_nonfinite(content: object, path: str | Path) -> None:
             found,
             "The training that wrote it had diverged; take an earlier checkpoint",
         )
+
+
+def _is_held(value: torch.Tensor, most: int) -> bool:
+    """Whether a tensor's numbers may all lie in a file of ``most`` bytes."""
+    plain = value.device.type == "cpu" and value.layout is torch.strided and not value.is_quantized
+    return plain and value.numel() * value.element_size() <= most
 
 
 def _tensors(content: object, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:

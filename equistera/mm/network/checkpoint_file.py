@@ -138,6 +138,9 @@ def _other_archive(path: Path) -> tuple[str, str]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             ours = any(name.rsplit("/", 1)[-1] == "data.pkl" for name in names)
+            if ours and sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                # torch packs nothing; what claims to be larger may be so by any factor
+                return "it unpacks to more bytes than it has", "Pack it again without compression: zip -0"
             # torch does not compare the check sums when it loads
             damaged = archive.testzip() if ours else None
     except Exception as error:

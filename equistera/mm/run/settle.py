@@ -95,13 +95,12 @@ def configured(options: TrainOptions) -> tuple[Config, Mapping]:
     """
     if options.config is None:
         record = read_record(options.folder)
-        if record["content"] is None:
-            config = configs.read(record["options"]["config"])
-        else:
-            config = configs.from_text(record["content"], record["options"]["config"])
+        # a config with more than plain values is not written down, and none is run that nobody names
+        config = configs.from_text(record["content"] or "", record["options"]["config"])
     else:
         config = configs.read(options.config)
     record = make_record(options, config.filename, configs.as_text(config))
+    configs.refuse_code(options.recorded)
     config = configs.resolve(
         config,
         options.cfg_options,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import json
 import random
 
+import mutants
 import pytest
 import verify_horses
 
@@ -19,35 +18,6 @@ from equistera.dataset.verify.text import summary
 from equistera.errors import UserError
 
 HORSE26 = verify_horses.HORSE26
-STRANGE = [None, True, -1, 0, 1.5, 1e308, 10**400, float("nan"), float("inf"), "", "x", "../x", [], [1], {}, {"id": 1}]
-STRANGE += ["x" * 300, "\ud800.jpg"]
-
-
-def places_of(value, path=()):
-    """Every place inside nested lists and objects."""
-    if isinstance(value, (dict, list)):
-        for key in value if isinstance(value, dict) else range(len(value)):
-            yield (*path, key)
-            yield from places_of(value[key], (*path, key))
-
-
-def mutate(content, rng):
-    """Puts something strange into, or takes something out of, a few random places."""
-    content = copy.deepcopy(content)
-    for _ in range(rng.randint(1, 4)):
-        # few places lie near the top, but what is broken there breaks most
-        depth = rng.randint(1, 5)
-        *parents, key = rng.choice([path for path in places_of(content) if len(path) <= depth])
-        inside = content
-        for step in parents:
-            inside = inside[step]
-        if rng.random() < 0.25:
-            del inside[key]
-        elif rng.random() < 0.2 and isinstance(inside, list):
-            inside.append(copy.deepcopy(inside[key]))
-        else:
-            inside[key] = rng.choice(STRANGE)
-    return content
 
 
 def verify_and_repair(path, draw):
@@ -63,34 +33,35 @@ def verify_and_repair(path, draw):
     return result
 
 
-@pytest.mark.parametrize(("mutants", "kinds"), [(60, 15), pytest.param(600, 25, marks=pytest.mark.slow)])
-def test_mutated_files(mutants, kinds, tmp_path):
+def test_mutated_files(tmp_path):
     rng = random.Random(0)
     path, content = verify_horses.write_set(tmp_path, 4)
     codes, refused = set(), []
-    for number in range(mutants):
-        path.write_text(json.dumps(mutate(content, rng)))
+    for number in range(60):
+        path.write_text(json.dumps(mutants.mutate_tree(content, rng)))
         try:
             result = verify_and_repair(path, draw=number % 50 == 0)
         except UserError as error:
             refused.append(str(error))
         else:
             codes |= verify_horses.mistakes(result.findings)
-    assert len(refused) < mutants / 2
+    assert len(refused) < 30
     assert all(str(path) in message for message in refused)
-    assert len(codes) > kinds
+    assert len(codes) > 15
 
 
 @pytest.mark.slow
-def test_many_mutated_files(tmp_path):
-    rng = random.Random(1)
-    path, content = verify_horses.write_set(tmp_path, 105)
-    answered = 0
-    for _ in range(2000):
-        path.write_text(json.dumps(mutate(content, rng)))
-        with contextlib.suppress(UserError):
-            answered += bool(verify_and_repair(path, draw=False).files)
-    assert answered > 1000
+@pytest.mark.parametrize("animals", [4, 105])
+def test_mutants(tmp_path, animals):
+    folder = mutants.folder_with_traps(tmp_path)
+    path, content = verify_horses.write_set(folder, animals)
+
+    def attempt(rng):
+        path.write_text(json.dumps(mutants.mutate_tree(content, rng)))
+        verify_and_repair(path, draw=rng.random() < 0.02)
+
+    counted = mutants.survive(attempt, folder, f"verified files of {animals} animals", 1000)
+    assert counted["accepted"] > 500
 
 
 @pytest.mark.parametrize(

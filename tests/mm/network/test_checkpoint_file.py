@@ -232,6 +232,31 @@ def test_weights_that_are_not_finite_are_refused_by_name(weights, tmp_path, bad)
     assert caught.value.problems == ["head.final_layer.bias: 1 of 26 values"]
 
 
+HOLLOW = {
+    "repeated": torch.zeros(1).expand(100_000, 100_000),
+    "none": torch.zeros(2, device="meta"),
+    "sparse": torch.zeros(4).to_sparse(),
+}
+
+
+@pytest.mark.parametrize("kind", HOLLOW)
+def test_tensors_that_do_not_hold_their_numbers_are_refused_by_name(weights, tmp_path, kind):
+    torch.save({"state_dict": {**weights, "head.x": HOLLOW[kind]}}, tmp_path / "x.pth")
+    with pytest.raises(UserError, match=r"x\.pth holds tensors without numbers of their own") as caught:
+        checkpoint.load(tmp_path / "x.pth")
+    assert caught.value.problems == [f"head.x: {tuple(HOLLOW[kind].shape)}"]
+
+
+def test_a_file_that_unpacks_to_more_than_it_has_is_not_unpacked(weights, tmp_path):
+    torch.save({"state_dict": weights}, tmp_path / "x.pth")
+    with zipfile.ZipFile(tmp_path / "x.pth", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/99", bytes(10_000_000))
+        # the same entry again and again, which would take minutes
+        archive.filelist += archive.filelist[-1:] * 10_000
+    with pytest.raises(UserError, match="it unpacks to more bytes than it has"):
+        checkpoint.load(tmp_path / "x.pth")
+
+
 def test_a_bit_that_has_turned_is_noticed(weights, tmp_path):
     torch.save({"state_dict": weights}, tmp_path / "x.pth")
     data = bytearray((tmp_path / "x.pth").read_bytes())

@@ -295,17 +295,51 @@ def damage(record):
     record["options"]["seed"] = 1
 
 
+def rewritten(change):
+    """Changes a record as one does who knows how its sum is made."""
+
+    def rewrite(record):
+        change(record)
+        plain = {key: value for key, value in record.items() if key != "digest"}
+        record["digest"] = options._digest(plain)
+
+    return rewrite
+
+
 def use_own_code(record):
     record["content"] = record["content"].replace("'type': 'StopEarly'", "'type': 'os.system'")
-    plain = {key: value for key, value in record.items() if key != "digest"}
-    record["digest"] = options._digest(plain)
+
+
+def use_own_code_by_option(record):
+    record["options"]["cfg_options"].append("custom_hooks=[dict(type='os.system')]")
+
+
+def name_a_config_of_code(record):
+    record["content"] = None
+
+
+def hold_no_config(record):
+    record["content"] = "[1, f()]"
+
+
+def lack_an_option(record):
+    del record["options"]["amp"]
+
+
+def hold_a_word_that_is_none(record):
+    record["options"]["skeleton"] = "\0"
 
 
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
         (damage, r"the record of the run in .*run.json was changed or damaged"),
-        (use_own_code, r"the recorded config uses code of its own \(os.system\), which is only run if you name it"),
+        (rewritten(use_own_code), r"the recorded config uses code of its own \(os.system\), which is only run if you"),
+        (rewritten(use_own_code_by_option), r"the recorded config uses code of its own \(os.system\)"),
+        (rewritten(name_a_config_of_code), "the run's record holds no config of plain values"),
+        (rewritten(hold_no_config), "the run's record holds no config of plain values"),
+        (rewritten(lack_an_option), r"the record of the run in .*run.json was changed or damaged"),
+        (rewritten(hold_a_word_that_is_none), r"the record of the run in .*run.json was changed or damaged"),
         (None, "the record of the run cannot be read: .*run.json is not JSON"),
     ],
 )
@@ -317,6 +351,15 @@ def test_a_record_that_is_damaged_or_names_code_is_refused(straight, tmp_path, c
     (work / "run.json").write_text(json.dumps(content) if change else "{")
     with pytest.raises(UserError, match=finding):
         train(TrainOptions(work_dir=str(work), resume=True))
+
+
+def test_a_config_that_is_gone_is_not_needed(straight, tmp_path, capfd):
+    work = shutil.copytree(straight, tmp_path / "run")
+    content = json.loads((work / "run.json").read_text())
+    rewritten(lambda record: record["options"].update(config=str(tmp_path / "gone.py")))(content["record"])
+    (work / "run.json").write_text(json.dumps(content))
+    train(TrainOptions(work_dir=str(work), resume=True))
+    assert "finished" in capfd.readouterr().out
 
 
 def test_resuming_with_another_skeleton_is_refused(run, resumable):
