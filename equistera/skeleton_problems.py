@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection
 
@@ -25,6 +26,8 @@ def problems_of(content: object, others: Callable[[str], Collection[str]]) -> li
     """
     if not isinstance(content, dict):
         return [f"expected an object with 'keypoints' and 'links', found {type(content).__name__}"]
+    if any("\ud800" <= letter <= "\udfff" for letter in json.dumps(content, ensure_ascii=False)):
+        return ["a text holds half of a character (a surrogate such as '\\ud800'), which no file can be written with"]
     problems = [
         f"unknown field {key!r}{did_you_mean(key, _SKELETON_FIELDS)}" for key in content.keys() - _SKELETON_FIELDS
     ]

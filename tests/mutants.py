@@ -129,8 +129,11 @@ class _Watch:
         if event.startswith(_RUNS):
             self.found.append(f"{event} {arguments!r:.200}")
         elif event in _CHANGES:
-            paths = [p for p in arguments[: _CHANGES[event]] if isinstance(p, (str, bytes, os.PathLike))]
-            self._refuse_outside(event, *map(os.fsdecode, paths))
+            paths = [os.fsdecode(p) for p in arguments[: _CHANGES[event]] if isinstance(p, (str, bytes, os.PathLike))]
+            if event != "os.truncate" and type(arguments[-1]) is int and arguments[-1] > 2:
+                # relative to an open folder
+                paths = [os.path.join(os.readlink(f"/proc/self/fd/{arguments[-1]}"), path) for path in paths]
+            self._refuse_outside(event, *paths)
         elif event == "open" and isinstance(arguments[0], (str, bytes)):
             path, mode, flags = arguments
             path = os.fsdecode(path)

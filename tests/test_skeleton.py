@@ -86,6 +86,7 @@ def test_a_users_own_file(tmp_path):
             {**TINY, "correspondence": {"horse26": {"nose_": {"source": "nose", "match": "exact"}}}},
             "horse26/nose_: horse26 has no keypoint 'nose_', did you mean 'nose'",
         ),
+        (changed(description="\ud800"), "a text holds half of a character"),
         ({"keypoints": []}, "'keypoints' must be a list with at least one entry"),
         ({"keypoints": [{"swap": ""}]}, "keypoint 0 has no name"),
         ([], "expected an object"),

@@ -49,7 +49,11 @@ def decode(content: bytes, path: str | Path, header: ImageHeader, factor: int = 
         UserError: The picture cannot be decoded.
     """
     flags = REDUCED.get(factor, cv2.IMREAD_COLOR)
-    picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    try:
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    except cv2.error:
+        # sides beyond what OpenCV takes, though the pixels may be few
+        picture = None
     expected = tuple(-(-side // factor) for side in (header.height, header.width))
     if picture is None or picture.shape[:2] != expected:
         found = (

@@ -72,3 +72,9 @@ def test_a_turned_view_of_a_corner_is_the_same_whatever_is_left_out():
         shrunk = cv2.resize(picture, (400, 300), interpolation=cv2.INTER_AREA)
         to_shrunk = matrix @ np.array([[3, 0, 1], [0, 3, 1], [0, 0, 1.0]])
         assert np.array_equal(warp(picture, matrix, (64, 64)), cv2.warpAffine(shrunk, to_shrunk, (64, 64)))
+
+
+def test_sides_beyond_what_opencv_takes_are_refused_in_words(tmp_path):
+    Image.new("L", (1 << 21, 1)).save(tmp_path / "wide.png")
+    with pytest.raises(UserError, match=r"cannot decode .*wide\.png"):
+        decode((tmp_path / "wide.png").read_bytes(), tmp_path / "wide.png", read_header(tmp_path / "wide.png"))
