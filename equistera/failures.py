@@ -18,14 +18,14 @@ _SMALLER = "a smaller batch (--cfg-options train_dataloader.batch_size=...)"
 #: a Bus error wrote into shared memory that was not there.
 _TEXTS: tuple[tuple[str, str, str], ...] = (
     (
-        r"Bus error|SIGBUS|shared memory|unable to (?:write|mmap|resize|allocate).*torch_|shm_open|/dev/shm",
-        "the shared memory through which loader workers hand over their batches is full (/dev/shm)",
-        f"Take {_FEWER_WORKERS}; or more of it: docker run --shm-size=8g (or --ipc=host)",
-    ),
-    (
         r"Too many open files|received \d+ items of ancdata",
         "too many files are open for this process's limit (ulimit -n)",
         f"Raise it: ulimit -n 65536; or take {_FEWER_WORKERS}",
+    ),
+    (
+        r"Bus error|SIGBUS|shared memory|unable to (?:write|mmap|resize|allocate).*torch_|shm_open|/dev/shm",
+        "the shared memory through which loader workers hand over their batches is full (/dev/shm)",
+        f"Take {_FEWER_WORKERS}; or more of it: docker run --shm-size=8g (or --ipc=host)",
     ),
     (
         r"CUDA out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED|MPS backend out of memory",

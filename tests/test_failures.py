@@ -18,6 +18,8 @@ from equistera.failures import explained
                       "to file </torch_7_1>: No space left on device (28)"), "/dev/shm", "--shm-size"),
         (OSError(errno.EMFILE, "Too many open files"), "too many files", "ulimit -n"),
         (RuntimeError("received 0 items of ancdata"), "too many files", "ulimit -n"),
+        (RuntimeError("unable to open shared memory object </torch_7_1> in read-write mode: Too many open files (24)"),
+         "too many files", "ulimit -n"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "GPU's memory", "batch_size"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
          "machine's memory", "batch_size"),
