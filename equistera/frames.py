@@ -113,6 +113,8 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
     """
     folder = Path(folder)
     if not folder.is_dir():
+        if folder.is_file():
+            raise UserError(f"{folder} is no folder", hint="Give one picture as --img")
         raise UserError(f"no such folder: {folder}{near(folder)}")
     if out is not None and Path(out).resolve() == folder.resolve():
         raise UserError("--out is the folder of the pictures; they are not overwritten", hint="Choose another folder")
@@ -148,6 +150,8 @@ def one_picture(path: str | Path, out: str | Path | None, overwrite: bool = Fals
             raise UserError("--out is the picture itself; it is not overwritten", hint="Choose another name")
         if Path(out).suffix.lower() not in SUFFIXES:
             raise UserError(f"--out {out} is no picture name", hint=f"Known: {', '.join(SUFFIXES)}")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder", hint="Give it as --img-dir")
     if not path.is_file():
         there = sorted(name for name in (os.listdir(path.parent) if path.parent.is_dir() else ()) if _is_listed(name))
         hint = f"{path.parent} holds {counted(len(there), 'pictures')}, such as {there[0]}" if there else ""

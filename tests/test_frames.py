@@ -37,3 +37,10 @@ def test_a_picture_that_is_not_there_is_answered_with_those_that_are(folder):
     assert caught.value.hint.endswith("photos holds 1 picture, such as a.jpg")
     with pytest.raises(UserError, match="did you mean 'photos'"):
         one_picture(folder.parent / "photo" / "a.jpg", None)
+
+
+def test_a_folder_and_a_picture_are_told_apart(folder):
+    with pytest.raises(UserError, match="photos is a folder\n  Give it as --img-dir"):
+        one_picture(folder, None)
+    with pytest.raises(UserError, match="is no folder\n  Give one picture as --img"):
+        picture_folder(folder / "a.jpg", None)

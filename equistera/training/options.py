@@ -16,6 +16,7 @@ from equistera import PROJECT, commands
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE
+from equistera.names import near
 from equistera.processes import OWN, start_command, world_size
 
 #: Options that a resumed run has from its record unless they are given again; those to start from are a pair.
@@ -89,7 +90,8 @@ def with_record(options: TrainOptions) -> TrainOptions:
     if record is None:
         if options.config is None:
             raise UserError(
-                f"{options.folder} has no record of a run ({RUN_FILE}), so its config is not known",
+                f"{options.folder} has no record of a run ({RUN_FILE}), so its config is not known"
+                + near(options.folder),
                 hint="Give the command that the run was begun with, CONFIG and options, and --resume",
             )
         return options

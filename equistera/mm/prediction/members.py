@@ -54,7 +54,9 @@ def _pair(config: str | None, path: Path) -> tuple[str, Path]:
     if own is None and config is None:
         if not path.exists():
             raise UserError(f"no such work dir or checkpoint: {path}{near(path)}", hint="tools/train.py makes one")
-        raise UserError(f"{path}: which config was it trained with?", hint=f"Expected: {_USAGE}")
+        runs = ", ".join(str(best.parent) for best in sorted(path.glob("*/best.pth")))
+        hint = f"It holds runs; name one of them: {runs}" if runs else f"Expected: {_USAGE}"
+        raise UserError(f"{path}: which config was it trained with?", hint=hint)
     if own is not None and config is not None and own.name != Path(config).name:
         raise UserError(
             f"{path} was trained with {own.name}, not with {Path(config).name}",

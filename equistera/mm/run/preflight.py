@@ -16,6 +16,7 @@ from equistera.mm.config import resolve_path
 from equistera.mm.data.loading import settle_loader
 from equistera.mm.network import checkpoint
 from equistera.names import near
+from equistera.training.checkpoints import BEST
 from equistera.training.schedule import opening
 from equistera.training.values import count_problem, number_problem
 
@@ -206,6 +207,9 @@ def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Weig
     if config.from_scratch:
         return None
     weights = Path(init) if init is not None else _file_of(str(config.pretrained))
+    if weights.is_dir():
+        # of a run, as for the other tools
+        weights /= BEST
     if weights.is_file():
         # what is no checkpoint is refused before anything is written
         return Weights(weights.resolve(), checkpoint.load(weights))

@@ -173,7 +173,7 @@ def test_bad_pictures_are_named_at_the_end_and_the_others_drawn(horses, trained,
     ("changes", "finding"),
     [
         ({"img": "a.jpg"}, "--img needs --out"),
-        ({"img": ".", "out": "a.jpg"}, "no such picture"),
+        ({"img": ".", "out": "a.jpg"}, ". is a folder\n  Give it as --img-dir"),
         ({"img": "a.jpg", "out": "a.jpg"}, "is the picture itself"),
         ({"img": "a.jpg", "out": "b.txt"}, "is no picture name"),
         ({"img": "a.jpg", "out": "b.jpg"}, "no such picture: a.jpg"),

@@ -105,7 +105,7 @@ def test_frozen_stages_do_not_move_and_open_when_the_schedule_says(horses, tiny,
         "strategy.opens_at.stage3": 0.34,
         "strategy.opens_at.stage2": 0.67,
     })  # fmt: skip
-    work = run(horses, tmp_path / "staged", options, init=str(trained / "best.pth"))
+    work = run(horses, tmp_path / "staged", options, init=str(trained))
     epochs = [weights_of(trained / "best.pth")] + [weights_of(work / f"epoch_{n}.pth") for n in (1, 2, 3)]
     moved = _moved(epochs)
     assert moved == [{"head"}, {"head", "stage3"}, {"head", "stage2", "stage3"}]
