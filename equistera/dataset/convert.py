@@ -284,7 +284,7 @@ def _look_up(
     path = finder.root / file_name
     try:
         header = read_header(path)
-        if not is_complete(path):
+        if not is_complete(path, header):
             raise Unusable("the picture file is cut short", file_name, _MEND_PICTURES)
     except ImageError as error:
         raise Unusable("the picture file cannot be used", error.summary, _MEND_PICTURES) from error

@@ -215,10 +215,14 @@ def read_thumbnail(path: str | Path) -> np.ndarray | None:
         return np.array(grey.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else grey)
 
 
-def is_complete(path: str | Path) -> bool:
+def is_complete(path: str | Path, header: ImageHeader | None = None) -> bool:
     """Whether the file is all there, judged by its structure without decoding pixels (TIFF is decoded).
 
     Finds a file cut short by a broken copy or download. Damage inside the pixel data only shows in :func:`read_rgb`.
+
+    Args:
+        path: The picture.
+        header: Its header, where it has been read already.
 
     Raises:
         ImageError: As :func:`read_header`.
@@ -230,7 +234,7 @@ def is_complete(path: str | Path) -> bool:
             # Pillow does not even open a truncated WebP, so look before it
             if start[8:12] == b"WEBP" and length < 8 + int.from_bytes(start[4:8], "little"):
                 return False
-            kind = read_header(path).format
+            kind = (header or read_header(path)).format
             if kind == "BMP":
                 return length >= int.from_bytes(start[2:6], "little")
             if kind in ("JPEG", "PNG"):

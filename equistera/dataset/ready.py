@@ -9,13 +9,17 @@ from pathlib import Path
 
 from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
-from equistera.dataset.images import ImageError, check_inside, is_complete
+from equistera.dataset.formats.records import positive_size
+from equistera.dataset.images import ImageError, check_inside, is_complete, read_header
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
+#: What is said of a picture that is not the one that was labelled, but a scaled or turned copy.
+_RESIZED = "labelled as one of"
+
 
 def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
-    """Reads an annotation file and makes sure that every picture it labels is there and whole.
+    """Reads an annotation file and makes sure that every picture it labels is there, whole and as large as it says.
 
     Args:
         ann_file: COCO keypoint file.
@@ -26,33 +30,43 @@ def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
         The content as :func:`equistera.dataset.coco.load_annotations` gives it.
 
     Raises:
-        UserError: The file cannot be used, or pictures are missing, truncated or outside the folder: all are named.
+        UserError: The file cannot be used, or pictures are missing, truncated, of another size or outside the folder:
+            all are named.
     """
     coco = load_annotations(ann_file, skeleton)
     labelled = {annotation["image_id"] for annotation in coco["annotations"]}
-    names = [image["file_name"] for image in coco["images"] if image["id"] in labelled]
-    if not names:
+    images = [image for image in coco["images"] if image["id"] in labelled]
+    if not images:
         raise UserError(
             f"{ann_file} has no animal with a labelled keypoint ({len(coco['images'])} pictures)",
             hint="tools/verify_dataset.py says what is in it",
         )
     with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
-        problems = [problem for problem in pool.map(lambda name: _problem(image_dir, name), names) if problem]
+        problems = [problem for problem in pool.map(lambda image: _problem(image_dir, image), images) if problem]
     if problems:
+        resized = any(_RESIZED in problem for problem in problems)
         raise UserError(
-            f"{len(problems)} of {len(names)} pictures of {ann_file} cannot be used:",
+            f"{len(problems)} of {len(images)} pictures of {ann_file} cannot be used:",
             problems,
-            f"Pictures are looked for in {image_dir}. More about it: {verify_command(ann_file)}",
+            f"Pictures are looked for in {image_dir}. "
+            + ("Put the pictures there that were labelled, not smaller, larger or turned copies. " if resized else "")
+            + f"More about it: {verify_command(ann_file)}",
         )
     return coco
 
 
-def _problem(image_dir: Path, name: str) -> str:
+def _problem(image_dir: Path, image: dict) -> str:
+    name, stated = image["file_name"], positive_size(image.get("width"), image.get("height"))
     try:
-        if not is_complete(check_inside(image_dir, name, links=True)):
+        path = check_inside(image_dir, name, links=True)
+        header = read_header(path)
+        if not is_complete(path, header):
             return f"{name}: truncated"
     except ImageError as error:
         return f"{name}: {error.summary}"
+    if stated not in (None, header.size):
+        found = f"{header.width}x{header.height}"
+        return f"{name}: {_RESIZED} {stated[0]}x{stated[1]}, the picture has {found}"
     return ""
 
 

@@ -72,7 +72,7 @@ def inspect(image_dir: Path, name: str, decode: bool) -> PictureState:
     header = None
     try:
         header = read_header(path)
-        if not is_complete(path):
+        if not is_complete(path, header):
             return PictureState("picture-truncated", f"{path} ends too early", path, header)
         return PictureState("", "", path, header, path.stat().st_size, turned_hashes(path) if decode else None)
     except ImageError as error:
