@@ -57,6 +57,11 @@ class WriteError(UserError):
         full = cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         hint = "Make room, or choose another place." if full else "Choose another place."
         super().__init__(f"cannot write {path}: {self.reason}", hint=hint)
+        self._given = path, cause
+
+    def __reduce__(self):
+        # a worker hands it to the process that started it
+        return WriteError, self._given
 
 
 class Stopped(Exception):

@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 
 from equistera.crops.fingerprints import Fingerprints, digest_of
-from equistera.crops.locks import exclusive, in_use
 from equistera.crops.pictures import decode
 from equistera.crops.plan import Crop, Request, cut
 from equistera.crops.store import INDEX, PIXELS, UNFINISHED, CropStore, CropWriter, offsets_of
 from equistera.errors import UserError, WriteError
 from equistera.in_order import in_order
+from equistera.locks import exclusive, in_use
 from equistera.progress import track
 from equistera.words import counted
 

@@ -16,10 +16,10 @@ from typing import IO
 
 import numpy as np
 
-from equistera.crops.locks import hold_shared
 from equistera.crops.pictures import ToPhoto
 from equistera.crops.plan import Crop
 from equistera.dataset.coco import atomic_write
+from equistera.locks import hold_shared
 from equistera.replacing import replace
 
 #: Layout of the files.

@@ -22,8 +22,9 @@ import numpy as np
 from equistera.commands import verify_command
 from equistera.dataset.units import other_unit
 from equistera.errors import UserError, WriteError
+from equistera.locks import hold_shared
 from equistera.names import near
-from equistera.replacing import replace
+from equistera.replacing import remove_unfinished, replace
 from equistera.skeleton import Skeleton
 
 #: What to do with a file that is not COCO where one is needed.
@@ -57,10 +58,14 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
 @contextlib.contextmanager
 def _placed(path: Path, mode: str) -> Iterator[IO]:
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(path.parent, path.name)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         text = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
         with os.fdopen(handle, mode, **text) as file:
+            # tells others that it is no leftover, where files can be locked
+            with contextlib.suppress(OSError):
+                hold_shared(file)
             yield file
             file.flush()
             os.fsync(file.fileno())

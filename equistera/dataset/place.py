@@ -15,7 +15,7 @@ from pathlib import Path
 from equistera.dataset.images import ImageError, check_inside
 from equistera.errors import UserError, WriteError
 from equistera.progress import track
-from equistera.replacing import replace
+from equistera.replacing import remove_unfinished, replace
 
 #: Ways to put a picture: a link (hard, else symbolic, else a copy), a copy, or not at all.
 WAYS = ("link", "copy", "none")
@@ -94,6 +94,7 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            remove_unfinished(target.parent, target.name)
             if way == "copy":
                 shutil.copy2(source, temporary)
             else:

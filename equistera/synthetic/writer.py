@@ -18,10 +18,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from equistera import __version__, skeleton
-from equistera.dataset.coco import category_of, read_json, write_json
+from equistera.dataset.coco import atomic_write, category_of, read_json, write_json
 from equistera.errors import UserError, WriteError
 from equistera.progress import track
-from equistera.replacing import replace
 from equistera.skeleton import Skeleton
 from equistera.synthetic import SPLITS
 
@@ -234,7 +233,6 @@ def _make_picture(out: Path, seed: int, size: tuple[int, int] | None, task: tupl
     made = make_sample(seed, split, index, size)
     name = f"{index:06d}.jpg"
     path = out / "images" / split / name
-    part = path.with_suffix(".part")
-    part.write_bytes(made.jpeg)
-    replace(part, path)
+    with atomic_write(path, "wb") as file:
+        file.write(made.jpeg)
     return {"file_name": name, "width": made.width, "height": made.height, "labels": made.labels}

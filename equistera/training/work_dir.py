@@ -146,12 +146,6 @@ def followed(path: Path, work_dir: Path, aside: Path | None) -> Path:
     return aside / path.relative_to(work_dir)
 
 
-def remove_unfinished(work_dir: Path) -> None:
-    """Removes what a kill left of a file that was being written."""
-    for rest in work_dir.glob(".*.part"):
-        rest.unlink()
-
-
 def _holds_run(folder: Path) -> bool:
     return any(entry.name == RUN_FILE or written_by_runs(entry.name) for entry in folder.iterdir())
 

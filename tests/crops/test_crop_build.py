@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from crop_cases import animal, request_of, smooth_picture
 
+from equistera import locks
 from equistera.crops import build as building
-from equistera.crops import locks
 from equistera.crops.build import CacheRefused, ensure, find
 from equistera.crops.store import CropStore
 from equistera.errors import UserError

@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import os
+import pickle
 import signal
 
 import pytest
 
 from equistera.dataset.coco import atomic_write, write_json
 from equistera.errors import WriteError
+from equistera.replacing import remove_unfinished
 
 resource = pytest.importorskip("resource")
 
@@ -56,3 +58,22 @@ def test_no_room_leaves_the_earlier_file_and_nothing_else(tmp_path):
 def test_other_errors_pass_unchanged(tmp_path):
     with pytest.raises(KeyError), atomic_write(tmp_path / "out.json"):
         raise KeyError("x")
+
+
+def test_what_a_killed_process_left_goes_and_nothing_else_does(tmp_path):
+    left, users, others = (tmp_path / name for name in (".a.json.ab12cd_8.part", ".mine.part", ".b.json.ab12cd_8.part"))
+    for path in (left, users, others):
+        path.write_text("half")
+    with atomic_write(tmp_path / "a.json") as file:
+        file.write("{}")
+        # another process would leave this one alone
+        remove_unfinished(tmp_path)
+    assert not left.exists()
+    assert not others.exists()
+    assert users.read_text() == "half"
+    assert (tmp_path / "a.json").read_text() == "{}"
+
+
+def test_an_error_of_a_worker_arrives_in_the_process_that_started_it():
+    error = WriteError("a.jpg", OSError(errno.ENOSPC, "No space left on device"))
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -37,6 +37,7 @@ from equistera.monitor.plots import plot_run
 from equistera.outputs import check_json
 from equistera.processes import join, rank
 from equistera.progress import duration
+from equistera.replacing import remove_unfinished
 from equistera.training import work_dir as work_dirs
 from equistera.training.fit import parse_duration
 from equistera.training.options import TrainOptions, resume_command, with_record
@@ -229,7 +230,7 @@ def _score(config: Config, score: float | None, epoch: int | None) -> str:
 
 def _prepare(run: Settled, trainer: Trainer) -> Path | None:
     """Leaves the work dir as the run may begin in it; returns where the weights that it starts from are then."""
-    work_dirs.remove_unfinished(run.work_dir)
+    remove_unfinished(run.work_dir)
     if run.found is not None:
         resume.renumber(run.work_dir, trainer.schedule.steps_per_epoch)
         return None
