@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.images import LISTED, SUFFIXES, ImageError, read_rgb
+from equistera.dataset.images import JPEGS, LISTED, SUFFIXES, ImageError, read_rgb
 from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.in_order import default_threads, in_order
@@ -76,7 +76,9 @@ class PictureFiles:
 
         target = self.targets[frame.name]
         try:
-            done, encoded = cv2.imencode(target.suffix, drawing[..., ::-1])
+            # OpenCV does not know every ending of a JPEG
+            kind = ".jpg" if target.suffix.lower() in JPEGS else target.suffix
+            done, encoded = cv2.imencode(kind, drawing[..., ::-1])
         except cv2.error as error:
             return f"cannot be written as {target.suffix}: {error.err}"
         if not done:

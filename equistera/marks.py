@@ -13,6 +13,7 @@ from pathlib import Path
 
 # the home of atomic writing
 from equistera.dataset.coco import atomic_write
+from equistera.dataset.images import JPEGS
 from equistera.errors import UserError
 
 _MARK = b"drawn by Equistera Trainer"
@@ -27,7 +28,7 @@ def marked(encoded: bytes, suffix: str) -> bytes:
         encoded: What OpenCV's encoder gave.
         suffix: Of the file's name, such as ``.jpg``.
     """
-    if suffix.lower() in (".jpg", ".jpeg"):
+    if suffix.lower() in JPEGS:
         # a comment segment before the end marker
         return encoded[:-2] + b"\xff\xfe" + struct.pack(">H", len(_MARK) + 2) + _MARK + encoded[-2:]
     if suffix.lower() == ".png":

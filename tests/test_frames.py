@@ -1,7 +1,9 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from equistera.dataset.images import JPEGS
 from equistera.errors import UserError
 from equistera.frames import one_picture, picture_folder
 
@@ -44,3 +46,14 @@ def test_a_folder_and_a_picture_are_told_apart(folder):
         one_picture(folder, None)
     with pytest.raises(UserError, match="is no folder\n  Give one picture as --img"):
         picture_folder(folder / "a.jpg", None)
+
+
+@pytest.mark.parametrize("suffix", JPEGS)
+def test_a_drawing_has_the_name_of_its_picture_whatever_a_jpeg_is_called(tmp_path, suffix):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (16, 8)).save(tmp_path / "in" / f"a{suffix}", format="JPEG")
+    pictures = picture_folder(tmp_path / "in", tmp_path / "out")
+    for frame in pictures.frames():
+        assert pictures.write(frame, frame.image) == ""
+    with Image.open(tmp_path / "out" / f"a{suffix}") as drawn:
+        assert (drawn.format, drawn.size) == ("JPEG", (16, 8))

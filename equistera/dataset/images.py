@@ -27,8 +27,9 @@ MAX_PIXELS = 200_000_000
 #: What Pillow may open. Formats that OpenCV cannot read for training, or that run an interpreter (EPS), are left out.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 
-#: File name endings of those formats, lower case.
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".png", ".webp", ".bmp", ".tif", ".tiff")
+#: File name endings of those formats, lower case; cameras and browsers have several for a JPEG.
+JPEGS = (".jpg", ".jpeg", ".jfif", ".jpe", ".mpo")
+SUFFIXES = (*JPEGS, ".png", ".webp", ".bmp", ".tif", ".tiff")
 #: File name endings of photos that must be converted first.
 TO_CONVERT = (".heic", ".heif", ".avif")
 #: What counts as a picture where a folder is listed: nothing that people take for a photo is passed over in silence.
