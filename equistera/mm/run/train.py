@@ -184,6 +184,10 @@ def _run(trainer: Trainer, run: Settled) -> None:
         best = _score(trainer.cfg, trainer.best_score, trainer.best_epoch)
         print(f"trained in {duration(time.monotonic() - start)}; best {best}")
         print(_where_all_lies(run, curves, learnt=bool(trainer.best_score)))
+    if torch.distributed.is_initialized():
+        # whose process ends while others still talk to it aborts, and a launcher then ends all of them
+        barrier()
+        torch.distributed.destroy_process_group()
 
 
 def build_cache(options: TrainOptions) -> None:
