@@ -378,6 +378,9 @@ def start(main: Callable, argv: Sequence[str], log: Path) -> int:
     code = 70
     try:
         os.setpgid(0, 0)
+        # this script's own handlers end what is forked; a tool that a shell starts has the system's
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         log.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, 1)
