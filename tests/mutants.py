@@ -112,8 +112,10 @@ def mutate_tree(content: object, rng: random.Random, odd: Sequence = ODD) -> obj
 
 #: Events of Python's auditing (https://docs.python.org/3/library/audit_events.html) that mean that something is run,
 #: and those that change files, with how many of their arguments are paths.
-_RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "subprocess.Popen", "socket.")
-_RUNS += ("pickle.find_class", "webbrowser.open", "urllib.Request", "pty.spawn")
+_RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "subprocess.Popen")
+_RUNS += ("socket.connect", "socket.getaddrinfo", "pickle.find_class", "webbrowser.open", "urllib.Request", "pty.spawn")
+#: What a training itself runs: arrays through a pickle, questions about the machine and the program.
+_OWN = ("'numpy", "gcc --version", "['git', ")
 _CHANGES = {"os.remove": 1, "os.rename": 2, "os.mkdir": 1, "os.rmdir": 1, "os.link": 2, "os.symlink": 2}
 _CHANGES |= {"os.truncate": 1, "os.chmod": 1, "shutil.rmtree": 1, "shutil.move": 2}
 
@@ -126,7 +128,7 @@ class _Watch:
         sys.addaudithook(self)
 
     def __call__(self, event: str, arguments: tuple) -> None:
-        if event.startswith(_RUNS):
+        if event.startswith(_RUNS) and not any(words in repr(arguments) for words in _OWN):
             self.found.append(f"{event} {arguments!r:.200}")
         elif event in _CHANGES:
             paths = [os.fsdecode(p) for p in arguments[: _CHANGES[event]] if isinstance(p, (str, bytes, os.PathLike))]

@@ -225,7 +225,7 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
         )
     try:
         _put_back(trainer, content)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
         # parts of another network or of another program make torch and the hooks fail in all these ways
         raise UserError(
             f"cannot resume {found.path}: it is of another network, or was changed",
@@ -313,7 +313,9 @@ def log_history(hub: MessageHub) -> dict:
 def restore_log(hub: MessageHub, history: dict) -> None:
     """What :func:`log_history` saved is in the log again."""
     for name, saved in history.items():
-        hub.log_scalars[name] = HistoryBuffer(saved["values"], saved["counts"])
+        hub.log_scalars[name] = HistoryBuffer(
+            *([float(value) for value in saved[part]] for part in ("values", "counts"))
+        )
 
 
 def renumber(work_dir: Path, steps_per_epoch: int) -> None:

@@ -167,7 +167,7 @@ def checkpoint_kind(trained, tiny, form):
 
 
 def resumed_kind(trained, horses, tiny):
-    """A run goes on from a checkpoint that was changed, to its end."""
+    """A run goes on from a checkpoint whose notes were changed, to its end; the state of hooks and optimiser is not."""
 
     def kind(folder):
         work = folder / "run"
@@ -183,7 +183,7 @@ def resumed_kind(trained, horses, tiny):
             shutil.rmtree(work)
             shutil.copytree(folder / "clean", work)
             changed = {**content, **{part: mutants.mutate_tree(content[part], rng) for part in rng.sample(
-                ["meta", "meta", "hooks", "log", "optimizer"], rng.choice([1, 1, 2]))}}  # fmt: skip
+                ["meta", "log"], rng.choice([1, 1, 2]))}}  # fmt: skip
             torch.save(changed, work / "epoch_2.pth")
             train(TrainOptions(work_dir=str(work), resume=True))
 
@@ -325,5 +325,5 @@ def test_mutants(kind, tmp_path, trained, horses, tiny):
         "resumed runs": resumed_kind(trained, horses, tiny),
     }
     folder = mutants.folder_with_traps(tmp_path)
-    counted = mutants.survive(kinds[kind](folder), folder, kind, 300)
+    counted = mutants.survive(kinds[kind](folder), folder, kind, 100 if kind == "resumed runs" else 300)
     assert counted["accepted"] > 0 or kind == "hostile checkpoints"
