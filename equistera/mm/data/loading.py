@@ -125,7 +125,11 @@ def in_use(loader: DataLoader, error: BaseException) -> str:
     workers = getattr(getattr(loader, "_iterator", None), "_workers", ())
     # one that is being ended cuts its connection first, and a busy machine takes its time to end it
     cut = isinstance(error, (ConnectionError, EOFError))
-    multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=30 if cut else 0.5)
+    going = multiprocessing.connection.wait([w.sentinel for w in workers], timeout=30 if cut else 0.5)
+    for worker in workers:
+        if worker.sentinel in going:
+            # its files are closed, and it may not be gone yet
+            worker.join(30)
     ended = sorted({signal.Signals(-w.exitcode).name for w in workers if w.exitcode is not None and w.exitcode < 0})
     now = f"{counted(loader.num_workers, 'workers')}, batch {loader.batch_size}"
     return f"{now}, ended by {', '.join(ended)}" if ended else now
