@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.images import JPEGS, LISTED, SUFFIXES, ImageError, read_rgb
+from equistera.dataset.images import JPEGS, LISTED, SUFFIXES, WRITTEN, ImageError, read_rgb
 from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.in_order import default_threads, in_order
@@ -106,8 +106,8 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
 
     Args:
         folder: Where they are.
-        out: Where their drawings go, under the same names; None to draw nothing. Inside ``folder`` it is not looked
-            for pictures.
+        out: Where their drawings go, under the same names, with ``.jpg`` behind those that cannot be written; None to
+            draw nothing. Inside ``folder`` it is not looked for pictures.
         overwrite: Whether drawings may replace files that are none, but never one of the pictures.
 
     Raises:
@@ -122,10 +122,10 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
         raise UserError("--out is the folder of the pictures; they are not overwritten", hint="Choose another folder")
     names = sorted(_pictures_below(folder, Path(out).resolve() if out else None))
     if not names:
-        raise UserError(f"no pictures in {folder}", hint=f"Looked for: {', '.join(LISTED)}")
+        raise UserError(f"no pictures in {folder}", hint=f"Looked for: {', '.join(SUFFIXES)}")
     if out is None:
         return PictureFiles(folder, names, None)
-    targets = {name: Path(out) / name for name in names}
+    targets = {name: Path(out) / _drawn_name(name) for name in names}
     sources = {(folder / name).resolve() for name in names}
     taken = [str(target) for target in targets.values() if target.resolve() in sources]
     if taken:
@@ -133,6 +133,11 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
     check_targets("--out", targets.values(), overwrite)
     check_folder("--out", out)
     return PictureFiles(folder, names, targets)
+
+
+def _drawn_name(name: str) -> str:
+    """The whole name, for ``a.heic`` may lie beside ``a.jpg``."""
+    return name if name.lower().endswith(WRITTEN) else f"{name}.jpg"
 
 
 def one_picture(path: str | Path, out: str | Path | None, overwrite: bool = False) -> PictureFiles:
@@ -150,8 +155,10 @@ def one_picture(path: str | Path, out: str | Path | None, overwrite: bool = Fals
     if out is not None:
         if Path(out).resolve() == path.resolve():
             raise UserError("--out is the picture itself; it is not overwritten", hint="Choose another name")
-        if Path(out).suffix.lower() not in SUFFIXES:
-            raise UserError(f"--out {out} is no picture name", hint=f"Known: {', '.join(SUFFIXES)}")
+        if Path(out).suffix.lower() not in WRITTEN:
+            raise UserError(
+                f"--out {out} is no name of a picture that can be written", hint=f"Known: {', '.join(WRITTEN)}"
+            )
     if path.is_dir():
         raise UserError(f"{path} is a folder", hint="Give it as --img-dir")
     if not path.is_file():

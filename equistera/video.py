@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equistera.dataset.images import LISTED, ImageError, read_header
+from equistera.dataset.images import SUFFIXES, ImageError, read_header
 from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.in_order import in_order
@@ -270,7 +270,7 @@ def open_video(path: Path) -> av.container.InputContainer:
 
 
 def _is_picture(path: Path) -> bool:
-    if path.suffix.lower() in LISTED:
+    if path.suffix.lower() in SUFFIXES:
         return True
     try:
         return bool(read_header(path))

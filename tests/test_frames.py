@@ -16,13 +16,25 @@ def folder(tmp_path):
     return folder
 
 
-def test_photos_that_must_be_converted_are_listed_and_say_so(folder, tmp_path):
-    for name, brand in (("b.HEIC", b"heic"), ("c.heif", b"mif1"), ("d.avif", b"avif")):
-        (folder / name).write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(4))
+def test_photos_of_phones_are_read_and_drawn_as_jpeg(folder, tmp_path):
+    Image.new("RGB", (30, 20), "red").save(folder / "a.HEIC", format="HEIF")
+    Image.new("RGB", (30, 20), "red").save(folder / "a.avif")
+    pictures = picture_folder(folder, tmp_path / "out")
+    for frame in pictures.frames():
+        assert frame.image.shape == (20, 30, 3)
+        assert not pictures.write(frame, frame.image)
+    drawn = {path.name: cv2.imread(str(path)) for path in (tmp_path / "out").iterdir()}
+    assert sorted(drawn) == ["a.HEIC.jpg", "a.avif.jpg", "a.jpg"]
+    assert (np.abs(drawn["a.HEIC.jpg"].astype(int) - (0, 0, 255)) < 8).all()
+
+
+def test_photos_that_cannot_be_read_are_listed_and_say_so(folder, tmp_path):
+    for name in ("b.HEIC", "c.CR2", "d.gif"):
+        (folder / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(4))
     found = {frame.name: frame.error for frame in picture_folder(folder, tmp_path / "out").frames()}
-    assert list(found) == ["a.jpg", "b.HEIC", "c.heif", "d.avif"]
+    assert list(found) == ["a.jpg", "b.HEIC", "c.CR2", "d.gif"]
     assert not found.pop("a.jpg")
-    assert all("must be converted to JPEG first" in error for error in found.values())
+    assert all("is not a picture that can be read" in error for error in found.values())
 
 
 def test_a_folder_without_pictures_says_what_was_looked_for(folder):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equistera.dataset.images import JPEGS, SUFFIXES
+from equistera.dataset.images import JPEGS, WRITTEN
 from equistera.dataset.picture_ends import has_end
 from equistera.errors import UserError
 from equistera.frames import Frame, PictureFiles
@@ -14,7 +14,7 @@ from equistera.marks import check_targets, is_marked, marked, video_mark
 PICTURE = np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", WRITTEN)
 def test_a_marked_picture_is_the_same_picture(tmp_path, suffix):
     encoded = cv2.imencode(".jpg" if suffix in JPEGS else suffix, PICTURE)[1].tobytes()
     path, plain = tmp_path / f"a{suffix}", tmp_path / f"plain{suffix}"

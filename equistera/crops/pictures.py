@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from equistera.dataset.images import ImageHeader
+from equistera.dataset.images import ImageHeader, read_rgb
 from equistera.errors import UserError
 
 #: Scale and offset in x and in y, from the pixels of a picture to those of the photo that it was taken from.
@@ -15,6 +15,8 @@ ToPhoto = tuple[tuple[float, float], tuple[float, float]]
 
 #: OpenCV's flags for decoding at 1/factor, largest factor first.
 REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+#: Pixels, OpenCV's own limit; no JPEG can have longer sides.
+_MOST_SIDE = 1 << 20
 
 
 def reduction(header: ImageHeader, wanted: float) -> int:
@@ -48,17 +50,16 @@ def decode(content: bytes, path: str | Path, header: ImageHeader, factor: int = 
     Raises:
         UserError: The picture cannot be decoded.
     """
-    flags = REDUCED.get(factor, cv2.IMREAD_COLOR)
-    try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
-    except cv2.error:
-        # sides beyond what OpenCV takes, though the pixels may be few
-        picture = None
+    picture = None
+    if header.format == "JPEG":
+        if content:
+            picture = cv2.imdecode(np.frombuffer(content, np.uint8), REDUCED.get(factor, cv2.IMREAD_COLOR))
+    elif max(header.size) <= _MOST_SIDE:
+        # OpenCV has no HEIC, and drops transparency where everybody else shows it over white
+        picture = cv2.cvtColor(read_rgb(path, content), cv2.COLOR_RGB2BGR)
     expected = tuple(-(-side // factor) for side in (header.height, header.width))
     if picture is None or picture.shape[:2] != expected:
-        found = (
-            "" if picture is None else f": OpenCV finds {picture.shape[1]}x{picture.shape[0]} pixels, not {expected}"
-        )
+        found = "" if picture is None else f": it has {picture.shape[1]}x{picture.shape[0]} pixels, not {expected}"
         raise UserError(
             f"cannot decode {path}{found}", hint="tools/verify_dataset.py names every unreadable picture of a data set"
         )

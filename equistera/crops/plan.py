@@ -18,7 +18,7 @@ from equistera.crops.pictures import from_blocks, reduction
 from equistera.dataset.images import ImageHeader
 
 #: Changes whenever a crop's bytes would come out otherwise.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 A phone stores a portrait as a landscape plus an EXIF orientation. Browsers, labelling tools and OpenCV turn it before
 anybody sees it, so **width and height are those of the turned picture everywhere in the project**, and so are keypoint
 coordinates. A picture with transparency is shown over white, as labelling tools show it; 16-bit pictures keep their
-high byte.
+high byte. HEIC, as iPhones save it, turns its picture by a field of its own, and EXIF only repeats that.
 """
 
 from __future__ import annotations
@@ -16,24 +16,29 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
+import pillow_heif
 from PIL import ExifTags, Image
 
-from equistera.dataset.picture_ends import has_end
+from equistera.dataset.picture_ends import has_all_boxes, has_end
 from equistera.errors import UserError
 
 #: Larger pictures are refused before a pixel is decoded: today's largest phone photos have 200 million pixels.
 MAX_PIXELS = 200_000_000
 
-#: What Pillow may open. Formats that OpenCV cannot read for training, or that run an interpreter (EPS), are left out.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+#: What Pillow may open; others run an interpreter (EPS), move (GIF) or are no photos.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "HEIF", "AVIF")
 
 #: File name endings of those formats, lower case; cameras and browsers have several for a JPEG.
 JPEGS = (".jpg", ".jpeg", ".jfif", ".jpe", ".mpo")
-SUFFIXES = (*JPEGS, ".png", ".webp", ".bmp", ".tif", ".tiff")
-#: File name endings of photos that must be converted first.
-TO_CONVERT = (".heic", ".heif", ".avif")
-#: What counts as a picture where a folder is listed: nothing that people take for a photo is passed over in silence.
-LISTED = SUFFIXES + TO_CONVERT
+#: Those that drawings can be written with.
+WRITTEN = (*JPEGS, ".png", ".webp", ".bmp", ".tif", ".tiff")
+#: Those in which phones save a photo instead of as a JPEG.
+_HEIFS = (".heic", ".heif", ".hif", ".avif")
+SUFFIXES = (*WRITTEN, *_HEIFS)
+#: Those between which a photo changes when it is uploaded, sent or converted.
+PHOTOS = (*JPEGS, *_HEIFS)
+#: What counts as a picture where a folder is listed: what people take for a photo is named, not passed over in silence.
+LISTED = (*SUFFIXES, ".gif", ".jp2", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
 
 #: Brands of the container that HEIC and AVIF share (ISO 14496-12 "ftyp"; ISO 23008-12, annex B).
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
@@ -55,6 +60,9 @@ _UPRIGHT = {
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
+
+# one thread each, for pictures are read in threads; the picture itself, not a small one inside, is what is looked at
+pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
 class ImageError(UserError):
@@ -153,11 +161,12 @@ def read_header(path: str | Path) -> ImageHeader:
         return _header(image)
 
 
-def read_rgb(path: str | Path) -> np.ndarray:
+def read_rgb(path: str | Path, content: bytes | None = None) -> np.ndarray:
     """Decodes a whole picture as it is displayed.
 
     Args:
         path: Any of :data:`FORMATS`; grey, palette, CMYK, alpha (shown over white) and 16 bits (high byte) included.
+        content: The file's, where it has been read already.
 
     Returns:
         uint8 [height, width, 3], RGB, turned by its EXIF orientation.
@@ -165,7 +174,7 @@ def read_rgb(path: str | Path) -> np.ndarray:
     Raises:
         ImageError: As :func:`read_header`; or the pixels are truncated, damaged or 32-bit floating point.
     """
-    return _decode(path, max_side=None, mode="RGB")
+    return _decode(path, max_side=None, mode="RGB", content=content)
 
 
 def read_reduced(path: str | Path, max_side: int, *, grey: bool = False) -> np.ndarray:
@@ -240,6 +249,8 @@ def is_complete(path: str | Path, header: ImageHeader | None = None) -> bool:
                 return length >= int.from_bytes(start[2:6], "little")
             if kind in ("JPEG", "PNG"):
                 return has_end(file, kind)
+            if kind in ("HEIF", "AVIF"):
+                return has_all_boxes(file)
     except FileNotFoundError as error:
         raise ImageError(f"no such picture: {path}") from error
     except OSError as error:
@@ -252,10 +263,10 @@ def is_complete(path: str | Path, header: ImageHeader | None = None) -> bool:
     return True
 
 
-def _open(path: str | Path) -> Image.Image:
+def _open(path: str | Path, content: bytes | None = None) -> Image.Image:
     path = Path(path)
     try:
-        return Image.open(path, formats=FORMATS)
+        return Image.open(path if content is None else io.BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise ImageError(
             f"picture {path} claims more than {MAX_PIXELS // 10**6} million pixels; it is not opened",
@@ -280,7 +291,7 @@ def _what_it_is(path: Path) -> str:
     if not start:
         return "the file is empty"
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
-        return "HEIC and AVIF photos must be converted to JPEG first (on an iPhone: Settings, Camera, Most Compatible)"
+        return "a damaged or unknown kind of HEIC or AVIF"
     return f"expected {', '.join(FORMATS)}, found bytes {start[:8]!r}"
 
 
@@ -296,6 +307,8 @@ def _header(image: Image.Image) -> ImageHeader:
 def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":
         return 1  # Pillow turns TIFF by itself, and its size is that of the turned picture
+    if image.format == "HEIF":
+        return 1  # so does libheif, by the field that counts (ISO 23008-12, 6.5.10), whatever EXIF says
     try:
         # PngImageFile.getexif would decode the whole picture to look for EXIF behind the pixels
         value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
@@ -304,13 +317,13 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _decode(path: str | Path, max_side: int | None, mode: str) -> np.ndarray:
-    with _open(path) as image:
+def _decode(path: str | Path, max_side: int | None, mode: str, content: bytes | None = None) -> np.ndarray:
+    with _open(path, content) as image:
         orientation = _orientation(image)
         try:
             if max_side is not None:
                 image.draft(mode, (max_side, max_side))
-            flat = _flatten(image, mode)
+            flat = _flatten(image, mode, path)
             if max_side is not None:
                 flat.thumbnail((max_side, max_side), Image.Resampling.BILINEAR, reducing_gap=2.0)
             if orientation in _UPRIGHT:
@@ -323,11 +336,11 @@ def _decode(path: str | Path, max_side: int | None, mode: str) -> np.ndarray:
             raise ImageError(f"picture {path} is damaged or truncated: {error}") from error
 
 
-def _flatten(image: Image.Image, mode: str) -> Image.Image:
+def _flatten(image: Image.Image, mode: str, path: str | Path) -> Image.Image:
     """Any mode to 8-bit ``mode`` without alpha."""
     if image.mode == "F":
         raise ImageError(
-            f"picture {image.filename} has floating-point pixels", hint="Save it with 8 bits a channel, as PNG or JPEG."
+            f"picture {path} has floating-point pixels", hint="Save it with 8 bits a channel, as PNG or JPEG."
         )
     if image.mode.startswith("I"):
         high_byte = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)

@@ -21,7 +21,7 @@ from pathlib import Path, PurePath
 from urllib.parse import unquote
 
 from equistera.dataset.formats.records import Unusable
-from equistera.dataset.images import LISTED
+from equistera.dataset.images import LISTED, PHOTOS, SUFFIXES
 from equistera.dataset.paths import ends_with, is_hidden, name_parts, spelled
 from equistera.errors import UserError
 from equistera.names import near
@@ -38,9 +38,6 @@ MISSING = (NOT_FOUND, ELSEWHERE, NOT_READ)
 _UPLOADS = "upload"
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 _SUFFIX = re.compile(r"_[A-Za-z0-9]{7}$")
-
-#: Endings of photos as cameras and browsers save them; converting one makes another of them.
-_PHOTOS = {".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".heic", ".heif", ".avif"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def _tail(key: Callable[[str], str]) -> Callable[[_Name, _Name, Sequence[str]], 
 
 def _other_ending(name: _Name, file: _Name, above: Sequence[str]) -> bool:
     """The export has no ending, as CVAT's of videos, or another one of a photo that was converted."""
-    if name.ending and not {name.ending.lower(), file.ending.lower()} <= _PHOTOS:
+    if name.ending and not {name.ending.lower(), file.ending.lower()} <= {*PHOTOS}:
         return False
     return _tail(_unquoted)(_Name(name.folders, name.stem, file.ending), file, above)
 
@@ -157,7 +154,7 @@ class PictureFinder:
         self._by_core: dict[str, list[tuple[str, _Name]]] = defaultdict(list)
         self._not_read: dict[str, str] = {}
         for file in sorted(_files(root, set(leave_out))):
-            if file.lower().endswith(LISTED):
+            if file.lower().endswith(SUFFIXES):
                 self._files.add(file)
                 name = _Name.of(file)
                 self._by_core[_core(name.stem)].append((file, name))

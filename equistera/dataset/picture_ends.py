@@ -28,6 +28,25 @@ def has_end(file: BinaryIO, kind: str) -> bool:
     return _jpeg_ends(file.read()) if kind == "JPEG" else _png_ends(file.read())
 
 
+def has_all_boxes(file: BinaryIO) -> bool:
+    """Whether a HEIC or AVIF file, open for reading, holds all of the boxes that it is made of (ISO 14496-12, 4.2)."""
+    length, position = file.seek(0, os.SEEK_END), 0
+    while position < length:
+        file.seek(position)
+        header = file.read(16)
+        if len(header) < 8:
+            return False
+        size = int.from_bytes(header[:4], "big")
+        if size == 1:
+            size = int.from_bytes(header[8:], "big")
+        elif size == 0:
+            return True  # goes on to the end of the file, wherever that is
+        if size < 8:
+            return True  # something else stands behind the picture
+        position += size
+    return position == length
+
+
 def _jpeg_ends(data: bytes) -> bool:
     """Walks the segments, whose payload may hold a whole thumbnail, to the picture's own end marker."""
     position = 2

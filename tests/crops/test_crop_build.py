@@ -11,11 +11,14 @@ import cv2
 import numpy as np
 import pytest
 from crop_cases import animal, request_of, smooth_picture
+from PIL import Image
 
 from equistera import locks
 from equistera.crops import build as building
 from equistera.crops.build import CacheRefused, ensure, find
+from equistera.crops.decoded import DecodedCrops
 from equistera.crops.store import CropStore
+from equistera.dataset.images import read_rgb
 from equistera.errors import UserError
 
 GB = 10**9
@@ -51,6 +54,22 @@ def test_a_large_photo_is_stored_no_finer_than_the_input_can_use(photo, tmp_path
     assert crop.shape[1] <= 64 + 2 * 6 + 2
     # the view is 2000 pixels wide
     assert sx == pytest.approx(2000 / 64, rel=0.05)
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+def test_an_iphones_photo_is_cut_as_it_is_displayed_with_a_cache_and_without(tmp_path, turn):
+    path, exif = tmp_path / "IMG_1.HEIC", Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(smooth_picture(320, 240)).save(path, format="HEIF", exif=exif.tobytes(), quality=90)
+    request = request_of([animal(path, (60, 90, 200, 220))])
+    (stored, to_photo), (decoded, _) = ensure(tmp_path / "cache", request, GB, quiet)[0], DecodedCrops(request)[0]
+    np.testing.assert_array_equal(stored, decoded)
+    (sx, ox), (sy, oy) = to_photo
+    y, x = np.mgrid[0 : stored.shape[0], 0 : stored.shape[1]].astype(np.float32)
+    whole = read_rgb(path)[..., ::-1].astype(np.float32)
+    there = cv2.remap(whole, (x * sx + ox).astype(np.float32), (y * sy + oy).astype(np.float32), cv2.INTER_LINEAR,
+                      borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    assert np.abs(there - stored).mean() < 2
 
 
 def test_a_second_time_nothing_is_made(photo, tmp_path, monkeypatch):

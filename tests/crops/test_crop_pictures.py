@@ -40,7 +40,7 @@ def test_a_damaged_photo_is_named(tmp_path):
     header = read_header(path)
     with pytest.raises(UserError, match=r"cannot decode .*photo\.jpg"):
         decode(b"", path, header)
-    with pytest.raises(UserError, match="OpenCV finds 64x48"):
+    with pytest.raises(UserError, match="it has 64x48"):
         decode(path.read_bytes(), path, type(header)(100, 50, 1, "JPEG"))
 
 
@@ -72,6 +72,15 @@ def test_a_turned_view_of_a_corner_is_the_same_whatever_is_left_out():
         shrunk = cv2.resize(picture, (400, 300), interpolation=cv2.INTER_AREA)
         to_shrunk = matrix @ np.array([[3, 0, 1], [0, 3, 1], [0, 0, 1.0]])
         assert np.array_equal(warp(picture, matrix, (64, 64)), cv2.warpAffine(shrunk, to_shrunk, (64, 64)))
+
+
+def test_transparency_is_white_in_training_too(tmp_path):
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[:2] = (10, 20, 30, 255)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    header = read_header(tmp_path / "a.png")
+    picture = decode((tmp_path / "a.png").read_bytes(), "a.png", header)
+    assert picture[[0, 3], 0].tolist() == [[30, 20, 10], [255, 255, 255]]
 
 
 def test_sides_beyond_what_opencv_takes_are_refused_in_words(tmp_path):

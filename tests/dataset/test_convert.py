@@ -12,7 +12,9 @@ from PIL import Image
 
 from equistera import skeleton
 from equistera.dataset.convert import Request, convert_dataset
+from equistera.dataset.ready import check_split
 from equistera.dataset.split import SplitSpec
+from equistera.dataset.verify.pictures import inspect
 from equistera.dataset.verify.reference import reference_for
 from equistera.errors import UserError
 
@@ -20,13 +22,13 @@ HORSE = skeleton.load("horse26")
 PROJECT = Path(__file__).parents[2]
 
 
-def save_picture(path, size=(40, 20), seed=0, orientation=1):
+def save_picture(path, size=(40, 20), seed=0, orientation=1, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
     exif = image.getexif()
     exif[0x0112] = orientation
-    image.save(path, exif=exif)
+    image.save(path, exif=exif.tobytes(), **options)
 
 
 def task(name, x=50, label="nose", size=(40, 20), **data):
@@ -439,12 +441,29 @@ def test_pictures_in_the_images_folder_itself(raw):
     assert snapshot(Path(photos)).items() >= before.items()
 
 
-def test_heic_photos_are_named_with_what_to_do(raw):
+def test_photos_of_iphones_go_the_whole_way(raw):
+    """As they are displayed, which Label Studio's browser shows; portraits lie on their side in the file."""
+    names = [f"IMG_{i}.HEIC" for i in range(4)]
+    for i, name in enumerate(names):
+        save_picture(raw / name, (80, 60), seed=i, orientation=6, format="HEIF")
+    write(raw, [task(name, size=(60, 80)) for name in names])
+    report = run(raw, split=None)
+    assert "converted  4 of 4 pictures" in report
+    content = read(raw, "all")
+    assert {(image["width"], image["height"]) for image in content["images"]} == {(60, 80)}
+    assert content["annotations"][0]["keypoints"][:3] == [30, 40, 2]
+    ann_file, folder = raw.parent / "annotations/all.json", raw.parent / "images/all"
+    assert len(check_split(ann_file, folder, HORSE)["images"]) == 4
+    states = [inspect(folder, name, decode=True) for name in names]
+    assert {state.code for state in states} == {""}
+
+
+def test_a_heic_that_cannot_be_read_is_named(raw):
     (raw / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
     write(raw, [task("IMG_1.HEIC")])
     with pytest.raises(UserError) as error:
         run(raw)
-    assert "HEIC and AVIF photos must be converted to JPEG first" in str(error.value)
+    assert "a damaged or unknown kind of HEIC" in str(error.value)
     assert "export again" not in str(error.value)
     (raw / "IMG_1.HEIC").unlink()
     save_picture(raw / "IMG_1.jpg")

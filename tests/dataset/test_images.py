@@ -3,6 +3,7 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +49,23 @@ def photo(path, size=(64, 48), **options):
     return path
 
 
+#: 64 wide, 32 high, every quarter its own grey
+QUARTERS = np.repeat(np.kron(np.array([[20, 90], [160, 230]], np.uint8), np.ones((16, 32), np.uint8))[..., None], 3, 2)
+
+
+def heic(path, pixels, turn):
+    """An iPhone's photo: turned by a field of the container (irot, imir), which EXIF repeats."""
+    Image.fromarray(pixels).save(path, format="HEIF", exif=turn.tobytes(), quality=95)
+    return path
+
+
+def exif_of(path):
+    """The orientation that EXIF says, whatever readers make of it."""
+    data = Image.Exif()
+    data.load(pillow_heif.open_heif(path).info["exif"])
+    return data[0x0112]
+
+
 def png_header(path, width, height):
     """A PNG that claims a size, without the pixels."""
 
@@ -69,7 +87,7 @@ class TestHeader:
         assert header.size == header.stored_size == (64, 48)
         assert header.format == {"jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper())
 
-    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
     @pytest.mark.parametrize("orientation", UPRIGHT)
     def test_size_is_the_displayed_one(self, tmp_path, orientation, suffix):
         header = read_header(photo(tmp_path / f"horse.{suffix}", exif=exif(orientation)))
@@ -94,7 +112,7 @@ class TestHeader:
         [
             (b"", "the file is empty"),
             (b"<html>Please log in</html>", "found bytes b'<html>Pl'"),
-            (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC and AVIF photos must be converted to JPEG"),
+            (b"\0\0\0\x18ftypheic\0\0\0\0", "a damaged or unknown kind of HEIC or AVIF"),
             (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "not a picture that can be read"),
         ],
     )
@@ -131,6 +149,28 @@ class TestDecoding:
         pixels = read_rgb(path)
         np.testing.assert_array_equal(pixels[:, :, 0], UPRIGHT[orientation](CORNERS))
         assert read_header(path).size == pixels.shape[1::-1]
+
+    @pytest.mark.parametrize("orientation", UPRIGHT)
+    def test_heic_is_turned_once_by_its_own_field(self, tmp_path, orientation):
+        path = heic(tmp_path / "horse.HEIC", QUARTERS, exif(orientation))
+        assert exif_of(path) == orientation  # iPhones write both
+        upright = UPRIGHT[orientation](QUARTERS[:, :, 0])
+        header, pixels, small = read_header(path), read_rgb(path), read_reduced(path, 16, grey=True)
+        assert (header.orientation, header.format, header.size) == (1, "HEIF", upright.shape[::-1])
+        assert np.abs(pixels[:, :, 0].astype(int) - upright).max() <= 6
+        assert np.abs(small.astype(int) - upright[2::4, 2::4]).mean() <= 6
+        assert read_rgb("gone", path.read_bytes()).tolist() == pixels.tolist()
+        path.rename(tmp_path / "IMG_1.jpg")  # sent on by programs that only change the ending
+        assert read_header(tmp_path / "IMG_1.jpg") == header
+
+    def test_exif_alone_does_not_turn_a_heic(self, tmp_path):
+        path = heic(tmp_path / "horse.heic", QUARTERS, exif(1))
+        content = bytearray(path.read_bytes())
+        place = content.index(b"Exif\0\0") + 6
+        entry = content.index(struct.pack(">HHL", 0x0112, 3, 1), place) + 8
+        content[entry : entry + 2] = struct.pack(">H", 6)
+        path.write_bytes(content)
+        assert (exif_of(path), read_header(path).size, read_rgb(path).shape) == (6, (64, 32), (32, 64, 3))
 
     @pytest.mark.parametrize("orientation", UPRIGHT)
     def test_agrees_with_opencv(self, tmp_path, orientation):
@@ -193,14 +233,15 @@ class TestDecoding:
 
 
 class TestComplete:
-    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif"])
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif", "heic", "avif"])
     def test_whole_and_cut(self, tmp_path, suffix):
         path = photo(tmp_path / f"horse.{suffix}", size=(200, 150))
+        header = read_header(path)
         assert is_complete(path)
         whole = path.read_bytes()
         for cut in (1, 20, len(whole) // 2):
             path.write_bytes(whole[:-cut])
-            assert not is_complete(path), cut
+            assert not is_complete(path, header), cut
 
     @pytest.mark.parametrize("suffix", ["jpg", "png"])
     def test_data_behind_the_end_is_fine(self, tmp_path, suffix):
