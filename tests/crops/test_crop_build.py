@@ -144,7 +144,7 @@ def test_a_damaged_cache_is_made_anew(photo, tmp_path, harm):
     elif harm == "deep":
         index.write_text("[" * 100_000)
     else:
-        changed = {"layout": 0} if harm == "version" else {"offsets": ["a", int(pixels.stat().st_size)]}
+        changed = {"layout": 0} if harm == "another version" else {"offsets": ["a", int(pixels.stat().st_size)]}
         index.write_text(json.dumps({**json.loads(index.read_text()), **changed}))
     assert find(folder, request) is None
     assert np.array_equal(ensure(folder, request, GB, quiet)[0][0], good)
