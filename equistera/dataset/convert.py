@@ -18,7 +18,7 @@ from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_c
 from equistera.dataset.locate import MISSING, PictureFinder
 from equistera.dataset.matching import read_keypoint_map
 from equistera.dataset.orientation import Seen, frames_of
-from equistera.dataset.place import clear, image_dir, place
+from equistera.dataset.place import clear, image_dir, is_same, place
 from equistera.dataset.readings import meant
 from equistera.dataset.repeats import Labelled, agree, take_once, told
 from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
@@ -316,7 +316,16 @@ def _placed_before(output: Path, root: Path) -> set[Path]:
     names = {*read_split(output), *_names_in(output / f"{UNSPLIT}.json")}
     folders = [image_dir(output, split).resolve() for split in (*SPLITS, UNSPLIT)]
     # a folder that the user names as that of the pictures holds the user's
-    return {folder / name for folder in folders for name in names if not root.resolve().is_relative_to(folder)}
+    folders = [folder for folder in folders if not root.resolve().is_relative_to(folder)]
+    placed = {folder / name for folder in folders for name in names}
+    # a run that was killed has no record of its pictures yet: they are named in their folder as in the user's
+    placed |= {
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path not in placed and path.is_file() and is_same(path, root / path.relative_to(folder))
+    }
+    return placed
 
 
 def _write(done: Conversion, request: Request) -> str:

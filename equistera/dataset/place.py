@@ -146,6 +146,11 @@ def clear(
     return cleared
 
 
+def is_same(target: Path, source: Path) -> bool:
+    """Whether the source, or a copy of it, stands in its place."""
+    return os.path.lexists(target) and not _is_another(target, source)
+
+
 def _is_another(target: Path, source: Path) -> bool:
     """Whether something else than the source, or than a copy of it, stands in its place."""
     if not os.path.lexists(target):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from equistera import skeleton
+from equistera.dataset import split_dataset
 from equistera.dataset.convert import Request, convert_dataset
 from equistera.dataset.ready import check_split
 from equistera.dataset.split import SplitSpec
@@ -514,3 +515,24 @@ def test_a_refusal_hides_no_reason_behind_another(raw):
     assert "note: left out: " in text
     assert "--img-dir" in text
     assert "labelling tool" in text
+
+
+@pytest.mark.parametrize("way", ["link", "copy"])
+def test_pictures_of_a_run_that_was_killed_are_not_the_users(raw, way, monkeypatch):
+    """Killed before its first annotation file: all pictures stand in their folders, and nothing says that they do."""
+    root, labels = raw.parent, raw.parent / "labels"
+    write(labels, [task(f"horse{i // 2}_{i}.png") for i in range(10)])
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(split_dataset, "write_splits", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(labels, img_dir=root, images=way)
+    monkeypatch.undo()
+    assert len([*(root / "images").rglob("*.png")]) == 10
+    assert "converted  10 of 10 pictures" in run(labels, img_dir=root, images=way)
+    # the user's own beside them are found
+    save_picture(root / "images/train/other.png", seed=99)
+    write(labels, [task("other.png")], "more.json")
+    assert "converted  11 of 11 pictures" in run(labels, img_dir=root, images=way, overwrite=True)
