@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from equistera.dataset.coco import checked_entries, read_json
-from equistera.dataset.paths import ends_with
+from equistera.dataset.paths import ends_with, name_parts, spelled
 from equistera.dataset.readings import corners_taken_for_sizes
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
@@ -49,17 +49,25 @@ class PictureAnimals:
     def _by_last_part(self) -> Mapping[str, list[str]]:
         names = defaultdict(list)
         for name in self.image_ids:
-            names[_parts(name)[-1]].append(name)
+            names[spelled(_parts(name)[-1])].append(name)
         return names
 
     def find(self, name: str) -> str | None:
-        """The ``file_name`` of a picture: the same path or, if only one does so, one that ends with the other."""
+        """The ``file_name`` of a picture: the same path or, if only one does so, one that ends with the other.
+
+        Letter by letter or, where none does so, in another spelling.
+        """
         if name in self.image_ids:
             return name
         parts = _parts(name)
-        alike = [(known, _parts(known)) for known in self._by_last_part.get(parts[-1], ())]
-        fitting = [known for known, own in alike if ends_with(own, parts) or ends_with(parts, own)]
-        return fitting[0] if len(fitting) == 1 else None
+        alike = [(known, _parts(known)) for known in self._by_last_part.get(spelled(parts[-1]), ())]
+        for read in (str, spelled):
+            asked = list(map(read, parts))
+            keyed = [(known, list(map(read, own))) for known, own in alike]
+            fitting = [known for known, own in keyed if ends_with(own, asked) or ends_with(asked, own)]
+            if fitting:
+                return fitting[0] if len(fitting) == 1 else None
+        return None
 
 
 def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
@@ -133,4 +141,4 @@ def _posix(name: str) -> str:
 
 
 def _parts(name: str) -> list[str]:
-    return [part for part in name.split("/") if part not in ("", ".")] or [name]
+    return name_parts(name) or [name]

@@ -12,7 +12,7 @@ from equistera.commands import verify_command
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
 from equistera.dataset.formats import coco, cvat, labelstudio_tasks, yolo
 from equistera.dataset.formats.records import HORSE, Animal, Picture, Unusable, flag, positive_size
-from equistera.dataset.images import ImageError, check_inside, read_header
+from equistera.dataset.images import ImageError, check_inside, picture_path, read_header
 from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
@@ -119,7 +119,7 @@ def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> Source:
             continue
         size = positive_size(image.get("width"), image.get("height"))
         try:
-            size = size or read_header(check_inside(folder, image["file_name"], links=True)).size
+            size = size or read_header(picture_path(folder, image["file_name"])).size
         except ImageError as error:
             problems.append(f"{image['file_name']}: no width and height in the file, and {error.summary}")
             continue
@@ -165,7 +165,7 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
                 continue
             left_out += [f"{name} of {picture.names[0]}" for name in outside]
             labels[label] = yolo.write_label(whole, skeleton.names, [HORSE])
-            places[target] = check_inside(source.img_dir, picture.names[0], links=True)
+            places[target] = picture_path(source.img_dir, picture.names[0])
     if problems:
         raise UserError("labels that YOLO cannot hold:", problems, "More about them: tools/verify_dataset.py --help")
     data_yaml = output / "data.yaml"

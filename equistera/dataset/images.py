@@ -9,9 +9,11 @@ high byte. HEIC, as iPhones save it, turns its picture by a field of its own, an
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
 import warnings
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -19,6 +21,7 @@ import numpy as np
 import pillow_heif
 from PIL import ExifTags, Image
 
+from equistera.dataset.paths import spelled
 from equistera.dataset.picture_ends import has_all_boxes, has_end
 from equistera.errors import UserError
 
@@ -135,6 +138,50 @@ def check_inside(root: str | Path, name: str, *, links: bool = False) -> Path:
             hint=f"Copy the pictures into {root} instead.",
         )
     return path
+
+
+def picture_path(root: str | Path, name: str) -> Path:
+    """Where the picture is that an annotation file names: what all tools think of a file name that they read.
+
+    Separators of any system and ``./`` lead to the same picture. A name that nothing has letter by letter leads to the
+    only one that is spelled otherwise (:func:`equistera.dataset.paths.spelled`: case, Unicode form), part by part; so a
+    copy on another system's disk is found.
+
+    Returns:
+        The picture, or where it would be if nothing or several are spelled so.
+
+    Raises:
+        ImageError: As :func:`check_inside`; the picture itself may be a link.
+    """
+    path = check_inside(root, name, links=True)
+    if os.path.lexists(path):
+        return path
+    here = Path(root)
+    for part in path.relative_to(root).parts:
+        there = here / part
+        if not os.path.lexists(there):
+            alike = _by_spelling(here).get(spelled(part), ())
+            if len(alike) != 1:
+                return path
+            there = here / alike[0]
+        here = there
+    # a folder that is spelled otherwise may be a link that leads out
+    return check_inside(root, here.relative_to(root).as_posix(), links=True)
+
+
+def _by_spelling(folder: Path) -> dict[str, list[str]]:
+    try:
+        return _listed_by_spelling(folder, folder.stat().st_mtime_ns)
+    except OSError:
+        return {}  # no folder, or not to be read: nothing is found in it
+
+
+@functools.lru_cache(maxsize=32)
+def _listed_by_spelling(folder: Path, _changed: int) -> dict[str, list[str]]:
+    names = defaultdict(list)
+    for name in os.listdir(folder):
+        names[spelled(name)].append(name)
+    return dict(names)
 
 
 def _check_possible(path: Path, name: str) -> None:

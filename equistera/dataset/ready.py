@@ -10,7 +10,7 @@ from pathlib import Path
 from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.formats.records import positive_size
-from equistera.dataset.images import ImageError, check_inside, is_complete, read_header
+from equistera.dataset.images import ImageError, is_complete, picture_path, read_header
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 
@@ -58,7 +58,7 @@ def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
 def _problem(image_dir: Path, image: dict) -> str:
     name, stated = image["file_name"], positive_size(image.get("width"), image.get("height"))
     try:
-        path = check_inside(image_dir, name, links=True)
+        path = picture_path(image_dir, name)
         header = read_header(path)
         if not is_complete(path, header):
             return f"{name}: truncated"

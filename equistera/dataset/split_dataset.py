@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from equistera import commands
-from equistera.dataset.images import ImageError, check_inside
+from equistera.dataset.images import ImageError, check_inside, picture_path
 from equistera.dataset.phash import duplicate_groups
 from equistera.dataset.place import Cleared, clear, image_dir, place
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
@@ -135,7 +135,7 @@ def _paths(names: dict[ImageId, str], img_dir: str | Path) -> dict[ImageId, Path
     paths, problems = {}, []
     for image_id, name in names.items():
         try:
-            paths[image_id] = check_inside(img_dir, name, links=True)
+            paths[image_id] = picture_path(img_dir, name)
         except ImageError as error:
             problems.append(error.summary)
     if problems:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from equistera.commands import verify_command
 from equistera.dataset.coco import CONVERT_FIRST, read_json, write_json
+from equistera.dataset.paths import name_parts
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, parts_of
 from equistera.errors import UserError
 
@@ -206,7 +207,7 @@ def read_coco(path: str | Path) -> dict:
 
 def _image_problems(content: dict) -> Iterator[str]:
     ids = Counter(image.get("id") for image in content["images"])
-    names = Counter(str(image.get("file_name")) for image in content["images"])
+    names = Counter("/".join(name_parts(str(image.get("file_name")))) for image in content["images"])
     yield from (f"image id {image_id!r} stands {times} times" for image_id, times in ids.items() if times > 1)
     yield from (f"picture {name!r} stands {times} times" for name, times in names.items() if times > 1)
     for image in content["images"]:

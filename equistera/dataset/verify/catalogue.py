@@ -345,6 +345,14 @@ _ALL = (
         "pictures",
     ),
     Check(
+        "picture-spelling",
+        "note",
+        "pictures are spelled otherwise on the disk",
+        "Case or the form of accents differs, as after a copy from a Mac or Windows. The tools here find them all the "
+        "same; other programs may not.",
+        "pictures",
+    ),
+    Check(
         "picture-unlabelled",
         "note",
         "pictures without an annotation",

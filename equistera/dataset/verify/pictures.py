@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
+from equistera.dataset.images import ImageError, ImageHeader, is_complete, picture_path, read_header
+from equistera.dataset.paths import ends_with, name_parts
 from equistera.dataset.phash import Turned, turned_hashes
 from equistera.dataset.tolerances import EDGE
 from equistera.dataset.verify.annotation_file import AnnotationFile
@@ -59,8 +60,7 @@ def inspect(image_dir: Path, name: str, decode: bool) -> PictureState:
         decode: Also decode the pixels (at reduced scale, which still reads them all) and hash them.
     """
     try:
-        # convert_dataset links pictures into the folder
-        path = check_inside(image_dir, name, links=True)
+        path = picture_path(image_dir, name)
     except ImageError as error:
         return PictureState("picture-path", error.summary)
     try:
@@ -94,6 +94,9 @@ def check_pictures(file: AnnotationFile, states: Sequence[PictureState]) -> Iter
     for place, (entry, state) in enumerate(zip(file.pictures, states, strict=True)):
         if state.code:
             yield Item(state.code, state.problem, picture=place)
+        if state.path is not None and not ends_with(state.path.parts, name_parts(entry["file_name"])):
+            text = f"{entry['file_name']}: {state.path.relative_to(file.image_dir)}"
+            yield Item("picture-spelling", text, picture=place)
         if state.header is None or np.isnan(file.picture_sizes[place]).any():
             continue
         if tuple(file.picture_sizes[place]) != state.header.size:

@@ -9,6 +9,7 @@ import numpy as np
 
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import is_id
+from equistera.dataset.paths import name_parts
 from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, picture_problem, short
 from equistera.dataset.verify.findings import Item
 from equistera.skeleton import SkeletonError
@@ -60,7 +61,7 @@ def _pictures(file: AnnotationFile) -> Iterator[Item]:
     for number, entry in enumerate(file.content["images"], 1):
         if problem := picture_problem(entry):
             yield Item("picture-entry", f"entry {number} of 'images': {problem}")
-    names = [entry["file_name"].replace("\\", "/") for entry in file.pictures]
+    names = ["/".join(name_parts(entry["file_name"])) for entry in file.pictures]
     for own, places in _repeated(entry["id"] for entry in file.pictures):
         for place in places:
             yield Item("picture-id-twice", f"id {short(own)}: {names[place]}", picture=place)

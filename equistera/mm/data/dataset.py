@@ -21,6 +21,7 @@ from equistera.crops.geometry import Reach
 from equistera.crops.plan import Animal, Request
 from equistera.crops.store import CropStore
 from equistera.dataset.coco import load_annotations
+from equistera.dataset.images import picture_path
 from equistera.errors import UserError
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.data.textures import Textures
@@ -96,7 +97,9 @@ class KeypointDataset(BaseCocoStyleDataset):
         images = {image["id"]: image for image in coco["images"]}
         if not coco["annotations"]:
             raise UserError(f"{self.ann_file} has no labelled animal ({len(images)} pictures)")
-        return [self._sample(annotation, images[annotation["image_id"]]) for annotation in coco["annotations"]]
+        labelled = {annotation["image_id"] for annotation in coco["annotations"]}
+        paths = {i: str(picture_path(self.data_prefix["img"], images[i]["file_name"])) for i in labelled}
+        return [self._sample(annotation, paths[annotation["image_id"]]) for annotation in coco["annotations"]]
 
     def full_init(self) -> None:
         if self._fully_initialized:
@@ -126,12 +129,12 @@ class KeypointDataset(BaseCocoStyleDataset):
             input_size=self.input_size,
         )
 
-    def _sample(self, annotation: dict, image: dict) -> dict:
+    def _sample(self, annotation: dict, path: str) -> dict:
         points = np.array(annotation["keypoints"], dtype=np.float32).reshape(1, -1, 3)
         x, y, width, height = annotation["bbox"]
         return {
-            "img_id": image["id"],
-            "img_path": str(Path(self.data_prefix["img"]) / image["file_name"]),
+            "img_id": annotation["image_id"],
+            "img_path": path,
             "id": annotation["id"],
             "category_id": np.array(annotation["category_id"]),
             "bbox": np.array([[x, y, x + width, y + height]], dtype=np.float32),

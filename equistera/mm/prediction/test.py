@@ -12,7 +12,7 @@ import numpy as np
 
 from equistera import html
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
-from equistera.dataset.images import check_inside, read_rgb
+from equistera.dataset.images import picture_path, read_rgb
 from equistera.dataset.split import picture_groups
 from equistera.errors import UserError
 from equistera.evaluation.comparison import compare, is_comparison, score_models
@@ -216,7 +216,7 @@ def _page(
     paths = {name: str(path.resolve()) for name, path in checkpoints.items()}
     return report(
         scored,
-        lambda image_id: read_rgb(check_inside(folder, names[image_id], links=True)),
+        lambda image_id: read_rgb(picture_path(folder, names[image_id])),
         title=f"{', '.join(scored)} on {split.name}",
         pairs=comparison["pairs"] if comparison else (),
         about={

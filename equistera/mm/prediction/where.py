@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from equistera.dataset.animals import Animal, PictureAnimals
-from equistera.dataset.images import ImageError, check_inside
+from equistera.dataset.images import ImageError, picture_path
 from equistera.dataset.phash import DISTANCE, perceptual_hash
 from equistera.dataset.verify.annotation_file import default_image_dir
 from equistera.errors import UserError
@@ -108,7 +108,7 @@ def _unlike(own: Path, pictures: PictureAnimals, source: PictureFiles) -> Iterat
             continue
         path = source.folder / name
         try:
-            labelled = check_inside(own, known, links=True)
+            labelled = picture_path(own, known)
         except ImageError:
             continue  # a name that leads elsewhere says nothing of this picture
         if labelled.is_file() and not same_file(path, labelled):

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from equistera import PROJECT
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import read_json
+from equistera.dataset.images import picture_path
 from equistera.processes import world_size
 
 #: Parts of a config that decide what the weights become. What is logged, saved or kept, where the data lie and how many
@@ -78,9 +79,8 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
         coco = read_json(file)
         pictures = sorted((image["file_name"], image["id"]) for image in coco["images"])
         folder = root / loader.dataset.data_prefix.img
-        sizes = "\n".join(
-            f"{name} {(folder / name).stat().st_size}" for name, _ in pictures if (folder / name).exists()
-        )
+        paths = {name: picture_path(folder, name) for name, _ in pictures}
+        sizes = "\n".join(f"{name} {paths[name].stat().st_size}" for name, _ in pictures if paths[name].exists())
         found[f"{name} annotations"] = f"{len(coco['annotations'])} animals, hash {_digest(file.read_bytes())}"
         found[f"{name} pictures"] = f"{len(pictures)} files, hash of names and sizes {_digest(sizes.encode())}"
     skeleton, batch = skeletons.load(config.skeleton), config.train_dataloader.batch_size

@@ -175,6 +175,11 @@ def hardly_ever_labelled(data):
             annotation["num_keypoints"] -= 1
 
 
+def copied_from_another_system(data):
+    picture = data.picture(29)
+    picture.rename(picture.with_suffix(".JPG"))
+
+
 def training_picture_in_validation(data):
     shutil.copy(data.picture(23), data.root / "images" / "val" / data.val["images"][0]["file_name"])
 
@@ -257,6 +262,7 @@ BREAKS = {
     augmented_by_name: {"leak-augmented"},
     same_name_twice: {"picture-twice", "picture-unlabelled"},
     picture_without_animal: {"picture-unlabelled"},
+    copied_from_another_system: {"picture-spelling"},
     name_leads_out: {"picture-path"},
     marked_as_crowd: {"crowd"},
 }
