@@ -20,7 +20,7 @@ from equistera.dataset.matching import read_keypoint_map
 from equistera.dataset.orientation import Seen, frames_of
 from equistera.dataset.place import clear, image_dir, is_same, place
 from equistera.dataset.readings import meant
-from equistera.dataset.repeats import Labelled, agree, take_once, told
+from equistera.dataset.repeats import Labelled, agree, same_elsewhere, take_once, told
 from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
@@ -183,7 +183,7 @@ def convert(
                 done.skips += found.skips
     once = take_once(labelled)
     done.skips += once.skips
-    done.notes += told(once.repeated)
+    done.notes += [*told(once.repeated), *same_elsewhere(once.kept, skeleton.names)]
     # what is taken once is not counted as read twice, or a part would seem to be missing
     for again in once.repeated:
         done.read.subtract(picture=1, horse=len(again.entries) + sum(skip.what == "horse" for skip in again.skips))

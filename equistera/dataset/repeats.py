@@ -6,7 +6,7 @@ reliably which labels are right, and the wrong ones would be trained on without 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,14 @@ import numpy as np
 
 from equistera.dataset.annotate import Frame
 from equistera.dataset.formats.records import Skip
+from equistera.dataset.split_names import source_of
 from equistera.dataset.tolerances import SAME
 from equistera.errors import UserError
 from equistera.words import counted
 
 _EXAMPLES = 3
+#: Points that two animals must share, and pictures that must have a point in one place: fewer may meet by chance.
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,44 @@ def told(repeated: Sequence[Labelled]) -> list[str]:
     names = list(dict.fromkeys(picture.file_name for picture in repeated))
     files = ", ".join(map(str, dict.fromkeys(picture.file for picture in repeated)))
     return [f"labelled more than once with the same labels, taken once: {_examples(names)}; again in {files}"]
+
+
+def same_elsewhere(pictures: Sequence[Labelled], keypoints: Sequence[str]) -> list[str]:
+    """Lines for the user about labels that stand to the last digit in several pictures, which no hand does.
+
+    Tracks that go on behind their end, label files that two pictures share, ids that lead to the wrong picture; and
+    single points that nobody has clicked, where the tool has put them.
+
+    Args:
+        pictures: Every picture once. Copies of one photo, by their names, may have one's labels.
+        keypoints: Names, in the order of the entries.
+    """
+    animals: dict[tuple, dict[str, str]] = defaultdict(dict)
+    places = [Counter() for _ in keypoints]
+    for picture in pictures:
+        for entry in picture.entries:
+            points = np.reshape(entry["keypoints"], (-1, 3)).tolist()
+            if sum(flag > 0 for *_, flag in points) >= _FEWEST:
+                photo = source_of(picture.file_name) or picture.file_name
+                animals[tuple(entry["keypoints"])].setdefault(photo, picture.file_name)
+    for key in animals:
+        for place, (x, y, flag) in zip(places, np.reshape(key, (-1, 3)).tolist(), strict=True):
+            place.update([(x, y)] * (flag > 0))
+    notes = []
+    shared = sorted({name for photos in animals.values() if len(photos) > 1 for name in photos.values()})
+    if shared:
+        notes.append(
+            f"an animal has the same points in several pictures: {_examples(shared)}; unless these are copies of one "
+            "photo, all but one have another's labels: look at them"
+        )
+    for name, place in zip(keypoints, places, strict=True):
+        (where, count), *_ = place.most_common(1) or [((), 0)]
+        if count >= _FEWEST and 2 * count > place.total():
+            notes.append(
+                f"{name} is at ({where[0]:g}, {where[1]:g}) in {count} of {place.total()} animals that have it: "
+                "probably never clicked, but left where the tool puts new points"
+            )
+    return notes
 
 
 def _examples(names: Sequence[str]) -> str:

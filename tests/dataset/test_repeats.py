@@ -120,3 +120,29 @@ def test_the_export_of_another_tool_with_the_same_labels(raw):
         "labeled-data/v/a.png,20,30,60,50,100,70.2\n"
     )
     assert "taken once: 1 picture, a.png" in convert(raw)[0]
+
+
+def test_an_animal_with_the_same_points_in_several_pictures_is_told(raw):
+    # a track that goes on behind its end, a label file of two pictures, an id that leads to another picture
+    write(raw, "export.json", [("a.png", horse(10)), ("b.png", horse(10)), ("c.png", horse(20))])
+    report, noses = convert(raw)
+    assert "note       an animal has the same points in several pictures: 2 pictures, a.png, b.png; unless" in report
+    assert len(noses) == 3
+    assert "never clicked" not in report
+
+
+def test_copies_of_one_photo_may_have_its_points(raw):
+    write(raw, "export.json", [("a_jpg.rf.0f1e.jpg", horse(10)), ("a_jpg.rf.2d3c.jpg", horse(10))])
+    report, _ = convert(raw)
+    assert "same points" not in report
+
+
+def test_a_point_that_never_was_clicked_is_told(raw):
+    def left_where_it_was_put(x):
+        _, *others = horse(x)
+        return [*horse(4)[:1], *others]
+
+    write(raw, "export.json", [(f"{x}.png", left_where_it_was_put(x)) for x in (10, 14, 18)])
+    report, _ = convert(raw)
+    assert "note       nose is at (8, 30) in 3 of 3 animals that have it: probably never clicked" in report
+    assert "neck is at" not in report
