@@ -69,9 +69,11 @@ class _Name:
     @property
     def originals(self) -> list[str]:
         """What an upload may have been called before, but for the characters that :func:`_stored` drops."""
-        if self.is_unique:
-            return [self.stem, _PREFIX.sub("", self.stem)]
-        return [self.stem, _SUFFIX.sub("", self.stem)] if _UPLOADS in self.folders else []
+        # other folders are the user's own, and what lies in them was never renamed
+        exported = self.is_unique and all(folder == "images" or folder.isdigit() for folder in self.folders)
+        if not exported and _UPLOADS not in self.folders:
+            return []
+        return [self.stem, (_PREFIX if self.is_unique else _SUFFIX).sub("", self.stem)]
 
 
 def _unquoted(part: str) -> str:

@@ -89,6 +89,7 @@ def finder_of(folder, *files):
         ("images/cb0618f6-a.png", "..\\..\\media\\upload\\4\\cb0618f6-a.png", "in the folders"),
         ("day1/cam/IMG_1.jpg", "day1/IMG_1.jpg", "in the folders"),
         ("horse (1).jpg", "data/upload/3/1a2b3c4d-horse_1.jpg", "Label Studio"),
+        ("horse (1).jpg", "images\\1/1a2b3c4d-horse_1.jpg", "Label Studio"),
         ("src.png", "data/upload/src_ZoqW18z.png", "Label Studio"),
         (f"{nfd('é')}.jpg", "upload/1/1a2b3c4d-e.jpg", "Label Studio"),
     ],
@@ -113,6 +114,8 @@ def test_a_looser_reading_finds_the_only_one_and_is_told(tmp_path, file, name, t
         # a drawing beside a photo is another picture
         (["IMG_1.png"], "IMG_1.jpg", NOT_FOUND),
         (["day1/IMG_1.jpg"], "day2/IMG_1.jpg", ELSEWHERE),
+        # no upload: a file that the user called so
+        (["day1/IMG_1.jpg"], "data/local-files/day2/cb0618f6-IMG_1.jpg", NOT_FOUND),
         (["IMG_1.gif"], "photos/IMG_1.gif", NOT_READ),
     ],
 )
