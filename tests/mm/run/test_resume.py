@@ -187,7 +187,7 @@ def test_broken_checkpoints_are_named_and_skipped(run, straight, trained, tmp_pa
     damaged = bytearray(second.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     second.write_bytes(damaged)
-    (work / ".epoch_3.pth.abc.part").write_bytes(b"half")
+    (work / ".epoch_3.pth.abcd_123.part").write_bytes(b"half")
     capfd.readouterr()
     run(work, resume=True, **{"default_hooks.checkpoint.keep": 3})
     shown = capfd.readouterr().out
