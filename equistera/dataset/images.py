@@ -18,18 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
-import pillow_heif
 from PIL import ExifTags, Image
 
 from equistera.dataset.paths import spelled
 from equistera.dataset.picture_ends import has_all_boxes, has_end
 from equistera.errors import UserError
 
+try:
+    import pillow_heif
+except ImportError:
+    # an environment that is older than its use, which reads all else
+    pillow_heif = None
+
 #: Larger pictures are refused before a pixel is decoded: today's largest phone photos have 200 million pixels.
 MAX_PIXELS = 200_000_000
 
 #: What Pillow may open; others run an interpreter (EPS), move (GIF) or are no photos.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", *(("HEIF",) if pillow_heif else ()))
 
 #: File name endings of those formats, lower case; cameras and browsers have several for a JPEG.
 JPEGS = (".jpg", ".jpeg", ".jfif", ".jpe", ".mpo")
@@ -65,7 +70,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
 
 # one thread each, for pictures are read in threads; the picture itself, not a small one inside, is what is looked at
-pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+if pillow_heif:
+    pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
 class ImageError(UserError):
@@ -338,6 +344,8 @@ def _what_it_is(path: Path) -> str:
     if not start:
         return "the file is empty"
     if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
+        if pillow_heif is None:
+            return "HEIC needs the package pillow-heif: ./setup.sh (or pip install -r requirements.txt) brings it"
         return "a damaged or unknown kind of HEIC or AVIF"
     return f"expected {', '.join(FORMATS)}, found bytes {start[:8]!r}"
 

@@ -1,5 +1,7 @@
 import random
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -392,3 +394,19 @@ def test_damaged_files_raise_nothing_but_image_errors(tmp_path, suffix):
                 outcomes.add("refused")
     assert outcomes == {"read", "refused"}
     assert all(str(bad) in message for message in messages)
+
+
+def test_without_the_package_for_heic_all_else_is_read_and_it_is_named(tmp_path):
+    """An environment that was made before HEIC was read."""
+    heic(tmp_path / "a.heic", QUARTERS, exif(1))
+    Image.fromarray(QUARTERS).save(tmp_path / "a.png")
+    code = (
+        "import sys; sys.modules['pillow_heif'] = None\n"
+        "from equistera.dataset.images import ImageError, read_header\n"
+        "print(read_header(sys.argv[1]).format)\n"
+        "try:\n    read_header(sys.argv[2])\nexcept ImageError as error:\n    print(error)"
+    )
+    files = [str(tmp_path / "a.png"), str(tmp_path / "a.heic")]
+    said = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("PNG\n")
+    assert "HEIC needs the package pillow-heif" in said

@@ -72,7 +72,7 @@ def own_config(work_dir: Path) -> Path | None:
         UserError: ``run.json`` is there but broken.
     """
     name = read_plan(work_dir, work_dir / "").config
-    copies = [work_dir / f"{Path(name).stem}.py"] if name else sorted(work_dir.glob("*.py"))
+    copies = [work_dir / f"{Path(name).name.removesuffix('.py')}.py"] if name else sorted(work_dir.glob("*.py"))
     return copies[0] if len(copies) == 1 and copies[0].is_file() else None
 
 

@@ -160,6 +160,14 @@ def test_a_work_dir_stands_for_its_best_weights_and_its_own_config(trained, tmp_
         members([str(tmp_path)])
 
 
+def test_a_dot_in_a_configs_name_is_no_ending(trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    (run / "demo_rtmpose_t.py").rename(run / "my demo-v1.2.py")
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**record, "config": "my demo-v1.2"}))
+    assert members([str(run)]) == [(str(run / "my demo-v1.2.py"), run / "best.pth")]
+
+
 def test_a_config_holds_for_the_checkpoints_after_it(tmp_path):
     pairs = members(["a.py", str(tmp_path), "x.pth", "b.py", "y.pth"])
     assert [config for config, _ in pairs] == ["a.py", "a.py", "b.py"]
