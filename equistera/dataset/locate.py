@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
+from equistera.dataset.formats.labelstudio_addresses import UPLOAD_PREFIX
 from equistera.dataset.formats.records import Unusable
 from equistera.dataset.images import LISTED, PHOTOS, SUFFIXES
 from equistera.dataset.paths import ends_with, is_hidden, name_parts, spelled
@@ -33,10 +34,9 @@ ELSEWHERE = "only other folders than the export names have a picture of this nam
 NOT_READ = "pictures with this ending are not read"
 MISSING = (NOT_FOUND, ELSEWHERE, NOT_READ)
 
-#: The folder of uploads in Label Studio's addresses; what it puts before their names since 1.0, which no two share;
-#: and what older versions put behind a name that was taken, as Django's ``get_alternative_name`` does.
+#: The folder of uploads in Label Studio's addresses, and what versions without a prefix put behind a name that was
+#: taken, as Django's ``get_alternative_name`` does.
 _UPLOADS = "upload"
-_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 _SUFFIX = re.compile(r"_[A-Za-z0-9]{7}$")
 
 
@@ -64,7 +64,7 @@ class _Name:
     @property
     def is_unique(self) -> bool:
         """Whether Label Studio's prefix makes the name one that no other picture has, in whatever folder."""
-        return _PREFIX.match(self.stem) is not None
+        return UPLOAD_PREFIX.match(self.stem) is not None
 
     @property
     def originals(self) -> list[str]:
@@ -73,7 +73,7 @@ class _Name:
         exported = self.is_unique and all(folder == "images" or folder.isdigit() for folder in self.folders)
         if not exported and _UPLOADS not in self.folders:
             return []
-        return [self.stem, (_PREFIX if self.is_unique else _SUFFIX).sub("", self.stem)]
+        return [self.stem, (UPLOAD_PREFIX if self.is_unique else _SUFFIX).sub("", self.stem)]
 
 
 def _unquoted(part: str) -> str:
@@ -185,7 +185,8 @@ class PictureFinder:
             for place in (f"{beside}/{name}", name):
                 if (path := "/".join(name_parts(place))) in self._files:
                     return self._only([path, *self._twins([name])], name, "")
-        fitting = [(told, found) for told, fits in _READINGS if (found := self._fitting(names, fits))]
+        asked = self._candidates(names)
+        fitting = [(told, found) for told, fits in _READINGS if (found := self._fitting(asked, fits))]
         if not fitting:
             raise self._missing(names)
         told, found = fitting[0]
@@ -202,18 +203,28 @@ class PictureFinder:
             for told, found in self._loose.items()
         ]
 
-    def _fitting(self, names: Sequence[str], fits: Callable[[_Name, _Name, Sequence[str]], bool]) -> list[str]:
+    def _candidates(self, names: Iterable[str]) -> list[tuple[_Name, list[tuple[str, _Name]]]]:
+        """The names with the pictures that could fit them in any reading."""
+        asked = []
         for name in map(_Name.of, names):
             cores = {_core(stem): None for stem in (name.stem, *name.originals)}
-            candidates = [candidate for core in cores for candidate in self._by_core.get(core, ())]
+            asked.append((name, [candidate for core in cores for candidate in self._by_core.get(core, ())]))
+        return asked
+
+    def _fitting(
+        self,
+        asked: Iterable[tuple[_Name, list[tuple[str, _Name]]]],
+        fits: Callable[[_Name, _Name, Sequence[str]], bool],
+    ) -> list[str]:
+        for name, candidates in asked:
             if found := [file for file, own in candidates if fits(name, own, self._above)]:
                 return found
         return []
 
     def _twins(self, names: Sequence[str]) -> list[str]:
         """Pictures of which Label Studio makes the same name, where it put no prefix to tell them apart."""
-        asked = [name for name in names if not _Name.of(name).is_unique]
-        return self._fitting(asked, _uploaded)
+        asked = [name for name in names if (read := _Name.of(name)).originals and not read.is_unique]
+        return self._fitting(self._candidates(asked), _uploaded)
 
     def _only(self, found: Sequence[str], name: str, told: str) -> str:
         found = list(dict.fromkeys(found))

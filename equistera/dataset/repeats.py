@@ -149,7 +149,7 @@ def same_elsewhere(pictures: Sequence[Labelled], keypoints: Sequence[str]) -> li
 
 def _examples(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_EXAMPLES])
-    return f"{len(names)} picture{'s' * (len(names) != 1)}, {'such as ' * (len(names) > _EXAMPLES)}{shown}"
+    return f"{counted(len(names), 'pictures')}, {'such as ' * (len(names) > _EXAMPLES)}{shown}"
 
 
 def _same_labels(one: Labelled, other: Labelled) -> bool:

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 
 from equistera.dataset.phash import DISTANCE
 from equistera.errors import UserError
+from equistera.words import counted
 
 #: Names of the splits, in the order of the fractions.
 SPLITS = ("train", "val", "test")
@@ -182,7 +183,7 @@ def assign(
     counts = Counter(assignment.values())
     targets = {name: len(names) * part / sum(fractions) for name, part in zip(splits, fractions, strict=True)}
     if len(free) < sum(not counts[name] for name in splits):
-        found = f"{len(members)} group{'s' * (len(members) != 1)}"
+        found = counted(len(members), "groups")
         raise UserError(
             f"{len(names)} pictures in {found} cannot fill {len(splits)} splits: a group is never torn apart",
             hint="Group more finely (--group-by), ask for fewer splits, or add pictures of other horses or days.",

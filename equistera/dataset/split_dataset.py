@@ -14,6 +14,7 @@ from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_coco, 
 from equistera.dataset.split_names import copies
 from equistera.dataset.split_report import concerns, table, torn_by_name
 from equistera.errors import UserError
+from equistera.words import counted
 
 
 def split_dataset(
@@ -104,7 +105,9 @@ def split_coco(
         cleared = clear([image_dir(out_dir, name) for name in SPLITS], sources, earlier, places.keys())
 
     known = sum(name in kept for name in names.values())
-    lines = [f"{_count(len(names), 'picture')} in {_count(len(set(groups.values())), 'group')} (by {spec.group_by})"]
+    lines = [
+        f"{counted(len(names), 'pictures')} in {counted(len(set(groups.values())), 'groups')} (by {spec.group_by})"
+    ]
     if not paths:
         lines.append("no --img-dir: near-duplicates were not looked for, and pictures not put into folders")
     elif not duplicates:
@@ -114,7 +117,7 @@ def split_coco(
         (augmented, "augmented copies"),
     ):
         if together:
-            left = _count(len(set(joined.values())), "group")
+            left = counted(len(set(joined.values())), "groups")
             lines.append(f"{sum(map(len, together))} of them are {what}, kept together: {left}")
     if known:
         lines.append(
@@ -141,7 +144,3 @@ def _paths(names: dict[ImageId, str], img_dir: str | Path) -> dict[ImageId, Path
     if problems:
         raise UserError("file names that are not followed:", problems)
     return paths
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

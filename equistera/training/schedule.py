@@ -19,6 +19,7 @@ from equistera.errors import UserError
 from equistera.training.stages import Stage
 from equistera.training.strategy import strategy_problems
 from equistera.training.values import count_problem, number_problem
+from equistera.words import counted
 
 #: A warm-up's ``at_least`` of up to so many steps gives way in a run that is too short for it (a smoke test of a few
 #: steps must run with the default strategy). A longer one was asked for, and a plan is refused rather than bent.
@@ -260,7 +261,7 @@ def _warmup_steps(warmup: Mapping, total_steps: int, steps_per_epoch: int) -> in
 
 def length_problems(schedule: Schedule) -> list[str]:
     """What a run is too short for: phases without an epoch, stages that would never open."""
-    epochs = f"of {schedule.max_epochs} epoch{'s' * (schedule.max_epochs != 1)}"
+    epochs = f"of {counted(schedule.max_epochs, 'epochs')}"
     problems = [f"phase {phase.name!r} gets none {epochs}" for phase in schedule.phases if phase.end <= phase.start]
     return problems + [
         f"stage {name!r} opens after the last {epochs}"

@@ -14,8 +14,8 @@ from equistera.dataset.images import LISTED
 #: Addresses whose names are taken as they stand: ``%20`` is no space there.
 BUCKETS = ("s3://", "gs://", "azure-blob://")
 
-#: What Label Studio puts before the name of an uploaded file.
-_UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
+#: What Label Studio puts before the name of an uploaded file since 1.0; no two uploads share it.
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 
 
 def pictures_of(data: Mapping[str, object], file_upload: object = None) -> dict[str, str | list[str]]:
@@ -118,7 +118,7 @@ def file_names(url: str) -> tuple[str, ...]:
 
 def original_name(path: str) -> str:
     """What to call an upload's file where it is not at hand; other paths stay as they are."""
-    original = _UPLOAD_PREFIX.sub("", path.rsplit("/", 1)[-1])
+    original = UPLOAD_PREFIX.sub("", path.rsplit("/", 1)[-1])
     return path if path.endswith(f"/{original}") or original == path else original
 
 

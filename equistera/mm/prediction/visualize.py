@@ -25,6 +25,7 @@ from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.video import VideoFrames
 from equistera.video_writer import ENDINGS
+from equistera.words import counted
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ class _Finish:
 
 def _say(options: VisualizeOptions, source: PictureFiles | VideoFrames, done: int, empty: int, results: int) -> None:
     if options.out and done:
-        print(f"{done} {source.unit if done != 1 else source.unit[:-1]} drawn: {options.out}")
+        print(f"{counted(done, source.unit)} drawn: {options.out}")
         print("  orange: the animal's left, blue: its right, yellow: the middle")
     for note in source.notes:
         print(f"  {note}")

@@ -16,7 +16,7 @@ from equistera.mm.data.caching import cache_folder, cache_limit
 from equistera.mm.network.precision import use_mixed_precision
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
-from equistera.mm.run.fit_to_time import earlier_fit
+from equistera.mm.run.fit_to_time import Fitted, earlier_fit
 from equistera.mm.run.preflight import DataSummary, Weights, check_data, choose_weights, finish, give_length
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.tracking import check_services
@@ -39,6 +39,7 @@ class Settled:
         data: What it trains on.
         finished: Whether the run that is resumed has nothing left to do.
         found: The checkpoint that it goes on from, or None.
+        fitted: How the run that is resumed was fitted to a time, or None.
         weights: What it starts from; None for random weights, or if it goes on.
         missing: The error of weights that are still to be fetched: a plan can do without.
     """
@@ -50,6 +51,7 @@ class Settled:
     data: DataSummary
     finished: bool = False
     found: FoundCheckpoint | None = None
+    fitted: Fitted | None = None
     weights: Weights | None = None
     missing: UserError | None = None
 
@@ -84,7 +86,7 @@ def settle(options: TrainOptions) -> Settled:
     resume.refuse_changes(found, fingerprint(config, steps), options, read_record(work_dir))
     epochs = meta["lengths"][-1][1] if fitted else config.train_cfg.max_epochs
     give_length(config, resume.new_lengths(found, epochs))
-    return Settled(options, config, work_dir, record, data, resume.is_finished(found, epochs), found)
+    return Settled(options, config, work_dir, record, data, resume.is_finished(found, epochs), found, fitted)
 
 
 def configured(options: TrainOptions) -> tuple[Config, Mapping]:

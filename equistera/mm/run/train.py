@@ -25,7 +25,7 @@ from equistera.mm.devices import choose_device
 from equistera.mm.network.transfer import initialise
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
-from equistera.mm.run.fit_to_time import apply_fit, earlier_fit, estimate, fit
+from equistera.mm.run.fit_to_time import apply_fit, estimate, fit
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says, build_checked, check_hooks
 from equistera.mm.run.planning import plan_of, steps_per_update
 from equistera.mm.run.preflight import check_data, give_length
@@ -96,7 +96,7 @@ def _planned(run: Settled) -> Plan:
     if run.weights is not None:
         # weights of another network are refused before anything is written
         initialise(network, run.weights.content, run.weights.path, config.head_init)
-    fitted = earlier_fit(run.work_dir, run.found.meta, None) if run.found else None
+    fitted = run.fitted
     plan = plan_of(config, network, run.data, run.work_dir, fitted.fit if fitted else None)
     try:
         check_plan(plan)
