@@ -160,7 +160,7 @@ def measure(config: Config, budget: float, started: float, work_dir: Path) -> Co
     """
     began = time.monotonic()
     probe = Config(config._cfg_dict.to_dict(), filename=config.filename)
-    probe.load_from, probe.resume, probe.experiment_name = None, False, f"measuring_{time.monotonic_ns()}"
+    probe.load_from, probe.resume = None, False
     probe.train_cfg = {"type": "MeasuringLoop", "budget": budget, "max_epochs": config.train_cfg.max_epochs}
     probe.default_hooks = {**config.default_hooks, "logger": None, "checkpoint": None}
     kept = ("ApplySchedule", "EvaluatedWeights", "SyncBuffersHook")

@@ -67,6 +67,12 @@ class Trainer(Runner):
     best_rank: Sequence[float] = ()
     evaluated: Candidate | None = None
 
+    def __init__(self, *args, experiment_name: str | None = None, **kwargs):
+        # MMEngine keeps a run's logs by this name to the process's end, and its own name has whole seconds: of two runs
+        # that begin in the same one, the second would write into the folder of the first
+        name = f"{experiment_name or 'run'}_{time.monotonic_ns()}"
+        super().__init__(*args, experiment_name=name, **kwargs)
+
     @functools.cached_property
     def interruption(self) -> Interruption:
         """What asks the run to stop; a context manager around :meth:`train`."""

@@ -4,10 +4,13 @@ import itertools
 import json
 import os
 import shutil
+import time
+import types
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import runner
 
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
@@ -81,6 +84,13 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_workers(horses, tiny,
     assert all(torch.equal(first[name], second[name]) for name in first)
     other = run(horses, tmp_path / "other", tiny(), seed=1)
     assert not torch.equal(first["head.cls_x.weight"], weights_of(other / "latest.pth")["head.cls_x.weight"])
+
+
+def test_two_runs_that_begin_in_the_same_second_have_logs_of_their_own(horses, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "time", types.SimpleNamespace(**{**vars(time), "time": lambda: 1.7e9}))
+    for name in ("one", "other"):
+        work = run(horses, tmp_path / name, tiny(**{"train_cfg.max_epochs": 1}))
+        assert next(work.glob("*/vis_data/scalars.json")).stat().st_size > 0
 
 
 def test_only_deterministic_algorithms_if_asked_for(horses, tiny, tmp_path, monkeypatch):
