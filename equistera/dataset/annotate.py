@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equistera.dataset.boxes import box_around, clip_box
-from equistera.dataset.formats.records import Animal, Picture, Unusable
+from equistera.dataset.formats.records import Animal, Picture, Skip, Unusable
 from equistera.dataset.images import ImageHeader
 from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE
 from equistera.skeleton import Skeleton
@@ -77,8 +77,8 @@ def frame_of(picture: Picture, header: ImageHeader | None, stored: bool = False)
 
 
 def annotate(
-    animal: Animal, frame: Frame, target: Mapping[str, str], skeleton: Skeleton
-) -> tuple[dict[str, object], list[str]]:
+    animal: Animal, frame: Frame, target: Mapping[str, str], skeleton: Skeleton, where: str = ""
+) -> tuple[dict[str, object], list[Skip]]:
     """Makes a COCO annotation, without its ids.
 
     Args:
@@ -86,9 +86,11 @@ def annotate(
         frame: Of its picture.
         target: The skeleton's keypoint by the file's name; other points are left out.
         skeleton: Order of the result.
+        where: The place in the export, for messages.
 
     Returns:
-        The annotation, and the names of points that were left out because they lie outside the picture.
+        The annotation, and what of the animal was left out: points outside the picture, and a box without a size in
+        it, for which that around the points stands.
 
     Raises:
         Unusable: No labelled point is left, or there is neither a box nor points to make one from.
@@ -117,7 +119,12 @@ def annotate(
         raise Unusable(
             "all its points lie in one place", f"at ({x:.3g}, {y:.3g}) in {frame.width}x{frame.height} pixels"
         )
-    box = _box(animal, frame) or box_around(points[labelled, :2], frame.width, frame.height)
+    left_out = [Skip("point", where, "lies outside the picture", name) for name in outside]
+    box = _box(animal, frame)
+    if box is None and animal.box is not None:
+        size = f"{animal.box[2]:g} x {animal.box[3]:g}"
+        left_out.append(Skip("box", where, "has no size in the picture: made from the points", size))
+    box = box or box_around(points[labelled, :2], frame.width, frame.height)
     if box is None:
         raise Unusable("no box, and its points span none", f"labelled points: {int(labelled.sum())}")
     box = [round(value, _DIGITS) for value in box]
@@ -127,12 +134,12 @@ def annotate(
         "bbox": box,
         "area": _area(animal, frame, box),
         "iscrowd": 0,
-    }, outside
+    }, left_out
 
 
 def _box(animal: Animal, frame: Frame) -> list[float] | None:
     """The export's box, turned and clipped; None if it has none or nothing of it lies in the picture."""
-    if animal.box is None:
+    if animal.box is None or min(animal.box[2:]) <= 0:
         return None
     x, y, w, h = animal.box
     (x0, y0), (x1, y1) = frame.to_pixels(x, y), frame.to_pixels(x + w, y + h)

@@ -20,7 +20,7 @@ from equistera.dataset.matching import read_keypoint_map
 from equistera.dataset.orientation import Seen, frames_of
 from equistera.dataset.place import clear, image_dir, is_same, place
 from equistera.dataset.readings import meant
-from equistera.dataset.repeats import Labelled, agree, same_elsewhere, take_once, told
+from equistera.dataset.repeats import Labelled, agree, suspicions, take_once, told
 from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
@@ -28,6 +28,7 @@ from equistera.dataset.split_files import planned_files, read_coco, read_split
 from equistera.errors import UserError
 from equistera.progress import track
 from equistera.skeleton import Skeleton
+from equistera.words import counted
 
 _MEND_PICTURES = "Put the pictures right that cannot be used, and run this again; the annotations need no change."
 _MEND_LABELS = "Put the items right in the labelling tool and export again."
@@ -47,7 +48,7 @@ class Request:
         categories: Categories that are horses; see :func:`equistera.dataset.horses.select`.
         split: How to split, or None for one file.
         images: One of :data:`equistera.dataset.place.WAYS`.
-        strict: Make every skipped item an error.
+        strict: Make every skipped item an error, and labels that can hardly be meant.
         overwrite: Replace output that exists.
         redraw: With ``overwrite``: draw an existing split anew.
         exif: Whether the labelling tool turned photos by their EXIF orientation (``applied``, ``ignored``), where the
@@ -81,6 +82,7 @@ class Conversion:
         others: Animals that are no horses, by category.
         read: Pictures and animals read.
         notes: What the user should know although nothing is lost.
+        suspicions: What can hardly be meant; ``strict`` refuses it.
     """
 
     images: list[dict] = field(default_factory=list)
@@ -90,6 +92,7 @@ class Conversion:
     others: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    suspicions: list[str] = field(default_factory=list)
 
 
 def convert_dataset(request: Request) -> str:
@@ -112,16 +115,16 @@ def convert_dataset(request: Request) -> str:
     selections = _select_all(exports, request, keypoint_map)
     done = convert(selections, finder, request.skeleton, pictures_needed=request.images != "none", exif=request.exif)
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
-    notes += [*notes_of_files, *done.notes, *finder.notes()]
+    notes += [*notes_of_files, *done.notes, *done.suspicions, *finder.notes()]
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
-    if not done.images or (request.strict and done.skips):
+    if not done.images or (request.strict and (done.skips or done.suspicions)):
         problems = examples(done.skips) + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
-        empty = [f"{export.path} ({export.title}) has no picture with labels" for export in exports if not problems]
+        empty = [f"{export.path} ({export.title}) has no picture with labels" for export in exports]
+        empty = empty if not done.images and not problems else []
         problems += [*empty, *(f"note: {note}" for note in notes)]
+        kept_out = counted(len(done.skips), "items") + " cannot be converted" if done.skips else "labels are doubtful"
         raise UserError(
-            f"{len(done.skips)} items cannot be converted, and --strict is set:"
-            if done.images
-            else "nothing to convert:",
+            f"{kept_out}, and --strict is set:" if done.images else "nothing to convert:",
             problems,
             _hint(done),
         )
@@ -129,8 +132,8 @@ def convert_dataset(request: Request) -> str:
         written = _write(done, request)
     except UserError as error:
         # why too few pictures are left for a split, for instance
-        skipped_before = [f"skipped before: {skip}" for skip in done.skips]
-        raise UserError(error.summary, [*error.problems, *skipped_before], error.hint) from error
+        before = [*(f"skipped before: {skip}" for skip in done.skips), *(f"note: {note}" for note in notes)]
+        raise UserError(error.summary, [*error.problems, *before], error.hint) from error
     return "\n".join([*_report(selections, done, notes, request.skeleton), "", written])
 
 
@@ -183,7 +186,8 @@ def convert(
                 done.skips += found.skips
     once = take_once(labelled)
     done.skips += once.skips
-    done.notes += [*told(once.repeated), *same_elsewhere(once.kept, skeleton.names)]
+    done.notes += told(once.repeated)
+    done.suspicions += suspicions(once.kept, skeleton.names)
     # what is taken once is not counted as read twice, or a part would seem to be missing
     for again in once.repeated:
         done.read.subtract(picture=1, horse=len(again.entries) + sum(skip.what == "horse" for skip in again.skips))
@@ -225,7 +229,7 @@ def _labelled(
         entries, skips = [], []
         for animal in itertools.islice(following, len(one.animals)):
             try:
-                entry, outside = annotate(animal, frame, target, skeleton)
+                entry, left_out = annotate(animal, frame, target, skeleton, one.picture.where)
             except Unusable as error:
                 skips.append(Skip("horse", one.picture.where, error.reason, error.detail))
                 continue
@@ -233,7 +237,7 @@ def _labelled(
                 skips.append(Skip("horse", one.picture.where, "stands in the picture twice, taken once"))
                 continue
             entries.append(entry)
-            skips += [Skip("point", one.picture.where, "lies outside the picture", name) for name in outside]
+            skips += left_out
         path = None if one.header is None else finder.root / one.file_name
         yield Labelled(one.file_name, export.path, one.picture.where, frame, entries, skips, path)
 
@@ -306,6 +310,8 @@ def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[s
 def _hint(done: Conversion) -> str:
     """What to do about all that was skipped, the most frequent first."""
     hints = [hint for hint, _ in Counter(skip.hint or _MEND_LABELS for skip in done.skips).most_common()]
+    if done.suspicions and not done.skips:
+        hints.append(_MEND_LABELS)
     if done.others and not done.images:
         hints.append("If these are horses all the same, name them with --category.")
     return "\n  ".join([*hints, *(["Or convert the rest without --strict."] if done.images else [])])

@@ -8,6 +8,7 @@ there only is counted and named.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from equistera.dataset.tolerances import EDGE
 from equistera.dataset.units import PERCENT, other_unit
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
+from equistera.words import counted
 
 #: Share of the box's sides by which a point may stand outside it, and share of its points that must not.
 _ROOM, _INSIDE = 0.1, 0.9
@@ -115,6 +117,8 @@ def meant(
         UserError: The points cannot be pixels of these pictures.
     """
     kept, notes = _without_placeholders([animal for animal, _ in animals])
+    if placeless := sum(not (math.isfinite(x) and math.isfinite(y)) for a in kept for x, y, _ in a.points.values()):
+        notes.append(f"{counted(placeless, 'points')} without a place (NaN, null) have flag 0: taken for not labelled")
     labels = _labels([(animal, frame) for animal, (_, frame) in zip(kept, animals, strict=True)], target, skeleton)
     if not np.isfinite(labels.points).any():
         return kept, notes
@@ -137,7 +141,7 @@ def meant(
     _check_inside(labels, export)
     notes += [upper_left(labels.points, labels.sizes), oddity_of(labels.displayed, skeleton)[1]]
     read = [
-        replace(animal, box=tuple(box)) if reading and animal.box is not None else animal
+        replace(animal, box=tuple(box)) if reading and math.isfinite(box[0]) else animal
         for animal, box in zip(labels.animals, (boxes / _scales(animals)).tolist(), strict=True)
     ]
     read, more = _binary_flags(read)
@@ -166,7 +170,7 @@ def _labels(animals: Sequence[tuple[Animal, Frame]], target: Mapping[str, str], 
             if flag:
                 points[n, skeleton.index[name]] = x * frame.scale[0], y * frame.scale[1]
                 displayed[n, skeleton.index[name]] = frame.to_pixels(x, y)
-        if animal.box is not None:
+        if animal.box is not None and min(animal.box[2:]) > 0:
             boxes[n] = animal.box
     # what is no place in any picture is told one by one later; here it must only not overflow
     arrays = (np.clip(values, -_FAR, _FAR) for values in (points, displayed, boxes * _scales(animals)))

@@ -6,8 +6,8 @@ reliably which labels are right, and the wrong ones would be trained on without 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,42 +109,58 @@ def told(repeated: Sequence[Labelled]) -> list[str]:
     return [f"labelled more than once with the same labels, taken once: {_examples(names)}; again in {files}"]
 
 
-def same_elsewhere(pictures: Sequence[Labelled], keypoints: Sequence[str]) -> list[str]:
-    """Lines for the user about labels that stand to the last digit in several pictures, which no hand does.
+def shared_points(points: np.ndarray, photos: Sequence[Hashable]) -> list[list[int]]:
+    """Animals that have their points, to the last digit, in several photos, which no hand does.
 
-    Tracks that go on behind their end, label files that two pictures share, ids that lead to the wrong picture; and
-    single points that nobody has clicked, where the tool has put them.
+    Tracks that go on behind their end, label files that two pictures share, ids that lead to the wrong picture.
 
     Args:
-        pictures: Every picture once. Copies of one photo, by their names, may have one's labels.
-        keypoints: Names, in the order of the entries.
+        points: float [N, K, 3], x, y, visibility; 0 where not labelled.
+        photos: What each animal's photo is known by; the same for copies of one photo, which may have its points.
+
+    Returns:
+        Groups of positions among the animals, one animal of each photo.
     """
-    animals: dict[tuple, dict[str, str]] = defaultdict(dict)
-    places = [Counter() for _ in keypoints]
-    for picture in pictures:
-        for entry in picture.entries:
-            points = np.reshape(entry["keypoints"], (-1, 3)).tolist()
-            if sum(flag > 0 for *_, flag in points) >= _FEWEST:
-                photo = source_of(picture.file_name) or picture.file_name
-                animals[tuple(entry["keypoints"])].setdefault(photo, picture.file_name)
-    for key in animals:
-        for place, (x, y, flag) in zip(places, np.reshape(key, (-1, 3)).tolist(), strict=True):
-            place.update([(x, y)] * (flag > 0))
-    notes = []
-    shared = sorted({name for photos in animals.values() if len(photos) > 1 for name in photos.values()})
-    if shared:
-        notes.append(
-            f"an animal has the same points in several pictures: {_examples(shared)}; unless these are copies of one "
-            "photo, all but one have another's labels: look at them"
-        )
-    for name, place in zip(keypoints, places, strict=True):
-        (where, count), *_ = place.most_common(1) or [((), 0)]
-        if count >= _FEWEST and 2 * count > place.total():
-            notes.append(
-                f"{name} is at ({where[0]:g}, {where[1]:g}) in {count} of {place.total()} animals that have it: "
+    same: dict[bytes, dict[Hashable, int]] = defaultdict(dict)
+    for n in np.flatnonzero((points[..., 2] > 0).sum(axis=1) >= _FEWEST).tolist():
+        same[points[n].tobytes()].setdefault(photos[n], n)
+    return [list(by_photo.values()) for by_photo in same.values() if len(by_photo) > 1]
+
+
+def never_clicked(points: np.ndarray, keypoints: Sequence[str]) -> list[str]:
+    """Sentences about keypoints that nobody has clicked: most animals have them where the tool puts new points.
+
+    Args:
+        points: As in :func:`shared_points`.
+        keypoints: The K names.
+    """
+    enough = (points[..., 2] > 0).sum(axis=1) >= _FEWEST
+    different = np.unique(points[enough], axis=0)
+    sentences = []
+    for k, name in enumerate(keypoints):
+        labelled = different[different[:, k, 2] > 0, k, :2]
+        places, counts = np.unique(labelled, axis=0, return_counts=True)
+        most = counts.max(initial=0)
+        if most >= _FEWEST and 2 * most > len(labelled):
+            x, y = places[counts.argmax()]
+            sentences.append(
+                f"{name} is at ({x:g}, {y:g}) in {most} of {len(labelled)} animals that have it: "
                 "probably never clicked, but left where the tool puts new points"
             )
-    return notes
+    return sentences
+
+
+def suspicions(pictures: Sequence[Labelled], keypoints: Sequence[str]) -> list[str]:
+    """What :func:`shared_points` and :func:`never_clicked` find, for the user; every picture is given once."""
+    animals = [(picture.file_name, entry["keypoints"]) for picture in pictures for entry in picture.entries]
+    points = np.array([values for _, values in animals], dtype=float).reshape(len(animals), len(keypoints), 3)
+    shared = shared_points(points, [source_of(name) or name for name, _ in animals])
+    names = sorted({animals[n][0] for group in shared for n in group})
+    first = (
+        f"an animal has the same points in several pictures: {_examples(names)}; unless these are copies of one "
+        "photo, all but one have another's labels: look at them"
+    )
+    return [*([first] if names else []), *never_clicked(points, keypoints)]
 
 
 def _examples(names: Sequence[str]) -> str:

@@ -65,7 +65,7 @@ def test_animals_that_cannot_be_trained_on(animal, reason):
 @pytest.mark.parametrize(("x", "y", "kept"), [(-1, 50, True), (-1.01, 50, False), (200, 100, True), (200.1, 50, False)])
 def test_points_outside_the_picture_are_left_out_and_told(x, y, kept):
     entry, outside = annotate(horse(box=(0, 0, 9, 9), nose=(x, y, 2), neck=(5, 5, 2)), FRAME, NAMES, HORSE)
-    assert outside == ([] if kept else ["nose"])
+    assert [skip.detail for skip in outside] == ([] if kept else ["nose"])
     assert entry["keypoints"][2] == (2 if kept else 0)
 
 
@@ -111,3 +111,12 @@ def test_points_on_the_stored_picture_land_on_what_is_displayed(tmp_path, orient
     frame = frame_of(picture((40, 24)), header, stored=True)
     x, y = frame.to_pixels(31, 5)
     assert read_rgb(path)[int(y), int(x)].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("box", [(0, 0, 0, 0), (3, 3, -5, 9), (300, 20, 9, 9)], ids=["zeros", "negative", "elsewhere"])
+def test_a_box_without_a_size_in_the_picture_is_made_from_the_points_and_told(box):
+    entry, left_out = annotate(horse(box=box, nose=(10, 20, 2), neck=(30, 40, 2)), FRAME, NAMES, HORSE)
+    assert entry["bbox"] == [8, 18, 24, 24]
+    assert [(skip.what, skip.reason) for skip in left_out] == [
+        ("box", "has no size in the picture: made from the points")
+    ]

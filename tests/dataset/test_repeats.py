@@ -61,8 +61,8 @@ def test_an_older_export_beside_a_newer_one_is_refused(raw):
 
 
 def test_copies_of_the_same_labels_are_taken_once_and_told(raw):
-    write(raw, "export.json", [("a.png", horse()), ("b.png", horse())])
-    write(raw, "backup/export.json", [("a.png", horse(10.1)), ("b.png", horse(10.1))])
+    write(raw, "export.json", [("a.png", horse()), ("b.png", horse(20))])
+    write(raw, "backup/export.json", [("a.png", horse(10.1)), ("b.png", horse(20.1))])
     report, found = convert(raw, strict=True)
     assert set(found) == {"a.png", "b.png"}
     assert "converted  2 of 2 pictures, 2 of 2 horses" in report
@@ -129,6 +129,9 @@ def test_an_animal_with_the_same_points_in_several_pictures_is_told(raw):
     assert "note       an animal has the same points in several pictures: 2 pictures, a.png, b.png; unless" in report
     assert len(noses) == 3
     assert "never clicked" not in report
+    with pytest.raises(UserError, match="labels are doubtful, and --strict is set") as error:
+        convert(raw, strict=True)
+    assert any("a.png, b.png; unless" in problem for problem in error.value.problems)
 
 
 def test_copies_of_one_photo_may_have_its_points(raw):

@@ -21,9 +21,8 @@ from equistera.dataset.formats.records import (
     Picture,
     Skip,
     Unusable,
-    flag,
     number,
-    numbers,
+    point,
     shown,
 )
 
@@ -120,14 +119,16 @@ def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]])
         raise Unusable("the number of keypoints is not that of its category", f"{found}, expected {len(names)}")
     points = {}
     for name, row in zip(names, rows, strict=True):
-        row = numbers(row, name)
-        if len(row) != 3:
-            raise Unusable("a keypoint is not x, y, seen", f"{name} has {len(row)} numbers")
-        points[name] = (row[0], row[1], VISIBLE if flag(row[2], name) else ABSENT)
+        if not isinstance(row, list) or len(row) != 3:
+            found = f"{len(row)} numbers" if isinstance(row, list) else shown(row)
+            raise Unusable("a keypoint is not x, y, seen", f"{name} has {found}")
+        x, y, seen = point(*row, name)
+        points[name] = (x, y, VISIBLE if seen else ABSENT)
     box = annotation.get("bbox")
-    left, top, right, bottom = _corners(box) if box not in (None, []) else (0.0, 0.0, 0.0, 0.0)
-    size = right - left, bottom - top
-    return str(annotation.get("image_id")), Animal(points, (left, top, *size) if min(size) > 0 else None, category)
+    if box in (None, []):
+        return str(annotation.get("image_id")), Animal(points, None, category)
+    left, top, right, bottom = _corners(box)
+    return str(annotation.get("image_id")), Animal(points, (left, top, right - left, bottom - top), category)
 
 
 def _corners(value: object) -> tuple[float, float, float, float]:

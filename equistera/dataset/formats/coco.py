@@ -20,9 +20,9 @@ from equistera.dataset.formats.records import (
     Picture,
     Skip,
     Unusable,
-    flag,
     number,
     numbers,
+    point,
     positive_size,
     shown,
     subset_names,
@@ -35,6 +35,12 @@ TITLE = "COCO keypoints"
 #: Pictures of Label Studio's COCO export that hold more than one horse.
 _MIXED = "Label Studio's COCO export makes one animal of all points in a picture: export JSON instead of COCO"
 _EXPORT_JSON = "Export JSON instead of COCO from Label Studio, and convert that."
+#: From this number of pictures on, one of them can hardly have all the animals of a file.
+_PICTURES = 3
+_NO_ANNOTATIONS = (
+    "CVAT's 'COCO Keypoints' has skeletons only: points that are none are left out of it. Export as 'CVAT for images "
+    "1.1', whose points with a label each are read, too; or check that the labels were saved."
+)
 #: A file name as Label Studio stores uploads: below media/upload or images, eight hexadecimal digits in front.
 _UPLOADED = re.compile(r"(^|[\\/])(media[\\/]upload|images)[\\/](\d+[\\/])?[0-9a-f]{8}-[^\\/]+$")
 
@@ -81,7 +87,8 @@ def read(content: dict, path: Path) -> Export:
     for image_id, image in images.items():
         where = f"{path.name}, picture {image['file_name']}"
         if not animals[image_id]:
-            export.skips.append(Skip("picture", where, "no annotation that can be used"))
+            hint = "" if annotations else _NO_ANNOTATIONS
+            export.skips.append(Skip("picture", where, "no annotation that can be used", hint=hint))
             continue
         if image_id in mixed:
             export.skips.append(
@@ -222,6 +229,7 @@ def _with_ids(
                     annotation["category_id"], given = only, given + 1
         result.append(annotation)
     _check_not_moved("image_id", result, set(images), export)
+    _check_not_all_one(result, images, export)
     if len(categories) > 1:
         _check_not_moved("category_id", result, set(known["category_id"]), export)
     name = export.path.name
@@ -264,6 +272,19 @@ def _check_not_moved(key: str, annotations: list[object], own: set, export: Expo
                 f"{max(own)}",
                 hint=f"Add {step} to every {key}, or export anew: nearly every animal would get the wrong one.",
             )
+
+
+def _check_not_all_one(annotations: list[object], images: dict[object, dict], export: Export) -> None:
+    """Refuses as many animals as pictures, or more, that all name one of them: the ids of the others got lost."""
+    used = {a.get("image_id") for a in annotations if isinstance(a, dict) and _is_id(a.get("image_id"))}
+    if len(used) == 1 and len(annotations) >= len(images) >= _PICTURES and used <= images.keys():
+        (only,) = used
+        raise UserError(
+            f"{export.path}: all {len(annotations)} annotations have image_id {shown(only)}, although the file has "
+            f"{len(images)} pictures",
+            hint="Whose they are is lost: export again. If they are all on that picture, take the others out of "
+            "'images' in the file.",
+        )
 
 
 def _mixed_by_label_studio(
@@ -325,18 +346,20 @@ def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]])
     category, names = categories[category_id]
     if annotation.get("keypoints") in (None, []):
         raise Unusable("no keypoints in the annotation")
-    values = numbers(_flat(annotation["keypoints"]), "'keypoints'")
+    values = _flat(annotation["keypoints"])
+    if not isinstance(values, list):
+        raise Unusable("a list of numbers is missing", f"'keypoints' is {shown(values)}")
     if len(values) != 3 * len(names):
         raise Unusable(
             "the number of keypoints is not that of its category",
             f"{len(values)} numbers, expected {3 * len(names)} for {len(names)} keypoints",
         )
-    points = {name: (values[3 * i], values[3 * i + 1], flag(values[3 * i + 2], name)) for i, name in enumerate(names)}
+    points = {name: point(*values[3 * i : 3 * i + 3], name) for i, name in enumerate(names)}
     return image_id, Animal(points, box_of(annotation.get("bbox")), category, _area(annotation.get("area")))
 
 
 def box_of(value: object) -> tuple[float, float, float, float] | None:
-    """``x, y, width, height``, or None where the file gives no box with a size.
+    """``x, y, width, height``, perhaps without a size, or None where the file gives no box.
 
     Raises:
         Unusable: Not four numbers.
@@ -346,7 +369,7 @@ def box_of(value: object) -> tuple[float, float, float, float] | None:
     box = numbers(value, "'bbox'")
     if len(box) != 4:
         raise Unusable("a box is not four numbers", f"'bbox' has {len(box)}")
-    return tuple(box) if box[2] > 0 and box[3] > 0 else None
+    return tuple(box)
 
 
 def _area(value: object) -> float | None:

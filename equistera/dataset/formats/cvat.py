@@ -173,7 +173,12 @@ def _drawn(element: Element, file: Path) -> Drawn:
     points += readable(lambda child: _point(child, _group(child)), element.findall("points"), "point", where, bad)
     regions += readable(_box, element.findall("box"), "box", where, bad)
     if not points and not bad:
-        raise Unusable("no points or skeletons in the picture")
+        raise Unusable(
+            "no points or skeletons in the picture",
+            "",
+            "In CVAT a keypoint is a shape 'points' with its name as label, or a point of a skeleton; boxes and "
+            "polygons have none. Draw them and export as 'CVAT for images 1.1'.",
+        )
     picture = Picture(names, where, (), positive_size(element.get("width"), element.get("height")))
     others = [child.tag for child in element if child.tag not in ("skeleton", "points", "box")]
     return Drawn(picture, points, regions, bad, others)

@@ -86,8 +86,8 @@ class Animal:
 
     Attributes:
         points: ``x, y, visibility`` (COCO's flag) by the file's keypoint name; points that are not there may be left
-            out or stand with flag 0.
-        box: ``x, y, width, height``, or None where the file has none.
+            out or stand with flag 0, wherever (NaN where the file has no place for them).
+        box: ``x, y, width, height``, perhaps without a size, or None where the file has none.
         category: The file's word for the animal, ``""`` where it has none.
         area: Pixels of the animal's outline, where the file gives it.
     """
@@ -200,6 +200,21 @@ def flag(value: object, what: str) -> int:
     if result not in (ABSENT, HIDDEN, VISIBLE):
         raise Unusable("a visibility flag is not 0, 1 or 2", f"{what} is {shown(value)}")
     return int(result)
+
+
+def point(x: object, y: object, visibility: object, name: str) -> tuple[float, float, int]:
+    """A keypoint with COCO's visibility flag. One that is not labelled may have no place (NaN, null), and keeps none.
+
+    Raises:
+        Unusable: As :func:`number` and :func:`flag`.
+    """
+    seen = flag(visibility, name)
+    try:
+        return number(x, name), number(y, name), seen
+    except Unusable:
+        if seen != ABSENT:
+            raise
+        return math.nan, math.nan, ABSENT
 
 
 def positive_size(width: object, height: object) -> tuple[int, int] | None:

@@ -22,8 +22,8 @@ from equistera.dataset.formats.records import (
     Export,
     Picture,
     Unusable,
-    flag,
     number,
+    point,
     read_text,
     shown,
 )
@@ -256,15 +256,14 @@ def _animal(
             "a line has the wrong number of values",
             f"{where} has {len(fields)}{as_for}; expected {expected} by kpt_shape [{len(names)}, {dimensions}]",
         )
-    values = [number(field, f"{where}: value {k}") for k, field in enumerate(fields, 1)]
+    values = [number(field, f"{where}: value {k}") for k, field in enumerate(fields[:5], 1)]
     if not values[0].is_integer() or (classes and values[0] not in classes):
         raise Unusable("a class is none of the data YAML's names", f"{where}: class {fields[0]}")
     points = {}
     for k, name in enumerate(names):
-        x, y, *seen = values[5 + k * dimensions : 5 + (k + 1) * dimensions]
+        x, y, *seen = fields[5 + k * dimensions : 5 + (k + 1) * dimensions]
+        x, y, visibility = point(x, y, *(seen or [VISIBLE]), f"{where}: {name}")
         # without flags, Ultralytics marks an unlabelled point by 0 0
-        visibility = flag(seen[0], name) if seen else VISIBLE if (x, y) != (0.0, 0.0) else ABSENT
-        points[name] = (x, y, visibility)
+        points[name] = (x, y, visibility if seen or (x, y) != (0.0, 0.0) else ABSENT)
     cx, cy, w, h = values[1:5]
-    box = (cx - w / 2, cy - h / 2, w, h) if w > 0 and h > 0 else None
-    return Animal(points, box, classes.get(int(values[0]), fields[0]))
+    return Animal(points, (cx - w / 2, cy - h / 2, w, h), classes.get(int(values[0]), fields[0]))

@@ -123,6 +123,11 @@ class AnnotationFile:
         return np.where(self.labelled[..., None], self.keypoints[..., :2], np.nan)
 
     @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """float64 [N, K, 3]: x, y, visibility; 0 where not labelled."""
+        return np.where(self.labelled[..., None], np.nan_to_num(self.keypoints), 0.0)
+
+    @functools.cached_property
     def boxes(self) -> np.ndarray:
         """float64 [N, 4], x, y, width, height; NaN where it is not four numbers."""
         result = np.full((len(self.annotations), 4), np.nan)

@@ -290,6 +290,20 @@ _ALL = (
         "annotations",
         fix="keeps one of annotations that agree in every point and the box",
     ),
+    Check(
+        "same-points",
+        "error",
+        "animals with the same points, to the last digit, in several pictures",
+        "All but one have another picture's labels: a track that goes on behind its end, a label file of two pictures, "
+        "ids that lead to another picture. Leave the wrong ones out.",
+    ),
+    Check(
+        "never-clicked",
+        "warning",
+        "keypoints at one and the same place in most animals",
+        "The model learns a place in the picture instead of a part of the horse. Take them out, or click them.",
+        "keypoints",
+    ),
     # pictures on disk
     Check(
         "picture-path",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from equistera import commands
 from equistera.dataset.phash import near_duplicates, near_pairs
+from equistera.dataset.repeats import shared_points
 from equistera.dataset.split import picture_groups
 from equistera.dataset.split_names import likely_rule, source_of
 from equistera.dataset.verify.annotation_file import AnnotationFile
@@ -69,10 +72,21 @@ def check_duplicates(
         for copy in group[1:]:
             yield Item("content-twice", f"{names[copy]} is {names[group[0]]} again", picture=copy)
     hashed = [group[0] for group in places.values() if states[group[0]].hashes is not None]
+    photos = {name: source_of(name) or name for name in names}
     for group in near_duplicates([states[place].hashes for place in hashed]) if hashed else ():
+        for i in group:
+            photos[names[hashed[i]]] = photos[names[hashed[group[0]]]]
         shown = ", ".join(names[hashed[i]] for i in group[:_SHOWN])
         text = f"{len(group)} pictures: {shown}{' ...' if len(group) > _SHOWN else ''}"
         yield Item("near-duplicates", text, picture=hashed[group[0]], badness=len(group))
+    for group in places.values():
+        for copy in group:
+            photos[names[copy]] = photos[names[group[0]]]
+    labelled = [n for n in range(len(file.annotations)) if file.picture_of(n) is not None]
+    for group in shared_points(file.labels[labelled], [photos[names[file.picture_of(n)]] for n in labelled]):
+        first, *others = (labelled[i] for i in group)
+        for n in others:
+            yield Item("same-points", f"{file.label(n)} is {file.label(first)}", annotation=n)
 
 
 def check_leaks(
@@ -108,10 +122,11 @@ def check_leaks(
     ]
     hashes = [[states[i].hashes for i in places] for (_, states), places in zip((first, second), hashed, strict=True)]
     copied = {place for place, _ in same}
-    for i, j in near_pairs(*hashes) if all(hashed) else ():
-        pair = hashed[0][i], hashed[1][j]
+    near = [(hashed[0][i], hashed[1][j]) for i, j in near_pairs(*hashes)] if all(hashed) else []
+    for pair in near:
         if pair[0] not in copied:
             yield Item("leak-near-duplicate", f"{names[0][pair[0]]} ~ {names[1][pair[1]]}", picture=pair[0])
+    yield from _animals_in_both(first[0], second[0], {*same, *near})
     sources = [{source_of(name): place for place, name in enumerate(own)} for own in names]
     for source in sorted(sources[0].keys() & sources[1].keys() - {""}):
         one, other = (own[place[source]] for own, place in zip(names, sources, strict=True))
@@ -126,3 +141,19 @@ def check_leaks(
         yield Item(
             "not-checked", text + (f"; by their names, {commands.line('--group-by', rule)} would" if rule else "")
         )
+
+
+def _animals_in_both(
+    first: AnnotationFile, second: AnnotationFile, alike: Collection[tuple[int, int]]
+) -> Iterator[Item]:
+    """Animals of the second file with the points of one in the first, but for pictures that are (nearly) the same."""
+    counts = len(first.annotations), len(second.annotations)
+    for group in shared_points(np.concatenate([first.labels, second.labels]), [0] * counts[0] + [1] * counts[1]):
+        one, other = group[0], group[1] - counts[0]
+        places = first.picture_of(one), second.picture_of(other)
+        if None in places or places in alike:
+            continue
+        pictures = first.pictures[places[0]], second.pictures[places[1]]
+        source, other_source = (source_of(picture["file_name"]) for picture in pictures)
+        if source != other_source or not source:
+            yield Item("same-points", f"{second.label(other)} is {first.label(one)}", annotation=other)

@@ -9,6 +9,7 @@ import numpy as np
 from equistera.dataset.anatomy import oddity_of
 from equistera.dataset.coco import is_id
 from equistera.dataset.readings import other_readings, upper_left
+from equistera.dataset.repeats import never_clicked
 from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE, SAME
 from equistera.dataset.units import other_unit
 from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
@@ -35,6 +36,7 @@ def check_labels(file: AnnotationFile) -> Iterator[Item]:
     yield from _areas(file)
     yield from _counts(file)
     yield from _copies(file)
+    yield from (Item("never-clicked", text) for text in never_clicked(file.labels, file.skeleton.names))
     yield from _rare(file)
 
 

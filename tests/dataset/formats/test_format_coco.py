@@ -45,8 +45,8 @@ def test_area_that_cannot_be_is_left_for_the_box(tmp_path, area):
     assert read(tmp_path, annotations=[{**ANNOTATION, "area": area}]).pictures[0].animals[0].area is None
 
 
-@pytest.mark.parametrize("box", [None, [], [1, 2, 0, 5], [1, 2, 3, -5]])
-def test_box_without_a_size_is_left_to_be_made(tmp_path, box):
+@pytest.mark.parametrize("box", [None, []])
+def test_box_that_is_not_there_is_left_to_be_made(tmp_path, box):
     assert read(tmp_path, annotations=[{**ANNOTATION, "bbox": box}]).pictures[0].animals[0].box is None
 
 
@@ -241,3 +241,27 @@ def test_cvats_subsets(tmp_path):
     assert formats.read(path).pictures[0].names == ("Train/a.jpg", "a.jpg")
     (tmp_path / "images/Train").mkdir(parents=True)
     assert formats.read(path).pictures[0].names == ("Train/a.jpg",)
+
+
+@pytest.mark.parametrize("place", [(float("nan"), float("nan")), (None, None), ("", 3)])
+def test_a_point_that_is_not_labelled_may_have_no_place(tmp_path, place):
+    [picture] = read(tmp_path, annotations=[{**ANNOTATION, "keypoints": [*place, 0, 3.5, 4, 1]}]).pictures
+    assert picture.animals[0].points["neck"][2] == 0
+    assert picture.animals[0].points["nose"] == (3.5, 4, 1)
+    skips = read(tmp_path, annotations=[{**ANNOTATION, "keypoints": [*place, 2, 3.5, 4, 1]}]).skips
+    assert skips[0].reason == "a coordinate is not a number"
+
+
+def test_all_animals_on_one_picture_of_many_are_refused(tmp_path):
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 20, "height": 10} for i in (1, 2, 3)]
+    annotations = [{**ANNOTATION, "id": i, "image_id": 1} for i in (1, 2, 3)]
+    with pytest.raises(UserError, match="all 3 annotations have image_id 1, although the file has 3 pictures") as error:
+        read(tmp_path, images=images, annotations=annotations)
+    assert "take the others out" in error.value.hint
+    # a mare and her foal in the only picture that is labelled yet
+    assert len(read(tmp_path, images=images, annotations=annotations[:2]).pictures) == 1
+
+
+def test_a_file_without_annotations_says_what_cvat_leaves_out(tmp_path):
+    [skip] = read(tmp_path, annotations=[]).skips
+    assert "CVAT's 'COCO Keypoints' has skeletons only" in skip.hint

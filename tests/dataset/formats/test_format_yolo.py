@@ -43,7 +43,7 @@ def test_lines_become_animals(tmp_path):
     first, second = picture.animals
     assert first.box == pytest.approx((0.4, 0.3, 0.2, 0.4))
     assert first.points == {"nose": (0.1, 0.2, 2), "neck": (0.3, 0.4, 1)}
-    assert (second.category, second.box, second.points["nose"][2]) == ("rider", None, 0)
+    assert (second.category, second.box, second.points["nose"][2]) == ("rider", (0.5, 0.5, 0, 0), 0)
 
 
 def test_two_numbers_a_point_and_names_missing(tmp_path):

@@ -230,6 +230,16 @@ def marked_as_crowd(data):
     data.train["annotations"][28]["iscrowd"] = 1
 
 
+def track_that_goes_on(data):
+    points = [data.train["annotations"][n] for n in (63, 64)]
+    points[1].update({key: points[0][key] for key in ("keypoints", "num_keypoints", "bbox", "area")})
+
+
+def animal_of_a_training_picture_in_validation(data):
+    keys = ("keypoints", "num_keypoints", "bbox", "area")
+    data.val["annotations"][8].update({key: data.train["annotations"][65][key] for key in keys})
+
+
 #: The planned ways, and what has to be found. What follows from a mistake of necessity is listed with it.
 BREAKS = {
     fore_legs_exchanged: {"swap"},
@@ -265,6 +275,8 @@ BREAKS = {
     copied_from_another_system: {"picture-spelling"},
     name_leads_out: {"picture-path"},
     marked_as_crowd: {"crowd"},
+    track_that_goes_on: {"same-points"},
+    animal_of_a_training_picture_in_validation: {"same-points"},
 }
 
 
@@ -369,3 +381,19 @@ def test_input_is_not_changed(clean, tmp_path):
     verify(data.files, HORSE26)
     assert {path: path.read_bytes() for path in sorted(data.root.rglob("*")) if path.is_file()} == before
     assert (data.train, data.val) == content
+
+
+def test_a_point_that_never_was_clicked(clean, tmp_path):
+    data = copied(clean, tmp_path)
+    for n in range(80):
+        data.set_point(n, "tail_end", [330, 250, 2])
+    [item] = [i for f in check(data, decode=False).findings if f.check.code == "never-clicked" for i in f.items]
+    assert "tail_end is at (330, 250) in 80 of" in item.text
+
+
+def test_copies_of_one_photo_have_its_points(clean, tmp_path):
+    data = copied(clean, tmp_path)
+    track_that_goes_on(data)
+    with Image.open(data.picture(63)) as photo:
+        photo.save(data.picture(64), quality=70)
+    assert codes(check(data)) == {"near-duplicates"}
