@@ -64,7 +64,10 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         default="",
         help="whether the labelling tool turned photos by their EXIF orientation, where the files do not show it",
     )
-    parser.add_argument("--strict", action="store_true", help="fail, and write nothing, if anything has to be skipped")
+    strict = (
+        "fail, and write nothing, if anything has to be skipped or can hardly be meant (points repeated in pictures)"
+    )
+    parser.add_argument("--strict", action="store_true", help=strict)
     parser.add_argument("--overwrite", action="store_true", help="replace output that exists")
     parser.add_argument("--redraw", action="store_true", help="with --overwrite: draw an existing split anew")
     args = parser.parse_args(argv)

@@ -3,7 +3,8 @@
 A phone stores a portrait as a landscape plus an EXIF orientation. Browsers, labelling tools and OpenCV turn it before
 anybody sees it, so **width and height are those of the turned picture everywhere in the project**, and so are keypoint
 coordinates. A picture with transparency is shown over white, as labelling tools show it; 16-bit pictures keep their
-high byte. HEIC, as iPhones save it, turns its picture by a field of its own, and EXIF only repeats that.
+high byte, and are refused where that leaves them black. HEIC, as iPhones save it, turns its picture by a field of its
+own, and EXIF only repeats that.
 """
 
 from __future__ import annotations
@@ -74,8 +75,22 @@ if pillow_heif:
     pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
+#: Modes of which programs make different pictures, and those that Pillow takes for them.
+_UNCLEAR = {
+    "F": "floating-point pixels",
+    "I": "pixels of 32 bits",
+    "LAB": "Lab colours, which are stored in several ways",
+}
+#: A sixteenth of white, by whether pixels still have 16 bits.
+_DARK = (16, 4096)
+
+
 class ImageError(UserError):
     """A picture that cannot be used, or a picture name that must not be followed."""
+
+
+class UnclearPixelsError(ImageError):
+    """A whole picture of which nobody can say how bright its pixels are."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +102,14 @@ class ImageHeader:
         height: Pixels, as displayed.
         orientation: EXIF orientation, 1 to 8; 1 is upright and also stands for a missing or meaningless value.
         format: One of :data:`FORMATS`.
+        deep: 16 bits a channel.
     """
 
     width: int
     height: int
     orientation: int
     format: str
+    deep: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -225,7 +242,8 @@ def read_rgb(path: str | Path, content: bytes | None = None) -> np.ndarray:
         uint8 [height, width, 3], RGB, turned by its EXIF orientation.
 
     Raises:
-        ImageError: As :func:`read_header`; or the pixels are truncated, damaged or 32-bit floating point.
+        ImageError: As :func:`read_header`; or the pixels are truncated or damaged.
+        UnclearPixelsError: Pixels of 32 bits or in Lab colours, or of 16 bits that are (nearly) black all over.
     """
     return _decode(path, max_side=None, mode="RGB", content=content)
 
@@ -279,7 +297,7 @@ def read_thumbnail(path: str | Path) -> np.ndarray | None:
 
 
 def is_complete(path: str | Path, header: ImageHeader | None = None) -> bool:
-    """Whether the file is all there, judged by its structure without decoding pixels (TIFF is decoded).
+    """Whether the file is all there, judged by its structure without decoding pixels (TIFF and 16 bits are).
 
     Finds a file cut short by a broken copy or download. Damage inside the pixel data only shows in :func:`read_rgb`.
 
@@ -289,6 +307,7 @@ def is_complete(path: str | Path, header: ImageHeader | None = None) -> bool:
 
     Raises:
         ImageError: As :func:`read_header`.
+        UnclearPixelsError: As :func:`read_rgb`.
     """
     try:
         with Path(path).open("rb") as file:
@@ -297,20 +316,23 @@ def is_complete(path: str | Path, header: ImageHeader | None = None) -> bool:
             # Pillow does not even open a truncated WebP, so look before it
             if start[8:12] == b"WEBP" and length < 8 + int.from_bytes(start[4:8], "little"):
                 return False
-            kind = (header or read_header(path)).format
-            if kind == "BMP":
-                return length >= int.from_bytes(start[2:6], "little")
-            if kind in ("JPEG", "PNG"):
-                return has_end(file, kind)
-            if kind in ("HEIF", "AVIF"):
-                return has_all_boxes(file)
+            header = header or read_header(path)
+            kind = header.format
+            if kind == "BMP" and length < int.from_bytes(start[2:6], "little"):
+                return False
+            if kind in ("JPEG", "PNG") and not has_end(file, kind):
+                return False
+            if kind in ("HEIF", "AVIF") and not has_all_boxes(file):
+                return False
     except FileNotFoundError as error:
         raise ImageError(f"no such picture: {path}") from error
     except OSError as error:
         raise ImageError(f"cannot read picture {path}: {error.strerror}") from error
-    if kind == "TIFF":
+    if kind == "TIFF" or header.deep:
         try:
             read_reduced(path, 64)
+        except UnclearPixelsError:
+            raise
         except ImageError:
             return False
     return True
@@ -356,7 +378,8 @@ def _header(image: Image.Image) -> ImageHeader:
     if orientation >= 5:
         width, height = height, width
     # photos with a second, smaller picture inside open as MPO; the first one is a JPEG like any other
-    return ImageHeader(width, height, orientation, "JPEG" if image.format == "MPO" else image.format)
+    kind = "JPEG" if image.format == "MPO" else image.format
+    return ImageHeader(width, height, orientation, kind, _is_deep(image))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -370,6 +393,11 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # as in _open; viewers show a picture with damaged EXIF data as it is stored
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a picture that is not decoded yet has 16 bits a channel."""
+    return any(";16" in str(tile[3]) for tile in image.tile)
 
 
 def _decode(path: str | Path, max_side: int | None, mode: str, content: bytes | None = None) -> np.ndarray:
@@ -393,10 +421,13 @@ def _decode(path: str | Path, max_side: int | None, mode: str, content: bytes | 
 
 def _flatten(image: Image.Image, mode: str, path: str | Path) -> Image.Image:
     """Any mode to 8-bit ``mode`` without alpha."""
-    if image.mode == "F":
-        raise ImageError(
-            f"picture {path} has floating-point pixels", hint="Save it with 8 bits a channel, as PNG or JPEG."
-        )
+    problem, deep = _UNCLEAR.get(image.mode, ""), _is_deep(image)
+    # one with fewer bits, such as a camera's 12, has its values at the lower end
+    if deep and not problem and max(np.ravel(image.getextrema())[: 2 * len(mode)]) < _DARK[image.mode.startswith("I")]:
+        problem = "16 bits a channel and is (nearly) black all over: has it fewer, such as 12?"
+    if problem:
+        hint = "Save it as programs show it, with 8 bits a channel, as PNG or JPEG."
+        raise UnclearPixelsError(f"picture {path} has {problem}", hint=hint)
     if image.mode.startswith("I"):
         high_byte = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
         return Image.fromarray(high_byte).convert(mode)

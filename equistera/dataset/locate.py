@@ -53,13 +53,22 @@ class _Name:
         *folders, last = name_parts(path) or [""]
         stem, dot, ending = last.rpartition(".")
         # a name may have a dot and no ending
-        if not stem or f".{ending.lower()}" not in LISTED:
+        if not stem or f".{ending.lower().rstrip('. ')}" not in LISTED:
             stem, dot, ending = last, "", ""
         # what lies above, on another computer, says nothing here
         return cls(tuple(folder for folder in folders if folder != ".."), stem, dot + ending)
 
     def read(self, key: Callable[[str], str]) -> list[str]:
-        return [*map(key, self.folders), key(self.stem + self.ending)]
+        # a web address may have quoted the signs between folders, too
+        return [part for own in (*self.folders, self.stem + self.ending) for part in name_parts(key(own)) or [""]]
+
+    @property
+    def cores(self) -> set[str]:
+        """What all readings of the name have in common, with one ending or two, as IMG_1.HEIC.jpg has them."""
+        stems = [self.stem, *self.originals]
+        if self.ending:
+            stems += [self.stem + self.ending, _Name.of(self.stem).stem]
+        return set(map(_core, stems))
 
     @property
     def is_unique(self) -> bool:
@@ -89,7 +98,7 @@ def _stored(stem: str, form: str) -> str:
 
 def _core(stem: str) -> str:
     """What all readings of a name have in common."""
-    plain = unicodedata.normalize("NFKD", _unquoted(stem))
+    plain = unicodedata.normalize("NFKD", (name_parts(_unquoted(stem)) or [""])[-1])
     return re.sub(r"[\W_]", "", "".join(c for c in plain if not unicodedata.combining(c)))
 
 
@@ -103,9 +112,11 @@ def _tail(key: Callable[[str], str]) -> Callable[[_Name, _Name, Sequence[str]], 
 
 def _other_ending(name: _Name, file: _Name, above: Sequence[str]) -> bool:
     """The export has no ending, as CVAT's of videos, or another one of a photo that was converted."""
-    if name.ending and not {name.ending.lower(), file.ending.lower()} <= {*PHOTOS}:
+    if name.ending and not {spelled(name.ending), file.ending.lower()} <= {*PHOTOS}:
         return False
-    return _tail(_unquoted)(_Name(name.folders, name.stem, file.ending), file, above)
+    # what was converted may have both endings
+    stems = (name.stem, name.stem + name.ending, _Name.of(name.stem).stem)
+    return any(_tail(_unquoted)(_Name(name.folders, stem, file.ending), file, above) for stem in stems)
 
 
 def _other_folders(name: _Name, file: _Name, above: Sequence[str]) -> bool:
@@ -207,8 +218,7 @@ class PictureFinder:
         """The names with the pictures that could fit them in any reading."""
         asked = []
         for name in map(_Name.of, names):
-            cores = {_core(stem): None for stem in (name.stem, *name.originals)}
-            asked.append((name, [candidate for core in cores for candidate in self._by_core.get(core, ())]))
+            asked.append((name, [found for core in sorted(name.cores) for found in self._by_core.get(core, ())]))
         return asked
 
     def _fitting(
@@ -253,7 +263,7 @@ class PictureFinder:
 
 
 def _same_last(last: str, own: _Name) -> bool:
-    return _unquoted(last) == _unquoted(own.stem + own.ending)
+    return name_parts(_unquoted(last))[-1:] == name_parts(_unquoted(own.stem + own.ending))[-1:]
 
 
 def _within(parts: Sequence[str], others: Sequence[str]) -> bool:

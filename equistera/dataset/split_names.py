@@ -19,11 +19,13 @@ _RULES = (
     r"^(.+) ?\(\d+\)\.",
     "folder",
 )
-#: Names that cameras and programs give to all pictures alike, and folders of splits.
+#: Names that cameras and programs give to all pictures alike.
 _NO_NAMES = re.compile(
-    r"imgs?|images?|dsc[nf]?|dcim|pxl|gopr|mvi|vid|video|p|photos?|foto|pic|picture|frames?|screenshot"
-    r"|train|training|val|valid|validation|test|default|all|labels"
+    r"imgs?|images?|dsc[nf]?|dcim|pxl|gopr|mvi|vid|video|p|photos?|foto|pic|picture|frames?|screenshot|default|all|labels"
 )
+#: Words of which one, as in ``val2017``, ``Train_1`` or ``obj_train_data``, makes a name that of a split.
+_SPLIT_WORDS = re.compile("train(ing|val)?|val|valid(ation)?|test(ing)?|dev(elopment)?|eval(uation)?|holdout|unseen")
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def source_of(name: str) -> str:
@@ -56,16 +58,18 @@ def likely_rule(names: Iterable[str], at_least: int = 2) -> str:
         if rule != "folder" and not all(re.search(rule, name.replace("\\", "/")) for name in given.values()):
             continue
         groups = Counter(picture_groups(given, rule).values())
-        named = not any(_NO_NAMES.fullmatch(_word(group)) for group in groups)
+        named = all(map(_is_name, groups))
         # most groups of one picture would be no groups
         if len(groups) >= at_least and named and len(given) >= 2 * len(groups):
             return rule
     return ""
 
 
-def _word(group: str) -> str:
-    """A group without its folder; cameras' words stand alone."""
-    return group.rsplit("/", 1)[-1].strip("_- ").casefold()
+def _is_name(group: str) -> bool:
+    """Whether a group, without its folder, may be that of a horse, a video or a day; cameras' words stand alone."""
+    name = group.rsplit("/", 1)[-1].strip("_- ")
+    words = map(str.lower, _WORDS.findall(name))
+    return not _NO_NAMES.fullmatch(name.casefold()) and not any(map(_SPLIT_WORDS.fullmatch, words))
 
 
 def torn(groups: Mapping[ImageId, str], assignment: Mapping[ImageId, str]) -> Sequence[str]:

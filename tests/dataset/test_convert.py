@@ -483,7 +483,7 @@ def test_yolo_pictures_are_looked_for_as_those_of_every_format(tmp_path):
     for i in range(2):
         save_picture(photos / f"{i}.png", seed=i)
     request = {"output": tmp_path / "annotations", "skeleton": HORSE, "img_dir": photos, "split": None}
-    with pytest.raises(UserError, match="1 items cannot be converted, and --strict is set"):
+    with pytest.raises(UserError, match="1 item cannot be converted, and --strict is set"):
         convert_dataset(Request(export, **request, strict=True))
     report = convert_dataset(Request(export, **request))
     assert "converted  2 of 3 pictures" in report

@@ -410,3 +410,41 @@ def test_without_the_package_for_heic_all_else_is_read_and_it_is_named(tmp_path)
     said = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True).stdout
     assert said.startswith("PNG\n")
     assert "HEIC needs the package pillow-heif" in said
+
+
+class TestUnclearPixels:
+    """Pictures that programs show in different ways."""
+
+    RAMP = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64)
+
+    @pytest.mark.parametrize("channels", [1, 3, 4])
+    @pytest.mark.parametrize("ending", [".png", ".tif"])
+    def test_fewer_bits_than_the_file_has_are_refused(self, tmp_path, ending, channels):
+        import cv2
+
+        path = tmp_path / f"a{ending}"
+        twelve = np.dstack([self.RAMP] * 3 + [np.full_like(self.RAMP, 65535)] * (channels == 4))
+        twelve = self.RAMP if channels == 1 else twelve
+        cv2.imwrite(str(path), twelve)
+        for look in (read_rgb, is_complete):
+            with pytest.raises(ImageError, match="black all over: has it fewer, such as 12"):
+                look(path)
+        cv2.imwrite(str(path), twelve * 16)
+        assert is_complete(path)
+        assert np.abs(read_rgb(path)[..., 0].astype(int) - (self.RAMP >> 4)).max() <= 1
+
+    @pytest.mark.parametrize(
+        ("picture", "what"),
+        [
+            (Image.fromarray(RAMP.astype(np.int32)), "32 bits"),
+            (Image.fromarray(RAMP.astype(np.float32)), "floating-point"),
+            (Image.new("LAB", (64, 48), (100, 128, 128)), "Lab colours"),
+        ],
+        ids=["32 bits", "float", "Lab"],
+    )
+    def test_pixels_that_have_several_meanings_are_refused(self, tmp_path, picture, what):
+        picture.save(tmp_path / "a.tif")
+        for look in (read_rgb, is_complete):
+            with pytest.raises(ImageError, match=what) as error:
+                look(tmp_path / "a.tif")
+        assert "8 bits a channel" in error.value.hint

@@ -151,3 +151,30 @@ def test_files_that_are_left_out_and_links_that_go_round(root):
 def test_no_such_folder(tmp_path):
     with pytest.raises(UserError, match="--img-dir"):
         PictureFinder(tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "how"),
+    [
+        ("images%2Fhorse%25202.png", ["images/horse 2.png", "other/horse 3.png"], "the signs of a web address"),
+        ("photos%5Chorse%202.png", ["photos/horse 2.png", "other/horse 2.png"], "the signs of a web address"),
+        ("day1 /a.jpg ", ["day1/a.jpg", "day2/a.jpg"], "case, spaces"),
+        ("IMG_1.HEIC", ["IMG_1.HEIC.jpg"], "the ending"),
+        ("day1/IMG_1.HEIC", ["day1/IMG_1.heic.jpeg", "day2/IMG_1.HEIC.jpg"], "the ending"),
+        ("IMG_1.HEIC.jpg", ["IMG_1.HEIC"], "the ending"),
+    ],
+)
+def test_what_exports_and_phones_make_of_a_name(tmp_path, name, files, how):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    finder = PictureFinder(tmp_path)
+    assert finder.find([name]) == files[0]
+    assert f"found by names that differ in {how}" in finder.notes()[0]
+
+
+def test_a_photo_and_its_converted_copy_are_not_chosen_between(tmp_path):
+    for file in ("IMG_1.HEIC.jpg", "IMG_1.jpg"):
+        (tmp_path / file).touch()
+    with pytest.raises(Unusable, match="several"):
+        PictureFinder(tmp_path).find(["IMG_1.HEIC"])

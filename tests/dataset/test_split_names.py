@@ -29,6 +29,7 @@ HORSES = [f"horse{horse:02d}_{i:03d}.jpg" for horse in range(4) for i in range(3
         ([f"{name[:-4]}_jpg.rf.{i:032x}.jpg" for i, name in enumerate(HORSES)], [f"horse0{i}" for i in range(4)]),
         (["bella (1).jpg", "bella (2).jpg", "max (1).jpg", "max (2).jpg"], ["bella ", "max "]),
         (["bella/1.jpg", "bella/2.jpg", "max/1.jpg", "max/2.jpg"], ["bella", "max"]),
+        (["video1/1.jpg", "video1/2.jpg", "Trainer/1.jpg", "Trainer/2.jpg"], ["Trainer", "video1"]),
         ([f"IMG_2024050{day}_10101{i}.jpg" for day in (1, 2) for i in range(3)], ["IMG_20240501", "IMG_20240502"]),
     ],
 )
@@ -49,7 +50,17 @@ def test_names_before_a_running_number_suggest_a_rule(names, groups):
         [f"horse{i:02d}_1.jpg" for i in range(20)],
         [*HORSES, "other.jpg"],
         # an input that is split already, and whose folders say no more than that
-        [f"images/{split}/{i}.jpg" for i in range(3) for split in ("Train", "Validation")],
+        *(
+            [f"images/{split}/{i}.jpg" for i in range(3) for split in splits]
+            for splits in (
+                ("Train", "Validation"),
+                ("train2017", "val2017"),
+                ("Train_1", "Train_2", "Val_1"),
+                ("obj_train_data", "obj_valid_data"),
+                ("dev", "eval"),
+                ("trainImages", "holdOutImages2", "TEST_SET"),
+            )
+        ),
     ],
 )
 def test_other_names_suggest_none(names):

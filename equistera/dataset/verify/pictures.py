@@ -10,7 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.images import ImageError, ImageHeader, is_complete, picture_path, read_header
+from equistera.dataset.images import (
+    ImageError,
+    ImageHeader,
+    UnclearPixelsError,
+    is_complete,
+    picture_path,
+    read_header,
+)
 from equistera.dataset.paths import ends_with, name_parts
 from equistera.dataset.phash import Turned, turned_hashes
 from equistera.dataset.tolerances import EDGE
@@ -77,7 +84,8 @@ def inspect(image_dir: Path, name: str, decode: bool) -> PictureState:
         return PictureState("", "", path, header, path.stat().st_size, turned_hashes(path) if decode else None)
     except ImageError as error:
         # a header that could be read belongs to a picture whose pixels cannot
-        code = "picture-truncated" if header else "picture-unreadable"
+        damaged = header is not None and not isinstance(error, UnclearPixelsError)
+        code = "picture-truncated" if damaged else "picture-unreadable"
         return PictureState(code, " ".join((error.summary, error.hint)).strip(), path, header)
 
 
