@@ -53,7 +53,7 @@ def parse_args(argv):
     parser.add_argument(
         "--conf", "--kpt-thr", type=float, metavar="P",
         help="dim keypoints of less confidence (default: 0.5 of a probability if a calibration is stored beside the "
-        "checkpoint, see tools/test.py; else 0.3 of the raw confidence)",
+        "checkpoint, see tools/test.py; else 0.3 of the uncalibrated one)",
     )  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=16, help="animals that go through the model together")
     parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")

@@ -158,7 +158,7 @@ def _calibration(prefix: str, scored: Scored, with_figure: bool) -> str:
         return html.section(f"{prefix}Confidence", html.paragraph("No labelled point has a prediction."))
     sentence = (
         "A point is right when its error is below 0.1 of the animal's size. Mean distance between confidence and share "
-        f"of right points (expected calibration error): {calibration['ECE']:.3f} raw"
+        f"of right points (expected calibration error): {calibration['ECE']:.3f} uncalibrated"
     )
     if "ECE_calibrated" in calibration:
         sentence += (

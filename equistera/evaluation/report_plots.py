@@ -118,18 +118,18 @@ def pck_figure(models: Mapping[str, Scored]) -> Figure:
 def calibration_figure(models: Mapping[str, Scored]) -> Figure:
     """Reliability curves: share of right points over confidence, and below how many points have that confidence.
 
-    One model's raw and calibrated confidences are both drawn, of several the calibrated ones where there are any.
+    Of one model both kinds of confidence are drawn, of several the calibrated ones where there are any.
     """
     figure = _figure(6.4, 4.6)
     curve_axes, count_axes = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     curve_axes.plot([0, 1], [0, 1], color=GUESS_COLOR, linewidth=1, label="as it should be")
     for i, (model, scored) in enumerate(models.items()):
         calibration = scored.metrics["calibration"]
-        curves = {"raw": ("reliability", "o-"), "calibrated": ("reliability_calibrated", "s--")}
+        curves = {"uncalibrated": ("reliability", "o-"), "calibrated": ("reliability_calibrated", "s--")}
         if "reliability_calibrated" not in calibration:
             del curves["calibrated"]
         elif len(models) > 1:
-            del curves["raw"]
+            del curves["uncalibrated"]
         for kind, (key, style) in curves.items():
             label = plain(f"{model}, {kind}") if len(models) > 1 else kind
             _reliability_line(curve_axes, calibration[key], style, model_color(i), label)
@@ -139,7 +139,7 @@ def calibration_figure(models: Mapping[str, Scored]) -> Figure:
     curve_axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right points (PCK@0.1)")
     curve_axes.grid(color="#dddddd")
     curve_axes.legend(loc="best", fontsize=8)
-    count_axes.set(xlabel="confidence", ylabel="points (raw)")
+    count_axes.set(xlabel="confidence", ylabel="points")
     count_axes.set_ylim(bottom=0)
     return figure
 

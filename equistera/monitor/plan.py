@@ -39,6 +39,7 @@ class Plan:
         phases: In order of time.
         watched: Metric by which ``best.pth`` is chosen, as the config names it.
         base_lr: ``optim_wrapper.optimizer.lr`` of the config.
+        validation: What tells its validation annotations from others, for people.
         started: When the last start was, ``YYYY-mm-dd HH:MM:SS``.
     """
 
@@ -48,6 +49,7 @@ class Plan:
     phases: tuple[Phase, ...] = ()
     base_lr: float | None = None
     watched: str | None = None
+    validation: str | None = None
     started: str | None = None
 
     def phase_at(self, position: float) -> Phase | None:
@@ -96,6 +98,7 @@ def _from_run_file(path: Path, known: Plan) -> Plan:
         max_epochs=content.get("max_epochs"),
         steps_per_epoch=content.get("steps_per_epoch"),
         phases=tuple(Phase(phase["name"], phase["start"], phase["end"]) for phase in content.get("phases") or ()),
+        validation=content.get("validation"),
         started=content.get("started"),
     )
 
@@ -108,10 +111,11 @@ def _run_file_problems(content: object) -> list[str]:
         for key in ("max_epochs", "steps_per_epoch")
         if content.get(key) is not None and not _is_count(content[key])
     ]
-    if not isinstance(content.get("config"), str | None):
-        problems.append(f"'config' must be a path, found {content['config']!r}")
-    if not isinstance(content.get("started"), str | None):
-        problems.append(f"'started' must be a time, found {content['started']!r}")
+    problems += [
+        f"{key!r} must be {what}, found {content[key]!r}"
+        for key, what in (("config", "a path"), ("started", "a time"), ("validation", "text"))
+        if not isinstance(content.get(key), str | None)
+    ]
     phases = content.get("phases") or []
     if not isinstance(phases, list):
         return [*problems, f"'phases' must be a list, found {type(phases).__name__}"]

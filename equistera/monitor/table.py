@@ -42,11 +42,21 @@ def report(runs: Mapping[str, tuple[Run, Summary, Sequence[Finding]]]) -> str:
         rows += [[name, *(group.get(name) or _UNKNOWN for group in groups)] for name in names]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += _other_validation_sets({label: run.plan.validation for label, (run, _, _) in runs.items()})
     for label, (_, _, findings) in runs.items():
         for finding in findings:
             about = f"{finding.kind} ({label})" if len(runs) > 1 else finding.kind
             lines += ["", *_wrap(f"! {about}: {finding.message}."), *_wrap(f"  {finding.advice}.")]
     return "\n".join(lines)
+
+
+def _other_validation_sets(sets: Mapping[str, str | None]) -> list[str]:
+    """A line where runs were not evaluated on the same animals; runs whose set is not known are left out."""
+    known = {label: found for label, found in sets.items() if found}
+    if len(set(known.values())) < 2:
+        return []
+    each = "; ".join(f"{label} on {found}" for label, found in known.items())
+    return ["", *_wrap(f"! other validation sets: scores side by side say nothing about which run is better ({each}).")]
 
 
 def status_line(label: str, summary: Summary) -> str:

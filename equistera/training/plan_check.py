@@ -52,6 +52,11 @@ def plan_warnings(plan: Plan) -> list[str]:
     warnings += _left_out(plan)
     if setup.val_interval > schedule.max_epochs:
         warnings.append("val_interval is longer than the run: it is evaluated only once, at the end")
+    if setup.norm_eval:
+        warnings.append(
+            "model.backbone.norm_eval: the backbone trains with the normalisation statistics that it starts with"
+            + (", which nothing has measured" if schedule.from_scratch else "")
+        )
     if schedule.from_scratch:
         warnings.append("from scratch: nothing is frozen, every stage trains at the head's learning rate")
         names = (parts_of(phase.phase.augmentation)[0] for phase in plan.phases)

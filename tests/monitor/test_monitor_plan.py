@@ -63,6 +63,7 @@ def test_odd_config_says_nothing(tmp_path, config):
         ({"max_epochs": 0}, "'max_epochs' must be a whole number of at least 1, found 0"),
         ({"steps_per_epoch": "40"}, "'steps_per_epoch' must be a whole number"),
         ({"config": 3}, "'config' must be a path"),
+        ({"validation": 5}, "'validation' must be text"),
         ({"phases": "x"}, "'phases' must be a list"),
         ({"phases": [{"name": "a", "start": 5, "end": 5}]}, "start < end"),
         ({"phases": [{"name": "a", "end": 5}]}, "start < end"),

@@ -61,6 +61,17 @@ def test_columns_of_several_runs_line_up(make_run):
     assert by_name["epoch"][column:] == "3"
 
 
+def test_runs_over_other_validation_sets_are_named(make_run):
+    lines = [*epochs(1, 1), val(1, AP=0.5)]
+    sets = {"a": "40 animals, hash 1f", "b": "52 animals, hash 2e", "foreign": None}
+    runs = {name: seen(make_run(lines, name, validation=found), []) for name, found in sets.items()}
+    assert (
+        "! other validation sets: scores side by side say nothing about which run is better (a on 40 animals,\n"
+        "  hash 1f; b on 52 animals, hash 2e)."
+    ) in report(runs)
+    assert "validation sets" not in report({name: runs[name] for name in ("a", "foreign")})
+
+
 def test_unknown_rows_are_left_out(make_run):
     text = report({"run": seen(make_run(epochs(1, 1)), [])})
     for name in ("config", "phase", "time left", "latest", "resumed", "unreadable"):

@@ -206,6 +206,10 @@ def test_more_warnings():
     assert plan_warnings(plan(val_interval=500)) == [
         "val_interval is longer than the run: it is evaluated only once, at the end"
     ]
+    assert plan_warnings(plan(norm_eval=True)) == [
+        "model.backbone.norm_eval: the backbone trains with the normalisation statistics that it starts with"
+    ]
+    assert plan_warnings(plan(from_scratch=True, norm_eval=True))[0].endswith("which nothing has measured")
     assert plan_warnings(plan(from_scratch=True)) == [
         "from scratch: nothing is frozen, every stage trains at the head's learning rate"
     ]

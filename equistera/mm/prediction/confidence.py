@@ -18,7 +18,7 @@ CALIBRATED, RAW = 0.5, 0.3
 
 @dataclass(frozen=True)
 class Confidence:
-    """Raw confidences made into what is shown and stored.
+    """A network's own confidences made into what is shown and stored.
 
     Attributes:
         calibration: None where none is stored: confidences stay raw.
@@ -53,7 +53,8 @@ class Confidence:
                 f"points that are right with less than {threshold:.0%}"
             )
         else:
-            line = f"{missing_because(checkpoint, flip_test, settings)}\nraw confidences: points below {threshold:g}"
+            why = missing_because(checkpoint, flip_test, settings)
+            line = f"{why}\nconfidences are uncalibrated: points below {threshold:g}"
         return cls(calibration, threshold, f"{line} are dimmed")
 
     def apply(self, scores: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera import html
+from equistera.checkpoints import file_hash
 from equistera.dataset.coco import atomic_write, load_annotations, write_json
 from equistera.dataset.images import picture_path, read_rgb
 from equistera.dataset.split import picture_groups
@@ -83,6 +85,8 @@ def test(options: TestOptions) -> dict[str, dict]:
             f"{wanted} needs at least two checkpoints, found one",
             hint="WORK_DIR WORK_DIR ..., or CONFIG CHECKPOINT CHECKPOINT ...",
         )
+    for line in _same_weights(checkpoints):
+        print(line)
     lead = next(iter(predictors.values()))
     split = Split.of(lead.config, options.split or _split_there(lead), lead.skeleton)
     # what can be refused is refused before the long work
@@ -116,6 +120,18 @@ def test(options: TestOptions) -> dict[str, dict]:
     print(format_comparison(metrics, pairs) if len(scored) > 1 else format_table(*metrics.values()), flush=True)
     _write(out, scored, comparison, results, checkpoints, split, options)
     return metrics
+
+
+def _same_weights(checkpoints: Mapping[str, Path]) -> list[str]:
+    """A line for each file that several models are copies of: side by side or averaged, they say nothing new."""
+    copies = defaultdict(list)
+    for name, path in checkpoints.items():
+        copies[file_hash(path)].append(name)
+    return [
+        f"{', '.join(names)}: the same weights, byte for byte, so they score the same and average to themselves"
+        for names in copies.values()
+        if len(names) > 1
+    ]
 
 
 def _split_there(predictor: Predictor) -> str:

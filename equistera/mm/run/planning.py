@@ -98,6 +98,7 @@ def plan_of(
             ema=ema,
             patience=config.early_stopping.patience,
             fit=fit,
+            norm_eval=bool(config.model.backbone.get("norm_eval")),
             disk_free=shutil.disk_usage(nearest_folder(work_dir)).free,
         ),
     )

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from equistera.dataset.coco import write_json
+from equistera.mm.run.fingerprint import VALIDATION
 from equistera.monitor.plan import RUN_FILE
 
 __all__ = ["RUN_FILE", "write_run_file"]
@@ -27,6 +28,8 @@ def write_run_file(trainer) -> None:
             # a phase that a shortened run no longer reaches is none of it
             "phases": [{"name": p.name, "start": p.start, "end": p.end} for p in schedule.phases if p.end > p.start],
             "skeleton": trainer.network.skeleton.name,
+            # what the scores depend on: runs over other validation sets cannot be compared by them
+            "validation": trainer.started_with[VALIDATION],
             "started": time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(trainer.timestamp, "%Y%m%d_%H%M%S")),
             "fitted": config.get("fitted"),
             "record": trainer.record,

@@ -69,9 +69,10 @@ def test_side_by_side_with_paired_tests_ensemble_and_report(runs, score, tmp_pat
     assert "first against second" in printed or "better than" in printed
 
 
-def test_the_same_model_twice_over_is_its_own_ensemble(runs, score, tmp_path):
+def test_the_same_model_twice_over_is_its_own_ensemble_and_said_so(runs, score, tmp_path, capsys):
     shutil.copy(runs[0] / "best.pth", runs[1] / "best.pth")
     score(DEMO, *runs, ensemble=True, flip_test=True)
+    assert "first, second: the same weights, byte for byte" in capsys.readouterr().out
     first, both = (json.loads((tmp_path / "out" / n / "predictions.json").read_text()) for n in ("first", "ensemble"))
     for a, b in zip(first, both, strict=True):
         np.testing.assert_allclose(a["keypoints"], b["keypoints"], atol=1e-4)

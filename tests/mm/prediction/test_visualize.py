@@ -134,7 +134,9 @@ def test_confidences_are_calibrated_where_a_calibration_is_stored(horses, traine
     picture = str(sorted((horses / "images" / "test").iterdir())[0])
     given = {"img": picture, "model": [DEMO, str(tmp_path / "best.pth")]}
     draw(trained, tiny, **given, json=str(tmp_path / "raw.json"))
-    assert f"no calibration: there is no {tmp_path / 'best.calibration.json'}" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"no calibration: there is no {tmp_path / 'best.calibration.json'}" in told
+    assert "confidences are uncalibrated: points below 0.3 are dimmed" in told
     calibration = Calibration(temperature=2.0, bias=1.0)
     settings = settings_digest(configs.load(DEMO, tiny()), skeletons.load("horse26"))
     store_calibration(tmp_path / "best.pth", calibration, flip_test=False, settings=settings)

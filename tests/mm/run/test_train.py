@@ -15,6 +15,7 @@ from mmengine.runner import runner
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run.train import TrainOptions, train
+from equistera.monitor.plan import read_plan
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -35,6 +36,9 @@ def test_a_run_leaves_what_the_guide_names(trained):
     }
     for name in ("best.pth", "latest.pth", "epoch_3.pth", "run.json", "training_curves.png", "demo_rtmpose_t.py"):
         assert (trained / name).stat().st_size > 0
+    # by which the monitor tells runs over other validation sets apart
+    fingerprint = checkpoint.load(trained / "latest.pth")["meta"]["fingerprint"]
+    assert read_plan(trained, trained / "").validation == fingerprint["validation annotations"]
     assert list(trained.glob("*/vis_data/events.out.tfevents.*"))
     scalars = [json.loads(line) for line in next(trained.glob("*/vis_data/scalars.json")).read_text().splitlines()]
     assert {"lr", "lr/head", "lr/stem", "loss", "epoch", "iter"} <= set(scalars[0])
