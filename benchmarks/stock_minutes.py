@@ -4,7 +4,7 @@ Examples:
   python benchmarks/stock_minutes.py CONFIG --minutes 10 --work-dir work_dirs/stock
 
 Everything is MMPose's: loop, model class, data set, transforms, batch 64, 210 epochs, warm-up of 500 or 1000 steps,
-learning rate, moving average; from the two configs that equistera/mm/benchmark/stock.py names. Only the pretrained
+learning rate, moving average; from the two configs that benchmarks/speed/stock.py names. Only the pretrained
 backbone is left out, and the pictures and keypoints are ours. Nothing is evaluated on the way; WORK_DIR/final.pth holds
 the weights that MMEngine would save.
 """
@@ -71,9 +71,9 @@ def train(args) -> Path:
     from mmengine.hooks import EMAHook, Hook
     from mmengine.registry import HOOKS
     from mmengine.runner import Runner
+    from speed import stock
 
     from equistera.mm import config as configs
-    from equistera.mm.benchmark import stock
     from equistera.mm.devices import choose_device
     from equistera.mm.network import checkpoint
     from equistera.mm.run import preflight

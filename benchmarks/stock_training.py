@@ -5,7 +5,7 @@ Examples:
 
 Model, pictures, augmentation, batch and number of epochs are the config's. Stock are the optimiser (one learning rate
 for everything, nothing frozen), the warm-up of 1000 steps, the cosine over the second half and the moving average of
-the weights, as equistera/mm/benchmark/stock.py has them from MMPose.
+the weights, as benchmarks/speed/stock.py has them from MMPose.
 Nothing is evaluated on the way; WORK_DIR/final.pth holds the averaged weights, as MMEngine saves them.
 """
 
@@ -38,9 +38,9 @@ def train(args) -> Path:
     from mmengine.hooks import EMAHook, Hook
     from mmengine.registry import HOOKS
     from mmengine.runner import Runner
+    from speed import stock
 
     from equistera.mm import config as configs
-    from equistera.mm.benchmark import stock
     from equistera.mm.devices import choose_device
     from equistera.mm.network import checkpoint
     from equistera.mm.network.transfer import initialise

@@ -19,6 +19,18 @@ cv2.setNumThreads(1)
 
 PROJECT = Path(__file__).resolve().parents[1]
 
+#: A network and a schedule that train for real in seconds.
+TINY = [
+    "codec.input_size=(64,64)",
+    "model.backbone.widen_factor=0.125",
+    "model.head.in_channels=64",
+    "model.head.gau_cfg.hidden_dims=32",
+    "model.head.gau_cfg.s=16",
+    "train_dataloader.batch_size=4",
+    "train_dataloader.num_workers=0",
+    "val_dataloader.num_workers=0",
+]
+
 
 @pytest.fixture(scope="session")
 def horses(tmp_path_factory) -> Path:
@@ -28,6 +40,17 @@ def horses(tmp_path_factory) -> Path:
     return write_dataset(
         tmp_path_factory.mktemp("data") / "horses", {"train": 12, "val": 4, "test": 4}, size=(320, 240), workers=1
     )
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """``--cfg-options`` of a run on ``horses``: 3 epochs of 4 steps, with other values on top."""
+
+    def options(**changes) -> list[str]:
+        values = {"train_cfg.max_epochs": 3, "train_cfg.val_interval": 1, **changes}
+        return [*TINY, *(f"{key}={value}" for key, value in values.items())]
+
+    return options
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,9 @@ infer     pictures a second of prediction, and what evaluation costs over bare f
 Rates are medians over rounds, with the lowest and the highest. Read the ratios: machines differ and drift.
 """
 
+import sys
+from pathlib import Path
+
 from equistera import cli, device
 
 
@@ -53,7 +56,8 @@ def parse_args(argv):
 def main(argv):
     given = parse_args(argv)
     device.choose(given.get("device"))
-    from equistera.mm.benchmark.command import benchmark
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+    from speed.command import benchmark
 
     benchmark(given.pop("what"), given.pop("json", None), given)
 

@@ -21,16 +21,16 @@ from mmpose.registry import MODELS
 from equistera import skeleton as skeletons
 from equistera.dataset.images import read_rgb
 from equistera.in_order import default_threads, in_order
-from equistera.mm.benchmark import stock
-from equistera.mm.benchmark.networks import first_batch
-from equistera.mm.benchmark.options import Options, load
-from equistera.mm.benchmark.rounds import Case, in_turn, rate, synchronize
 from equistera.mm.data.loading import with_workers
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.precision import use_mixed_precision
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.trainer import Trainer
+from speed import stock
+from speed.networks import first_batch
+from speed.options import Options, load
+from speed.rounds import Case, in_turn, rate, synchronize
 
 #: Pictures that go through the model together.
 BATCH = 16

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mmengine.runner import Runner
 
-from equistera.mm.benchmark import stock
-from equistera.mm.benchmark.options import Options, load
-from equistera.mm.benchmark.rounds import Case, in_turn, rate
 from equistera.mm.data.loading import with_workers
+from speed import stock
+from speed.options import Options, load
+from speed.rounds import Case, in_turn, rate
 
 #: Batches of an epoch: a loader's start is a small part of it.
 _BATCHES = 16

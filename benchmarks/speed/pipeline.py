@@ -12,12 +12,12 @@ from mmpose.registry import DATASETS
 
 from equistera import skeleton as skeletons
 from equistera.augmentation import PRESETS
-from equistera.mm.benchmark import stock
-from equistera.mm.benchmark.options import SMALL, Options, load
-from equistera.mm.benchmark.photos import bytes_of
-from equistera.mm.benchmark.rounds import Case, in_turn, rate
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.data.targets import EncodeTargets
+from speed import stock
+from speed.options import SMALL, Options, load
+from speed.photos import bytes_of
+from speed.rounds import Case, in_turn, rate
 
 #: The guide's augmentation.
 PRESET = "aggressive"

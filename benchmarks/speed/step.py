@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from equistera.mm.benchmark import stock
-from equistera.mm.benchmark.networks import first_batch, ours, stepper
-from equistera.mm.benchmark.options import Options, load
-from equistera.mm.benchmark.rounds import Case, in_turn, rate
 from equistera.mm.network.precision import use_mixed_precision
+from speed import stock
+from speed.networks import first_batch, ours, stepper
+from speed.options import Options, load
+from speed.rounds import Case, in_turn, rate
 
 #: How many times as fast as stock a step of each phase should be.
 _AIMS = {"SimCCLabel": {1: 2.0, 3: 1.3}, "MSRAHeatmap": {1: 1.5, 3: 1.0}}

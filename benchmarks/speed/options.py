@@ -15,10 +15,10 @@ from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
-from equistera.mm.benchmark.photos import make_photos
 from equistera.mm.data.caching import AUTO, FOLDER, OFF, use_cache
 from equistera.mm.devices import choose_device
 from equistera.mm.run import preflight
+from speed.photos import make_photos
 
 CONFIGS = ("configs/rtmpose_m_ap10k.py", "configs/hrnet_w32_ap10k.py")
 PHONE, SMALL = (4000, 3000), (1280, 960)

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 from mmpose.registry import DATASETS, MODELS
+from speed import stock
+from speed.networks import first_batch, stepper
 
 from equistera.augmentation import PRESETS
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
-from equistera.mm.benchmark import stock
-from equistera.mm.benchmark.networks import first_batch, stepper
 from equistera.mm.run import preflight
 
 

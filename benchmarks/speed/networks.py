@@ -13,9 +13,9 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from equistera.mm.augmentation_sheet import epochs_of_phase
-from equistera.mm.benchmark.rounds import synchronize
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.run.planning import schedule_of
+from speed.rounds import synchronize
 
 #: Steps of an epoch for which the schedule is worked out: 800 pictures at batch 16.
 STEPS_PER_EPOCH = 50

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from equistera.dataset.coco import category_of, read_json, write_json
-from equistera.mm.benchmark.rounds import say
 from equistera.skeleton import Skeleton
+from speed.rounds import say
 
 #: Bytes a pixel of a phone's photo at the usual quality; pictures are made to come close.
 _BYTES = 0.3

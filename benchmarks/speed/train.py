@@ -15,13 +15,13 @@ import torch
 from mmengine.runner import Runner
 
 from equistera.mm.augmentation_sheet import epochs_of_phase
-from equistera.mm.benchmark import stock
-from equistera.mm.benchmark.networks import first_batch, stepper
-from equistera.mm.benchmark.options import Options, load
-from equistera.mm.benchmark.rounds import Case, in_turn, rate
 from equistera.mm.data.loading import with_workers
 from equistera.mm.network.precision import use_mixed_precision
 from equistera.mm.run.trainer import Trainer
+from speed import stock
+from speed.networks import first_batch, stepper
+from speed.options import Options, load
+from speed.rounds import Case, in_turn, rate
 
 #: Share of the bare step's rate that training should reach: on a CPU, and on a GPU, whose step is short.
 _CPU_AIM, _GPU_AIM = 0.95, 0.9

@@ -1,6 +1,5 @@
 import pytest
-
-from equistera.mm.benchmark.rounds import Case, Spread, in_turn, rate
+from speed.rounds import Case, Spread, in_turn, rate
 
 
 def test_contestants_work_in_turn_and_ratios_are_taken_within_a_round():

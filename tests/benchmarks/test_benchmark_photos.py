@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from speed.photos import bytes_of, encode, make_photos, photo
 
 from equistera import skeleton
 from equistera.dataset.coco import load_annotations
-from equistera.mm.benchmark.photos import bytes_of, encode, make_photos, photo
 
 HORSE = skeleton.load("horse26")
 

@@ -6,9 +6,9 @@ import importlib
 
 from equistera.dataset.coco import write_json
 from equistera.errors import UserError
-from equistera.mm.benchmark.options import PHONE, SMALL, Options, start
-from equistera.mm.benchmark.rounds import Case, machine
 from equistera.outputs import check_json
+from speed.options import PHONE, SMALL, Options, start
+from speed.rounds import Case, machine
 
 #: What the subcommands do differently unless the user says otherwise.
 _DEFAULTS = {
@@ -52,7 +52,7 @@ def benchmark(what: str, json: str | None, given: dict) -> list[Case]:
         check_json("--json", json, "figures of a benchmark", _are_figures)
     options = Options(**_DEFAULTS.get(what, {}) | given)
     start(options)
-    cases = importlib.import_module(f"equistera.mm.benchmark.{what}").benchmark(options)
+    cases = importlib.import_module(f"speed.{what}").benchmark(options)
     print("\n".join(case.text() for case in cases))
     if json:
         figures = [case.as_json() for case in cases]

@@ -3,10 +3,10 @@
 import cv2
 import pytest
 import torch
+from speed.command import benchmark
 
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
-from equistera.mm.benchmark.command import benchmark
 
 
 @pytest.fixture(autouse=True)
