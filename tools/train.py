@@ -41,8 +41,13 @@ def parse_args(argv):
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--processes", type=cli.at_least(1), default=1, help="train in so many, one on each GPU")
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument(
+        "--processes", type=cli.at_least(1), default=1, help="train in so many, one on each GPU; no launcher is needed"
+    )
+    text = (
+        "what started this process; with pytorch, an error is followed by a traceback of torch's: --processes has none"
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help=text)
     # torch.distributed.launch passes one spelling, older versions the other
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by the launcher")
     return vars(parser.parse_args(argv))

@@ -15,8 +15,10 @@ from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run.fingerprint import EPOCH, STEP, VALIDATION, differences
+from equistera.mm.run.intact import REMEMBERED, hook_problems, mismatches, optimizer_problems
 from equistera.training.checkpoints import BEST, LATEST, choose_resume_point, renumbered
 from equistera.training.options import TrainOptions
+from equistera.words import counted
 
 if TYPE_CHECKING:
     from equistera.mm.run.loop import ResumableTrainLoop
@@ -29,6 +31,9 @@ PARTS = ("state_dict", "optimizer", "hooks", "log", "meta")
 SAYS = {"epoch": int, "batch": int, "iter": int, "evaluation_pending": bool, "fingerprint": dict, "lengths": list}
 SAYS |= {"from_scratch": bool, "skeleton": dict, "best_score": float | int | None, "best_epoch": int | None}
 SAYS |= {"best_rank": list}
+
+#: Entries that do not fit, and are named.
+_SHOWN = 5
 
 #: Values of each logged scalar that are kept: more than any window that is averaged over.
 HISTORY = 200
@@ -223,6 +228,16 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
             f"({len(theirs)} keypoints), this run is for {trainer.network.skeleton.name!r} ({len(names)})",
             hint="Choose another --work-dir, or start from its weights with --init",
         )
+    damage = mismatches("state_dict", content["state_dict"], trainer.network.state_dict())
+    damage += optimizer_problems(content["optimizer"], trainer.optim_wrapper)
+    damage += hook_problems(content["hooks"], trainer.network, trainer.cfg.get("ema") is not None)
+    if damage:
+        raise UserError(
+            f"cannot resume {found.path}: it is of another network, or was damaged or changed by hand "
+            f"({counted(len(damage), 'entries')})",
+            damage[:_SHOWN],
+            f"Remove it, and --resume goes on from the one before; or start anew from its weights: --init {found.path}",
+        )
     try:
         _put_back(trainer, content)
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
@@ -246,7 +261,12 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
 
 def _put_back(trainer: Trainer, content: Mapping) -> None:
     trainer.network.load_state_dict(content["state_dict"])
-    trainer.optim_wrapper.load_state_dict(content["optimizer"])
+    own, theirs = trainer.optim_wrapper.state_dict(), content["optimizer"]
+    # its settings are those of this run's config, what it has come to is the checkpoint's
+    pairs = zip(own["param_groups"], theirs["param_groups"], strict=True)
+    groups = [{**group, "lr": before["lr"]} for group, before in pairs]
+    kept = {name: theirs[name] for name in REMEMBERED & {*own}}
+    trainer.optim_wrapper.load_state_dict({**own, **kept, "param_groups": groups})
     own_buffers = content.get("buffers_of_ranks", [])
     if len(own_buffers) == trainer.world_size:
         trainer.network.load_state_dict(own_buffers[trainer.rank], strict=False)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import weakref
@@ -477,3 +478,48 @@ def test_checkpoints_say_what_made_them(straight):
     assert meta["fingerprint"]["skeleton"].startswith("horse26, 26 keypoints, hash ")
     assert {"training pictures", "validation annotations"} <= meta["fingerprint"].keys()
     assert meta["git_commit"] is None or len(meta["git_commit"]) >= 40
+
+
+def without_moments(content):
+    del content["optimizer"]["state"][0]["exp_avg"]
+
+
+def moments_of_another_shape(content):
+    content["optimizer"]["state"][0]["exp_avg_sq"] = torch.zeros(3)
+
+
+def other_groups(content):
+    content["optimizer"]["param_groups"].pop()
+
+
+def an_average_without_a_weight(content):
+    content["hooks"]["EvaluatedWeights"]["average"].popitem()
+
+
+def an_average_of_words(content):
+    content["hooks"]["EvaluatedWeights"]["average"] = "abc"
+
+
+def scores_of_none(content):
+    content["hooks"]["StopEarly"]["scores"] = [[1, None]]
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (without_moments, "optimizer.state.0.exp_avg: missing"),
+        (moments_of_another_shape, r"optimizer.state.0.exp_avg_sq: \(3,\) float32 in the file, \(26, .* in this run"),
+        (other_groups, "optimizer.param_groups: of other parameters"),
+        (an_average_without_a_weight, r"hooks.EvaluatedWeights.average.\S+: missing"),
+        (an_average_of_words, "hooks.EvaluatedWeights.average: str, not entries by name"),
+        (scores_of_none, "hooks.StopEarly.scores: no list"),
+    ],
+)
+def test_a_checkpoint_that_was_changed_by_hand_is_refused_by_the_entry(run, resumable, change, finding):
+    content = torch.load(resumable / "epoch_2.pth", weights_only=True)
+    change(content)
+    torch.save(content, resumable / "epoch_2.pth")
+    with pytest.raises(UserError, match=r"cannot resume .*epoch_2.pth: .* damaged or changed by hand") as caught:
+        run(resumable, resume=True)
+    (line,) = caught.value.problems
+    assert re.match(finding, line)
