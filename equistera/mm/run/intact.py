@@ -6,12 +6,13 @@ A weight, an average or a moment of the optimiser that is missing would otherwis
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 
 import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
+
+from equistera.training.values import is_number
 
 #: Parts of an optimiser's state that are no settings.
 REMEMBERED = {"state", "loss_scaler"}
@@ -39,11 +40,6 @@ def _kind(value: object) -> str:
     if isinstance(value, torch.Tensor):
         return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
     return "a number" if is_number(value) else type(value).__name__
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a finite number, and no truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def optimizer_problems(found: Mapping, wrapper: OptimWrapper) -> list[str]:

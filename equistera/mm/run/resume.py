@@ -32,6 +32,9 @@ SAYS = {"epoch": int, "batch": int, "iter": int, "evaluation_pending": bool, "fi
 SAYS |= {"from_scratch": bool, "skeleton": dict, "best_score": float | int | None, "best_epoch": int | None}
 SAYS |= {"best_rank": list}
 
+#: No run has so many steps.
+_MOST = 10**12
+
 #: Entries that do not fit, and are named.
 _SHOWN = 5
 
@@ -129,6 +132,7 @@ def load_whole(path: Path) -> dict:
     if missing:
         raise UserError(f"{path} cannot be gone on from: it has no {', '.join(missing)}")
     changed = [name for name, kind in SAYS.items() if not isinstance(meta[name], kind)]
+    changed += [name for name in ("epoch", "batch", "iter") if name not in changed and not 0 <= meta[name] < _MOST]
     changed += [] if isinstance(_keypoints(meta), list) else ["skeleton.keypoints"]
     lengths = meta["lengths"]
     changed += [] if isinstance(lengths, list) and lengths and all(map(_is_length, lengths)) else ["lengths"]
@@ -144,7 +148,7 @@ def _keypoints(meta: Mapping) -> object:
 
 
 def _is_length(entry: object) -> bool:
-    return isinstance(entry, list) and len(entry) == 2 and all(type(value) is int for value in entry)
+    return isinstance(entry, list) and len(entry) == 2 and all(type(n) is int and 0 <= n < _MOST for n in entry)
 
 
 def refuse_changes(
@@ -240,7 +244,7 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
         )
     try:
         _put_back(trainer, content)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError) as error:
         # parts of another network or of another program make torch and the hooks fail in all these ways
         raise UserError(
             f"cannot resume {found.path}: it is of another network, or was changed",
