@@ -8,9 +8,10 @@ without names the points are called "0", "1", ... and need a ``--keypoint-map``.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
@@ -79,6 +80,7 @@ def read(path: Path) -> Export:
     classes = _classes(content, path)
     names = _keypoint_names(content, count, path)
     export, root = Export(path, TITLE, hint=_HINT), path.parent.resolve()
+    labelled: dict[PurePosixPath, list[str]] = defaultdict(list)
     for picture, label in Subsets(path, content, export).pictures():
         where = f"{path.name}, {label}"
         # a list may hold names that no file can have
@@ -90,9 +92,15 @@ def read(path: Path) -> Export:
         except Unusable as error:
             export.skip("picture", where, error)
             continue
+        labelled[label].append(str(picture))
         export.add(Picture((str(picture),), where, tuple(animals), relative=True))
         for error in problems:
             export.skip("horse", where, error)
+    export.notes += [
+        f"{label} is the label file of {' and '.join(pictures)}: unless they show the same, one has the other's labels"
+        for label, pictures in labelled.items()
+        if len(set(pictures)) > 1
+    ]
     return export
 
 

@@ -320,3 +320,14 @@ def test_what_is_written_is_read_back(tmp_path):
         assert animal.points[name][2] == visibility
         if visibility:
             assert (animal.points[name][0] * 4000, animal.points[name][1] * 3000) == pytest.approx((x, y), abs=1e-3)
+
+
+def test_a_label_file_of_two_pictures_is_said(tmp_path):
+    path = project(tmp_path, a="0 .5 .5 .2 .4 .1 .2 2 .3 .4 1")
+    (tmp_path / "images/train/a.png").touch()
+    export = formats.read(path)
+    assert len(export.pictures) == 2
+    assert export.notes[-1:] == [
+        "labels/train/a.txt is the label file of images/train/a.jpg and images/train/a.png: unless they show the same, "
+        "one has the other's labels"
+    ]
