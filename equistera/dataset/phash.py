@@ -9,8 +9,9 @@ frequency, to turn it over the diagonal exchanges rows and columns.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +24,10 @@ from equistera.progress import track
 
 #: Bits of 64 in which two pictures of nearly the same scene may differ.
 DISTANCE = 6
+
+#: Pictures that all others are compared with first, pairs that are compared at a time, and the largest distance at
+#: which parts of hashes tell what need not be compared.
+_PIVOTS, _BLOCK, _FEW_BITS = 64, 1 << 20, 12
 
 #: Hashes of a picture and of its mirrored and turned copies.
 Turned = tuple[int, ...]
@@ -128,9 +133,6 @@ def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list
 def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[list[int]]:
     """Groups pictures whose hashes are close, mirrored and turned or not, directly or through others between them.
 
-    Takes time in proportion to the square of the number of different hashes (some 15 seconds for 20,000) and little
-    memory.
-
     Args:
         hashes: Of N pictures, equally many unsigned 64-bit hashes each; those of one are compared with all of another.
         distance: Number of bits that may differ, 0 to 64.
@@ -138,21 +140,24 @@ def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[
     Returns:
         Groups of two and more positions in ``hashes``, each sorted, ordered by their first member.
     """
-    unique, inverse = np.unique(
-        np.array(hashes, dtype=np.uint64).reshape(len(hashes), -1 if hashes else 1), axis=0, return_inverse=True
-    )
-    component = np.full(len(unique), -1)
-    alone = np.arange(len(unique))  # not yet reached by any component
-    count = 0
-    while len(alone):
-        frontier, alone = alone[:1], alone[1:]
-        while len(frontier):
-            component[frontier] = count
-            near = np.zeros(len(alone), dtype=bool)
-            for one in unique[frontier, 0]:
-                near |= (np.bitwise_count(unique[alone] ^ one) <= distance).any(axis=1)
-            frontier, alone = alone[near], alone[~near]
-        count += 1
+    unique, inverse = np.unique(_table(hashes), axis=0, return_inverse=True)
+    component = np.arange(len(unique))
+    # a large group, such as a video's, is found as one before its pictures are compared with one another
+    for one in np.unique(np.linspace(0, len(unique) - 1, min(len(unique), _PIVOTS)).astype(int)):
+        near = np.flatnonzero((np.bitwise_count(unique ^ unique[one, 0]) <= distance).any(axis=1))
+        component = _joined(component, np.full(len(near), one), near)
+    for parts in _parts(distance):
+        # entries of one key stand together, in the order of their components: only those behind the own one are asked
+        keys = _keys(unique, parts) * len(unique) + component[:, None]
+        order = keys.argsort(axis=None)
+        keys, own = keys.ravel()[order], keys[:, 0]
+        behind = np.searchsorted(keys, own, "right")
+        end = np.searchsorted(keys, (own // len(unique) + 1) * len(unique))
+        for ones, entries in _pairs(behind, end, order):
+            apart = component[ones] != component[entries // unique.shape[1]]
+            ones, entries = ones[apart], entries[apart]
+            near = np.bitwise_count(unique.ravel()[entries] ^ unique[ones, 0]) <= distance
+            component = _joined(component, ones[near], entries[near] // unique.shape[1])
     members: dict[int, list[int]] = {}
     for position, which in enumerate(component[inverse.ravel()].tolist()):
         members.setdefault(which, []).append(position)
@@ -170,9 +175,62 @@ def near_pairs(first: Sequence[Turned], second: Sequence[Turned], distance: int 
     Returns:
         Positions in ``first`` and in ``second``, in order.
     """
-    others = np.array(second, dtype=np.uint64)
-    return [
-        (i, j)
-        for i, hashes in enumerate(first if len(second) else ())
-        for j in np.flatnonzero((np.bitwise_count(others ^ np.uint64(hashes[0])) <= distance).any(axis=1)).tolist()
-    ]
+    asked, table = _table(first)[:, 0], _table(second)
+    found: set[tuple[int, int]] = set()
+    for parts in _parts(distance):
+        own, keys = _keys(asked, parts), _keys(table, parts).ravel()
+        order = keys.argsort()
+        start, end = (np.searchsorted(keys[order], own, side) for side in ("left", "right"))
+        for ones, entries in _pairs(start, end, order):
+            near = np.bitwise_count(table.ravel()[entries] ^ asked[ones]) <= distance
+            found.update(zip(ones[near].tolist(), (entries[near] // table.shape[1]).tolist(), strict=True))
+    return sorted(found)
+
+
+def _table(hashes: Sequence[Turned]) -> np.ndarray:
+    """uint64 [N, ways]."""
+    return np.array(hashes, dtype=np.uint64).reshape(len(hashes), -1 if len(hashes) else 1)
+
+
+def _parts(distance: int) -> list[tuple[tuple[int, int], ...]]:
+    """Pairs of bit ranges such that hashes which are close agree in both ranges of at least one pair."""
+    if distance > _FEW_BITS:
+        return [()]  # so small parts would exclude too little: all are compared with all
+    # each bit that differs spoils one part at most, so that two are left
+    count = max(8, distance + 2)
+    edges = [64 * i // count for i in range(count + 1)]
+    return list(itertools.combinations(itertools.pairwise(edges), 2))
+
+
+def _keys(hashes: np.ndarray, parts: Iterable[tuple[int, int]]) -> np.ndarray:
+    """int64, of the shape of ``hashes``: their bits in the given ranges."""
+    key = np.zeros(hashes.shape, dtype=np.int64)
+    for low, high in parts:
+        key = key << (high - low) | (hashes >> np.uint64(low) & np.uint64(2 ** (high - low) - 1)).astype(np.int64)
+    return key
+
+
+def _pairs(start: np.ndarray, end: np.ndarray, order: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Every position in ``start`` with each of ``order[start:end]``, in blocks that bound the memory."""
+    sizes = end - start
+    ends = sizes.cumsum()
+    first = 0
+    while first < len(sizes):
+        last = max(first + 1, int(np.searchsorted(ends, ends[first] - sizes[first] + _BLOCK, "right")))
+        size = sizes[first:last]
+        within = np.arange(size.sum()) - np.repeat(size.cumsum() - size, size)
+        yield np.repeat(np.arange(first, last), size), order[np.repeat(start[first:last], size) + within]
+        first = last
+
+
+def _joined(component: np.ndarray, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Components of which those of linked pictures are one, numbered by their first picture."""
+    if not len(ones):
+        return component
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = np.ones(len(ones), dtype=bool), (component[ones], component[others])
+    _, label = connected_components(coo_array(links, shape=(len(component),) * 2), directed=False)
+    _, first = np.unique(label, return_index=True)
+    return first[label[component]]

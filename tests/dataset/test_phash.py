@@ -150,6 +150,32 @@ def test_near_duplicates_are_the_connected_ones(hashes, bits):
     assert near_duplicates([(one,) for one in hashes], bits) == joined_one_by_one(hashes, bits)
 
 
+#: What mirroring and turning might do to the bits of a hash; done twice, it does nothing.
+MASKS = [a ^ b ^ c for a in (0, 0xAA << 20) for b in (0, 0xF0F0F0F0) for c in (0, 0xFF << 50)]
+
+
+@pytest.mark.parametrize("bits", [3, DISTANCE, 11, 20])
+def test_near_duplicates_of_many_are_those_of_comparing_all_with_all(bits):
+    rng = np.random.default_rng(bits)
+    # chains, copies in other ways to lie, a video of equals, and what looks like nothing else
+    seeds = [int(seed) for seed in rng.integers(0, 2**63, 150)]
+    own = seeds + [
+        seed ^ sum(1 << int(b) for b in rng.choice(64, rng.integers(0, 2 * bits + 4), replace=False)) ^ MASKS[i % 8]
+        for i, seed in enumerate([*seeds, *seeds[:20] * 3])
+    ]
+    hashes = [tuple(one ^ mask for mask in MASKS) for one in own]
+    table = np.array(hashes, dtype=np.uint64)
+    near = np.bitwise_count(table[:, None] ^ table[None, :, :1]).min(axis=2) <= bits
+    reach = near.copy()
+    for _ in range(10):
+        reach = reach @ reach
+    groups = {tuple(np.flatnonzero(row).tolist()) for row in reach}
+    assert near_duplicates(hashes, bits) == sorted(list(group) for group in groups if len(group) > 1)
+    assert near_pairs(hashes[:99], hashes[99:], bits) == list(
+        zip(*map(np.ndarray.tolist, np.nonzero(near[:99, 99:])), strict=True)
+    )
+
+
 @given(st.lists(st.integers(0, 63), max_size=12), st.lists(st.integers(0, 63), max_size=12), st.integers(0, 6))
 def test_near_pairs(first, second, bits):
     expected = [(i, j) for i, a in enumerate(first) for j, b in enumerate(second) if distance(a, b) <= bits]
