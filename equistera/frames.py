@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,7 @@ from equistera.dataset.images import JPEGS, LISTED, SUFFIXES, WRITTEN, ImageErro
 from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.in_order import default_threads, in_order
-from equistera.marks import check_targets, write_marked
+from equistera.marks import check_targets, is_marked, write_marked
 from equistera.names import near
 from equistera.outputs import check_folder
 from equistera.words import counted
@@ -46,20 +46,19 @@ class PictureFiles:
         folder: Folder of the pictures.
         names: Paths relative to it.
         targets: Files to draw into, by name; None to draw nothing.
+        notes: What is worth a line at the end.
 
     Attributes:
         unit: What is counted.
         writers: Threads that may write at once.
         problems: What went wrong beside single pictures: nothing.
-        notes: In what drawings differ from pictures: nothing.
     """
 
     unit = "pictures"
     problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
-    def __init__(self, folder: Path, names: list[str], targets: dict[str, Path] | None):
-        self.folder, self.names, self.targets = folder, names, targets
+    def __init__(self, folder: Path, names: list[str], targets: dict[str, Path] | None, notes: Sequence[str] = ()):
+        self.folder, self.names, self.targets, self.notes = folder, names, targets, notes
         self.writers = default_threads()
 
     def __len__(self) -> int:
@@ -102,7 +101,7 @@ class PictureFiles:
 
 
 def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool = False) -> PictureFiles:
-    """The pictures of a folder and the folders below it.
+    """The pictures of a folder and the folders below it, without drawings that an earlier call left there.
 
     Args:
         folder: Where they are.
@@ -120,11 +119,14 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
         raise UserError(f"no such folder: {folder}{near(folder)}")
     if out is not None and Path(out).resolve() == folder.resolve():
         raise UserError("--out is the folder of the pictures; they are not overwritten", hint="Choose another folder")
-    names = sorted(_pictures_below(folder, Path(out).resolve() if out else None))
+    there = sorted(_pictures_below(folder, Path(out).resolve() if out else None))
+    names = [name for name in there if not is_marked(folder / name)]
+    drawings = sorted({*there} - {*names})
+    notes = [f"left out: {counted(len(drawings), 'drawings')} of this tool, such as {drawings[0]}"] if drawings else []
     if not names:
-        raise UserError(f"no pictures in {folder}", hint=f"Looked for: {', '.join(SUFFIXES)}")
+        raise UserError(f"no pictures in {folder}", notes, f"Looked for: {', '.join(SUFFIXES)}")
     if out is None:
-        return PictureFiles(folder, names, None)
+        return PictureFiles(folder, names, None, notes)
     targets = {name: Path(out) / _drawn_name(name) for name in names}
     sources = {(folder / name).resolve() for name in names}
     taken = [str(target) for target in targets.values() if target.resolve() in sources]
@@ -132,7 +134,7 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
         raise UserError("drawings would take the place of pictures:", taken, "Choose another --out")
     check_targets("--out", targets.values(), overwrite)
     check_folder("--out", out)
-    return PictureFiles(folder, names, targets)
+    return PictureFiles(folder, names, targets, notes)
 
 
 def _drawn_name(name: str) -> str:

@@ -22,6 +22,7 @@ from equistera.marks import check_targets
 from equistera.names import near
 from equistera.outputs import check_folder, same_file
 from equistera.video_writer import ENDINGS, VideoWriter
+from equistera.words import counted
 
 if TYPE_CHECKING:
     import av
@@ -222,8 +223,9 @@ class VideoFrames:
         where = f"(from frame {self._read}, second {float(ends):.1f}, on)"
         missing = self._announced - self._left_out - self._read
         if self._announced and missing > ESTIMATE:
+            announced = counted(self._announced, "frames")
             return [
-                f"{self.path.name}: {'the last ' if not self._damaged else ''}{missing} of {self._announced} frames "
+                f"{self.path.name}: {'the last ' if not self._damaged else ''}{missing} of {announced} "
                 f"cannot be decoded {where if not self._damaged else ''}".rstrip()
             ]
         if self._broken is not None:
@@ -231,7 +233,7 @@ class VideoFrames:
         if not self._announced and self._length and self._length - ends > ESTIMATED_SECONDS:
             return [f"{self.path.name}: cut off: {float(self._length):.1f} s are announced {where}"]
         if self._damaged:
-            return [f"{self.path.name}: {self._damaged} frames are damaged or cannot be decoded"]
+            return [f"{self.path.name}: {counted(self._damaged, 'frames')} damaged or cannot be decoded"]
         return []
 
     def _aspect(self, drawing: np.ndarray) -> Fraction | None:

@@ -9,22 +9,19 @@ Writes augmentation.jpg and augmentation.json. The crops come from the config's 
 colours are normalised.
 """
 
-from equistera import cli
+from equistera import cli, inputs
 
 
 def parse_args(argv):
     parser = cli.parser(__doc__)
-    parser.add_argument("config", help="config file")
+    inputs.add_common(parser, "config", "--data-root", "--skeleton", "--cfg-options")
     parser.add_argument(
         "--out", "--out-dir", dest="out_dir", required=True, help="folder for augmentation.jpg and augmentation.json"
     )
     parser.add_argument("--phase", type=int, default=1, help="phase of the training strategy, counted from 1")
     parser.add_argument("--samples", type=int, default=6, help="animals on the sheet")
     parser.add_argument("--draws", type=int, default=500, help="samples that frequencies and ranges are measured on")
-    parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
-    parser.add_argument("--skeleton", help="horse26, ap10k, animalpose, horse10, or a .json file of your own")
     parser.add_argument("--seed", type=int, help="seed of the augmentation (default: the config's)")
-    parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return vars(parser.parse_args(argv))
 
 

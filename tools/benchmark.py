@@ -19,7 +19,7 @@ Rates are medians over rounds, with the lowest and the highest. Read the ratios:
 import sys
 from pathlib import Path
 
-from equistera import cli, device
+from equistera import cli, device, inputs
 
 
 def size(text):
@@ -32,7 +32,9 @@ def size(text):
 def parse_args(argv):
     parser = cli.parser(__doc__)
     parser.add_argument("what", choices=["pipeline", "step", "train", "data", "infer"], help="what to measure")
-    parser.add_argument("--config", nargs="+", help="config files (default: RTMPose-M and HRNet-W32)")
+    parser.add_argument(
+        "--config", nargs="+", type=inputs.config, help="config files (default: RTMPose-M and HRNet-W32)"
+    )
     parser.add_argument("--against", choices=["stock", "nothing"], default="stock", help="what to measure ours beside")
     parser.add_argument("--json", metavar="FILE", help="write the figures for machines")
     parser.add_argument("--rounds", type=int, help="how often each is measured")
@@ -46,10 +48,9 @@ def parse_args(argv):
     parser.add_argument("--cache", choices=["auto", "off"], help="whether ours has its crop cache (default: auto)")
     parser.add_argument("--amp", action="store_true", help="mixed precision (step, train, infer)")
     parser.add_argument("--compile", action="store_true", help="ours with torch.compile (step, train)")
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--threads", type=int, help="threads of torch on a CPU (default: all cores; not pipeline)")
     parser.add_argument("--folder", help="where photos are kept (default: the system's temporary folder)")
-    parser.add_argument("--cfg-options", nargs="+", action="extend", metavar="KEY=VALUE")
+    inputs.add_common(parser, "--device", "--cfg-options")
     return {key: value for key, value in vars(parser.parse_args(argv)).items() if value is not None}
 
 

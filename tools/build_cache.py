@@ -10,17 +10,13 @@ Examples:
   python tools/train.py configs/rtmpose_m_ap10k.py --cache /fast/disk/cache
 """
 
-from equistera import cli
+from equistera import cli, inputs
 
 
 def parse_args(argv):
     parser = cli.parser(__doc__)
-    parser.add_argument("config", help="config file")
+    inputs.add_common(parser, "config", "--work-dir", "--data-root", "--skeleton", "--cfg-options")
     parser.add_argument("--cache", metavar="DIR", help="where it goes (default: crop_cache beside the work dir)")
-    parser.add_argument("--work-dir", help="of the run it is for (default: work_dirs/NAME OF CONFIG)")
-    parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
-    parser.add_argument("--skeleton", help="horse26, ap10k, animalpose, horse10, or a .json file of your own")
-    parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return vars(parser.parse_args(argv))
 
 

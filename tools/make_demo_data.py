@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from equistera import cli, skeleton
 from equistera.synthetic.writer import write_dataset
+from equistera.words import counted
 
 
 def parse_args(argv: Sequence[str]) -> argparse.Namespace:
@@ -62,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
             workers=args.workers,
             overwrite=args.overwrite,
         )
-        print(f"{sum(counts.values())} pictures of synthetic horses in {out}")
+        print(f"{counted(sum(counts.values()), 'pictures')} of synthetic horses in {out}")
     if args.sheet:
         print(f"contact sheet: {write_sheet(args.sheet, args.seed, args.skeleton)}")
 

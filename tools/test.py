@@ -15,7 +15,7 @@ metrics.json, per_picture.csv and predictions.json go to a folder test/ (or the 
 to --out; of several models to a folder each, in comparison_test/ beside the work dirs.
 """
 
-from equistera import cli, device
+from equistera import cli, device, inputs
 
 
 def parse_args(argv):
@@ -26,8 +26,6 @@ def parse_args(argv):
         metavar="[CONFIG] WORK_DIR|CHECKPOINT",
         help="work dirs, or a config file and the weights that were trained with it, such as work_dirs/NAME/best.pth",
     )
-    parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the first config's)")
-    parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
     parser.add_argument(
         "--split",
         choices=["train", "val", "test"],
@@ -51,8 +49,7 @@ def parse_args(argv):
         help="draw whole groups for the intervals, as tools/split_dataset.py groups: folder, or a regular expression "
         "such as '^(horse[0-9]+)_'; for pictures of few horses or videos",
     )
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
-    parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
+    inputs.add_common(parser, "--data-root", "--skeleton", "--device", "--cfg-options")
     # options may stand between a config and its checkpoint
     return vars(parser.parse_intermixed_args(argv))
 
@@ -60,6 +57,10 @@ def parse_args(argv):
 def main(argv):
     options = parse_args(argv)
     device.choose(options["device"])
+    # after the arguments: --help need not wait for NumPy
+    from equistera.named_models import refuse_missing
+
+    refuse_missing(options["models"])
     from equistera.mm.prediction.test import TestOptions, test
 
     test(TestOptions(**options))

@@ -15,16 +15,16 @@ import os
 import sys
 import time
 
-from equistera import cli, device, processes
+from equistera import cli, device, inputs, processes
 from equistera.training.options import TrainOptions, with_record
 
 
 def parse_args(argv):
     parser = cli.parser(__doc__)
-    parser.add_argument("config", nargs="?", help="config file (with --resume --work-dir DIR: the run's own)")
-    parser.add_argument("--work-dir", help="where checkpoints and logs go (default: work_dirs/NAME OF CONFIG)")
-    parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
-    parser.add_argument("--skeleton", help="horse26, ap10k, animalpose, horse10, or a .json file of your own")
+    parser.add_argument(
+        "config", nargs="?", type=inputs.config, help="config file (with --resume --work-dir DIR: the run's own)"
+    )
+    inputs.add_common(parser, "--work-dir", "--data-root", "--skeleton", "--device", "--cfg-options")
     parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
     parser.add_argument("--compile", action="store_true", help="torch.compile: slow to start, faster steps")
     parser.add_argument("--resume", action="store_true", help="continue the run in the work dir, as it was begun")
@@ -38,9 +38,7 @@ def parse_args(argv):
     parser.add_argument("--plan", action="store_true", help="say what the run would do, and stop")
     parser.add_argument("--json", metavar="FILE", help="write the plan for machines")
     parser.add_argument("--cache", metavar="auto|off|DIR", help="crops of the photos: beside the work dir, none, there")
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
-    parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     parser.add_argument(
         "--processes", type=cli.at_least(1), default=1, help="train in so many, one on each GPU; no launcher is needed"
     )

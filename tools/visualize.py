@@ -20,7 +20,7 @@ its frames and its sound; one that breaks off is drawn as far as it goes (exit c
 
 import argparse
 
-from equistera import cli, device
+from equistera import checkpoints, cli, device, inputs
 
 
 def parse_args(argv):
@@ -43,13 +43,12 @@ def parse_args(argv):
     parser.add_argument("--json", metavar="FILE", help="write the predictions too, as COCO keypoint results")
     parser.add_argument("--ann-file", help="COCO file with boxes; what it labels is drawn beside the predictions")
     parser.add_argument(
-        "--det", choices=("rtmdet", "rtmdet_tiny"),
+        "--det", choices=checkpoints.DETECTORS,
         help="find the animals with this detector; tools/download_checkpoints.py rtmdet_m_coco (or rtmdet_tiny_coco)",
     )  # fmt: skip
     parser.add_argument("--det-weights", metavar="FILE", help="its weights (default: those in checkpoints/)")
     parser.add_argument("--det-class", nargs="+", metavar="NAME", help="COCO classes that count (default: horse)")
     parser.add_argument("--det-thr", type=float, help="confidence of a box from which it counts (default: 0.3)")
-    parser.add_argument("--skeleton", help="built-in name or .json file (default: the checkpoint's)")
     parser.add_argument(
         "--conf", "--kpt-thr", type=float, metavar="P",
         help="dim keypoints of less confidence (default: 0.5 of a probability if a calibration is stored beside the "
@@ -61,8 +60,7 @@ def parse_args(argv):
         "--amp", action=argparse.BooleanOptionalAction,
         help="mixed precision (default: on GPUs and CPUs that have units for it, where it is about twice as fast)",
     )  # fmt: skip
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
-    parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
+    inputs.add_common(parser, "--skeleton", "--device", "--cfg-options")
     # options may stand between a config and its checkpoint
     options = vars(parser.parse_intermixed_args(argv))
     named = [options.pop(name) for name in ("config", "checkpoint")]
@@ -79,9 +77,13 @@ def parse_args(argv):
 def main(argv):
     options = parse_args(argv)
     device.choose(options["device"])
-    from equistera.mm.prediction.visualize import VisualizeOptions, visualize
+    # after the arguments: --help need not wait for NumPy
+    from equistera.visualizing import VisualizeOptions, settled
 
-    return visualize(VisualizeOptions(**options))
+    job = settled(VisualizeOptions(**options))
+    from equistera.mm.prediction.visualize import visualize
+
+    return visualize(job)
 
 
 if __name__ == "__main__":

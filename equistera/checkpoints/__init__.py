@@ -21,6 +21,9 @@ from equistera.names import did_you_mean
 #: What the three configs of the training guide need.
 DEFAULT_NAMES = ("rtmpose_m_ap10k", "hrnet_w32_ap10k", "hrnet_w32_animalpose")
 
+#: Detectors by what ``--det`` calls them: names of the manifest.
+DETECTORS = {"rtmdet": "rtmdet_m_coco", "rtmdet_tiny": "rtmdet_tiny_coco"}
+
 #: ``...-7a041aa1_20230206.pth`` (MMPose) or ``..._20220719_112220-229f527c.pth`` (MMDetection)
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})(?:_\d{8})?\.pth$")
 
@@ -101,6 +104,25 @@ def path_of(name: str, folder: str | Path | None = None) -> Path:
         UserError: Unknown name.
     """
     return Path(folder or default_dir()) / find([name])[0].file_name
+
+
+def detector_weights(detector: str, given: str | Path | None = None) -> Path:
+    """The weights of a detector.
+
+    Args:
+        detector: A key of :data:`DETECTORS`.
+        given: What the user named instead of what :data:`DETECTORS` names.
+
+    Raises:
+        UserError: They are not there.
+    """
+    path = Path(given) if given else path_of(DETECTORS[detector])
+    if not path.is_file():
+        raise UserError(
+            f"--det {detector}: its weights are missing, {path} does not exist",
+            hint="" if given else f"Fetch them: {command_for(DETECTORS[detector])}",
+        )
+    return path
 
 
 def command_for(name: str, folder: str | Path | None = None) -> str:

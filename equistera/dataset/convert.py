@@ -264,7 +264,7 @@ def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict)
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise UserError(f"{len(errors)} of {len(exports)} files cannot be matched:", map(str, errors))
+        raise UserError(f"{len(errors)} of {counted(len(exports), 'files')} cannot be matched:", map(str, errors))
     return selections
 
 
@@ -299,9 +299,9 @@ def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[s
     others = ", ".join(f"{category or 'no category'} {count}" for category, count in done.others.most_common(10))
     return [
         *files_read(selections, skeleton),
-        f"converted  {len(done.images)} of {done.read['picture']} pictures, "
-        f"{len(done.annotations)} of {done.read['horse']} horses",
-        *([f"left out   {done.others.total()} animals that are not horses: {others}"] if done.others else []),
+        f"converted  {len(done.images)} of {counted(done.read['picture'], 'pictures')}, "
+        f"{len(done.annotations)} of {counted(done.read['horse'], 'horses')}",
+        *([f"left out   {counted(done.others.total(), 'animals')} not horses: {others}"] if done.others else []),
         *skipped(done.skips),
         *(f"note       {note}" for note in notes),
     ]

@@ -35,7 +35,8 @@ def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]
             lines.append(f"           left out as --keypoint-map says: {', '.join(match.ignored)}")
         if match.missing and match.target:
             lines.append(
-                f"           {len(match.missing)} points of {skeleton.name} are not in it: {', '.join(match.missing)}"
+                f"           not in it: {counted(len(match.missing), 'points')} of {skeleton.name}: "
+                + ", ".join(match.missing)
             )
     return lines
 

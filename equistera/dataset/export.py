@@ -18,6 +18,7 @@ from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
 from equistera.names import near
 from equistera.skeleton import Skeleton
+from equistera.words import counted
 
 #: Values of ``--to``.
 FORMATS = ("labelstudio", "cvat", "coco", "yolo")
@@ -80,13 +81,14 @@ def export_annotations(
         raise UserError("pictures with the same name in several files:", doubled, "Export the files one by one.")
     config = output.with_name(f"{output.stem}_labelling.xml")
     _check_free([output, config] if to == "labelstudio" else [output], overwrite)
-    counted = f"wrote {len(pictures)} pictures, {sum(len(p.animals) for p in pictures)} horses to {output}"
+    horses = sum(len(picture.animals) for picture in pictures)
+    written = f"wrote {counted(len(pictures), 'pictures')}, {counted(horses, 'horses')} to {output}"
     if to == "labelstudio":
         write_json(output, labelstudio_tasks.write(pictures, url_prefix))
         with atomic_write(config) as file:
             file.write(labelstudio_tasks.labelling_config(skeleton))
         return (
-            f"{counted}\nIn Label Studio: make a project with the labelling interface of {config} (Settings, Labeling "
+            f"{written}\nIn Label Studio: make a project with the labelling interface of {config} (Settings, Labeling "
             f"Interface, Code), then import {output.name}.\nA picture's address is {url_prefix}NAME; --url-prefix "
             "changes it."
         )
@@ -95,11 +97,11 @@ def export_annotations(
         with atomic_write(output) as file:
             cvat.write(file, pictures, skeleton.names)
         return (
-            f"{counted}\nIn CVAT: a task needs the pictures and, pasted into 'Raw', the labels that this writes:\n"
+            f"{written}\nIn CVAT: a task needs the pictures and, pasted into 'Raw', the labels that this writes:\n"
             f"  {labels}\nThen upload annotations as 'CVAT 1.1'."
         )
     write_json(output, coco.write(pictures, skeleton.names, skeleton.link_indices.tolist()))
-    return counted
+    return written
 
 
 def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> Source:
@@ -179,11 +181,13 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
             file.write(lines)
     with atomic_write(data_yaml) as file:
         file.write(yolo.data_yaml(skeleton, [HORSE], list(splits)))
-    written = f"wrote {len(labels)} pictures ({', '.join(splits)}) to {output}; Ultralytics reads {data_yaml}"
+    written = (
+        f"wrote {counted(len(labels), 'pictures')} ({', '.join(splits)}) to {output}; Ultralytics reads {data_yaml}"
+    )
     if not left_out:
         return written
     shown = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
-    return f"{written}\nleft out, outside the picture: {len(left_out)} points, {shown}"
+    return f"{written}\nleft out, outside the picture: {counted(len(left_out), 'points')}, {shown}"
 
 
 def _check_free(files: Sequence[Path], overwrite: bool) -> None:

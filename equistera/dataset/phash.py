@@ -21,6 +21,7 @@ from PIL import Image
 from equistera.dataset import images
 from equistera.errors import UserError
 from equistera.progress import track
+from equistera.words import counted
 
 #: Bits of 64 in which two pictures of nearly the same scene may differ.
 DISTANCE = 6
@@ -121,7 +122,7 @@ def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list
     broken = [str(result) for _, result in hashed if isinstance(result, images.ImageError)]
     if broken:
         raise UserError(
-            f"{len(broken)} of {len(paths)} pictures cannot be compared:",
+            f"{len(broken)} of {counted(len(paths), 'pictures')} cannot be compared:",
             broken,
             "Set the picture folder with --img-dir, or repair them. Or move them away and convert the annotation file "
             "with tools/convert_dataset.py, which leaves out pictures that are missing.",

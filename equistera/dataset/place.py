@@ -16,6 +16,7 @@ from equistera.dataset.images import ImageError, check_inside
 from equistera.errors import UserError, WriteError
 from equistera.progress import track
 from equistera.replacing import remove_unfinished, replace
+from equistera.words import counted
 
 #: Ways to put a picture: a link (hard, else symbolic, else a copy), a copy, or not at all.
 WAYS = ("link", "copy", "none")
@@ -63,7 +64,7 @@ def check_places(places: Mapping[Path, Path], *, overwrite: bool = False) -> Non
     """
     missing = [str(source) for source in places.values() if not source.is_file()]
     if missing:
-        raise UserError(f"{len(missing)} of {len(places)} pictures are not there:", missing)
+        raise UserError(f"{len(missing)} of {counted(len(places), 'pictures')} not there:", missing)
     taken = [] if overwrite else [str(target) for target, source in places.items() if _is_another(target, source)]
     if taken:
         hint = "Move them away, or replace them with --overwrite."

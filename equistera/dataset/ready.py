@@ -13,6 +13,7 @@ from equistera.dataset.formats.records import positive_size
 from equistera.dataset.images import ImageError, is_complete, picture_path, read_header
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
+from equistera.words import counted
 
 #: What is said of a picture that is not the one that was labelled, but a scaled or turned copy.
 _RESIZED = "labelled as one of"
@@ -38,7 +39,7 @@ def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
     images = [image for image in coco["images"] if image["id"] in labelled]
     if not images:
         raise UserError(
-            f"{ann_file} has no animal with a labelled keypoint ({len(coco['images'])} pictures)",
+            f"{ann_file} has no animal with a labelled keypoint ({counted(len(coco['images']), 'pictures')})",
             hint="tools/verify_dataset.py says what is in it",
         )
     with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
@@ -46,7 +47,7 @@ def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
     if problems:
         resized = any(_RESIZED in problem for problem in problems)
         raise UserError(
-            f"{len(problems)} of {len(images)} pictures of {ann_file} cannot be used:",
+            f"{len(problems)} of {counted(len(images), 'pictures')} of {ann_file} cannot be used:",
             problems,
             f"Pictures are looked for in {image_dir}. "
             + ("Put the pictures there that were labelled, not smaller, larger or turned copies. " if resized else "")

@@ -185,7 +185,8 @@ def assign(
     if len(free) < sum(not counts[name] for name in splits):
         found = counted(len(members), "groups")
         raise UserError(
-            f"{len(names)} pictures in {found} cannot fill {len(splits)} splits: a group is never torn apart",
+            f"{counted(len(names), 'pictures')} in {found} cannot fill {counted(len(splits), 'splits')}: a group is "
+            "never torn apart",
             hint="Group more finely (--group-by), ask for fewer splits, or add pictures of other horses or days.",
         )
 

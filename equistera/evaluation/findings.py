@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from equistera.evaluation.keypoint_metrics import CORRECT, pck_name
+from equistera.words import counted
 
 PCK = pck_name(CORRECT)
 
@@ -200,7 +201,7 @@ def _overall_confidence(metrics: dict) -> list[str]:
 def _missed_and_extra(metrics: dict) -> list[str]:
     sentences = []
     if metrics["missed_animals"]:
-        sentences.append(f"{metrics['missed_animals']} of {metrics['animals']} animals got no prediction.")
+        sentences.append(f"{metrics['missed_animals']} of {counted(metrics['animals'], 'animals')} got no prediction.")
     if metrics["extra_predictions"]:
         sentences.append(f"{metrics['extra_predictions']} predictions belong to no annotated animal.")
     return sentences

@@ -10,6 +10,7 @@ from equistera.dataset.coco import is_id
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 from equistera.training.values import is_number
+from equistera.words import counted
 
 _REPAIR_HINT = "Check the whole file: python tools/verify_dataset.py --ann-file FILE"
 
@@ -59,7 +60,7 @@ def prepare(gt_coco: dict, skeleton: Skeleton) -> dict:
         raise UserError("the annotations cannot be scored:", problems, _REPAIR_HINT)
     if not any(is_scored(ann) for ann in annotations):
         raise UserError(
-            f"nothing to score: none of the {len(gt_coco['annotations'])} annotations has a labelled keypoint",
+            f"nothing to score: none of {counted(len(gt_coco['annotations']), 'annotations')} has a labelled keypoint",
             hint=_REPAIR_HINT,
         )
     ordered = [{**category, "keypoints": list(skeleton.names)} for category in categories]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from equistera import words
 from equistera.evaluation.comparison import in_words, number, side_by_side, with_interval
 from equistera.evaluation.picture_scores import PCK
 
@@ -88,18 +89,17 @@ def format_comparison(models: Mapping[str, dict], pairs: Sequence[dict] = ()) ->
 
 def counted(metrics: dict) -> str:
     """One line on what one model's figures were computed from."""
+    missed, extra = metrics["missed_animals"], metrics["extra_predictions"]
     return (
-        f"{counted_in(metrics)}; {metrics['missed_animals']} animals without a prediction, "
-        f"{metrics['extra_predictions']} predictions without an animal"
+        f"{counted_in(metrics)}; {words.counted(missed, 'animals')} without a prediction, "
+        f"{words.counted(extra, 'predictions')} without an animal"
     )
 
 
 def counted_in(metrics: dict) -> str:
     """The part of :func:`counted` that is the same for every model."""
-    return (
-        f"{metrics['animals']} animals in {metrics['pictures']} pictures; PCK in shares of the animal's size: "
-        f"{metrics['size']}"
-    )
+    animals, pictures = words.counted(metrics["animals"], "animals"), words.counted(metrics["pictures"], "pictures")
+    return f"{animals} in {pictures}; PCK in shares of the animal's size: {metrics['size']}"
 
 
 def how_intervals_were_made(bootstrap: dict) -> str:

@@ -109,7 +109,7 @@ def augmentation_sheet(options: SheetOptions) -> Path:
     rows = measure(drawn, dataset.augmentation_at(first))
     phase = config.strategy.phases[options.phase - 1].name
     where = f"phase {options.phase}, {phase!r}, epochs {first + 1}-{end}"
-    print(f"{where}: {len(drawn)} samples drawn\n{format_rows(rows)}")
+    print(f"{where}: {counted(len(drawn), 'samples')} drawn\n{format_rows(rows)}")
     values = (str(options.config), options.phase, phase, [first + 1, end], config.randomness.seed)
     write_json(numbers, dict(zip(_FIELDS, (*values, len(drawn), rows_json(rows)), strict=True)), indent=1)
     print(f"  sheet    {sheet}\n  numbers  {numbers}")

@@ -19,6 +19,7 @@ from mmengine.registry import init_default_scope
 
 from equistera import PROJECT, commands
 from equistera.errors import UserError
+from equistera.inputs import find_config
 from equistera.mm.option_values import parse_value
 from equistera.names import did_you_mean
 
@@ -61,15 +62,6 @@ def resolve(config: Config, overrides: Sequence[str] = (), **shared: object) -> 
     return config
 
 
-def find(path: str | Path) -> Path:
-    """A config's path, tried from the current folder and from the project."""
-    for candidate in (Path(path), PROJECT / path):
-        if candidate.is_file():
-            return candidate.resolve()
-    there = sorted(str(p.relative_to(PROJECT)) for p in (PROJECT / "configs").glob("*.py"))
-    raise UserError(f"no such config: {path}{did_you_mean(str(path), there)}", hint=f"There are: {', '.join(there)}")
-
-
 def resolve_path(path: str | Path) -> Path:
     """A path of a config: absolute, or relative to the project."""
     return Path(path) if Path(path).is_absolute() else PROJECT / path
@@ -86,7 +78,7 @@ def read(path: str | Path) -> Config:
     Raises:
         UserError: No such file, or not a config.
     """
-    path = find(path)
+    path = find_config(path)
     try:
         return Config.fromfile(path, lazy_import=False)
     except Exception as error:

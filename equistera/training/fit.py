@@ -11,6 +11,7 @@ from equistera.errors import UserError
 from equistera.progress import duration
 from equistera.training.schedule import HANDFUL, first_epoch
 from equistera.training.values import number_problem
+from equistera.words import counted
 
 #: Most of the time that evaluations may take.
 EVALUATION_SHARE = 0.1
@@ -166,7 +167,7 @@ def fit_to_time(budget: float, costs: Costs, steps_per_epoch: int, least_epochs:
         raise UserError(
             f"{duration(budget)} are too short: {duration(math.ceil(costs.start_up))} have gone by before the first "
             f"step, an evaluation takes {duration(math.ceil(costs.evaluation))}, and the strategy needs "
-            f"{least_epochs} epochs",
+            f"{counted(least_epochs, 'epochs')}",
             hint=f"--max-time must be at least {math.ceil(shortest / PLANNED_SHARE)}s, and several times that to learn",
         )
     evaluations = _affordable_evaluations(costs, planned)

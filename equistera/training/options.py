@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from equistera import PROJECT, commands
+from equistera import PROJECT, commands, inputs
 from equistera.dataset.coco import read_json
 from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE
@@ -85,6 +85,8 @@ def with_record(options: TrainOptions) -> TrainOptions:
     if not options.resume:
         if options.config is None:
             raise UserError("CONFIG is missing; only --resume --work-dir DIR does without", hint="See --help")
+        if options.init:
+            inputs.checkpoint(options.init)
         return options
     record = read_record(options.folder)
     if record is None:

@@ -92,8 +92,8 @@ def plan_json(plan: Plan) -> dict:
 def _pictures(plan: Plan) -> str:
     setup = plan.setup
     return (
-        f"{setup.train_pictures} ({setup.train_animals} animals) to train, "
-        f"{setup.val_pictures} ({setup.val_animals} animals) to validate"
+        f"{setup.train_pictures} ({counted(setup.train_animals, 'animals')}) to train, "
+        f"{setup.val_pictures} ({counted(setup.val_animals, 'animals')}) to validate"
     )
 
 
@@ -104,7 +104,7 @@ def _steps(plan: Plan) -> str:
     whole = steps_in_epoch(setup.train_animals, setup.batch_size, setup.processes, setup.drop_last)
     epoch = f"{schedule.steps_per_epoch} an epoch"
     if schedule.steps_per_epoch != whole:
-        epoch = f"{schedule.steps_per_epoch} of {whole} batches an epoch"
+        epoch = f"{schedule.steps_per_epoch} of {counted(whole, 'batches')} an epoch"
     return f"{epoch} ({batch}), {schedule.total_steps} in {counted(schedule.max_epochs, 'epochs')}"
 
 

@@ -106,7 +106,7 @@ def test_output_that_exists_is_not_overwritten(tmp_path, to):
     export_annotations([path], to, output, HORSE)
     with pytest.raises(UserError, match="exist already and are not overwritten"):
         export_annotations([path], to, output, HORSE)
-    assert "1 pictures" in export_annotations([path], to, output, HORSE, overwrite=True)
+    assert "1 picture" in export_annotations([path], to, output, HORSE, overwrite=True)
 
 
 def test_yolo_has_a_split_for_each_file_and_its_pictures(tmp_path):
@@ -138,7 +138,7 @@ def test_yolo_labels_that_would_be_wrong(tmp_path):
 def test_yolo_leaves_out_what_is_not_in_the_picture(tmp_path):
     path = save(tmp_path, [annotation([(-0.5, 2, 2), (50, 60, 1), (500, 60, 2)])])
     report = export_annotations([path], "yolo", tmp_path / "yolo", HORSE)
-    assert f"left out, outside the picture: 1 points, {HORSE.names[2]} of a b.png" in report
+    assert f"left out, outside the picture: 1 point, {HORSE.names[2]} of a b.png" in report
     path = save(tmp_path, [{**annotation([(1, 2, 2)]), "bbox": [500, 0, 10, 10]}])
     with pytest.raises(UserError, match="labels that YOLO cannot hold"):
         export_annotations([path], "yolo", tmp_path / "yolo", HORSE, overwrite=True)

@@ -104,7 +104,7 @@ def test_a_dangling_link_is_in_the_way(places):
 def test_missing_sources_are_all_listed(places):
     for source in places.values():
         source.unlink()
-    with pytest.raises(UserError, match="2 of 2 pictures are not there"):
+    with pytest.raises(UserError, match="2 of 2 pictures not there"):
         check_places(places)
 
 

@@ -46,7 +46,7 @@ def test_every_format(ann_file, tmp_path, to):
 def test_pictures_that_are_missing_are_named(ann_file, tmp_path):
     done = run("--ann-file", ann_file, "--to", "yolo", "--output", tmp_path / "out")
     assert done.returncode == 1
-    assert "1 of 1 pictures are not there" in done.stderr
+    assert "1 of 1 picture not there" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from equistera.dataset.paths import name_parts
 from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, picture_problem, short
 from equistera.dataset.verify.findings import Item
 from equistera.skeleton import SkeletonError
+from equistera.words import counted
 
 
 def check_structure(file: AnnotationFile) -> Iterator[Item]:
     """Everything that is wrong with the entries as such."""
     if not file.content["annotations"]:
-        yield Item("no-annotations", f"{len(file.content['images'])} pictures, 0 annotations")
+        yield Item("no-annotations", f"{counted(len(file.content['images']), 'pictures')}, 0 annotations")
     yield from _categories(file)
     yield from _pictures(file)
     yield from _annotations(file)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.findings import Finding, tally
 from equistera.dataset.verify.run import Verification
+from equistera.words import counted
 
 #: Examples shown of a finding.
 EXAMPLES = 5
@@ -20,7 +21,8 @@ def summary(result: Verification, examples: int = EXAMPLES) -> str:
 
 
 def _overview(file: AnnotationFile) -> str:
-    counts = f"{len(file.content['images'])} pictures, {len(file.content['annotations'])} annotations"
+    parts = {"images": "pictures", "annotations": "annotations"}
+    counts = ", ".join(counted(len(file.content[part]), noun) for part, noun in parts.items())
     return f"{file.path}: {counts}, skeleton {file.skeleton.name}, pictures in {file.image_dir}"
 
 

@@ -25,6 +25,7 @@ from equistera.dataset.images import picture_path
 from equistera.errors import UserError
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.data.textures import Textures
+from equistera.words import counted
 
 
 @DATASETS.register_module()
@@ -96,7 +97,7 @@ class KeypointDataset(BaseCocoStyleDataset):
         coco = load_annotations(self.ann_file, self.skeleton)
         images = {image["id"]: image for image in coco["images"]}
         if not coco["annotations"]:
-            raise UserError(f"{self.ann_file} has no labelled animal ({len(images)} pictures)")
+            raise UserError(f"{self.ann_file} has no labelled animal ({counted(len(images), 'pictures')})")
         labelled = {annotation["image_id"] for annotation in coco["annotations"]}
         paths = {i: str(picture_path(self.data_prefix["img"], images[i]["file_name"])) for i in labelled}
         return [self._sample(annotation, paths[annotation["image_id"]]) for annotation in coco["annotations"]]

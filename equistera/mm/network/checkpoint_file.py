@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from numpy._core import multiarray, numeric
 
+from equistera import inputs
 from equistera.errors import UserError
-from equistera.names import near
 
 #: How files begin that torch writes: as zip archives, and as pickles before version 1.6.
 _STARTS = (b"PK", b"\x80")
@@ -85,8 +85,7 @@ def read(path: Path) -> object:
     Raises:
         UserError: The file is missing, broken or something else, or holds objects that could run code.
     """
-    if not path.is_file():
-        raise UserError(f"no such checkpoint: {path}" + (" is a folder" if path.is_dir() else near(path)))
+    inputs.checkpoint(path)
     try:
         with open(path, "rb") as file:
             start = file.read(32)

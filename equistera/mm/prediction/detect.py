@@ -15,7 +15,7 @@ from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 
-from equistera.checkpoints import command_for, path_of
+from equistera.checkpoints import detector_weights
 from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.mm.network import checkpoint
@@ -26,12 +26,9 @@ CLASSES = {
     name: 14 + i
     for i, name in enumerate(("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"))
 }
-#: What users may ask for: which weights of the manifest, and depth, width and neck blocks of that network, as in
-#: MMDetection's configs; only the tiny one has no exponential scale on its distances.
-VARIANTS = {
-    "rtmdet": ("rtmdet_m_coco", 0.67, 0.75, 2, True),
-    "rtmdet_tiny": ("rtmdet_tiny_coco", 0.167, 0.375, 1, False),
-}
+#: Depth, width and neck blocks of each of :data:`equistera.checkpoints.DETECTORS`, as in MMDetection's configs; only
+#: the tiny one has no exponential scale on its distances.
+VARIANTS = {"rtmdet": (0.67, 0.75, 2, True), "rtmdet_tiny": (0.167, 0.375, 1, False)}
 SIDE = 640
 #: Grey of the padding that the public weights were trained with.
 PADDING = 114
@@ -43,7 +40,7 @@ SAME_ANIMAL = 0.65
 
 def network(variant: str) -> ConfigDict:
     """Config of an RTMDet, as MMDetection's registry builds it."""
-    _, depth, width, blocks, exponential = VARIANTS[variant]
+    depth, width, blocks, exponential = VARIANTS[variant]
     norm, act = {"type": "BN"}, {"type": "SiLU", "inplace": True}
     channels = [int(base * width) for base in (256, 512, 1024)]
     config = {
@@ -127,13 +124,7 @@ class Detected:
         if not 0 < threshold <= 1:
             raise UserError(f"--det-thr must be above 0 and at most 1, found {threshold:g}")
         self.classes, self.threshold = sorted(CLASSES[name] for name in classes), threshold
-        name = VARIANTS[variant][0]
-        path = Path(weights) if weights else path_of(name)
-        if not path.is_file():
-            raise UserError(
-                f"--det {variant}: its weights are missing, {path} does not exist",
-                hint="" if weights else f"Fetch them: {command_for(name)}",
-            )
+        path = detector_weights(variant, weights)
         content = checkpoint.load(path)
         _refuse_other_classes(content["meta"], path)
         # names of the parts are looked up in MMDetection's registries while it is built

@@ -12,9 +12,6 @@ from equistera.mm.prediction.confidence import Confidence
 from equistera.mm.prediction.stream import Seen
 from equistera.skeleton import Skeleton
 
-#: Of each result.
-_FIELDS = {"image_id", "file_name", "category_id", "bbox", "keypoints", "score"}
-
 
 def draw_seen(seen: Seen, skeleton: Skeleton, confidence: Confidence) -> np.ndarray:
     """The predictions on the picture; beside them what is annotated, where anything is.
@@ -54,11 +51,6 @@ def _annotated(seen: Seen, skeleton: Skeleton) -> np.ndarray | None:
         draw_box(image, animal.bbox, scale=scale)
         draw_pose(image, points, skeleton, visible=visible, scale=scale)
     return image
-
-
-def are_results(content: object) -> bool:
-    """Whether the content of a JSON file is a list of what :func:`results_of` returns; an empty one counts."""
-    return isinstance(content, list) and all(isinstance(one, dict) and one.keys() == _FIELDS for one in content)
 
 
 def results_of(seen: Seen, confidence: Confidence, image_ids: Mapping[str, object] | None = None) -> list[dict]:

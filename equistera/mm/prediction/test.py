@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,11 +25,12 @@ from equistera.evaluation.keypoint_metrics import animal_size
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
 from equistera.evaluation.table import format_comparison, format_table
+from equistera.mm import config as configs
 from equistera.mm.prediction.calibrate import calibrations_of
 from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results
-from equistera.mm.prediction.members import load_members
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.split_predictions import Split, files_of, predict_split
+from equistera.named_models import members, short_names
 from equistera.outputs import check_folder, check_json, holds_json
 from equistera.skeleton import Skeleton
 
@@ -70,7 +71,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     Raises:
         UserError: Data or checkpoints cannot be used.
     """
-    predictors, checkpoints = load_members(
+    predictors, checkpoints = _loaded(
         options.models,
         taken=ENSEMBLE,
         data_root=options.data_root,
@@ -132,6 +133,45 @@ def _same_weights(checkpoints: Mapping[str, Path]) -> list[str]:
         for names in copies.values()
         if len(names) > 1
     ]
+
+
+def _loaded(
+    words: Sequence[str],
+    taken: str,
+    data_root: str | None = None,
+    skeleton: str | None = None,
+    **settings: object,
+) -> tuple[dict[str, Predictor], dict[str, Path]]:
+    """Loads every model that is named.
+
+    Args:
+        words: As for :func:`equistera.named_models.members`.
+        taken: As for :func:`equistera.named_models.short_names`.
+        data_root: Folder of the data; that of the first config by default.
+        skeleton: As ``--skeleton`` takes it.
+        **settings: As :class:`Predictor` takes them.
+
+    Returns:
+        Models and checkpoints by name.
+
+    Raises:
+        UserError: A model cannot be loaded, or has other keypoints than the first one.
+    """
+    pairs = members(words)
+    root = str(Path(data_root).resolve()) if data_root else None
+    predictors = {}
+    for name, (config, path) in zip(short_names([path for _, path in pairs], taken), pairs, strict=True):
+        predictor = Predictor(config, path, data_root=root, skeleton=configs.skeleton_argument(skeleton), **settings)
+        lead = next(iter(predictors.values()), predictor)
+        if predictor.skeleton.names != lead.skeleton.names:
+            raise UserError(
+                f"{path} predicts the {len(predictor.skeleton)} keypoints of {predictor.skeleton.name!r}, the first "
+                f"model the {len(lead.skeleton)} of {lead.skeleton.name!r}",
+                hint="Only models with the same keypoints in the same order can be set side by side.",
+            )
+        root = predictor.config.data_root
+        predictors[name] = predictor
+    return predictors, dict(zip(predictors, (path for _, path in pairs), strict=True))
 
 
 def _split_there(predictor: Predictor) -> str:

@@ -269,7 +269,8 @@ def banner(trainer: Trainer, run: Settled, weights: Path | None) -> str:
     rows = {
         "config": f"{Path(config.filename).stem}: {type(network.backbone).__name__} + {type(network.head).__name__}, "
         f"{parameters:.1f} M parameters, input {width}x{height}",
-        "data": f"{config.data_root}: {data.train_animals} animals on {data.train_pictures} pictures to train, "
+        "data": f"{config.data_root}: {counted(data.train_animals, 'animals')} on "
+        f"{counted(data.train_pictures, 'pictures')} to train, "
         f"{data.val_animals} on {data.val_pictures} to validate",
         "skeleton": f"{network.skeleton.name}, {len(network.skeleton)} keypoints",
         "weights": str(weights) if weights else "random (from scratch: nothing is frozen)",

@@ -11,7 +11,8 @@ from mmengine.registry import DefaultScope
 from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.mm.prediction.detect import CLASSES, Detected, _fit, network
-from equistera.mm.prediction.visualize import VisualizeOptions, visualize
+from equistera.mm.prediction.visualize import visualize
+from equistera.visualizing import VisualizeOptions, settled
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_fitting_keeps_proportions():
 
 
 def test_missing_weights_name_the_command(tmp_path, monkeypatch):
-    monkeypatch.setattr("equistera.mm.prediction.detect.path_of", lambda name: tmp_path / f"{name}.pth")
+    monkeypatch.setattr("equistera.checkpoints.path_of", lambda name: tmp_path / f"{name}.pth")
     with pytest.raises(UserError, match=r"download_checkpoints\.py rtmdet_m_coco"):
         Detected("rtmdet")
     with pytest.raises(UserError, match=r"gone\.pth does not exist"):
@@ -118,11 +119,11 @@ def test_visualize_looks_where_horses_were_found(horses, trained, tiny, tmp_path
         "img_dir": str(horses / "images" / "test"), "out": str(tmp_path / "out"), "json": str(tmp_path / "p.json"),
         "det": "rtmdet_tiny", "det_weights": str(weights),
     }  # fmt: skip
-    assert visualize(VisualizeOptions(**given, det_thr=0.4)) == 0
+    assert visualize(settled(VisualizeOptions(**given, det_thr=0.4))) == 0
     poses = json.loads((tmp_path / "p.json").read_text())
     assert len(poses) > 4  # several animals a picture
     assert len(list((tmp_path / "out").iterdir())) == 4
-    assert visualize(VisualizeOptions(**given, det_thr=0.99)) == 0
+    assert visualize(settled(VisualizeOptions(**given, det_thr=0.99))) == 0
     assert json.loads((tmp_path / "p.json").read_text()) == []
     assert "no horse was found on 4 of them" in capsys.readouterr().out
 

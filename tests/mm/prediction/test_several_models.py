@@ -14,9 +14,9 @@ from equistera.evaluation.calibration import Calibration
 from equistera.evaluation.calibration_file import calibration_path, stored_calibration
 from equistera.mm import config as configs
 from equistera.mm.prediction.ensemble import fuse_points, fuse_results, mean_outputs
-from equistera.mm.prediction.members import members, short_names
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.prediction.test import test as run_test
+from equistera.named_models import members, short_names
 
 DEMO = "configs/demo_rtmpose_t.py"
 

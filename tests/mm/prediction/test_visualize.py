@@ -18,14 +18,15 @@ from equistera.evaluation.calibration_file import store_calibration
 from equistera.mm import config as configs
 from equistera.mm.network.checkpoint_record import settings_digest
 from equistera.mm.prediction.stream import box_of
-from equistera.mm.prediction.visualize import VisualizeOptions, visualize
+from equistera.mm.prediction.visualize import visualize
+from equistera.visualizing import VisualizeOptions, settled
 
 DEMO = "configs/demo_rtmpose_t.py"
 
 
 def draw(trained, tiny, **changes):
     given = {"model": [DEMO, str(trained / "best.pth")], "cfg_options": tiny()}
-    return visualize(VisualizeOptions(**{**given, **changes}))
+    return visualize(settled(VisualizeOptions(**{**given, **changes})))
 
 
 def read(path):
@@ -194,12 +195,16 @@ def test_what_cannot_be_drawn_is_said(trained, tiny, tmp_path, monkeypatch, chan
         draw(trained, tiny, **changes)
 
 
-def test_drawings_below_the_pictures_are_not_taken_for_pictures(horses, trained, tiny, tmp_path):
+def test_drawings_below_the_pictures_are_not_taken_for_pictures(horses, trained, tiny, tmp_path, capsys):
     folder = tmp_path / "pictures"
     shutil.copytree(horses / "images" / "test", folder)
     for _ in range(2):
         draw(trained, tiny, img_dir=str(folder), out=str(folder / "drawn"))
     assert len(list(folder.rglob("*.*"))) == 8
+    capsys.readouterr()
+    draw(trained, tiny, img_dir=str(folder), out=str(tmp_path / "again"), json=str(tmp_path / "p.json"))
+    assert len(list((tmp_path / "again").rglob("*.*"))) == len(read(tmp_path / "p.json")) == 4
+    assert "left out: 4 drawings of this tool, such as drawn/" in capsys.readouterr().out
 
 
 def test_a_drawing_never_takes_the_place_of_a_picture(horses, trained, tiny, tmp_path):
@@ -216,7 +221,7 @@ def test_a_drawing_never_takes_the_place_of_a_picture(horses, trained, tiny, tmp
 def test_annotations_of_other_pictures_are_not_passed_over(horses, trained, tiny, tmp_path):
     shutil.copy(sorted((horses / "images" / "test").iterdir())[0], tmp_path / "other.jpg")
     annotations = str(horses / "annotations" / "train.json")
-    with pytest.raises(UserError, match="--ann-file knows none of the 1 pictures"):
+    with pytest.raises(UserError, match="--ann-file knows none of 1 picture,"):
         draw(trained, tiny, img_dir=str(tmp_path), out=str(tmp_path / "out"), ann_file=annotations)
 
 
@@ -332,7 +337,7 @@ def test_labels_of_another_size_are_not_drawn(horses, trained, tiny, tmp_path):
 
 def test_nothing_drawn_is_not_called_drawn(trained, tiny, tmp_path, capsys):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
-    with pytest.raises(UserError, match="1 of 1 pictures"):
+    with pytest.raises(UserError, match="1 of 1 picture could"):
         draw(trained, tiny, img=str(tmp_path / "broken.jpg"), out=str(tmp_path / "o.jpg"))
     assert "drawn" not in capsys.readouterr().out
 

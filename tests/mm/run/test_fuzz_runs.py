@@ -29,11 +29,11 @@ from equistera.mm import config as configs
 from equistera.mm.network import checkpoint
 from equistera.mm.network.checkpoint_record import refuse_contradictions
 from equistera.mm.network.transfer import initialise
-from equistera.mm.prediction.members import own_config
 from equistera.mm.run.settle import settle
 from equistera.mm.run.train import train
 from equistera.monitor.follow import monitor
 from equistera.monitor.plan import RUN_FILE
+from equistera.named_models import own_config
 from equistera.training import options as train_options
 from equistera.training.options import TrainOptions, with_record
 

@@ -14,6 +14,7 @@ from equistera.mm.run.run_file import write_run_file
 from equistera.progress import duration
 from equistera.training.fit import Costs, Fit, StepTime, refit, run_seconds
 from equistera.training.schedule import first_epoch
+from equistera.words import counted
 
 #: The length changes when the run would end outside of these shares of its time; within them the clock is only noise.
 EARLIEST, LATEST = 0.96, 0.995
@@ -112,8 +113,8 @@ class KeepToTime(Hook):
         if fit.epochs == self._fit.epochs:
             return
         runner.logger.info(
-            f"after {duration(elapsed)} and {done} epochs the run would take {duration(seconds)}: "
-            f"{fit.epochs} epochs instead of {self._fit.epochs}"
+            f"after {duration(elapsed)} and {counted(done, 'epochs')} the run would take {duration(seconds)}: "
+            f"{counted(fit.epochs, 'epochs')} instead of {self._fit.epochs}"
         )
         self._fit = fit
         runner.change_length(done, fit.epochs)

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from equistera.training.early_stopping import should_stop
+from equistera.words import counted
 
 
 @HOOKS.register_module()
@@ -58,4 +59,4 @@ class StopEarly(Hook):
     @staticmethod
     def _reason(runner) -> str:
         watched, patience = runner.cfg.default_hooks.checkpoint.best, runner.cfg.early_stopping.patience
-        return f"{watched} has not improved for {patience} epochs or more (early_stopping.patience)"
+        return f"{watched} has not improved for {counted(patience, 'epochs')} or more (early_stopping.patience)"

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from equistera import inputs
 from equistera.errors import UserError
-from equistera.mm import config as configs
-from equistera.mm.prediction.predict import Predictor
 from equistera.monitor.plan import read_plan
 from equistera.names import near
 
@@ -47,6 +46,17 @@ def members(words: Sequence[str]) -> list[tuple[str, Path]]:
     if twice:
         raise UserError("the same checkpoint is named twice:", twice)
     return pairs
+
+
+def refuse_missing(words: Sequence[str]) -> None:
+    """Says which config or weights of :func:`members` are not there, before they are needed.
+
+    Raises:
+        UserError: As :func:`members`, or a file is missing.
+    """
+    for config, path in members(words):
+        inputs.find_config(config)
+        inputs.checkpoint(path)
 
 
 def _pair(config: str | None, path: Path) -> tuple[str, Path]:
@@ -98,42 +108,3 @@ def short_names(paths: Sequence[Path], taken: str) -> list[str]:
         if len(set(names) | {taken}) == len(paths) + 1:
             return names
     return [f"{i}-{name}" for i, name in enumerate(kinds[-1], start=1)]
-
-
-def load_members(
-    words: Sequence[str],
-    taken: str,
-    data_root: str | None = None,
-    skeleton: str | None = None,
-    **settings: object,
-) -> tuple[dict[str, Predictor], dict[str, Path]]:
-    """Loads every model that is named.
-
-    Args:
-        words: As for :func:`members`.
-        taken: As for :func:`short_names`.
-        data_root: Folder of the data; that of the first config by default.
-        skeleton: As ``--skeleton`` takes it.
-        **settings: As :class:`Predictor` takes them.
-
-    Returns:
-        Models and checkpoints by name.
-
-    Raises:
-        UserError: A model cannot be loaded, or has other keypoints than the first one.
-    """
-    pairs = members(words)
-    root = str(Path(data_root).resolve()) if data_root else None
-    predictors = {}
-    for name, (config, path) in zip(short_names([path for _, path in pairs], taken), pairs, strict=True):
-        predictor = Predictor(config, path, data_root=root, skeleton=configs.skeleton_argument(skeleton), **settings)
-        lead = next(iter(predictors.values()), predictor)
-        if predictor.skeleton.names != lead.skeleton.names:
-            raise UserError(
-                f"{path} predicts the {len(predictor.skeleton)} keypoints of {predictor.skeleton.name!r}, the first "
-                f"model the {len(lead.skeleton)} of {lead.skeleton.name!r}",
-                hint="Only models with the same keypoints in the same order can be set side by side.",
-            )
-        root = predictor.config.data_root
-        predictors[name] = predictor
-    return predictors, dict(zip(predictors, (path for _, path in pairs), strict=True))

@@ -1,0 +1,129 @@
+"""What ``tools/visualize.py`` is asked for, and whether that can be done: refused before a network is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from equistera import checkpoints, inputs
+from equistera.dataset.images import SUFFIXES
+from equistera.errors import UserError
+from equistera.frames import PictureFiles, one_picture, picture_folder
+from equistera.named_models import members
+from equistera.outputs import check_json
+from equistera.video import VideoFrames
+from equistera.video_writer import ENDINGS
+
+#: Of each result.
+FIELDS = {"image_id", "file_name", "category_id", "bbox", "keypoints", "score"}
+
+
+@dataclass(frozen=True)
+class VisualizeOptions:
+    """What the user asked for; see ``tools/visualize.py --help``. ``model`` is what :func:`members` takes."""
+
+    model: list[str]
+    img: str | None = None
+    video: str | None = None
+    img_dir: str | None = None
+    out: str | None = None
+    json: str | None = None
+    ann_file: str | None = None
+    det: str | None = None
+    det_weights: str | None = None
+    det_class: tuple[str, ...] | None = None
+    det_thr: float | None = None
+    skeleton: str | None = None
+    conf: float | None = None
+    overwrite: bool = False
+    batch_size: int = 16
+    flip_test: bool = False
+    amp: bool | None = None
+    device: str | None = None
+    cfg_options: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done; make it with :func:`settled`.
+
+    Attributes:
+        options: What the user asked for.
+        config: The model's.
+        checkpoint: Its weights.
+        det_weights: The detector's; None without one.
+        source: What is read and what is drawn into.
+    """
+
+    options: VisualizeOptions
+    config: str
+    checkpoint: Path
+    det_weights: Path | None
+    source: PictureFiles | VideoFrames
+
+
+def settled(options: VisualizeOptions) -> Job:
+    """What the options come to; nothing is written.
+
+    Raises:
+        UserError: Something that is read is missing, something else is where it would be written, or the options
+            contradict each other.
+    """
+    _refuse_what_would_be_ignored(options)
+    if options.batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, found {options.batch_size}")
+    (config, checkpoint), *others = members(options.model)
+    if others:
+        raise UserError(f"one model draws, found {len(others) + 1}: {', '.join(options.model)}")
+    inputs.find_config(config)
+    inputs.checkpoint(checkpoint)
+    for path in (options.ann_file, options.det_weights):
+        if path is not None:
+            inputs.file(path)
+    det_weights = checkpoints.detector_weights(options.det, options.det_weights) if options.det else None
+    source = _source(options)
+    if options.json:
+        read = [config, checkpoint, options.ann_file, options.det_weights, options.skeleton, *_files_of(source)]
+        check_json("--json", options.json, "predictions of this tool", are_results, read, options.overwrite)
+    return Job(options, config, checkpoint, det_weights, source)
+
+
+def are_results(content: object) -> bool:
+    """Whether the content of a JSON file is a list of predictions as this tool writes them; an empty one counts."""
+    return isinstance(content, list) and all(isinstance(one, dict) and one.keys() == FIELDS for one in content)
+
+
+def _refuse_what_would_be_ignored(options: VisualizeOptions) -> None:
+    if options.det is None:
+        given = {"--det-weights": options.det_weights, "--det-class": options.det_class, "--det-thr": options.det_thr}
+        ignored = [name for name, value in given.items() if value is not None]
+        if ignored:
+            raise UserError(f"{' and '.join(ignored)} without --det: which detector is meant?")
+    elif options.ann_file:
+        raise UserError("--ann-file and --det both say where to look; give one of them")
+    out = Path(options.out or "")
+    if options.img_dir and out.suffix.lower() in (*SUFFIXES, *ENDINGS) and not out.is_dir():
+        raise UserError(f"--out {out} names a file; the pictures of --img-dir are drawn into a folder")
+
+
+def _files_of(source: PictureFiles | VideoFrames) -> list[Path | None]:
+    """The pictures or the video, and what they are drawn into."""
+    if isinstance(source, VideoFrames):
+        return [source.path, source.out]
+    return [*(source.folder / name for name in source.names), *(source.targets or {}).values()]
+
+
+def _source(options: VisualizeOptions) -> PictureFiles | VideoFrames:
+    if options.video:
+        if options.ann_file:
+            raise UserError("--ann-file names pictures; it says nothing of the frames of a --video")
+        if not options.out and not options.json:
+            raise UserError("--video needs --out, where to write the drawn video, or --json")
+        return VideoFrames(options.video, options.out, options.overwrite)
+    if options.img:
+        if not options.out and not options.json:
+            raise UserError("--img needs --out, where to write the drawing, or --json")
+        return one_picture(options.img, options.out, options.overwrite)
+    if not options.out and not options.json:
+        raise UserError("--img-dir needs --out, where to write the drawings, or --json")
+    return picture_folder(options.img_dir, options.out, options.overwrite)
