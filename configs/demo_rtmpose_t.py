@@ -13,14 +13,20 @@ _base_ = [
 
 data_root = "data/demo"
 from_scratch = True
-# targets three times as wide as RTMPose's: random weights find the right neighbourhood sooner
-codec = dict(input_size=(128, 128), sigma=(8, 8))
 train_cfg = dict(max_epochs=36, val_interval=9)
 default_hooks = dict(checkpoint=dict(interval=9))
+
+# targets three times as wide as RTMPose's: random weights find the right neighbourhood sooner
+codec = dict(_base_.codec, input_size=(128, 128), sigma=(8, 8))
+train_dataloader = dict(dataset=dict(data_root=data_root, codec=codec))
+val_dataloader = dict(dataset=dict(data_root=data_root, codec=codec))
+test_dataloader = dict(dataset=dict(data_root=data_root, codec=codec))
 
 # The backbone ends at stride 16. From the 4x4 cells of stride 32 random weights predict nothing but the mean pose for
 # the first 10 epochs; from 8x8 cells they leave it after 3 (docs/benchmarks.md, "The demo").
 model = dict(
+    skeleton={{_base_.skeleton}},
+    codec=codec,
     backbone=dict(
         # in and out channels, blocks, shortcut, spatial pyramid pooling: CSPNeXt P5 without its stage 4
         arch_ovewrite=[[64, 128, 3, True, False], [128, 256, 6, True, False], [256, 512, 6, False, True]],

@@ -14,3 +14,10 @@ _base_ = [
 pretrained = "hrnet_w32_ap10k"
 strategy = dict(reference_lr=0.0005)
 optim_wrapper = dict(optimizer=dict(lr=0.0005, weight_decay=0.01))
+
+# what the network and its pictures have in common
+codec = {{_base_.codec}}
+model = dict(skeleton={{_base_.skeleton}})
+train_dataloader = dict(dataset=dict(codec=codec))
+val_dataloader = dict(dataset=dict(codec=codec))
+test_dataloader = dict(dataset=dict(codec=codec))

@@ -12,3 +12,10 @@ _base_ = [
 ]
 
 pretrained = "rtmpose_m_ap10k"
+
+# what the network and its pictures have in common
+codec = {{_base_.codec}}
+model = dict(skeleton={{_base_.skeleton}})
+train_dataloader = dict(dataset=dict(codec=codec))
+val_dataloader = dict(dataset=dict(codec=codec))
+test_dataloader = dict(dataset=dict(codec=codec))

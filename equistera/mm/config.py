@@ -1,7 +1,7 @@
 """Reading a config: overrides that must exist, entries that are shared, paths that are relative to the project.
 
-``skeleton``, ``data_root`` and ``codec`` stand once, at the config's top level. Wherever a part of the config has an
-entry of that name, it takes the top level's value, so one override reaches data set, model and metrics alike.
+``skeleton``, ``data_root`` and ``codec`` are variables of a config, and its parts refer to them. What a config or an
+option sets them to anew reaches every part here: MMEngine itself resolves a reference where it stands, before that.
 
 ``pretrained`` is the one entry that names weights to start from. MMEngine's own ways of naming them become it: they
 would fetch a file from the net in the midst of a start, and run what it contains.
@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from equistera import PROJECT, commands
@@ -23,7 +23,12 @@ from equistera.inputs import find_config
 from equistera.mm.option_values import parse_value
 from equistera.names import did_you_mean
 
+#: Variables that parts of a config refer to.
 SHARED = ("skeleton", "data_root", "codec")
+#: Classes that need some of them, whether the config says so or not.
+REFERRING = {"SkeletonPoseEstimator": ("skeleton", "codec"), "KeypointDataset": SHARED}
+
+LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), **shared: object) -> Config:
@@ -58,7 +63,7 @@ def resolve(config: Config, overrides: Sequence[str] = (), **shared: object) -> 
     config.data_root = str(resolve_path(config.data_root))
     if str(config.skeleton).endswith(".json"):
         config.skeleton = str(resolve_path(config.skeleton))
-    _share(config._cfg_dict, {key: config[key] for key in SHARED}, top=True)
+    _share(config)
     return config
 
 
@@ -164,7 +169,7 @@ def _override(config: Config, overrides: Sequence[str]) -> None:
             # a folder 2024/12 is no fraction
             value = text.strip()
         problems += _unknown_key(config, key)
-        if isinstance(value, dict) and not isinstance(_entry(config, key), Mapping):
+        if isinstance(value, dict) and not isinstance(_entry(config, key, {}), Mapping):
             # MMEngine merges dictionaries, and there is none to merge with
             value["_delete_"] = True
         values[key] = value
@@ -212,14 +217,14 @@ def _take_pretrained(key: str, node: object) -> Iterator[tuple[str, object]]:
         yield from _take_pretrained(f"{key}.{name}", part)
 
 
-def _entry(config: Config, key: str) -> object:
-    """What the config holds at a dotted key, or None."""
+def _entry(config: Config, key: str, missing: object = None) -> object:
+    """What the config holds at a dotted key, or ``missing``."""
     here: object = config._cfg_dict
     for part in key.split("."):
         if isinstance(here, (list, tuple)) and part.isdigit() and int(part) < len(here):
             here = here[int(part)]
         else:
-            here = here.get(part) if isinstance(here, Mapping) else None
+            here = here.get(part, missing) if isinstance(here, Mapping) else missing
     return here
 
 
@@ -239,26 +244,29 @@ def _unknown_key(config: Config, key: str) -> list[str]:
             here = here[int(part)]
         elif isinstance(here, Mapping) and part in here:
             here = here[part]
-        elif i == len(parts) - 1 and isinstance(here, Mapping) and part in _arguments(here.get("type")):
+        elif i == len(parts) - 1 and isinstance(here, Mapping) and part in _arguments(here):
             return []
         else:
-            choices = list(here) if isinstance(here, Mapping) else []
-            choices += sorted(_arguments(here.get("type"))) if isinstance(here, Mapping) else []
+            choices = [*here, *sorted(_arguments(here))] if isinstance(here, Mapping) else []
             where = ".".join(parts[:i]) or "the config"
             return [f"{key}: no {part!r} in {where}{did_you_mean(part, choices)}"]
     return []
 
 
-def _arguments(type_name: object) -> set[str]:
-    """Names of the arguments of a registered class, its parents' included where it hands them on."""
-    if not isinstance(type_name, str):
-        return set()
+def _arguments(part: Mapping) -> set[str]:
+    """Names of the arguments of the class that a part of the config configures, its parents' included where it hands
+    them on."""
     import torch.optim
     from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS, VISBACKENDS
+    from torch.utils.data import DataLoader
 
+    type_name = part.get("type")
     registries = (MODELS, DATASETS, TRANSFORMS, METRICS, HOOKS, VISBACKENDS)
-    found = next(filter(None, (registry.get(type_name) for registry in registries)), None)
-    found = found or getattr(torch.optim, type_name, None)
+    if isinstance(type_name, str):
+        found = next(filter(None, (registry.get(type_name) for registry in registries)), None)
+        found = found or getattr(torch.optim, type_name, None)
+    else:
+        found = DataLoader if {"dataset", "sampler"} <= part.keys() else None
     if found is None:
         return set()
     names: set[str] = set()
@@ -270,13 +278,22 @@ def _arguments(type_name: object) -> set[str]:
     return names
 
 
-def _share(node: object, values: dict, top: bool = False) -> None:
-    if isinstance(node, (ConfigDict, dict)):
-        for key in list(node.keys()):
-            if key in values and not top:
+def _share(config: Config) -> None:
+    """Gives every entry that is named like a variable its value, and our classes what they ask for."""
+    shared = {key: config[key] for key in SHARED}
+    for part in (config.get("model", {}), *(config[name].dataset for name in LOADERS if config.get(name))):
+        part.update({key: shared[key] for key in REFERRING.get(part.get("type"), ())})
+    for node in config._cfg_dict.values():
+        _set_entries(node, shared)
+
+
+def _set_entries(node: object, values: Mapping) -> None:
+    if isinstance(node, dict):
+        for key in node:
+            if key in values:
                 node[key] = values[key]
             else:
-                _share(node[key], values)
+                _set_entries(node[key], values)
     elif isinstance(node, (list, tuple)):
         for item in node:
-            _share(item, values)
+            _set_entries(item, values)

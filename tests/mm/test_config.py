@@ -1,4 +1,5 @@
 import pytest
+from mmengine.config import Config
 
 from equistera.errors import UserError
 from equistera.mm import config as configs
@@ -11,11 +12,74 @@ def load(*overrides, name="configs/rtmpose_m_ap10k.py", **shared):
 
 def test_shared_entries_reach_every_part(tmp_path):
     config = load("codec.input_size=(192,192)", skeleton="ap10k", data_root=str(tmp_path))
-    for part in (config.model, config.train_dataloader.dataset, config.val_dataloader.dataset, config.val_evaluator):
+    sets = [config[name].dataset for name in configs.LOADERS]
+    for part in (config.model, *sets, config.val_evaluator, config.test_evaluator):
         assert part.skeleton == "ap10k"
-    assert config.val_evaluator.data_root == str(tmp_path)
-    assert config.model.codec.input_size == (192, 192)
-    assert config.train_dataloader.dataset.pipeline[2].codec.input_size == (192, 192)
+    assert [part.data_root for part in sets] == [str(tmp_path)] * 3
+    assert [part.codec.input_size for part in (config.model, *sets)] == [(192, 192)] * 4
+
+
+COMPLETE = sorted((configs.PROJECT / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", COMPLETE, ids=lambda path: path.stem)
+def test_a_config_is_complete_when_mmengine_has_read_it(path):
+    config = Config.fromfile(path)
+    sets = [config[name].dataset for name in configs.LOADERS]
+    assert all(part.skeleton == config.skeleton for part in (config.model, *sets, config.val_evaluator))
+    assert all(part.data_root == config.data_root for part in sets)
+    assert all(part.codec == config.codec for part in (config.model, *sets))
+    # what is None means none or never
+    never = {"param_scheduler", "patience", "epochs", "pretrained", "deconv_out_channels"}
+    assert {key for key, value in _leaves(config._cfg_dict) if value is None} <= never
+
+
+def _leaves(node):
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _leaves(value)
+        elif isinstance(value, (list, tuple)) and all(isinstance(item, dict) for item in value):
+            yield from (leaf for item in value for leaf in _leaves(item))
+        else:
+            yield key, value
+
+
+WIRED_BY_US = """_base_ = [
+    "{0}/_base_/default_runtime.py",
+    "{0}/_base_/datasets/horse26.py",
+    "{0}/_base_/schedules/three_phase.py",
+    "{0}/_base_/models/rtmpose_s.py",
+]
+"""
+OLD_STEPS = """
+train_pipeline = [dict(type="CropToInput", codec=None), dict(type="EncodeTargets", codec=None)]
+train_dataloader = dict(num_workers=None, dataset=dict(codec=None, pipeline=train_pipeline))
+val_evaluator = dict(skeleton=None, data_root=None, ann_file=None, train_ann_file=None)
+model = dict(codec=None, skeleton=None)
+"""
+
+
+@pytest.mark.parametrize("more", ["", OLD_STEPS], ids=["nothing said", "entries to be filled in"])
+def test_a_config_as_they_were_written_before_is_filled_in(tmp_path, more):
+    path = tmp_path / "mine.py"
+    path.write_text(WIRED_BY_US.format(configs.PROJECT / "configs") + more + "codec = dict(input_size=(96, 96))\n")
+    config = load(name=path, data_root=str(tmp_path))
+    train = config.train_dataloader.dataset
+    parts = (config.model, train, *(step for step in train.pipeline if "codec" in step))
+    assert [part.codec.input_size for part in parts] == [(96, 96)] * (4 if more else 2)
+    assert config.model.skeleton == train.skeleton == "horse26"
+    assert train.data_root == str(tmp_path)
+
+
+def test_what_a_child_sets_anew_reaches_every_part(tmp_path):
+    path = tmp_path / "child.py"
+    path.write_text(f"""_base_ = {str(configs.PROJECT / "configs" / "hrnet_w32_ap10k.py")!r}
+skeleton = "ap10k"
+codec = dict(input_size=(128, 128), heatmap_size=(32, 32))
+""")
+    config = load(name=path)
+    parts = (config.model, *(config[name].dataset for name in configs.LOADERS))
+    assert all((part.skeleton, part.codec.heatmap_size) == ("ap10k", (32, 32)) for part in parts)
 
 
 def test_paths_are_relative_to_the_project_from_any_folder(tmp_path, monkeypatch):
@@ -32,6 +96,7 @@ def test_overrides_of_the_guide():
 
 def test_an_argument_of_the_class_is_known_even_if_the_config_has_none():
     assert load("train_dataloader.dataset.indices=10").train_dataloader.dataset.indices == 10
+    assert load("val_dataloader.num_workers=0").val_dataloader.num_workers == 0
     assert load("optim_wrapper.optimizer.betas=(0.9,0.95)").optim_wrapper.optimizer.betas == (0.9, 0.95)
 
 
@@ -62,6 +127,7 @@ def test_a_dictionary_is_merged_with_one_and_takes_the_place_of_anything_else():
             "train_dataloader.batchsize=3",
             "train_dataloader.batchsize: no 'batchsize' in train_dataloader, did you mean",
         ),
+        ("train_dataloader.num_wokers=3", "did you mean 'num_workers'?"),
         ("train_loader.batch_size=3", "no 'train_loader' in the config"),
         ("optim_wrapper.optimizer.learning_rate=1", "no 'learning_rate' in optim_wrapper.optimizer"),
         ("train_dataloader.dataset.indeces=3", "did you mean 'indices'?"),

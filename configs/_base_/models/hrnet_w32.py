@@ -5,6 +5,7 @@ _base_ = "pose_estimator.py"
 codec = dict(type="MSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
 
 model = dict(
+    codec=codec,
     backbone=dict(
         type="HRNet",
         in_channels=3,

@@ -1,12 +1,7 @@
-"""What every network has: our estimator, and colours as ImageNet's mean and standard deviation make them.
-
-skeleton and codec are filled in from the top level, see equistera/mm/config.py.
-"""
+"""What every network has: our estimator, and colours as ImageNet's mean and standard deviation make them."""
 
 model = dict(
     type="SkeletonPoseEstimator",
-    skeleton=None,
-    codec=None,
     stride=32,  # input pixels for each cell of what the backbone hands to the head
     dropout=0.0,  # share of the feature maps that the head does without at each training step
     data_preprocessor=dict(

@@ -12,6 +12,7 @@ codec = dict(
 )
 
 model = dict(
+    codec=codec,
     backbone=dict(
         _scope_="mmdet",
         type="CSPNeXt",

@@ -5,6 +5,7 @@ All times are shares of ``train_cfg.max_epochs``, so changing that alone rescale
 
 train_cfg = dict(type="ResumableTrainLoop", max_epochs=300, val_interval=5)
 val_cfg = dict(type="InterruptibleValLoop")
+test_cfg = dict()
 
 strategy = dict(
     # optim_wrapper.optimizer.lr that stands for the tiers below; another value scales them all

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
-from mmpose.registry import DATASETS
+from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
 from equistera import skeleton as skeletons
 from equistera.augmentation import Augmentation, parts_of
@@ -23,6 +24,7 @@ from equistera.crops.store import CropStore
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import picture_path
 from equistera.errors import UserError
+from equistera.mm.config import resolve_path
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.data.textures import Textures
 from equistera.words import counted
@@ -38,14 +40,14 @@ class KeypointDataset(BaseCocoStyleDataset):
     Args:
         skeleton: Name or path, see :func:`equistera.skeleton.load`. Keypoints are matched by name.
         ann_file: Annotation file, relative to ``data_root``.
-        data_root: Folder of the data set.
+        data_root: Folder of the data set, relative to the project.
         data_prefix: ``dict(img=...)``, folder of the pictures, relative to ``data_root``.
         pipeline: MMPose transforms.
         augmentation: A preset for the whole run, or ``[(first epoch, preset), ...]`` with ascending epochs, the first
             0; a preset is a name or ``dict(preset=name, field=value, ...)``, see
             :func:`equistera.augmentation.augmentation`. None for evaluation.
         seed: Seed of the augmentation.
-        codec: The codec's config; a crop cache is made for its ``input_size``.
+        codec: The codec's config; samples carry the codec and its ``input_size``, crops are made for that.
         cache: Folder of crop caches. If it has one for just these samples, pictures come from there; otherwise the
             same pixels are made from the photos each time.
         test_mode: Whether this is an evaluation data set.
@@ -55,16 +57,27 @@ class KeypointDataset(BaseCocoStyleDataset):
         UserError: The file is missing, broken, or has no labelled animal.
     """
 
+    #: MMPose's tools read it where a checkpoint names no keypoints; the network knows its own.
+    METAINFO: ClassVar[dict] = {
+        "dataset_name": "",
+        "keypoint_info": {},
+        "skeleton_info": {},
+        "joint_weights": [],
+        "sigmas": [],
+    }
+
     def __init__(
         self,
         skeleton: str,
         ann_file: str,
+        data_root: str = ".",
         augmentation: str | dict | Sequence[tuple[int, str | dict]] | None = None,
         seed: int = 0,
         codec: dict | None = None,
         cache: str | None = None,
         **kwargs,
     ):
+        self.codec = KEYPOINT_CODECS.build(codec) if codec else None
         self.input_size = tuple(codec["input_size"]) if codec else None
         self.cache = cache
         self.crops: CropStore | DecodedCrops | None = None
@@ -77,7 +90,13 @@ class KeypointDataset(BaseCocoStyleDataset):
         # shared memory: workers that live through many epochs see what the main process changes
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._starts = torch.tensor([start for start, _ in self.augmentation], dtype=torch.int64).share_memory_()
-        super().__init__(ann_file=ann_file, metainfo=metainfo_of(self.skeleton), **kwargs)
+        root = str(resolve_path(data_root))
+        super().__init__(ann_file=ann_file, data_root=root, metainfo=metainfo_of(self.skeleton), **kwargs)
+
+    @property
+    def metainfo(self) -> dict:
+        """As MMPose has it, and ``ann_file``: evaluators read the annotations of what is predicted on."""
+        return {**super().metainfo, "ann_file": self.ann_file}
 
     def set_epoch(self, epoch: int) -> None:
         """Makes later samples draw their augmentation for ``epoch`` (counted from 0)."""
@@ -149,7 +168,8 @@ class KeypointDataset(BaseCocoStyleDataset):
     def _about_all(self) -> dict:
         """What every sample carries of the skeleton."""
         names = ("dataset_name", "upper_body_ids", "lower_body_ids", "flip_pairs", "dataset_keypoint_weights")
-        return {name: self.metainfo[name] for name in (*names, "flip_indices", "skeleton_links")}
+        about = {name: self.metainfo[name] for name in (*names, "flip_indices", "skeleton_links")}
+        return about | ({"codec": self.codec, "input_size": self.input_size} if self.codec else {})
 
     def get_data_info(self, idx: int) -> dict:
         # MMPose's own copies all of it deeply for every sample

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
 from equistera.skeleton import Skeleton
 
 
@@ -20,3 +23,9 @@ def metainfo_of(skeleton: Skeleton) -> dict:
         "joint_weights": skeleton.weights.tolist(),
         "sigmas": skeleton.sigmas.tolist(),
     }
+
+
+def dataset_meta_of(skeleton: Skeleton) -> dict:
+    """``dataset_meta`` of an MMPose checkpoint: what ``parse_pose_metainfo`` makes of it, in plain values."""
+    parsed = parse_pose_metainfo(metainfo_of(skeleton))
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in parsed.items()}

@@ -16,26 +16,27 @@ class EncodeTargets(BaseTransform):
     """Training targets of ``transformed_keypoints`` as the codec makes them, weighted by keypoint.
 
     Args:
-        codec: The codec's config.
+        codec: The codec's config; None: the ``codec`` that the data set has put into the sample.
     """
 
-    def __init__(self, codec: dict):
-        self.codec = KEYPOINT_CODECS.build(codec)
-        self.encode = _encoder_of(self.codec)
+    def __init__(self, codec: dict | None = None):
+        self.codec = None if codec is None else KEYPOINT_CODECS.build(codec)
 
     def transform(self, results: dict) -> dict:
         points, visible = results["transformed_keypoints"], results["keypoints_visible"]
-        if self.encode is not None:
-            encoded = self.encode(points, visible, self.codec)
+        codec = self.codec or results["codec"]
+        encode = _encoder_of(codec)
+        if encode is not None:
+            encoded = encode(points, visible, codec)
         else:
-            encoded = self.codec.encode(keypoints=points, keypoints_visible=visible)
+            encoded = codec.encode(keypoints=points, keypoints_visible=visible)
         weights = encoded["keypoint_weights"] * results["dataset_keypoint_weights"][None]
         encoded["keypoint_weights"] = weights.astype(np.float32)
         results.update(encoded)
         # where PackPoseInputs looks for the labels of this codec; an empty table would hide its defaults
         for name in ("label_mapping_table", "field_mapping_table", "instance_mapping_table"):
-            if getattr(self.codec, name):
-                results[name] = getattr(self.codec, name)
+            if getattr(codec, name):
+                results[name] = getattr(codec, name)
         return results
 
 

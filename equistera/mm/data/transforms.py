@@ -7,13 +7,25 @@ only. Every draw comes from the sample's own ``rng``.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
 from equistera.augmentation import Augmentation
-from equistera.crops.geometry import BOX_PADDING, half_body_box, padded_box, view_to_input, with_aspect_ratio
-from equistera.crops.pictures import warp
+from equistera.crops.geometry import (
+    BOX_PADDING,
+    Reach,
+    half_body_box,
+    need_of,
+    padded_box,
+    view_to_input,
+    with_aspect_ratio,
+)
+from equistera.crops.pictures import ToPhoto, decode, warp
+from equistera.crops.plan import crop_for, cut, cut_whole
+from equistera.dataset.images import ImageHeader, read_header
 
 
 @TRANSFORMS.register_module()
@@ -55,18 +67,33 @@ class DrawGeometry(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadPicture(BaseTransform):
-    """Takes the sample's ``crop``, from the crop cache or its photo: BGR uint8 [H, W, 3] as ``img``.
+    """Takes the part of the photo around the sample's box: uint8 [H, W, 3] as ``img``, BGR if it comes from a file.
 
-    ``to_photo`` says how its pixels map to the photo's: scale and offset in x and in y.
+    A data set says where its pixels come from (``crop``: the crop cache or the photo). Of a picture that MMPose's
+    tools hand over, as ``img`` or by ``img_path``, the same pixels are cut for the sample's ``input_size``.
+    ``to_photo`` says how they map to the photo's: scale and offset in x and in y.
 
     Raises:
         UserError: The photo cannot be decoded.
     """
 
     def transform(self, results: dict) -> dict:
-        results["img"], results["to_photo"] = results["crop"]()
+        results["img"], results["to_photo"] = results["crop"]() if "crop" in results else self._cut(results)
         results["ori_shape"] = results["img_shape"] = results["img"].shape[:2]
         return results
+
+    @staticmethod
+    def _cut(results: dict) -> tuple[np.ndarray, ToPhoto]:
+        nothing = np.empty((0, 2))
+        need = need_of(results["bbox"][0], nothing, nothing[:, 0], (), Reach(), results["input_size"])
+        if "img" in results:
+            height, width = results["img"].shape[:2]
+            # a JPEG's decoder would average blocks, and so does cut_whole
+            crop = crop_for(need, ImageHeader(width, height, 1, "JPEG"))
+            return cut_whole(results["img"], crop), crop.to_photo
+        path = results["img_path"]
+        crop = crop_for(need, read_header(path), path)
+        return cut(decode(Path(path).read_bytes(), path, crop.header, crop.factor), crop), crop.to_photo
 
 
 @TRANSFORMS.register_module()
@@ -78,16 +105,17 @@ class CropToInput(BaseTransform):
     becomes smaller is averaged, not sampled.
 
     Args:
-        codec: The codec's config; ``input_size`` (w, h) is read from it.
+        codec: A codec's config, whose ``input_size`` (w, h) counts; None: that of the sample, which the data set or
+            the network has put into it.
     """
 
-    def __init__(self, codec: dict):
-        self.input_size = tuple(int(side) for side in codec["input_size"])
+    def __init__(self, codec: dict | None = None):
+        self.input_size = None if codec is None else tuple(int(side) for side in codec["input_size"])
 
     def transform(self, results: dict) -> dict:
-        width, height = self.input_size
+        width, height = input_size = self.input_size or results["input_size"]
         scale = with_aspect_ratio(results["bbox_scale"][0], width / height)
-        matrix = view_to_input(results["bbox_center"][0], scale, float(results["bbox_rotation"][0]), self.input_size)
+        matrix = view_to_input(results["bbox_center"][0], scale, float(results["bbox_rotation"][0]), input_size)
         if results["flip"]:
             matrix[0] *= -1
             matrix[0, 2] += width - 1
@@ -95,7 +123,7 @@ class CropToInput(BaseTransform):
         if "to_photo" in results:
             scales, offsets = np.asarray(results["to_photo"], dtype=np.float64).T
             from_image = np.column_stack([matrix[:, :2] * scales, matrix[:, :2] @ offsets + matrix[:, 2]])
-        results["img"] = warp(results["img"], from_image, self.input_size)
+        results["img"] = warp(results["img"], from_image, input_size)
         if "keypoints" in results:
             points = (results["keypoints"] @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
             if results["flip"]:
@@ -104,6 +132,6 @@ class CropToInput(BaseTransform):
                 results["keypoints_visible"] = results["keypoints_visible"][:, swap]
             results["transformed_keypoints"] = points
         results["bbox_scale"] = scale[None]
-        results["input_size"], results["input_center"] = self.input_size, results["bbox_center"][0]
+        results["input_size"], results["input_center"] = input_size, results["bbox_center"][0]
         results["input_scale"] = scale
         return results

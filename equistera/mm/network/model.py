@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
-from equistera.mm.data.metainfo import metainfo_of
+from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
 from equistera.mm.network.compiling import CompiledBackbone
 from equistera.mm.network.losses import head_loss
 from equistera.training.stages import Stage, assign, layout_for
@@ -62,6 +62,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)
         self.skeleton = self_skeleton
         self.input_size = tuple(codec["input_size"])
+        self._dataset_meta = dataset_meta_of(self_skeleton)
         self.dropout = dropout
         self.stages: tuple[Stage, ...] = layout_for(backbone["type"].rsplit(".", 1)[-1], stages)
         owners = assign((name for name, _ in self.named_parameters()), self.stages)
@@ -76,6 +77,35 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         self._compiled: CompiledBackbone | None = None
         # convolutions are faster in this layout, on CPUs and on GPUs with tensor cores
         self.to(memory_format=torch.channels_last)
+
+    @property
+    def dataset_meta(self) -> dict:
+        """What MMPose's tools put into every sample that they make for this network: its keypoints and input size."""
+        return {**self._dataset_meta, "input_size": self.input_size}
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: Mapping) -> None:
+        """Takes what MMPose's tools found in a checkpoint, if it is what this network has.
+
+        Raises:
+            UserError: Other keypoints, or an input of another size.
+        """
+        names = [self.skeleton.find(name) or name for name in meta.get("keypoint_id2name", {}).values()]
+        size = tuple(meta.get("input_size", self.input_size))
+        problems = [
+            f"{what}: {theirs} in the checkpoint, {own} in the config"
+            for what, theirs, own in (
+                ("keypoints", names or list(self.skeleton.names), list(self.skeleton.names)),
+                ("input size", size, self.input_size),
+            )
+            if theirs != own
+        ]
+        if problems:
+            raise UserError(
+                "the checkpoint does not belong to this config:",
+                problems,
+                "Give the run's own copy of its config, which lies beside the checkpoint",
+            )
 
     def extract_feat(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -105,6 +135,17 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
             return head_loss(self.head, features, data_samples)
 
     def predict(self, inputs: torch.Tensor, data_samples: list) -> list:
+        """Keypoints in pixels of the picture, see :meth:`decode`.
+
+        Raises:
+            UserError: The crops were made for another input size.
+        """
+        made = {tuple(sample.metainfo.get("input_size", self.input_size)) for sample in data_samples}
+        if made != {self.input_size}:
+            raise UserError(
+                f"the crops have {sorted(made)} pixels, the network takes {self.input_size}",
+                hint="A codec that is changed in a config is changed for the model and for every dataset",
+            )
         return self.decode(self.raw_outputs(inputs), data_samples)
 
     def raw_outputs(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -13,9 +13,6 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
-from equistera.crops.geometry import Reach, need_of
-from equistera.crops.plan import crop_for, cut_whole
-from equistera.dataset.images import ImageHeader
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.devices import choose_device
@@ -94,8 +91,7 @@ class Predictor:
             "Give the config that it was trained with (and --skeleton, if it is not the config's)",
         )
         self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        steps = [step for step in self.config.val_pipeline if step["type"] != "LoadPicture"]
-        self._pipeline = Compose(steps)
+        self._pipeline = Compose(self.config.val_pipeline)
 
     def predict_samples(self, batch: list) -> list[dict]:
         """Runs the model on collated samples of a data set or of :meth:`poses`; returns data samples as dicts."""
@@ -146,22 +142,15 @@ class Predictor:
         """
         x, y, width, height = (float(value) for value in bbox)
         box = np.array([x, y, x + width, y + height], dtype=np.float32)
-        nothing = np.empty((0, 2))
-        need = need_of(box, nothing, nothing[:, 0], (), Reach(), self.config.codec.input_size)
-        # a JPEG's decoder would average blocks, and so does cut_whole
-        crop = crop_for(need, ImageHeader(image.shape[1], image.shape[0], 1, "JPEG"))
         sample = self._pipeline(
             {
-                "img": cut_whole(image, crop),
-                "to_photo": crop.to_photo,
+                **self.model.dataset_meta,
+                "img": image,
                 "img_path": "",
                 "id": 0,
                 "img_id": 0,
-                "ori_shape": image.shape[:2],
-                "img_shape": image.shape[:2],
                 "bbox": box[None],
                 "bbox_score": np.ones(1, dtype=np.float32),
-                "flip_indices": self.skeleton.flip_indices.tolist(),
             }
         )
         # the model's preprocessor takes pictures as OpenCV reads them

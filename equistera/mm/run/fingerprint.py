@@ -32,8 +32,8 @@ DECISIVE = (
 )
 
 #: Entries below them that decide nothing: the contents of the files count, not their place, and a crop cache holds
-#: the very pixels that are cut from the photos without one (docs/crop_cache.md).
-PLACES = ("data_root", "skeleton", "cache")
+#: the very pixels that are cut from the photos without one (docs/crop_cache.md). A codec counts once, where it stands.
+PLACES = ("data_root", "skeleton", "cache", "codec")
 
 #: Entries that follow from others: the phases, the seed, the size of a step.
 DERIVED = (
@@ -106,7 +106,8 @@ def differences(before: Mapping[str, str], now: Mapping[str, str], given: Sequen
     return {
         key: f"{_named(key, given)}: {before.get(key, 'not set')} then, {now.get(key, 'not set')} now"
         for key in {**before, **now}
-        if before.get(key) != now.get(key)
+        # runs of earlier versions counted the codec wherever it was referred to
+        if before.get(key) != now.get(key) and ".codec." not in key
     }
 
 

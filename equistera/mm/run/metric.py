@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -17,6 +17,7 @@ from equistera.evaluation.constant_guess import mean_pose
 from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS, pck_name
 from equistera.evaluation.metrics import Options, Scored
 from equistera.evaluation.picture_scores import PCK
+from equistera.mm.config import resolve_path
 
 
 def to_result(data_sample: dict) -> dict:
@@ -52,11 +53,10 @@ class KeypointMetric(BaseMetric):
 
     Args:
         skeleton: Name or path.
-        ann_file: Annotation file, relative to ``data_root``.
-        data_root: Folder of the data set.
+        ann_file: Annotation file, relative to ``data_root``; None: that of the data set that is evaluated.
+        data_root: Folder of the data set, relative to the project.
         train_ann_file: Annotations of the training set, relative to ``data_root``, for the constant guess; None, or a
-            file that is not there, leaves it out. A run fills both files in from its loaders, see
-            :func:`equistera.mm.run.preflight.finish`.
+            file that is not there, leaves it out. A run takes its own training set's.
         per_keypoint: Whether PCK@0.1 of every keypoint is logged as well.
         prefix: What the names of the metrics start with.
     """
@@ -64,23 +64,29 @@ class KeypointMetric(BaseMetric):
     def __init__(
         self,
         skeleton: str,
-        ann_file: str,
-        data_root: str,
+        ann_file: str | None = None,
+        data_root: str = ".",
         train_ann_file: str | None = None,
         per_keypoint: bool = True,
         prefix: str = "val",
     ):
         super().__init__(collect_device="cpu", prefix=prefix)
         self.skeleton = skeletons.load(skeleton)
-        self.ground_truth = load_annotations(Path(data_root) / ann_file, self.skeleton)
+        root = resolve_path(data_root)
+        self.ann_file = root / ann_file if ann_file else None
         self.per_keypoint = per_keypoint
-        train_file = Path(data_root) / train_ann_file if train_ann_file else None
+        train_file = root / train_ann_file if train_ann_file else None
         self.mean_pose = (
             mean_pose(load_annotations(train_file, self.skeleton), self.skeleton)
             if train_file is not None and train_file.is_file()
             else None
         )
         self._guess: Scored | None = None
+
+    @functools.cached_property
+    def ground_truth(self) -> dict:
+        """The annotations that predictions are compared with, for an evaluation after the first as well."""
+        return load_annotations(self.ann_file or self.dataset_meta["ann_file"], self.skeleton)
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         self.results += [to_result(sample) for sample in data_samples]

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.run.metric import SCORES
-from equistera.mm.run.preflight import DataSummary, lengths_of
+from equistera.mm.run.preflight import DataSummary, lengths_of, metrics_of
 from equistera.processes import world_size
 from equistera.training.checkpoints import checkpoint_bytes
 from equistera.training.ema import make_ema
@@ -74,8 +74,7 @@ def plan_of(
     opened = [stage.name for stage in network.stages if stage.name in schedule.opens_at]
     trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
     ema = make_ema(config.get("ema"), schedule.total_steps)
-    prefix = config.val_evaluator.get("prefix", "val")
-    produced = tuple(f"{prefix}/{name}" for name in SCORES)
+    produced = tuple(f"{metric.get('prefix', 'val')}/{name}" for metric in metrics_of(config) for name in SCORES)
     return make_plan(
         schedule,
         Setup(

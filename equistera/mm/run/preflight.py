@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from equistera import skeleton as skeletons
 from equistera.checkpoints import command_for, default_dir, manifest, path_of
@@ -23,7 +23,7 @@ from equistera.training.values import count_problem, number_problem
 #: Seeds that every generator takes (NumPy's legacy one has 32 bits).
 MOST_SEED = 2**32 - 1
 
-#: Annotation files that the evaluator reads, and the loader whose file each is.
+#: Annotation files that our metric can be given, and the loader whose file each must be.
 EVALUATED = {"ann_file": "val_dataloader", "train_ann_file": "train_dataloader"}
 
 
@@ -68,8 +68,8 @@ def finish(config: Config, seed: int | None) -> None:
         raise UserError("the config has values that no run can have:", problems)
     for loader in (config.train_dataloader, config.val_dataloader):
         settle_loader(loader, config.randomness.seed)
-    for name, loader in EVALUATED.items():
-        config.val_evaluator[name] = config[loader].dataset.ann_file
+    for metric in metrics_of(config):
+        metric.update(data_root=config.data_root, train_ann_file=config.train_dataloader.dataset.ann_file)
     config.train_dataloader.dataset.seed = config.randomness.seed
     _settle_augmentation(config)
 
@@ -128,15 +128,23 @@ def _evaluation_problems(config: Config) -> list[str]:
 
 def _file_problems(config: Config) -> list[str]:
     """An evaluator that would read other annotations than the loader has pictures of."""
-    problems = []
-    for name, loader in EVALUATED.items():
-        own, read = config.val_evaluator.get(name), config[loader].dataset.ann_file
-        if own is not None and Path(str(own)) != Path(read):
-            problems.append(
-                f"val_evaluator.{name}: {own!r}, but {loader}.dataset.ann_file is {str(read)!r}: "
-                f"leave it to follow, val_evaluator.{name}=None"
-            )
+    problems, root = [], Path(config.data_root)
+    for metric in metrics_of(config):
+        for name, loader in EVALUATED.items():
+            own, read = metric.get(name), config[loader].dataset.ann_file
+            if own is not None and root / str(own) != root / read:
+                problems.append(
+                    f"val_evaluator.{name}: {own!r}, but {loader}.dataset.ann_file is {str(read)!r}: "
+                    f"leave it to follow, val_evaluator.{name}=None"
+                )
     return problems
+
+
+def metrics_of(config: Config) -> list[ConfigDict]:
+    """Our metrics among the evaluators of a run: its ``val_evaluator`` is one of them or a list."""
+    evaluators = config.val_evaluator
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    return [evaluator for evaluator in evaluators if evaluator.type == "KeypointMetric"]
 
 
 def _seed_problem(seed: object) -> list[str]:

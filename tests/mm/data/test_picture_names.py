@@ -40,7 +40,7 @@ def named(horses, tmp_path):
 def dataset_of(ann_file):
     return KeypointDataset(
         skeleton="horse26", data_root=str(ann_file.parents[1]), ann_file="annotations/val.json",
-        data_prefix={"img": "images/val"}, codec={"input_size": (64, 64)}, pipeline=[], test_mode=True,
+        data_prefix={"img": "images/val"}, codec={"type": "MSRAHeatmap", "input_size": (64, 64), "heatmap_size": (16, 16), "sigma": 2}, pipeline=[], test_mode=True,
     )  # fmt: skip
 
 
