@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from equistera.dataset.coco import write_json
 from equistera.errors import UserError
+from equistera.files import write_json
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from bench_folder import PROJECT, BenchFolder
 
 from equistera import cli
-from equistera.dataset.coco import read_json, write_json
+from equistera.files import read_json, write_json
 
 PICTURES = {"train": 58, "val": 16, "test": 48}
 

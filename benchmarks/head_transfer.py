@@ -29,8 +29,8 @@ from pathlib import Path
 from bench_folder import PROJECT, BenchFolder
 
 from equistera import cli
-from equistera.dataset.coco import read_json, write_json
 from equistera.errors import UserError
+from equistera.files import read_json, write_json
 
 STRATEGIES = ("three-phase", "stock")
 HEADS = ("transfer", "random")

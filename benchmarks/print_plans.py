@@ -21,8 +21,9 @@ import cv2
 import numpy as np
 
 from equistera import cli, skeleton
-from equistera.dataset.coco import category_of, write_json
+from equistera.dataset.coco import category_of
 from equistera.errors import UserError
+from equistera.files import write_json
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -11,10 +11,9 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-# the home of atomic writing
-from equistera.dataset.coco import atomic_write
 from equistera.dataset.images import JPEGS
 from equistera.errors import UserError
+from equistera.files import atomic_write
 
 _MARK = b"drawn by Equistera Trainer"
 #: Bytes at the end of a file that hold the mark.

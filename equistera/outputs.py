@@ -8,9 +8,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-# the home of reading JSON
-from equistera.dataset.coco import read_json
 from equistera.errors import UserError, WriteError
+from equistera.files import read_json
 
 
 def check_json(

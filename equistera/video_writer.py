@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-# the home of atomic writing
-from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError, WriteError
+from equistera.files import atomic_write
 from equistera.marks import video_mark
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from equistera import video, video_writer
-from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError, WriteError
+from equistera.files import atomic_write
 from equistera.video import VideoFrames
 
 FRAMES, SIZE, RATE = 12, (160, 120), 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 
-from equistera.dataset.coco import write_json
 from equistera.errors import UserError
+from equistera.files import write_json
 from equistera.outputs import check_json
 from speed.options import PHONE, SMALL, Options, start
 from speed.rounds import Case, machine

@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from equistera.dataset.coco import category_of, read_json, write_json
+from equistera.dataset.coco import category_of
+from equistera.files import read_json, write_json
 from equistera.skeleton import Skeleton
 from speed.rounds import say
 

@@ -19,7 +19,7 @@ from equistera.checkpoints.transfer import (
     fetch_into,
 )
 from equistera.errors import UserError
-from equistera.replacing import replace
+from equistera.files import replace
 
 
 def download(

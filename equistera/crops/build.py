@@ -17,8 +17,8 @@ from equistera.crops.pictures import decode
 from equistera.crops.plan import Crop, Request, cut
 from equistera.crops.store import INDEX, PIXELS, UNFINISHED, CropStore, CropWriter, offsets_of
 from equistera.errors import UserError, WriteError
+from equistera.files import exclusive, in_use
 from equistera.in_order import in_order
-from equistera.locks import exclusive, in_use
 from equistera.progress import track
 from equistera.words import counted
 

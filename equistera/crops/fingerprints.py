@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from equistera.dataset.coco import atomic_write
 from equistera.dataset.images import ImageHeader, read_header
+from equistera.files import atomic_write
 from equistera.progress import track
 
 #: Name of the file in the cache's folder, and the layout of its rows.

@@ -18,9 +18,7 @@ import numpy as np
 
 from equistera.crops.pictures import ToPhoto
 from equistera.crops.plan import Crop
-from equistera.dataset.coco import atomic_write
-from equistera.locks import hold_shared
-from equistera.replacing import replace
+from equistera.files import atomic_write, hold_shared, replace
 
 #: Layout of the files.
 LAYOUT = 1

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from equistera.dataset.coco import checked_entries, read_json
+from equistera.dataset.coco import checked_entries
 from equistera.dataset.paths import ends_with, name_parts, spelled
 from equistera.dataset.readings import corners_taken_for_sizes
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.skeleton import Skeleton
 
 

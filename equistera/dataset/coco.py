@@ -8,103 +8,19 @@ with ``v`` 0 not labelled, 1 labelled but hidden, 2 visible (https://cocodataset
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from equistera.commands import verify_command
 from equistera.dataset.units import other_unit
-from equistera.errors import UserError, WriteError
-from equistera.locks import hold_shared
-from equistera.names import near
-from equistera.replacing import remove_unfinished, replace
+from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.skeleton import Skeleton
 
 #: What to do with a file that is not COCO where one is needed.
 CONVERT_FIRST = "An export of a labelling tool is converted first: tools/convert_dataset.py --help"
-
-
-@contextlib.contextmanager
-def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
-    """Opens a temporary file beside ``path`` that takes its place only when the block ends without an error.
-
-    What UTF-8 does not have (a file name in another encoding) is written as ``\\udcfc``.
-
-    Args:
-        path: The file to make or replace; its folder is made.
-        mode: ``w`` (UTF-8 text) or ``wb``.
-
-    Yields:
-        The open file.
-
-    Raises:
-        WriteError: The folder cannot be made or written to, the disk is full, or the like.
-    """
-    path = Path(path)
-    try:
-        with _placed(path, mode) as file:
-            yield file
-    except OSError as error:
-        raise WriteError(path, error) from error
-
-
-@contextlib.contextmanager
-def _placed(path: Path, mode: str) -> Iterator[IO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_unfinished(path.parent, path.name)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        text = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
-        with os.fdopen(handle, mode, **text) as file:
-            # tells others that it is no leftover, where files can be locked
-            with contextlib.suppress(OSError):
-                hold_shared(file)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only the owner can read; give the usual permissions instead
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-
-
-def write_json(path: str | Path, content: object, indent: int | None = None) -> None:
-    """Writes JSON atomically; NaN and infinities are refused (``ValueError``)."""
-    with atomic_write(path) as file:
-        json.dump(content, file, indent=indent, allow_nan=False)
-
-
-def read_json(path: str | Path, hint: str = "") -> object:
-    """Reads a JSON file.
-
-    Args:
-        path: The file.
-        hint: What to do if it is missing.
-
-    Raises:
-        UserError: The file is missing, unreadable or not JSON.
-    """
-    try:
-        # bytes, for UTF-16 (PowerShell's and old editors') is told from UTF-8 then
-        return json.loads(Path(path).read_bytes())
-    except FileNotFoundError as error:
-        raise UserError(f"no such file: {path}{near(path)}", hint=hint) from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
 
 
 def category_of(skeleton: Skeleton, name: str = "horse", category_id: int = 1) -> dict:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from equistera import commands
 from equistera.dataset.annotate import annotate
-from equistera.dataset.coco import category_of, write_json
+from equistera.dataset.coco import category_of
 from equistera.dataset.convert_report import examples, files_read, skipped
 from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
 from equistera.dataset.horses import Selection, select
@@ -26,6 +26,7 @@ from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
 from equistera.dataset.split_files import planned_files, read_coco, read_split
 from equistera.errors import UserError
+from equistera.files import write_json
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.words import counted

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from equistera import commands
 from equistera.commands import verify_command
-from equistera.dataset.coco import atomic_write, load_annotations, write_json
+from equistera.dataset.coco import load_annotations
 from equistera.dataset.formats import coco, cvat, labelstudio_tasks, yolo
 from equistera.dataset.formats.records import HORSE, Animal, Picture, Unusable, flag, positive_size
 from equistera.dataset.images import ImageError, check_inside, picture_path, read_header
 from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
+from equistera.files import atomic_write, write_json
 from equistera.names import near
 from equistera.skeleton import Skeleton
 from equistera.words import counted

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equistera.dataset.coco import atomic_write
 from equistera.dataset.formats import cvat_labels, labelstudio_tasks
 from equistera.errors import UserError
+from equistera.files import atomic_write
 from equistera.skeleton import Skeleton
 
 # the only horse that there is to draw, and to take the places of points from, is the synthetic one

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equistera import skeleton as skeletons
-from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.names import did_you_mean
 from equistera.skeleton import Skeleton
 

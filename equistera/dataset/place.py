@@ -14,8 +14,8 @@ from pathlib import Path
 
 from equistera.dataset.images import ImageError, check_inside
 from equistera.errors import UserError, WriteError
+from equistera.files import remove_unfinished, replace
 from equistera.progress import track
-from equistera.replacing import remove_unfinished, replace
 from equistera.words import counted
 
 #: Ways to put a picture: a link (hard, else symbolic, else a copy), a copy, or not at all.

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from equistera.dataset import formats
-from equistera.dataset.coco import read_json
 from equistera.dataset.formats import deeplabcut, deeplabcut_h5
 from equistera.dataset.formats.records import Export, NotLabels
 from equistera.dataset.paths import is_hidden
 from equistera.dataset.split import SPLITS
 from equistera.dataset.split_files import SPLIT_FILE, read_split
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.names import near
 from equistera.progress import track
 from equistera.words import counted

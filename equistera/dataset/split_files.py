@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from equistera.commands import verify_command
-from equistera.dataset.coco import CONVERT_FIRST, read_json, write_json
+from equistera.dataset.coco import CONVERT_FIRST
 from equistera.dataset.paths import name_parts
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, parts_of
 from equistera.errors import UserError
+from equistera.files import read_json, write_json
 
 SPLIT_FILE = "split.json"
 #: A repeated group that holds a repeat or a choice.

@@ -14,9 +14,9 @@ from equistera import commands
 
 # the homes of hashing and of atomic writing
 from equistera.checkpoints import file_hash
-from equistera.dataset.coco import read_json, write_json
 from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration
+from equistera.files import read_json, write_json
 
 _FIT_AGAIN = "Delete it and fit again: python tools/test.py CONFIG CHECKPOINT --split val"
 

@@ -7,11 +7,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-# the home of atomic writing
-from equistera.dataset.coco import atomic_write, write_json
 from equistera.errors import UserError
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.per_animal import FIELDS, animal_rows
+from equistera.files import atomic_write, write_json
 from equistera.outputs import check_json
 
 #: Names of the files, as :func:`write_model` writes them.

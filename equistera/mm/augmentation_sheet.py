@@ -13,10 +13,10 @@ from mmpose.registry import DATASETS
 
 from equistera import skeleton as skeletons
 from equistera.augmentation_report import format_rows, measure, rows_json
-from equistera.dataset.coco import write_json
 from equistera.dataset.ready import check_split, missing_files
 from equistera.drawing import contact_sheet, draw_pose
 from equistera.errors import UserError
+from equistera.files import write_json
 from equistera.marks import check_targets, write_marked
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401

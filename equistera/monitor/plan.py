@@ -10,9 +10,8 @@ import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-# the project's one JSON reader lives with the COCO files
-from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.literals import settings_in
 from equistera.training.values import is_number
 

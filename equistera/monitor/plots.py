@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-# the project's one atomic writer lives with the COCO files
-from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError
+
+# the project's one atomic writer lives with the COCO files
+from equistera.files import atomic_write
 from equistera.monitor.log import RunLogError, read_run
 from equistera.monitor.panels import Panel, Runs, panels
 from equistera.monitor.run import Run

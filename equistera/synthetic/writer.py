@@ -18,8 +18,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from equistera import __version__, skeleton
-from equistera.dataset.coco import atomic_write, category_of, read_json, write_json
+from equistera.dataset.coco import category_of
 from equistera.errors import UserError, WriteError
+from equistera.files import atomic_write, read_json, write_json
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.synthetic import SPLITS

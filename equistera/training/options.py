@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from equistera import PROJECT, commands, inputs
-from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.monitor.plan import RUN_FILE
 from equistera.names import near
 from equistera.processes import OWN, start_command, world_size

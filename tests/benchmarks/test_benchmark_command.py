@@ -5,8 +5,8 @@ import pytest
 import torch
 from speed.command import benchmark
 
-from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.files import read_json
 
 
 @pytest.fixture(autouse=True)

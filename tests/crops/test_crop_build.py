@@ -13,7 +13,7 @@ import pytest
 from crop_cases import animal, request_of, smooth_picture
 from PIL import Image
 
-from equistera import locks
+from equistera import files as ground_floor
 from equistera.crops import build as building
 from equistera.crops.build import CacheRefused, ensure, find
 from equistera.crops.decoded import DecodedCrops
@@ -279,14 +279,14 @@ def test_another_process_maps_the_file_itself(photo, tmp_path):
     assert len(pickle.dumps(store)) < 2000
 
 
-@pytest.mark.skipif(locks.fcntl is None, reason="Windows locks in another way")
+@pytest.mark.skipif(ground_floor.fcntl is None, reason="Windows locks in another way")
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_refused_at_once(photo, tmp_path, monkeypatch, code):
     def without(*_):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(locks.fcntl, "flock", without)
-    monkeypatch.setattr(locks.time, "sleep", lambda _: pytest.fail("waits"))
+    monkeypatch.setattr(ground_floor.fcntl, "flock", without)
+    monkeypatch.setattr(ground_floor.time, "sleep", lambda _: pytest.fail("waits"))
     request = request_of([animal(photo(), (200, 150, 420, 330))])
     with pytest.raises(CacheRefused, match=r"cache: files there cannot be locked") as caught:
         ensure(tmp_path / "cache", request, GB, quiet)
@@ -294,12 +294,12 @@ def test_a_file_system_without_locks_is_refused_at_once(photo, tmp_path, monkeyp
     assert files(tmp_path / "cache") == []
 
 
-@pytest.mark.skipif(locks.fcntl is None, reason="Windows locks in another way")
+@pytest.mark.skipif(ground_floor.fcntl is None, reason="Windows locks in another way")
 def test_a_lock_that_is_held_is_seen(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("{}")
-    assert not locks.in_use(path)
+    assert not ground_floor.in_use(path)
     with path.open("rb") as file:
-        locks.hold_shared(file)
-        assert locks.in_use(path)
-    assert not locks.in_use(path)
+        ground_floor.hold_shared(file)
+        assert ground_floor.in_use(path)
+    assert not ground_floor.in_use(path)

@@ -3,8 +3,9 @@ import json
 import pytest
 
 from equistera import skeleton
-from equistera.dataset.coco import atomic_write, category_of, load_annotations, read_json
+from equistera.dataset.coco import category_of, load_annotations
 from equistera.errors import UserError
+from equistera.files import atomic_write, read_json
 
 HORSE = skeleton.load("horse26")
 

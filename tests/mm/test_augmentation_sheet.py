@@ -1,8 +1,8 @@
 import cv2
 import pytest
 
-from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.mm.augmentation_sheet import SheetOptions, augmentation_sheet
 
 

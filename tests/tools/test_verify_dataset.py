@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from equistera import skeleton as skeletons
-from equistera.dataset.coco import category_of, write_json
+from equistera.dataset.coco import category_of
+from equistera.files import write_json
 
 HORSE26 = skeletons.load("horse26")
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from equistera.dataset.coco import read_json
 from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, deeplabcut_h5, foreign, labelstudio, yolo
 from equistera.dataset.formats.records import HORSE, Export, NotLabels, check_file
+from equistera.files import read_json
 
 
 @dataclass(frozen=True)

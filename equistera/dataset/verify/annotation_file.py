@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.coco import CONVERT_FIRST, is_id, read_json
+from equistera.dataset.coco import CONVERT_FIRST, is_id
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.names import near
 from equistera.skeleton import Skeleton, SkeletonError
 

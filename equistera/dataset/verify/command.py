@@ -7,12 +7,12 @@ from pathlib import Path
 
 from equistera import commands
 from equistera import skeleton as skeletons
-from equistera.dataset.coco import atomic_write, write_json
 from equistera.dataset.verify.annotation_file import default_image_dir
 from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.run import Verification, findings_after, verify
 from equistera.dataset.verify.text import changes_told, summary
 from equistera.errors import UserError
+from equistera.files import atomic_write, write_json
 from equistera.outputs import check_folder, same_file
 
 

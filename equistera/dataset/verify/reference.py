@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera import skeleton as skeletons
-from equistera.dataset.coco import read_json, write_json
+from equistera.files import read_json, write_json
 from equistera.skeleton import Skeleton
 
 _FILE = Path(__file__).with_name("reference_horses.json")

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from equistera.dataset.coco import atomic_write
 from equistera.errors import UserError, WriteError
 from equistera.failures import MachineFailure
+from equistera.files import atomic_write
 from equistera.mm.network.checkpoint_file import read
 
 

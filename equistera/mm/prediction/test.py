@@ -13,7 +13,7 @@ import numpy as np
 
 from equistera import html
 from equistera.checkpoints import file_hash
-from equistera.dataset.coco import atomic_write, load_annotations, write_json
+from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import picture_path, read_rgb
 from equistera.dataset.split import picture_groups
 from equistera.errors import UserError
@@ -25,6 +25,7 @@ from equistera.evaluation.keypoint_metrics import animal_size
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
 from equistera.evaluation.table import format_comparison, format_table
+from equistera.files import atomic_write, write_json
 from equistera.mm import config as configs
 from equistera.mm.prediction.calibrate import calibrations_of
 from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results

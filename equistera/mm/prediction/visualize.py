@@ -6,8 +6,8 @@ import sys
 from collections import defaultdict
 
 from equistera.dataset.animals import PictureAnimals, read_animals
-from equistera.dataset.coco import write_json
 from equistera.errors import UserError
+from equistera.files import write_json
 from equistera.frames import PictureFiles
 from equistera.in_order import in_order
 from equistera.mm import config as configs

@@ -12,8 +12,8 @@ from mmengine.config import Config
 
 from equistera import PROJECT
 from equistera import skeleton as skeletons
-from equistera.dataset.coco import read_json
 from equistera.dataset.images import picture_path
+from equistera.files import read_json
 from equistera.processes import world_size
 
 #: Parts of a config that decide what the weights become. What is logged, saved or kept, where the data lie and how many

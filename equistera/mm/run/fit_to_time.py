@@ -18,8 +18,8 @@ from mmengine.config import Config
 from mmengine.dist import all_reduce
 from mmengine.registry import LOOPS
 
-from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.literals import settings_in
 from equistera.mm.network import checkpoint
 from equistera.mm.run.loop import ResumableTrainLoop

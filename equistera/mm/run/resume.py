@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 
-from equistera.dataset.coco import read_json
 from equistera.errors import UserError
+from equistera.files import read_json
 from equistera.mm.network import checkpoint
 from equistera.mm.run.fingerprint import EPOCH, STEP, VALIDATION, differences
 from equistera.mm.run.intact import REMEMBERED, hook_problems, mismatches, optimizer_problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from equistera.dataset.coco import write_json
+from equistera.files import write_json
 from equistera.mm.run.fingerprint import VALIDATION
 from equistera.monitor.plan import RUN_FILE
 

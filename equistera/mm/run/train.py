@@ -15,9 +15,9 @@ from mmengine.dist import barrier
 
 import equistera
 from equistera import commands
-from equistera.dataset.coco import write_json
 from equistera.errors import Stopped, UserError
 from equistera.failures import MachineFailure
+from equistera.files import remove_unfinished, write_json
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import cache_folder, use_cache
 from equistera.mm.data.loading import cores_per_process
@@ -37,7 +37,6 @@ from equistera.monitor.plots import plot_run
 from equistera.outputs import check_json
 from equistera.processes import join, rank
 from equistera.progress import duration
-from equistera.replacing import remove_unfinished
 from equistera.training import work_dir as work_dirs
 from equistera.training.fit import parse_duration
 from equistera.training.options import TrainOptions, resume_command, with_record

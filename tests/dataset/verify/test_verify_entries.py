@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import verify_horses
 
-from equistera.dataset.coco import write_json
 from equistera.dataset.verify.annotation_file import AnnotationFile, default_image_dir, read
 from equistera.dataset.verify.catalogue import CHECKS, SEVERITIES
 from equistera.dataset.verify.findings import Item, gather, not_checked, tally
 from equistera.dataset.verify.labels import check_labels
 from equistera.dataset.verify.structure import check_structure
 from equistera.dataset.verify.text import describe
+from equistera.files import write_json
 
 HORSE26 = verify_horses.HORSE26
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import verify_horses
 
-from equistera.dataset.coco import write_json
 from equistera.dataset.verify import suspects
 from equistera.dataset.verify.run import verify
+from equistera.files import write_json
 
 HORSE26 = verify_horses.HORSE26
 

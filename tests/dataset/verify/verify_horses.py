@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from equistera import skeleton as skeletons
-from equistera.dataset.coco import category_of, write_json
+from equistera.dataset.coco import category_of
+from equistera.files import write_json
 
 HORSE26 = skeletons.load("horse26")
 SIZE = (640, 480)

@@ -12,8 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from equistera.errors import UserError
+from equistera.files import replace
 from equistera.mm.network import checkpoint
-from equistera.replacing import replace
 from equistera.training.checkpoints import outdated, ranked, saves_after, superseded
 
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from equistera import replacing
+from equistera import files
 
 
 def held(times, monkeypatch):
@@ -17,27 +17,27 @@ def held(times, monkeypatch):
             raise error
         real(written, target)
 
-    monkeypatch.setattr(replacing.os, "replace", replace)
+    monkeypatch.setattr(files.os, "replace", replace)
     return tried
 
 
 def test_a_file_that_is_held_for_a_moment_is_replaced(tmp_path, monkeypatch):
     (tmp_path / "new").write_text("new")
     tried = held(1, monkeypatch)
-    replacing.replace(tmp_path / "new", tmp_path / "old")
+    files.replace(tmp_path / "new", tmp_path / "old")
     assert (tmp_path / "old").read_text() == "new"
     assert len(tried) == 2
 
 
 def test_one_that_stays_held_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(replacing, "PATIENCE", 0)
+    monkeypatch.setattr(files, "PATIENCE", 0)
     (tmp_path / "new").write_text("new")
     held(10, monkeypatch)
     with pytest.raises(PermissionError, match="another program has it open"):
-        replacing.replace(tmp_path / "new", tmp_path / "old")
+        files.replace(tmp_path / "new", tmp_path / "old")
 
 
 def test_elsewhere_a_refusal_is_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(replacing.os, "replace", lambda *paths: (_ for _ in ()).throw(PermissionError(13, "no")))
+    monkeypatch.setattr(files.os, "replace", lambda *paths: (_ for _ in ()).throw(PermissionError(13, "no")))
     with pytest.raises(PermissionError, match="no"):
-        replacing.replace(tmp_path / "new", tmp_path / "old")
+        files.replace(tmp_path / "new", tmp_path / "old")

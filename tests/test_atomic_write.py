@@ -8,9 +8,8 @@ import signal
 
 import pytest
 
-from equistera.dataset.coco import atomic_write, write_json
 from equistera.errors import WriteError
-from equistera.replacing import remove_unfinished
+from equistera.files import atomic_write, remove_unfinished, write_json
 
 resource = pytest.importorskip("resource")
 
