@@ -1,6 +1,7 @@
 """What several test folders need: a small synthetic data set, tools run as a user runs them."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,11 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 # A process that is forked from one with a pool of OpenCV's threads waits for them for ever.
 cv2.setNumThreads(1)
+
+# nohup and a shell's & make what they start deaf to these, and the tools rightly leave it so
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 PROJECT = Path(__file__).resolve().parents[1]
 
