@@ -54,7 +54,8 @@ def tiny():
 
     def options(**changes) -> list[str]:
         values = {"train_cfg.max_epochs": 3, "train_cfg.val_interval": 1, **changes}
-        return [*TINY, *(f"{key}={value}" for key, value in values.items())]
+        own = [option for option in TINY if option.partition("=")[0] not in values]
+        return [*own, *(f"{key}={value}" for key, value in values.items())]
 
     return options
 

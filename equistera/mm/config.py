@@ -172,12 +172,24 @@ def _override(config: Config, overrides: Sequence[str]) -> None:
         if isinstance(value, dict) and not isinstance(_entry(config, key, {}), Mapping):
             # MMEngine merges dictionaries, and there is none to merge with
             value["_delete_"] = True
+        problems += _contradictions(key, value, values)
         values[key] = value
     if problems:
         raise UserError(
             "--cfg-options cannot be applied:", problems, "Keys are those of the config and its _base_ files"
         )
     config.merge_from_dict(values)
+
+
+def _contradictions(key: str, value: object, given: Mapping[str, object]) -> list[str]:
+    """A finding for each earlier override that says something else of the same entry."""
+    return [
+        f"{key}: given twice, as {earlier!r} and as {value!r}"
+        if other == key
+        else f"{key}={value!r}: {other}={earlier!r} is given too, and one lies within the other"
+        for other, earlier in given.items()
+        if (other == key and earlier != value) or f"{key}.".startswith(f"{other}.") != f"{other}.".startswith(f"{key}.")
+    ]
 
 
 def _name_weights_once(config: Config) -> None:

@@ -21,6 +21,9 @@ from equistera.processes import OWN, start_command, world_size
 
 #: Options that a resumed run has from its record unless they are given again; those to start from are a pair.
 CARRIED = ("data_root", "skeleton", "amp", "compile", "max_time", "device", "seed", "cache")
+#: Options and the entries of the config that decide the same.
+SAME = {"data_root": "data_root", "skeleton": "skeleton", "seed": "randomness.seed", "cache": "cache.dir"}
+SAME |= {"amp": "model.precision", "from_scratch": "from_scratch", "init": "pretrained"}
 #: Those of the recorded options that are texts, or None.
 _TEXTS = ("data_root", "skeleton", "max_time", "device", "cache", "init")
 
@@ -86,7 +89,9 @@ def with_record(options: TrainOptions) -> TrainOptions:
         if options.config is None:
             raise UserError("CONFIG is missing; only --resume --work-dir DIR does without", hint="See --help")
         if options.init:
-            inputs.checkpoint(options.init)
+            # a work dir stands for its best weights
+            start = Path(options.init)
+            inputs.checkpoint(start / "best.pth" if start.is_dir() else start)
         return options
     record = read_record(options.folder)
     if record is None:
@@ -100,16 +105,23 @@ def with_record(options: TrainOptions) -> TrainOptions:
     before = record["options"]
     start = options if options.init or options.from_scratch else TrainOptions(**before)
     given = {option.partition("=")[0] for option in options.cfg_options}
-    kept = [option for option in before["cfg_options"] if option.partition("=")[0] not in given]
-    carried = {name: getattr(options, name) for name in CARRIED}
+    # what is said now takes the place of what was said then, by whichever name of the same
+    taken = given | {key for name, key in SAME.items() if is_given(getattr(options, name))}
+    kept = [option for option in before["cfg_options"] if option.partition("=")[0] not in taken]
+    carried = {name: getattr(options, name) for name in CARRIED if SAME.get(name) not in given}
     return dataclasses.replace(
         options,
-        **{name: before[name] if value in (None, False) else value for name, value in carried.items()},
+        **{name: value if is_given(value) else before[name] for name, value in carried.items()},
         init=start.init,
         from_scratch=start.from_scratch,
         cfg_options=[*kept, *options.cfg_options],
         recorded=kept,
     )
+
+
+def is_given(value: object) -> bool:
+    """Whether an option is there; a seed of 0 is."""
+    return value is not None and value is not False
 
 
 def make_record(options: TrainOptions, config: Path, content: str | None) -> dict:

@@ -149,6 +149,24 @@ def test_all_typos_come_at_once():
     assert len(caught.value.problems) == 2
 
 
+@pytest.mark.parametrize(
+    ("overrides", "finding"),
+    [
+        (["train_cfg.max_epochs=1", "train_cfg.max_epochs=2"], "train_cfg.max_epochs: given twice, as 1 and as 2"),
+        (["ema=None", "ema.share=0.1"], "ema.share=0.1: ema=None is given too, and one lies within the other"),
+        (["ema.share=0.1", "ema=None"], "ema=None: ema.share=0.1 is given too, and one lies within the other"),
+    ],
+)
+def test_overrides_that_contradict_each_other_are_refused(overrides, finding):
+    with pytest.raises(UserError) as caught:
+        load(*overrides)
+    assert caught.value.problems == [finding]
+
+
+def test_the_same_override_twice_is_one():
+    assert load(*["train_cfg.max_epochs=2"] * 2).train_cfg.max_epochs == 2
+
+
 def test_no_such_config():
     with pytest.raises(UserError) as caught:
         load(name="configs/rtmpose_m_ap01k.py")

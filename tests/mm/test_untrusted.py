@@ -62,7 +62,7 @@ def make(trained, tiny, mark):
         torch.save([torch.zeros(3)], path)
 
     def another_model(path):
-        options = [*tiny(), "model.backbone.widen_factor=0.25", "model.head.in_channels=128"]
+        options = tiny(**{"model.backbone.widen_factor": 0.25, "model.head.in_channels": 128})
         wider = MODELS.build(configs.load(DEMO, options).model)
         torch.save({**good, "state_dict": wider.state_dict()}, path)
 

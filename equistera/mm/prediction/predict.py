@@ -55,6 +55,7 @@ class Predictor:
     Attributes:
         config: The resolved config.
         skeleton: The keypoints, as the checkpoint names them.
+        trained_on: Marks of the pictures that it was trained on, as far as the checkpoint says.
         settings: See :func:`equistera.mm.network.checkpoint_record.settings_digest`.
 
     Raises:
@@ -79,6 +80,7 @@ class Predictor:
         self.config: Config = configs.load(config, cfg_options, **shared)
         self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
         refuse_contradictions(content, checkpoint_file, self.config, self.skeleton)
+        self.trained_on = {*(content["meta"].get("trained_on") or ())}
         self.settings = settings_digest(self.config, self.skeleton)
         self.config.model.test_cfg.flip_test = flip_test
         if mixed_precision_pays() if amp is None else amp:

@@ -31,6 +31,7 @@ from equistera.mm.prediction.calibrate import calibrations_of
 from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.split_predictions import Split, files_of, predict_split
+from equistera.mm.run.fingerprint import picture_marks
 from equistera.named_models import members, short_names
 from equistera.outputs import check_folder, check_json, holds_json
 from equistera.skeleton import Skeleton
@@ -98,6 +99,7 @@ def test(options: TestOptions) -> dict[str, dict]:
         _check_body_length(split.ground_truth, lead.skeleton, body_length)
     out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
     _check_out(out, options, [*predictors, *([ENSEMBLE] if options.ensemble else [])])
+    _say_what_was_seen(predictors, split)
     results = predict_split(predictors, split, options.ensemble)
     calibrations = calibrations_of(predictors, checkpoints, (split, results), options.flip_test, options.ensemble)
     if options.ensemble and ENSEMBLE not in results:
@@ -188,6 +190,18 @@ def _split_there(predictor: Predictor) -> str:
         "little less of new pictures"
     )
     return "val"
+
+
+def _say_what_was_seen(predictors: Mapping[str, Predictor], split: Split) -> None:
+    """Names models that were trained on pictures they are scored on."""
+    folder = split.root / split.images
+    pictures = picture_marks(picture_path(folder, image["file_name"]) for image in split.ground_truth["images"])
+    for name, predictor in predictors.items():
+        if seen := len(pictures & predictor.trained_on):
+            print(
+                f"note: {name} was trained on {seen} of the {len(pictures)} pictures that it is scored on: "
+                "expect less of new ones"
+            )
 
 
 def _mean_pose(predictor: Predictor, split: Split) -> np.ndarray | None:

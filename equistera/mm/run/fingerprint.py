@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -58,6 +59,9 @@ _OPTIONS = {
 #: Key of what validation scores depend on.
 VALIDATION = "validation annotations"
 
+#: Bytes at the start and at the end of a picture by which it is known.
+_END = 4096
+
 #: Longest value that is shown.
 SHOWN = 80
 
@@ -93,6 +97,27 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
     for key in DECISIVE:
         found |= {name: _short(value) for name, value in _entries(key, _get(config, key))}
     return found
+
+
+def picture_marks(paths: Iterable[Path]) -> set[str]:
+    """What pictures are known again by wherever they lie: 12 characters for each, of its size and its two ends.
+
+    Whole files would take minutes: 5,000 photos of 12 MP are 25 GB.
+
+    Args:
+        paths: Pictures; one that cannot be read has no mark.
+    """
+    return {mark for mark in map(_mark, paths) if mark}
+
+
+def _mark(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            size, head = file.seek(0, os.SEEK_END), file.seek(0) or file.read(_END)
+            file.seek(max(0, size - _END))
+            return hashlib.sha256(b"%d %b %b" % (size, head, file.read(_END))).hexdigest()[:12]
+    except OSError:
+        return ""
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str], given: Sequence[str] = ()) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from mmengine.config import Config
@@ -16,6 +16,9 @@ from equistera.mm.network.model import SkeletonPoseEstimator
 
 #: What is said where the parts of a run do not fit together.
 NOT_TOGETHER = "the run cannot be put together as its config says:"
+
+#: Entries by which networks of MMPose and MMDetection freeze themselves.
+_OWN_FREEZING = (".frozen_stages", ".requires_grad")
 
 
 @contextlib.contextmanager
@@ -78,4 +81,44 @@ def build_checked(config: Config) -> SkeletonPoseEstimator:
             f"codec.heatmap_size is {wanted!r}",
             hint=f'--cfg-options "codec.heatmap_size=({given[0]},{given[1]})"',
         )
+    _refuse_own_freezing(network, config)
     return network
+
+
+def _refuse_own_freezing(network: SkeletonPoseEstimator, config: Config) -> None:
+    """Refuses a network that keeps parts of itself frozen whatever is opened: the plan would say what does not hold.
+
+    Raises:
+        UserError: It does.
+    """
+    kept = _shut(network)
+    network.freeze(())
+    network.train()
+    kept |= _shut(network)
+    network.eval()
+    if kept:
+        stages = ", ".join(stage.name for stage in network.stages if stage.name in kept)
+        said = [f"{key}={value!r}" for key, value in _entries("model", config.model) if key.endswith(_OWN_FREEZING)]
+        raise UserError(
+            f"the network freezes parts of its own accord, whatever 'strategy' opens: {stages}",
+            said,
+            "What is frozen, and until when, is said by strategy.opens_at alone: leave a stage out of it (in a config "
+            "dict(_delete_=True, ...)), and frozen_stages=-1, requires_grad=True",
+        )
+
+
+def _shut(network: SkeletonPoseEstimator) -> set[str]:
+    """Stages with a parameter that does not learn."""
+    return {
+        stage.name
+        for stage in network.stages
+        if not all(parameter.requires_grad for _, parameter in network.stage_parameters(stage.name))
+    }
+
+
+def _entries(key: str, node: object) -> Iterator[tuple[str, object]]:
+    if isinstance(node, Mapping):
+        for name, part in node.items():
+            yield from _entries(f"{key}.{name}", part)
+    else:
+        yield key, node

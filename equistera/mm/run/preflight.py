@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, ConfigDict
 
 from equistera import skeleton as skeletons
@@ -68,6 +69,8 @@ def finish(config: Config, seed: int | None) -> None:
         raise UserError("the config has values that no run can have:", problems)
     for loader in (config.train_dataloader, config.val_dataloader):
         settle_loader(loader, config.randomness.seed)
+    if problems := worker_problems(config):
+        raise UserError("the config has values that no run can have:", problems)
     for metric in metrics_of(config):
         metric.update(data_root=config.data_root, train_ann_file=config.train_dataloader.dataset.ann_file)
     config.train_dataloader.dataset.seed = config.randomness.seed
@@ -105,7 +108,28 @@ def value_problems(config: Config) -> list[str]:
     for name in ("train_dataloader", "val_dataloader"):
         workers = config[name].get("num_workers")
         problems += count_problem(f"{name}.num_workers", workers, 0) if workers is not None else []
-    return problems + _input_size_problem(config) + _evaluation_problems(config) + _file_problems(config)
+    problems += _input_size_problem(config) + _precision_problems(config)
+    return problems + _evaluation_problems(config) + _file_problems(config)
+
+
+def worker_problems(config: Config) -> list[str]:
+    """What a settled loader says of workers that it has not."""
+    problems = []
+    for name in ("train_dataloader", "val_dataloader"):
+        loader = config[name]
+        for key in ("persistent_workers", "prefetch_factor"):
+            if not loader.num_workers and loader[key]:
+                problems.append(f"{name}.{key}: {loader[key]!r} is for workers, and {name}.num_workers is 0")
+    return problems
+
+
+def _precision_problems(config: Config) -> list[str]:
+    if "Amp" in str(config.optim_wrapper.get("type")) and not torch.cuda.is_available():
+        return [
+            f"optim_wrapper.type: {config.optim_wrapper.type!r} is for float16 on a GPU, and there is none; "
+            "--amp chooses what the machine can do"
+        ]
+    return []
 
 
 def _evaluation_problems(config: Config) -> list[str]:

@@ -23,7 +23,7 @@ from equistera.mm.run.tracking import check_services
 from equistera.processes import rank, world_size
 from equistera.training import work_dir as work_dirs
 from equistera.training.fit import parse_duration
-from equistera.training.options import TrainOptions, make_record, read_record
+from equistera.training.options import SAME, TrainOptions, is_given, make_record, read_record
 from equistera.training.plan import steps_in_epoch
 
 
@@ -69,13 +69,12 @@ def settle(options: TrainOptions) -> Settled:
     config, record = configured(options)
     work_dir, data = options.folder, check_data(config)
     if options.amp:
-        _refuse_beside("--amp", options, "model.precision")
         use_mixed_precision(config)
     found = _found(config, options, data) if options.resume else None
     budget = parse_duration(options.max_time) if options.max_time else None
     fitted = earlier_fit(work_dir, found.meta, budget) if found else None
     if budget:
-        _refuse_beside("--max-time", options, "train_cfg.max_epochs", "train_cfg.val_interval")
+        _refuse_beside("max_time", options, "train_cfg.max_epochs", "train_cfg.val_interval")
     if found is None:
         weights = choose_weights(config, options.init, options.from_scratch)
         missing = weights if isinstance(weights, UserError) else None
@@ -101,6 +100,8 @@ def configured(options: TrainOptions) -> tuple[Config, Mapping]:
         config = configs.from_text(record["content"] or "", record["options"]["config"])
     else:
         config = configs.read(options.config)
+    for name, key in SAME.items():
+        _refuse_beside(name, options, key)
     record = make_record(options, config.filename, configs.as_text(config))
     configs.refuse_code(options.recorded)
     config = configs.resolve(
@@ -125,14 +126,15 @@ def configured(options: TrainOptions) -> tuple[Config, Mapping]:
 
 
 def _refuse_beside(option: str, options: TrainOptions, *keys: str) -> None:
-    """Refuses entries of ``--cfg-options`` that an option would overwrite.
+    """Refuses entries of ``--cfg-options`` that an option would overwrite, or the other way round.
 
     Raises:
         UserError: There is one.
     """
     both = [given for given in options.cfg_options if given.partition("=")[0] in keys]
-    if both:
-        raise UserError(f"{option} and --cfg-options {' '.join(both)} decide the same", hint="Leave one of them out")
+    if both and is_given(getattr(options, option)):
+        name = option.replace("_", "-")
+        raise UserError(f"--{name} and --cfg-options {' '.join(both)} decide the same", hint="Leave one of them out")
 
 
 def _found(config: Config, options: TrainOptions, data: DataSummary) -> FoundCheckpoint | None:

@@ -15,6 +15,9 @@ from mmengine.dist import barrier
 
 import equistera
 from equistera import commands
+from equistera import skeleton as skeletons
+from equistera.dataset.coco import load_annotations
+from equistera.dataset.images import picture_path
 from equistera.errors import Stopped, UserError
 from equistera.failures import MachineFailure
 from equistera.files import remove_unfinished, write_json
@@ -24,7 +27,7 @@ from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
 from equistera.mm.network.transfer import initialise
 from equistera.mm.run import resume
-from equistera.mm.run.fingerprint import fingerprint
+from equistera.mm.run.fingerprint import fingerprint, picture_marks
 from equistera.mm.run.fit_to_time import apply_fit, estimate, fit
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says, build_checked, check_hooks
 from equistera.mm.run.planning import plan_of, steps_per_update
@@ -154,6 +157,7 @@ def _assembled(run: Settled, started_with: Mapping[str, str]) -> Trainer:
             trainer = Trainer.from_cfg(config)
             trainer.weights, trainer.resume_point = run.weights, run.found
             trainer.record, trainer.started_with = run.record, started_with
+            trainer.trained_on = _trained_on(run)
             trainer.prepare()
     except UserError:
         if rank() == 0:
@@ -163,6 +167,17 @@ def _assembled(run: Settled, started_with: Mapping[str, str]) -> Trainer:
     if run.options.compile:
         trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
     return trainer
+
+
+def _trained_on(run: Settled) -> list[str]:
+    """Marks of all pictures that the weights will have seen, those of before a resume with other data included."""
+    dataset = run.config.train_dataloader.dataset
+    folder = Path(run.config.data_root) / dataset.data_prefix.img
+    content = load_annotations(Path(run.config.data_root) / dataset.ann_file, skeletons.load(run.config.skeleton))
+    labelled = {annotation["image_id"] for annotation in content["annotations"]}
+    names = [image["file_name"] for image in content["images"] if image["id"] in labelled]
+    before = run.found.meta.get("trained_on", []) if run.found else []
+    return sorted({*before, *picture_marks(picture_path(folder, name) for name in names)})
 
 
 def _run(trainer: Trainer, run: Settled) -> None:

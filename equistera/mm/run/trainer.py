@@ -54,6 +54,7 @@ class Trainer(Runner):
         weights: What the run starts from, emptied once it has started; None for random weights.
         resume_point: Where the run goes on if its config says ``resume``; emptied once it does.
         record: What the run was asked for, see :mod:`equistera.training.options`.
+        trained_on: Marks of the training pictures, see :func:`equistera.mm.run.fingerprint.picture_marks`.
         started_with: Fingerprint of data and settings, see :mod:`equistera.mm.run.fingerprint`.
     """
 
@@ -61,6 +62,7 @@ class Trainer(Runner):
     resume_point: FoundCheckpoint | None = None
     started_with: Mapping[str, str] = MappingProxyType({})
     record: Mapping | None = None
+    trained_on: Sequence[str] = ()
 
     best_score: float | None = None
     best_epoch: int | None = None
@@ -185,6 +187,7 @@ class Trainer(Runner):
             "config": self._config_text,
             "git_commit": self._git_commit,
             "fingerprint": dict(self.started_with),
+            "trained_on": list(self.trained_on),
             "config_name": Path(self.cfg.filename or "config.py").stem,
             "skeleton": {
                 "name": self.network.skeleton.name,

@@ -139,9 +139,9 @@ def test_a_seed_gives_the_same_batches_whatever_the_workers(horses, tiny):
 
 
 def test_what_the_user_says_of_the_loader_holds(horses, tiny):
-    settings = ["train_dataloader.num_workers=2", "train_dataloader.prefetch_factor=5"]
-    settings += ["train_dataloader.persistent_workers=False", "train_dataloader.pin_memory=False"]
-    config = configs.load("configs/demo_rtmpose_t.py", tiny() + settings, data_root=str(horses))
+    loader = {"num_workers": 2, "prefetch_factor": 5, "persistent_workers": False, "pin_memory": False}
+    settings = tiny(**{f"train_dataloader.{key}": value for key, value in loader.items()})
+    config = configs.load("configs/demo_rtmpose_t.py", settings, data_root=str(horses))
     preflight.finish(config, seed=0)
     loader = config.train_dataloader
     assert (loader.num_workers, loader.prefetch_factor) == (2, 5)

@@ -102,6 +102,23 @@ def test_a_broken_checkpoint_is_one_message(horses, trained, tiny, tmp_path, kee
         score(horses, trained, tiny, tmp_path, checkpoint=str(tmp_path / "cut.pth"))
 
 
+def test_pictures_that_the_model_was_trained_on_are_known_again(horses, trained, tiny, tmp_path, capsys):
+    """Wherever they lie and whatever they are called: a test set that overlaps scores too well, without a word."""
+    root = tmp_path / "data"
+    shutil.copytree(horses, root)
+    train, test = (json.loads((root / "annotations" / f"{name}.json").read_text()) for name in ("train", "test"))
+    shutil.copy(root / "images/train" / train["images"][0]["file_name"], root / "images/test/other.jpg")
+    test["images"][0] |= {**train["images"][0], "id": test["images"][0]["id"], "file_name": "other.jpg"}
+    (root / "annotations" / "test.json").write_text(json.dumps(test))
+    score(root, trained, tiny, tmp_path / "out")
+    count = len(test["images"])
+    assert f"weights was trained on 1 of the {count} pictures that it is scored on" in capsys.readouterr().out
+    score(horses, trained, tiny, tmp_path / "clean")
+    assert "was trained on" not in capsys.readouterr().out
+    score(horses, trained, tiny, tmp_path / "train", split="train")
+    assert "was trained on 12 of the 12 pictures" in capsys.readouterr().out
+
+
 def test_a_report_of_earlier_models_does_not_stay_beside_new_figures(horses, trained, tiny, tmp_path):
     out = tmp_path / "out"
     score(horses, trained, tiny, out, report=True)
@@ -192,7 +209,7 @@ def test_workers_are_forked_from_a_process_without_opencvs_threads(horses, train
     try:
         cv2.setNumThreads(2)
         cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 3)
-        score(horses, trained, tiny, tmp_path, cfg_options=[*tiny(), "val_dataloader.num_workers=1"])
+        score(horses, trained, tiny, tmp_path, cfg_options=tiny(**{"val_dataloader.num_workers": 1}))
         assert cv2.getNumThreads() == 1
     finally:
         cv2.setNumThreads(before)

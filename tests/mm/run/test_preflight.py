@@ -105,6 +105,55 @@ def test_annotations_without_an_id_or_with_one_twice_are_refused_by_the_plan(hor
     ]
 
 
+@pytest.mark.parametrize("config", [DEMO, "configs/hrnet_w32_ap10k.py"])
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.backbone.frozen_stages=1", "model.backbone.frozen_stages=1"),
+        (
+            "model.backbone.norm_cfg=dict(type='BN',requires_grad=False)",
+            "model.backbone.norm_cfg.requires_grad=False",
+        ),
+    ],
+)
+def test_a_backbone_that_freezes_itself_is_refused(horses, tmp_path, config, override, said):
+    """The plan would say that a stage trains which stays as it was, random where nothing was loaded."""
+    options = TrainOptions(config, str(tmp_path / "run"), str(horses), from_scratch=True, cfg_options=[override])
+    with pytest.raises(UserError, match=r"freezes parts of its own accord.*: stem, stage1") as caught:
+        train(options)
+    assert caught.value.problems == [said]
+    assert "strategy.opens_at" in caught.value.hint
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["train_dataloader.persistent_workers=True"], "train_dataloader.persistent_workers: True is for workers, and"),
+        (["val_dataloader.prefetch_factor=4"], "val_dataloader.prefetch_factor: 4 is for workers, and val_dataloader."),
+        (["optim_wrapper.type=AmpOptimWrapper"], "optim_wrapper.type: 'AmpOptimWrapper' is for float16 on a GPU, and "),
+    ],
+)
+def test_what_torch_would_refuse_in_its_own_words_is_refused_in_ours(monkeypatch, overrides, problem):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match="the config has values that no run can have") as caught:
+        finished("train_dataloader.num_workers=0", "val_dataloader.num_workers=0", *overrides)
+    assert [found for found in caught.value.problems if found.startswith(problem)] == caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"data_root": "a", "cfg_options": ["data_root=b"]}, "--data-root and --cfg-options data_root=b"),
+        ({"seed": 0, "cfg_options": ["randomness.seed=5"]}, "--seed and --cfg-options randomness.seed=5"),
+    ],
+)
+def test_an_option_and_an_override_of_the_same_are_refused(tmp_path, options, said):
+    with pytest.raises(UserError) as caught:
+        train(TrainOptions(DEMO, str(tmp_path / "run"), plan=True, **options))
+    assert caught.value.summary == f"{said} decide the same"
+
+
 RESNET = "model.backbone.init_cfg=dict(type='Pretrained',checkpoint='torchvision://resnet50')"
 
 

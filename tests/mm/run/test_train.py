@@ -185,7 +185,8 @@ def _optimizer_state(path):
     ],
 )
 def test_bad_input_is_one_clear_message_and_leaves_nothing(horses, tiny, tmp_path, changes, finding):
-    options = tiny() + changes.get("cfg_options", []) if "config" not in changes else []
+    own = dict(option.split("=", 1) for option in changes.get("cfg_options", []))
+    options = tiny(**own) if "config" not in changes else []
     more = {name: value for name, value in changes.items() if name != "cfg_options"}
     with pytest.raises(UserError) as caught:
         run(horses, tmp_path / "run", options, **more)
