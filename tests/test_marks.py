@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from equistera.dataset.images import JPEGS, WRITTEN
-from equistera.dataset.picture_ends import has_end
+from equistera.dataset.images import JPEGS, WRITTEN, has_end
 from equistera.errors import UserError
 from equistera.frames import Frame, PictureFiles
 from equistera.marks import check_targets, is_marked, marked, video_mark

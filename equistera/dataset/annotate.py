@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equistera.dataset.boxes import box_around, clip_box
+from equistera.dataset.boxes import EDGE, MIN_AREA_SHARE, box_around, clip_box
 from equistera.dataset.formats.records import Animal, Picture, Skip, Unusable
 from equistera.dataset.images import ImageHeader
-from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE
 from equistera.skeleton import Skeleton
 
 #: Pixels that an animal reaches at least, if its points are any.

@@ -1,8 +1,17 @@
-"""Boxes for animals that were labelled without one."""
+"""Coordinates and boxes: how exact they are, whether they are pixels, and boxes for animals without one."""
 
 from __future__ import annotations
 
 import numpy as np
+
+# what the converters let pass, verification must not call a mistake
+#: Pixels by which a point or box may stand outside its picture: rounding, and points at the edge of the last pixel.
+EDGE = 1.0
+#: An area below this share of its box is not a horse's: even a rope's is larger.
+MIN_AREA_SHARE = 0.01
+#: Pixels within which two labels agree.
+SAME = 0.5
+
 
 #: Share of the longer side by which a box made from points is padded on each side: ears, belly and hooves reach
 #: beyond the keypoints.
@@ -31,3 +40,28 @@ def clip_box(box: list[float], width: float, height: float) -> list[float] | Non
     x, y, w, h = box
     low, high = np.maximum([x, y], 0), np.minimum([x + w, y + h], [width, height])
     return [*low.tolist(), *(high - low).tolist()] if (high > low).all() else None
+
+
+#: Largest coordinate of fractions (points may lie a little outside) and of percent.
+_FRACTION, PERCENT = 1.5, 100.0
+#: In pictures of fewer pixels a coordinate below 100 is nothing odd.
+_LARGE_SIDE = 300
+
+
+def other_unit(points: np.ndarray, sizes: np.ndarray) -> str:
+    """In words, the unit other than pixels that a file's coordinates seem to have, or "".
+
+    Args:
+        points: float [N, K, 2], NaN where not labelled.
+        sizes: float [M, 2], width and height of pictures, NaN where unknown.
+    """
+    known, sides = points[np.isfinite(points)], sizes[np.isfinite(sizes)]
+    # two points may lie anywhere
+    if known.size <= 4 or not 0 < known.max() <= PERCENT:
+        return ""
+    largest, side = known.max(), np.median(sides) if sides.size else np.inf
+    if largest <= _FRACTION and side > 10 * _FRACTION:
+        return f"no coordinate is above {largest:.4g}: fractions?"
+    if known.size >= 2 * points.shape[1] and sides.size and side >= _LARGE_SIDE:
+        return f"no coordinate is above {largest:.4g} in pictures of {side:.0f} pixels: percent?"
+    return ""

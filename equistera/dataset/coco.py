@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera.commands import verify_command
-from equistera.dataset.units import other_unit
+from equistera.dataset.boxes import other_unit
 from equistera.errors import UserError
 from equistera.files import read_json
 from equistera.skeleton import Skeleton

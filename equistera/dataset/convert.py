@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,10 @@ from pathlib import Path
 from equistera import commands
 from equistera.dataset.annotate import annotate
 from equistera.dataset.coco import category_of
-from equistera.dataset.convert_report import examples, files_read, skipped
 from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
-from equistera.dataset.horses import Selection, select
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
 from equistera.dataset.locate import MISSING, PictureFinder
-from equistera.dataset.matching import read_keypoint_map
+from equistera.dataset.matching import Selection, read_keypoint_map, select
 from equistera.dataset.orientation import Seen, frames_of
 from equistera.dataset.place import clear, image_dir, is_same, place
 from equistera.dataset.readings import meant
@@ -46,7 +44,7 @@ class Request:
         format: One of :data:`equistera.dataset.formats.NAMES` or ``auto``.
         img_dir: Folder of the pictures; by default the input's.
         keypoint_map: File for :func:`equistera.dataset.matching.read_keypoint_map`.
-        categories: Categories that are horses; see :func:`equistera.dataset.horses.select`.
+        categories: Categories that are horses; see :func:`equistera.dataset.matching.select`.
         split: How to split, or None for one file.
         images: One of :data:`equistera.dataset.place.WAYS`.
         strict: Make every skipped item an error, and labels that can hardly be meant.
@@ -373,3 +371,66 @@ def _names_in(path: Path) -> list[str]:
         return [image["file_name"] for image in read_coco(path)["images"]]
     except UserError:
         return []
+
+
+#: Skipped items of one reason that a refusal names.
+_EXAMPLES = 3
+
+
+def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]:
+    """A line for each file: format, content, and how its points were matched."""
+    lines = []
+    for selection in selections:
+        export, match = selection.export, selection.match
+        horses = sum(len(picture.animals) for picture in export.pictures)
+        lines.append(
+            f"read       {export.path} ({export.title}): "
+            f"{counted(len(export.pictures), 'pictures')}, {counted(horses, 'animals')}"
+        )
+        if match.public:
+            count = len(match.target) + len(match.ignored)
+            lines.append(
+                f"           the points of {match.public}: {len(match.target)} of {count} are exactly points of "
+                f"{skeleton.name}; left out: {', '.join(match.ignored)}"
+            )
+        elif match.ignored:
+            lines.append(f"           left out as --keypoint-map says: {', '.join(match.ignored)}")
+        if match.missing and match.target:
+            lines.append(
+                f"           not in it: {counted(len(match.missing), 'points')} of {skeleton.name}: "
+                + ", ".join(match.missing)
+            )
+    return lines
+
+
+def skipped(skips: Sequence[Skip]) -> list[str]:
+    """Every skipped item, grouped by reason; long groups are cut short and counted."""
+    if not skips:
+        return ["skipped    nothing"]
+    lines = [f"skipped    {len(skips)}:"]
+    for (what, reason), members in _by_reason(skips):
+        lines.append(f"  {len(members)} x {what}: {reason}")
+        lines += [
+            f"      {skip.where}" + (f" ({skip.detail})" if skip.detail else "") for skip in members[: UserError.SHOWN]
+        ]
+        if len(members) > UserError.SHOWN:
+            lines.append(f"      ... and {len(members) - UserError.SHOWN} more")
+    return lines
+
+
+def examples(skips: Sequence[Skip]) -> list[str]:
+    """Some skipped items of every reason, for a refusal: none is hidden behind many of another."""
+    lines = []
+    for (what, reason), members in _by_reason(skips):
+        lines += map(str, members[:_EXAMPLES])
+        if len(members) > _EXAMPLES:
+            lines.append(f"... and {len(members) - _EXAMPLES} more x {what}: {reason}")
+    return lines
+
+
+def _by_reason(skips: Sequence[Skip]) -> list[tuple[tuple[str, str], list[Skip]]]:
+    """Skipped items by what they are and why, the largest group first."""
+    groups: dict[tuple[str, str], list[Skip]] = defaultdict(list)
+    for skip in skips:
+        groups[skip.what, skip.reason].append(skip)
+    return sorted(groups.items(), key=lambda group: -len(group[1]))

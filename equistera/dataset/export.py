@@ -10,7 +10,7 @@ from pathlib import Path
 from equistera import commands
 from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
-from equistera.dataset.formats import coco, cvat, labelstudio_tasks, yolo
+from equistera.dataset.formats import coco, cvat, labelstudio, yolo
 from equistera.dataset.formats.records import HORSE, Animal, Picture, Unusable, flag, positive_size
 from equistera.dataset.images import ImageError, check_inside, picture_path, read_header
 from equistera.dataset.place import image_dir, place
@@ -48,7 +48,7 @@ def export_annotations(
     *,
     img_dir: Path | None = None,
     images: str = "link",
-    url_prefix: str = labelstudio_tasks.URL_PREFIX,
+    url_prefix: str = labelstudio.URL_PREFIX,
     overwrite: bool = False,
 ) -> str:
     """Writes COCO keypoint files in another format.
@@ -85,9 +85,9 @@ def export_annotations(
     horses = sum(len(picture.animals) for picture in pictures)
     written = f"wrote {counted(len(pictures), 'pictures')}, {counted(horses, 'horses')} to {output}"
     if to == "labelstudio":
-        write_json(output, labelstudio_tasks.write(pictures, url_prefix))
+        write_json(output, labelstudio.write(pictures, url_prefix))
         with atomic_write(config) as file:
-            file.write(labelstudio_tasks.labelling_config(skeleton))
+            file.write(labelstudio.labelling_config(skeleton))
         return (
             f"{written}\nIn Label Studio: make a project with the labelling interface of {config} (Settings, Labeling "
             f"Interface, Code), then import {output.name}.\nA picture's address is {url_prefix}NAME; --url-prefix "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equistera.dataset.formats import cvat_labels, labelstudio_tasks
+from equistera.dataset.formats import cvat, labelstudio
 from equistera.errors import UserError
 from equistera.files import atomic_write
 from equistera.skeleton import Skeleton
@@ -47,9 +47,9 @@ def write_labelling_config(skeleton: Skeleton, to: str, output: Path, category: 
     if not category.strip():
         raise UserError("the animal needs a name", hint="Leave --category out to call it horse.")
     if to == "labelstudio":
-        content = labelstudio_tasks.labelling_config(skeleton, category).encode()
+        content = labelstudio.labelling_config(skeleton, category).encode()
     elif to == "cvat":
-        content = cvat_labels.labelling_config(skeleton, chart.positions(skeleton), category).encode()
+        content = cvat.labelling_config(skeleton, chart.positions(skeleton), category).encode()
     else:
         content = chart.encode_chart(skeleton)
     with atomic_write(output, "wb") as file:

@@ -16,9 +16,9 @@ import numpy as np
 
 from equistera.dataset.anatomy import uprightness
 from equistera.dataset.annotate import Frame, frame_of
+from equistera.dataset.boxes import EDGE
 from equistera.dataset.formats.records import Animal, Export, Picture, Unusable
 from equistera.dataset.images import ImageHeader
-from equistera.dataset.tolerances import EDGE
 from equistera.skeleton import Skeleton
 from equistera.words import counted
 

@@ -16,9 +16,8 @@ import numpy as np
 
 from equistera.dataset.anatomy import oddity_of
 from equistera.dataset.annotate import Frame
+from equistera.dataset.boxes import EDGE, PERCENT, other_unit
 from equistera.dataset.formats.records import HIDDEN, VISIBLE, Animal, Export
-from equistera.dataset.tolerances import EDGE
-from equistera.dataset.units import PERCENT, other_unit
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 from equistera.words import counted
@@ -182,7 +181,7 @@ def _scales(animals: Sequence[tuple[Animal, Frame]]) -> np.ndarray:
 
 
 def _unit(labels: Labels) -> str:
-    """As :func:`equistera.dataset.units.other_unit`; where larger boxes hold the points, they are no percent."""
+    """As :func:`equistera.dataset.boxes.other_unit`; where larger boxes hold the points, they are no percent."""
     unit = other_unit(labels.points, labels.sizes)
     boxes_larger = fits(labels.points, labels.boxes, labels.sizes).any() and np.nanmax(labels.boxes) > PERCENT
     return "" if boxes_larger and "percent" in unit else unit

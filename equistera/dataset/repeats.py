@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from equistera.dataset.annotate import Frame
+from equistera.dataset.boxes import SAME
 from equistera.dataset.formats.records import Skip
-from equistera.dataset.split_names import source_of
-from equistera.dataset.tolerances import SAME
+from equistera.dataset.split_report import source_of
 from equistera.errors import UserError
 from equistera.words import counted
 

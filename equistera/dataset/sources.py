@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from equistera.dataset import formats
-from equistera.dataset.formats import deeplabcut, deeplabcut_h5
+from equistera.dataset.formats import deeplabcut
 from equistera.dataset.formats.records import Export, NotLabels
 from equistera.dataset.paths import is_hidden
 from equistera.dataset.split import SPLITS
@@ -83,7 +83,7 @@ def _without_copies(files: Iterable[Path]) -> list[Path]:
     """Leaves out DeepLabCut's HDF5 files whose labels stand in a CSV file, too."""
     files = list(files)
     tables = {path.with_suffix("") for path in files if path.suffix.lower() == ".csv" and deeplabcut.accepts_csv(path)}
-    return [p for p in files if p.suffix.lower() not in deeplabcut_h5.SUFFIXES or p.with_suffix("") not in tables]
+    return [p for p in files if p.suffix.lower() not in deeplabcut.SUFFIXES or p.with_suffix("") not in tables]
 
 
 def keep_input(files: Sequence[Path], source: Path, output: Path) -> tuple[list[Path], list[str]]:

@@ -11,8 +11,7 @@ from equistera.dataset.phash import duplicate_groups
 from equistera.dataset.place import Cleared, clear, image_dir, place
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
 from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_coco, read_split, write_splits
-from equistera.dataset.split_names import copies
-from equistera.dataset.split_report import concerns, table, torn_by_name
+from equistera.dataset.split_report import concerns, copies, table, torn_by_name
 from equistera.errors import UserError
 from equistera.words import counted
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from equistera import skeleton
-from equistera.dataset.anatomy import oddity_of, uprightness
-from equistera.dataset.verify.reference import reference_for
+from equistera.dataset.anatomy import oddity_of, reference_for, uprightness
 
 HORSE = skeleton.load("horse26")
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from equistera import skeleton
 from equistera.dataset import split_dataset
+from equistera.dataset.anatomy import reference_for
 from equistera.dataset.convert import Request, convert_dataset
 from equistera.dataset.ready import check_split
 from equistera.dataset.split import SplitSpec
 from equistera.dataset.verify.pictures import inspect
-from equistera.dataset.verify.reference import reference_for
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")

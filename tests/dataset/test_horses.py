@@ -4,7 +4,7 @@ import pytest
 
 from equistera import skeleton
 from equistera.dataset.formats.records import Animal, Export, Picture
-from equistera.dataset.horses import select
+from equistera.dataset.matching import select
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")

@@ -7,7 +7,7 @@ import pytest
 
 from equistera import skeleton
 from equistera.dataset import formats
-from equistera.dataset.formats import cvat, labelstudio_tasks
+from equistera.dataset.formats import cvat, labelstudio
 from equistera.dataset.formats.records import Animal, Picture
 from equistera.dataset.labelling_config import write_labelling_config
 from equistera.errors import UserError
@@ -45,7 +45,7 @@ def test_label_studio_has_the_names_that_the_converter_reads(tmp_path, points):
     assert [label.get("hint", "") for label in own] == [point.description for point in points.keypoints]
     assert all(re.fullmatch("#[0-9a-f]{6}", label.get("background")) for label in own)
     # what is exported with it: tags, labels and choices that it has, and the same points come back
-    tasks = labelstudio_tasks.write([labelled(points, "Pferd")])
+    tasks = labelstudio.write([labelled(points, "Pferd")])
     for result in tasks[0]["annotations"][0]["result"]:
         tag = tags[result["from_name"]]
         assert tag.get("toName") == result["to_name"]

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from equistera import skeleton
+from equistera.dataset.anatomy import reference_for
 from equistera.dataset.formats.records import Animal, Export, Picture, Unusable
 from equistera.dataset.images import ImageHeader
 from equistera.dataset.orientation import CONTRADICTED, UNDECIDED, Seen, frames_of
-from equistera.dataset.verify.reference import reference_for
 
 HORSE = skeleton.load("horse26")
 NAMES = {name: name for name in HORSE.names}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from equistera import skeleton
+from equistera.dataset.anatomy import reference_for
 from equistera.dataset.annotate import Frame
 from equistera.dataset.formats.records import Animal, Export
 from equistera.dataset.readings import meant, upper_left
-from equistera.dataset.verify.reference import reference_for
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")

@@ -1,8 +1,7 @@
 import pytest
 
 from equistera.dataset.split import picture_groups
-from equistera.dataset.split_names import copies, likely_rule, source_of
-from equistera.dataset.split_report import torn_by_name
+from equistera.dataset.split_report import copies, likely_rule, source_of, torn_by_name
 
 
 def test_augmented_copies_by_their_names():

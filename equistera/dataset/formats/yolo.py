@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from equistera.dataset.boxes import clip_box
+from equistera.dataset.boxes import EDGE, clip_box
 from equistera.dataset.formats.records import (
     ABSENT,
     VISIBLE,
@@ -29,7 +29,6 @@ from equistera.dataset.formats.records import (
     shown,
 )
 from equistera.dataset.formats.yolo_subsets import Subsets
-from equistera.dataset.tolerances import EDGE
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 

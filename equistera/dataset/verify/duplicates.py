@@ -14,7 +14,7 @@ from equistera import commands
 from equistera.dataset.phash import near_duplicates, near_pairs
 from equistera.dataset.repeats import shared_points
 from equistera.dataset.split import picture_groups
-from equistera.dataset.split_names import likely_rule, source_of
+from equistera.dataset.split_report import likely_rule, source_of
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.findings import Item
 from equistera.dataset.verify.pictures import PictureState

@@ -1,11 +1,49 @@
-"""What verification reports: single items, gathered into one finding for each kind of mistake in each file."""
+"""What verification reports: single items, gathered into one finding for each kind of mistake in each file.
+
+The kinds, with what each does to training, stand in ``checks.toml``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from equistera.dataset.verify.catalogue import CHECKS, SEVERITIES, Check
+import tomllib
+
+SEVERITIES = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A kind of mistake.
+
+    Attributes:
+        code: Short name, stable, for people and scripts to search for.
+        severity: One of :data:`SEVERITIES`; errors make the exit code 1.
+        title: What is wrong, for a headline.
+        effect: What it would do to training or evaluation.
+        counts: What is counted: ``annotations``, ``pictures``, ``keypoints`` or "" for single places.
+        effect_everywhere: The effect when all of them have it, where that is another one.
+        fix: What ``--fix`` does about it; "" where no repair is safe.
+    """
+
+    code: str
+    severity: str
+    title: str
+    effect: str
+    counts: str = ""
+    effect_everywhere: str = ""
+    fix: str = ""
+
+
+def _read_checks() -> dict[str, Check]:
+    table = tomllib.loads(Path(__file__).with_name("checks.toml").read_text(encoding="utf-8"))
+    return {code: Check(code, **entry) for code, entry in table.items()}
+
+
+#: By code, in the order in which findings are listed.
+CHECKS = _read_checks()
 
 
 @dataclass(frozen=True)
@@ -13,7 +51,7 @@ class Item:
     """One place where one thing is wrong.
 
     Attributes:
-        code: Key of :data:`equistera.dataset.verify.catalogue.CHECKS`.
+        code: Key of :data:`CHECKS`.
         text: What was found and where.
         annotation: Position among the file's annotations, or None.
         picture: Position among the file's pictures, or None.
@@ -78,7 +116,7 @@ def gather(items: Iterable[Item], where: str, populations: Mapping[str, int]) ->
         populations: How many ``annotations``, ``pictures`` and ``keypoints`` there are.
 
     Returns:
-        One finding for each code, in the catalogue's order.
+        One finding for each code, in the order of :data:`CHECKS`.
     """
     groups: dict[str, list[Item]] = {code: [] for code in CHECKS}
     for item in items:

@@ -9,11 +9,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from equistera.dataset.boxes import box_around
+from equistera.dataset.boxes import EDGE, box_around, other_unit
 from equistera.dataset.coco import category_of, is_id
 from equistera.dataset.readings import other_readings, read_boxes
-from equistera.dataset.tolerances import EDGE
-from equistera.dataset.units import other_unit
 from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, number
 from equistera.dataset.verify.labels import (
     area_problem,

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from equistera.dataset.anatomy import oddity_of
+from equistera.dataset.boxes import EDGE, MIN_AREA_SHARE, SAME, other_unit
 from equistera.dataset.coco import is_id
 from equistera.dataset.readings import other_readings, upper_left
 from equistera.dataset.repeats import never_clicked
-from equistera.dataset.tolerances import EDGE, MIN_AREA_SHARE, SAME
-from equistera.dataset.units import other_unit
 from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
 from equistera.dataset.verify.findings import Item, not_checked
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from equistera.dataset.boxes import EDGE
 from equistera.dataset.images import (
     ImageError,
     ImageHeader,
@@ -20,7 +21,6 @@ from equistera.dataset.images import (
 )
 from equistera.dataset.paths import ends_with, name_parts
 from equistera.dataset.phash import Turned, turned_hashes
-from equistera.dataset.tolerances import EDGE
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.findings import Item
 from equistera.progress import track
@@ -42,7 +42,7 @@ class PictureState:
     """What was found on disk.
 
     Attributes:
-        code: Key of the catalogue, or "" for a picture that is fine.
+        code: Key of the checks, or "" for a picture that is fine.
         problem: What is wrong, for people.
         path: Where it is; None for a name that is not followed.
         header: None where it cannot be read.

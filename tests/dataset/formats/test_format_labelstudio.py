@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from equistera.dataset import formats
-from equistera.dataset.formats import labelstudio, labelstudio_addresses, labelstudio_tasks
+from equistera.dataset.formats import labelstudio, labelstudio_addresses
 from equistera.dataset.formats.records import Animal, Picture, Unusable
 from equistera.dataset.locate import PictureFinder
 
@@ -96,7 +96,7 @@ PRINTABLE = st.characters(exclude_categories=("C", "Z"), exclude_characters="/\\
 def test_any_name_is_found_again(name):
     picture = Picture((name,), "", (Animal({"nose": (1.0, 2.0, 2)}, (0, 0, 9, 9), "horse"),), (20, 10))
     for prefix in ("/data/local-files/?d=", "https://host.example/", "", "/photos/", "s3://bucket/", "gs://bucket/x/"):
-        [written] = labelstudio_tasks.write([picture], prefix)
+        [written] = labelstudio.write([picture], prefix)
         first, *_ = labelstudio_addresses.file_names(written["data"]["image"])
         assert first == {"/photos/": "photos/", "gs://bucket/x/": "x/"}.get(prefix, "") + name
 
@@ -272,7 +272,7 @@ def test_what_is_written_is_read_back(tmp_path):
         Animal({"nose": (10.125, 20.5, 2), "neck": (199.0, 99.0, 1), "back": (0.0, 0.0, 0)}, (5, 6, 190, 90), "horse"),
         Animal({"nose": (50.0, 60.0, 2)}, (40, 50, 30, 20), "horse"),
     )
-    tasks = labelstudio_tasks.write([Picture(("a b.jpg",), "", animals, (200, 100))])
+    tasks = labelstudio.write([Picture(("a b.jpg",), "", animals, (200, 100))])
     export = read(tmp_path, tasks)
     assert export.pictures[0].names[0] == export.pictures[0].plain_name == "a b.jpg"
     first, second = export.pictures[0].animals

@@ -9,11 +9,10 @@ import pytest
 import verify_horses
 
 from equistera.dataset.verify.annotation_file import AnnotationFile, default_image_dir, read
-from equistera.dataset.verify.catalogue import CHECKS, SEVERITIES
-from equistera.dataset.verify.findings import Item, gather, not_checked, tally
+from equistera.dataset.verify.command import describe
+from equistera.dataset.verify.findings import CHECKS, SEVERITIES, Item, gather, not_checked, tally
 from equistera.dataset.verify.labels import check_labels
 from equistera.dataset.verify.structure import check_structure
-from equistera.dataset.verify.text import describe
 from equistera.files import write_json
 
 HORSE26 = verify_horses.HORSE26
@@ -128,7 +127,7 @@ def test_effect_where_everything_is_wrong():
     assert "--fix takes the area of the box" in text
 
 
-def test_catalogue_is_whole():
+def test_checks_are_whole():
     assert all(code == check.code and check.severity in SEVERITIES for code, check in CHECKS.items())
     assert all(check.title and check.effect for check in CHECKS.values())
 

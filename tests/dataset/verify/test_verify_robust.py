@@ -10,11 +10,10 @@ import pytest
 import verify_horses
 
 from equistera.dataset.ready import check_split
-from equistera.dataset.verify.command import verify_dataset
+from equistera.dataset.verify.command import summary, verify_dataset
 from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.report import report_page
 from equistera.dataset.verify.run import findings_after, verify
-from equistera.dataset.verify.text import summary
 from equistera.errors import UserError
 
 HORSE26 = verify_horses.HORSE26

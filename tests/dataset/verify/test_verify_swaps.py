@@ -13,8 +13,7 @@ from equistera.dataset.coco import category_of
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.geometry import animal_sizes, check_limbs, link_lengths
 from equistera.dataset.verify.student_t import StudentT
-from equistera.dataset.verify.swaps import check_swaps, parts_of
-from equistera.dataset.verify.views import pairs_of, views_of
+from equistera.dataset.verify.swaps import check_swaps, pairs_of, parts_of, views_of
 
 HORSE26 = verify_horses.HORSE26
 LINKS = HORSE26.link_indices
