@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from equistera.dataset.coco import checked_entries
+from equistera.dataset.coco import checked_entries, read_coco
 from equistera.dataset.paths import ends_with, name_parts, spelled
 from equistera.dataset.readings import corners_taken_for_sizes
 from equistera.errors import UserError
-from equistera.files import read_json
 from equistera.skeleton import Skeleton
 
 
@@ -84,11 +83,7 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
     Raises:
         UserError: The file cannot be read, has other keypoints, or boxes that are none.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(key), list) for key in ("images", "annotations")
-    ):
-        raise UserError(f"{path} is not a COCO file: it needs the lists 'images' and 'annotations'")
+    content = read_coco(path, ("images", "annotations"))
     categories = content.get("categories")
     if isinstance(categories, list) and any(isinstance(c, dict) and c.get("keypoints") for c in categories):
         _, labelled = checked_entries(content, skeleton, path, with_ids=False)

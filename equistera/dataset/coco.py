@@ -9,6 +9,7 @@ with ``v`` 0 not labelled, 1 labelled but hidden, 2 visible (https://cocodataset
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,27 @@ def is_id(value: object) -> bool:
     return isinstance(value, (int, str, np.integer)) and not isinstance(value, bool)
 
 
+def read_coco(path: str | Path, lists: Sequence[str] = ("images", "annotations", "categories")) -> dict:
+    """The content of a COCO file, as it is.
+
+    Args:
+        path: The file.
+        lists: Lists that it must have.
+
+    Raises:
+        UserError: It is missing, not JSON, or has not these lists.
+    """
+    content = read_json(path, CONVERT_FIRST)
+    if not isinstance(content, dict):
+        found = f"expected an object, found {type(content).__name__}"
+        raise UserError(f"{path} is not a COCO keypoint file: {found}", hint=CONVERT_FIRST)
+    if absent := [key for key in lists if not isinstance(content.get(key), list)]:
+        raise UserError(
+            f"{path} is not a COCO keypoint file: it lacks the list {', '.join(absent)}", hint=CONVERT_FIRST
+        )
+    return content
+
+
 def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     """Reads a COCO keypoint file and puts it into the skeleton's order.
 
@@ -58,14 +80,7 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     Raises:
         UserError: The file cannot be read, or holds something that cannot be trained on; all findings are listed.
     """
-    content = read_json(path, CONVERT_FIRST)
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(key), list) for key in ("images", "annotations", "categories")
-    ):
-        raise UserError(
-            f"{path} is not a COCO keypoint file: it needs the lists 'images', 'annotations', 'categories'",
-            hint=CONVERT_FIRST,
-        )
+    content = read_coco(path)
     images, entries = checked_entries(content, skeleton, path)
     annotations = [entry for entry in entries if entry is not None]
     unit = _other_unit(images, annotations, len(skeleton))

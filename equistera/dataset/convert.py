@@ -22,7 +22,7 @@ from equistera.dataset.repeats import Labelled, agree, suspicions, take_once, to
 from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
-from equistera.dataset.split_files import planned_files, read_coco, read_split
+from equistera.dataset.split_files import planned_files, read_split, read_to_split
 from equistera.errors import UserError
 from equistera.files import write_json
 from equistera.progress import track
@@ -368,7 +368,7 @@ def _write(done: Conversion, request: Request) -> str:
 def _names_in(path: Path) -> list[str]:
     """The pictures of an annotation file that is about to be replaced, as far as it can be read."""
     try:
-        return [image["file_name"] for image in read_coco(path)["images"]]
+        return [image["file_name"] for image in read_to_split(path)["images"]]
     except UserError:
         return []
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import pydantic
 
 from equistera.commands import verify_command
-from equistera.dataset.coco import CONVERT_FIRST
+from equistera.dataset.coco import read_coco
 from equistera.dataset.paths import name_parts
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, parts_of
 from equistera.errors import UserError
@@ -24,6 +28,7 @@ SPLIT_FILE = "split.json"
 #: A repeated group that holds a repeat or a choice.
 _ENDLESS = re.compile(r"[*+|}?][^()]*\)+[*+{]")
 _VERSION = 1
+_Id = pydantic.StrictInt | pydantic.StrictStr
 
 
 def content_hash(coco: Mapping) -> str:
@@ -168,7 +173,34 @@ def _read_record(path: Path) -> dict:
     return content
 
 
-def read_coco(path: str | Path) -> dict:
+class _Image(pydantic.BaseModel):
+    id: _Id
+    file_name: Annotated[str, pydantic.Field(min_length=1)]
+
+
+class _Annotation(pydantic.BaseModel):
+    id: _Id = 0
+    image_id: _Id
+    category_id: _Id = 0
+    keypoints: list = []
+
+
+class _Category(pydantic.BaseModel):
+    id: _Id
+    keypoints: list[str] = []
+
+
+class _Coco(pydantic.BaseModel):
+    """What splitting relies on."""
+
+    model_config = pydantic.ConfigDict(strict=True)
+
+    images: Annotated[list[_Image], pydantic.Field(min_length=1)]
+    annotations: list[_Annotation]
+    categories: list[_Category]
+
+
+def read_to_split(path: str | Path) -> dict:
     """Reads a COCO file and checks what splitting relies on; finding the rest is ``verify_dataset``'s job.
 
     Returns:
@@ -178,66 +210,42 @@ def read_coco(path: str | Path) -> dict:
     Raises:
         UserError: All problems together.
     """
-    content = read_json(path)
-    lists = ("images", "annotations", "categories")
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in lists):
-        raise UserError(
-            f"{path} is not a COCO annotation file: expected an object with the lists {', '.join(lists)}",
-            hint=CONVERT_FIRST,
-        )
-    problems = [
-        f"{key}[{i}] is not an object with an id: {str(entry)[:60]}"
-        for key in lists
-        for i, entry in enumerate(content[key])
-        if not isinstance(entry, dict) or type(entry.get("id", 0 if key == "annotations" else None)) not in (int, str)
-    ]
-    if not problems:
-        problems = [*_image_problems(content), *_annotation_problems(content)]
-        problems += [
-            f"{key}[{i}] holds a number that is not finite"
-            for key in lists
-            for i, entry in enumerate(content[key])
-            if not _is_json(entry)
-        ]
-        others = content.keys() - set(lists)
-        problems += [f"{key!r} holds a number that is not finite" for key in others if not _is_json(content[key])]
+    content = read_coco(path)
+    try:
+        _Coco.model_validate(content)
+        problems = [*_contradictions(content), *_not_finite(content)]
+    except pydantic.ValidationError as error:
+        # an id that is neither a number nor a text is told twice, as either
+        problems = list(dict.fromkeys(map(_in_words, error.errors())))
     if problems:
         raise UserError(f"{path} cannot be split:", problems, f"Look closer: {verify_command(path)}")
     return content
 
 
-def _image_problems(content: dict) -> Iterator[str]:
-    ids = Counter(image.get("id") for image in content["images"])
-    names = Counter("/".join(name_parts(str(image.get("file_name")))) for image in content["images"])
-    yield from (f"image id {image_id!r} stands {times} times" for image_id, times in ids.items() if times > 1)
-    yield from (f"picture {name!r} stands {times} times" for name, times in names.items() if times > 1)
-    for image in content["images"]:
-        if not isinstance(image.get("file_name"), str) or not image["file_name"]:
-            yield f"an image needs a 'file_name', found {str(image)[:60]}"
-    if not ids:
-        yield "it has no images"
+def _in_words(error: Mapping) -> str:
+    """``images[0].file_name: Input should be a valid string, found 7``."""
+    types = {"int", "str"}.intersection(error["loc"][-1:])
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"] if part not in types)
+    own_words = {"model_type": "should be an object"}
+    problem = "should be a whole number or a text" if types else own_words.get(error["type"], error["msg"])
+    return f"{place.removeprefix('.')}: {problem}, found {str(error['input'])[:60]}"
 
 
-def _is_json(value: object) -> bool:
-    """Python reads NaN and Infinity from a file, but no JSON has them."""
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _annotation_problems(content: dict) -> Iterator[str]:
-    images = {image.get("id") for image in content["images"]}
-    for category in content["categories"]:
-        points = category.get("keypoints", [])
-        if not isinstance(points, list) or not all(isinstance(point, str) for point in points):
-            yield f"category {category.get('id')!r}: 'keypoints' must be a list of names, found {str(points)[:60]}"
+def _contradictions(content: dict) -> Iterator[str]:
+    ids = Counter(image["id"] for image in content["images"])
+    names = Counter("/".join(name_parts(image["file_name"])) for image in content["images"])
+    for what, counts in (("image id", ids), ("picture", names)):
+        yield from (f"{what} {value!r} stands {times} times" for value, times in counts.items() if times > 1)
     for i, annotation in enumerate(content["annotations"]):
-        label, image_id = annotation.get("id", f"number {i}"), annotation.get("image_id")
-        if type(image_id) not in (int, str) or image_id not in images:
-            yield f"annotation {label}: image_id {image_id!r} is no image of the file"
-        if type(annotation.get("category_id", 0)) not in (int, str):
-            yield f"annotation {label}: category_id must be a number, found {str(annotation['category_id'])[:60]}"
-        if not isinstance(annotation.get("keypoints", []), list):
-            yield f"annotation {label}: 'keypoints' must be a list, found {str(annotation['keypoints'])[:60]}"
+        if annotation["image_id"] not in ids:
+            label = annotation.get("id", f"number {i}")
+            yield f"annotation {label}: image_id {annotation['image_id']!r} is no image of the file"
+
+
+def _not_finite(value: object, place: str = "") -> Iterator[str]:
+    """Python reads NaN and Infinity from a file, but no JSON has them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{place} is a number that is not finite"
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in entries:
+        yield from _not_finite(inner, f"{place}[{key}]" if place else str(key))

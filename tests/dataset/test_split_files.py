@@ -12,8 +12,8 @@ from equistera.dataset.split_dataset import split_dataset
 from equistera.dataset.split_files import (
     content_hash,
     planned_files,
-    read_coco,
     read_split,
+    read_to_split,
     recorded_rule,
     write_splits,
 )
@@ -77,35 +77,39 @@ class TestReading:
     @pytest.mark.parametrize("content", [[], 5, {"images": []}, {"images": {}, "annotations": [], "categories": []}])
     def test_other_json(self, tmp_path, content):
         (tmp_path / "x.json").write_text(json.dumps(content))
-        with pytest.raises(UserError, match="is not a COCO annotation file"):
-            read_coco(tmp_path / "x.json")
+        with pytest.raises(UserError, match="is not a COCO keypoint file"):
+            read_to_split(tmp_path / "x.json")
 
     @pytest.mark.parametrize(
         ("path", "value", "problem"),
         [
-            (["images", 0], 5, r"images\[0\] is not an object with an id: 5"),
-            (["images", 0, "id"], None, r"images\[0\] is not an object with an id"),
-            (["images", 0], {"file_name": "a.jpg"}, r"images\[0\] is not an object with an id"),
-            (["images", 0, "file_name"], 7, "an image needs a 'file_name'"),
-            (["images", 0, "file_name"], "", "an image needs a 'file_name'"),
+            (["images", 0], 5, r"images\[0\]: should be an object, found 5"),
+            (["images", 0, "id"], None, r"images\[0\].id: should be a whole number or a text, found None"),
+            (["images", 0], {"file_name": "a.jpg"}, r"images\[0\].id: Field required"),
+            (["images", 0, "file_name"], 7, "file_name: Input should be a valid string, found 7"),
+            (["images", 0, "file_name"], "", "file_name: String should have at least 1 character"),
             (["images", 0, "id"], 2, "image id 2 stands 2 times"),
             (["images", 0, "file_name"], "b.jpg", "picture 'b.jpg' stands 2 times"),
-            (["images"], [], "it has no images"),
+            (["images"], [], "images: List should have at least 1 item"),
             (["annotations", 0, "image_id"], 9, "annotation 1: image_id 9 is no image of the file"),
-            (["annotations", 0, "image_id"], [1], "annotation 1: image_id"),
-            (["annotations", 0, "category_id"], {}, "category_id must be a number"),
-            (["annotations", 0, "keypoints"], "1 2 2", "'keypoints' must be a list"),
-            (["categories", 0, "keypoints"], "nose", "'keypoints' must be a list of names"),
-            (["categories", 0, "keypoints"], [["nose"]], "'keypoints' must be a list of names"),
-            (["annotations", 1, "keypoints", 0], float("nan"), r"annotations\[1\] holds a number that is not finite"),
-            (["categories", 0], {"name": "horse"}, r"categories\[0\] is not an object with an id"),
-            (["categories", 0], None, r"categories\[0\] is not an object"),
+            (["annotations", 0, "image_id"], [1], r"annotations\[0\].image_id"),
+            (["annotations", 0, "category_id"], {}, "category_id: should be a whole number or a text"),
+            (["annotations", 0, "keypoints"], "1 2 2", "keypoints: Input should be a valid list"),
+            (["categories", 0, "keypoints"], "nose", "keypoints: Input should be a valid list"),
+            (["categories", 0, "keypoints"], [["nose"]], r"keypoints\[0\]: Input should be a valid string"),
+            (
+                ["annotations", 1, "keypoints", 0],
+                float("nan"),
+                r"annotations\[1\]\[keypoints\]\[0\] is a number that is not finite",
+            ),
+            (["categories", 0], {"name": "horse"}, r"categories\[0\].id: Field required"),
+            (["categories", 0], None, r"categories\[0\]: should be an object"),
         ],
     )
     def test_problems(self, tmp_path, path, value, problem):
         (tmp_path / "x.json").write_text(json.dumps(changed(path, value)))
         with pytest.raises(UserError, match=problem):
-            read_coco(tmp_path / "x.json")
+            read_to_split(tmp_path / "x.json")
 
     def test_mutated_files_raise_nothing_but_user_errors(self, tmp_path):
         generator, path = random.Random(3), tmp_path / "x.json"

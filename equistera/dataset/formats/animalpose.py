@@ -8,22 +8,13 @@ category for all five species; only the pictures of the second part carry the sp
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from equistera.dataset.formats import coco
 from equistera.dataset.formats.records import (
-    ABSENT,
     VISIBLE,
-    Animal,
     Export,
-    Picture,
-    Skip,
-    Unusable,
-    number,
-    point,
-    shown,
 )
 
 TITLE = "AnimalPose keypoints.json"
@@ -53,27 +44,10 @@ def read(content: dict, path: Path) -> Export:
     Raises:
         UserError: No category names its keypoints.
     """
-    export = Export(path, TITLE)
-    categories = coco.categories_with_keypoints(content["categories"], path)
-    for name, keypoints in categories.values():
-        export.keypoints.setdefault(name, list(keypoints))
-    animals: dict[str, list[Animal]] = defaultdict(list)
-    for position, annotation in enumerate(content["annotations"]):
-        try:
-            image_id, animal = _animal(annotation, categories)
-            if image_id not in content["images"]:
-                raise Unusable("its image_id is no picture of the file", f"image_id {shown(image_id)}")
-            animals[image_id].append(animal)
-        except Unusable as error:
-            export.skip("horse", f"{path.name}, annotation {position}", error)
-    for image_id, name in content["images"].items():
-        where = f"{path.name}, picture {shown(name)}"
-        if not isinstance(name, str) or not name.strip():
-            export.skips.append(Skip("picture", where, "the picture's file name is missing"))
-        elif not animals[image_id]:
-            export.skips.append(Skip("picture", where, "no annotation that can be used"))
-        else:
-            export.add(Picture((name,), where, tuple(animals[image_id])))
+    images = [{"id": image_id, "file_name": name} for image_id, name in content["images"].items()]
+    annotations = [_as_coco(annotation) for annotation in content["annotations"]]
+    export = coco.read({**content, "images": images, "annotations": annotations}, path)
+    export.title = TITLE
     return export
 
 
@@ -106,32 +80,13 @@ def with_species(export: Export) -> Export:
     return named
 
 
-def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]]) -> tuple[str, Animal]:
+def _as_coco(annotation: object) -> object:
+    """An annotation as COCO has it; what is not as the authors write it stays, to be named by COCO's reader."""
     if not isinstance(annotation, dict):
-        raise Unusable("an annotation is not an object", f"found {shown(annotation)}")
-    category_id = annotation.get("category_id")
-    if not isinstance(category_id, (int, str)) or category_id not in categories:
-        raise Unusable("its category has no keypoints", f"category_id {shown(category_id)}")
-    category, names = categories[category_id]
-    rows = annotation.get("keypoints")
-    if not isinstance(rows, list) or len(rows) != len(names):
-        found = len(rows) if isinstance(rows, list) else shown(rows)
-        raise Unusable("the number of keypoints is not that of its category", f"{found}, expected {len(names)}")
-    points = {}
-    for name, row in zip(names, rows, strict=True):
-        if not isinstance(row, list) or len(row) != 3:
-            found = f"{len(row)} numbers" if isinstance(row, list) else shown(row)
-            raise Unusable("a keypoint is not x, y, seen", f"{name} has {found}")
-        x, y, seen = point(*row, name)
-        points[name] = (x, y, VISIBLE if seen else ABSENT)
-    box = annotation.get("bbox")
-    if box in (None, []):
-        return str(annotation.get("image_id")), Animal(points, None, category)
-    left, top, right, bottom = _corners(box)
-    return str(annotation.get("image_id")), Animal(points, (left, top, right - left, bottom - top), category)
-
-
-def _corners(value: object) -> tuple[float, float, float, float]:
-    if not isinstance(value, list) or len(value) != 4:
-        raise Unusable("a box is not four numbers", f"'bbox' is {shown(value)}")
-    return tuple(number(v, "'bbox'") for v in value)
+        return annotation
+    rows, box = annotation.get("keypoints"), annotation.get("bbox")
+    if isinstance(rows, list):
+        rows = [[*row[:2], VISIBLE] if isinstance(row, list) and row[2:] == [1] else row for row in rows]
+    if isinstance(box, list) and len(box) == 4 and all(isinstance(value, (int, float)) for value in box):
+        box = [*box[:2], box[2] - box[0], box[3] - box[1]]
+    return {**annotation, "image_id": str(annotation.get("image_id")), "keypoints": rows, "bbox": box}

@@ -70,7 +70,8 @@ def read(content: dict, path: Path) -> Export:
     images = _images_by_id(content["images"], export)
     annotations = _with_ids(content["annotations"], content.get("categories"), images, categories, export)
     for position, annotation in enumerate(annotations):
-        where = f"{path.name}, annotation {shown(annotation.get('id') if isinstance(annotation, dict) else position)}"
+        label = annotation.get("id", position) if isinstance(annotation, dict) else position
+        where = f"{path.name}, annotation {shown(label)}"
         try:
             image_id, animal = _animal(annotation, categories)
             if image_id not in images:
@@ -276,11 +277,10 @@ def _check_not_moved(key: str, annotations: list[object], own: set, export: Expo
 
 def _check_not_all_one(annotations: list[object], images: dict[object, dict], export: Export) -> None:
     """Refuses as many animals as pictures, or more, that all name one of them: the ids of the others got lost."""
-    used = {a.get("image_id") for a in annotations if isinstance(a, dict) and _is_id(a.get("image_id"))}
-    if len(used) == 1 and len(annotations) >= len(images) >= _PICTURES and used <= images.keys():
-        (only,) = used
+    used = [a["image_id"] for a in annotations if isinstance(a, dict) and _is_id(a.get("image_id"))]
+    if len(set(used)) == 1 and len(used) >= len(images) >= _PICTURES and used[0] in images:
         raise UserError(
-            f"{export.path}: all {len(annotations)} annotations have image_id {shown(only)}, although the file has "
+            f"{export.path}: all {len(used)} annotations have image_id {shown(used[0])}, although the file has "
             f"{len(images)} pictures",
             hint="Whose they are is lost: export again. If they are all on that picture, take the others out of "
             "'images' in the file.",

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.dataset.coco import CONVERT_FIRST, is_id
+from equistera.dataset.coco import is_id, read_coco
 from equistera.errors import UserError
-from equistera.files import read_json
 from equistera.names import near
 from equistera.skeleton import Skeleton, SkeletonError
 
@@ -23,7 +22,6 @@ MAX_COORDINATE = 10.0 * MAX_SIDE
 
 #: What JSON numbers become; text is not converted, as training would not either, and true is no number.
 _NUMBERS = frozenset((int, float))
-_LISTS = ("images", "annotations", "categories")
 
 
 @dataclass(frozen=True)
@@ -188,19 +186,7 @@ def read(path: str | Path, image_dir: str | Path | None, skeleton: Skeleton) -> 
         UserError: It is missing, not JSON, not a COCO file, or the picture folder does not exist.
     """
     path = Path(path)
-    content = read_json(path, CONVERT_FIRST)
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path} is not a COCO keypoint file: expected an object, found {type(content).__name__}",
-            hint=CONVERT_FIRST,
-        )
-    absent = [key for key in _LISTS if not isinstance(content.get(key), list)]
-    if absent:
-        raise UserError(
-            f"{path} is not a COCO keypoint file: the list{'s' * (len(absent) > 1)} {', '.join(absent)} "
-            f"{'are' if len(absent) > 1 else 'is'} missing",
-            hint=CONVERT_FIRST,
-        )
+    content = read_coco(path)
     if image_dir is not None and not Path(image_dir).is_dir():
         raise UserError(f"no such picture folder: {image_dir}{near(image_dir)}")
     return AnnotationFile(path, Path(image_dir or default_image_dir(path)), content, skeleton)

@@ -42,11 +42,11 @@ def test_corners_become_a_box_and_seen_becomes_a_flag(tmp_path):
         ({"image_id": 8}, "its image_id is no picture of the file"),
         ({"category_id": 8}, "its category has no keypoints"),
         ({"keypoints": [[1, 2, 1]]}, "the number of keypoints is not that of its category"),
-        ({"keypoints": None}, "the number of keypoints is not that of its category"),
-        ({"keypoints": [[1, 2], [3, 4, 1]]}, "a keypoint is not x, y, seen"),
+        ({"keypoints": None}, "no keypoints in the annotation"),
+        ({"keypoints": [[1, 2], [3, 4, 1]]}, "the number of keypoints is not that of its category"),
         ({"keypoints": [[1, 2, 5], [3, 4, 1]]}, "a visibility flag is not 0, 1 or 2"),
         ({"bbox": [1, 2]}, "a box is not four numbers"),
-        ({"bbox": "1"}, "a box is not four numbers"),
+        ({"bbox": "1"}, "a list of numbers is missing"),
     ],
 )
 def test_what_is_skipped_and_why(tmp_path, change, reason):
