@@ -82,8 +82,8 @@ def _none_found(source: Path, name: str, suffixes: Sequence[str], visible: Seque
 def _without_copies(files: Iterable[Path]) -> list[Path]:
     """Leaves out DeepLabCut's HDF5 files whose labels stand in a CSV file, too."""
     files = list(files)
-    tables = {path.with_suffix("") for path in files if path.suffix.lower() == ".csv" and deeplabcut.accepts_csv(path)}
-    return [p for p in files if p.suffix.lower() not in deeplabcut.SUFFIXES or p.with_suffix("") not in tables]
+    tables = {path.with_suffix("") for path in files if path.suffix.lower() == ".csv" and deeplabcut.accepts(path)}
+    return [p for p in files if p.suffix.lower() not in deeplabcut.HDF5 or p.with_suffix("") not in tables]
 
 
 def keep_input(files: Sequence[Path], source: Path, output: Path) -> tuple[list[Path], list[str]]:

@@ -5,85 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, labelstudio, yolo
 from equistera.dataset.formats.records import HORSE, Export, NotLabels, check_file, shown
 from equistera.files import read_json
-
-_START_BYTES = 4096
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """A kind of file that people take for one that is read.
-
-    Attributes:
-        what: What it is.
-        advice: The next step.
-        is_it: Whether it is this, by its parsed JSON, or by the start of another text file.
-    """
-
-    what: str
-    advice: str
-    is_it: Callable[[object], bool]
-
-
-_LABEL_STUDIO = "Export the project again in Label Studio's format 'JSON', which is read as it is."
-
-KINDS = (
-    Foreign(
-        "labelme's JSON, which is not read",
-        "X-AnyLabeling opens labelme's files and exports YOLO pose (of points with the group_id of their box); write a "
-        "data.yaml with train, kpt_shape, names and kpt_names beside that, and convert it.",
-        lambda content: isinstance(content, dict) and "shapes" in content and "imagePath" in content,
-    ),
-    Foreign(
-        "the notes of Label Studio's YOLO export, which does not say what its points are",
-        _LABEL_STUDIO,
-        lambda content: isinstance(content, dict) and content.keys() == {"categories", "info"},
-    ),
-    Foreign(
-        "Label Studio's table, which is not read",
-        _LABEL_STUDIO,
-        lambda start: isinstance(start, str) and {"annotation_id", "annotator"} <= set(start.split("\n")[0].split(",")),
-    ),
-    Foreign(
-        "Pascal VOC, which has boxes and no keypoints",
-        "Export the keypoints: in CVAT as 'CVAT for images 1.1'.",
-        lambda start: isinstance(start, str) and "<annotation>" in start and "<object" in start,
-    ),
-)
-
-
-def kind_of(path: Path, content: object | None) -> Foreign | None:
-    """What a file is known as, or None.
-
-    Args:
-        path: The file.
-        content: Its parsed JSON; None for any other file.
-    """
-    known = _start(path) if content is None else content
-    return next((kind for kind in KINDS if kind.is_it(known)), None)
-
-
-def described(path: Path, content: object | None) -> str:
-    """In a few words, what stands in a file."""
-    if isinstance(content, dict):
-        fields = ", ".join(map(str, list(content)[:5]))
-        return f"an object with {fields[:80]}{' ...' * (len(content) > 5)}" if content else "an empty object"
-    if isinstance(content, list):
-        entry = next((f" of {described(path, item)}" for item in content[:1] if isinstance(item, dict)), "")
-        return f"a list{entry}" if content else "an empty list"
-    if content is not None:
-        return shown(content)
-    start = _start(path)
-    return f"a text that starts {shown(start.strip().splitlines()[0], 40)}" if start.strip() else "no text"
-
-
-def _start(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(_START_BYTES)
-    return "" if b"\0" in start else start.decode("utf-8-sig", errors="replace")
 
 
 @dataclass(frozen=True)
@@ -92,79 +18,70 @@ class Format:
 
     Attributes:
         name: Value of ``--format``.
-        title: Name for people.
+        reader: Has ``TITLE`` for people, ``accepts`` and ``read``. They get the path; of JSON the parsed content, which
+            ``read`` gets before the path.
         needs: What a file of the format holds, for people.
         suffixes: File name endings, lower case.
-        accepts: Whether a file (for JSON: its parsed content) is in this format.
-        read: Reads it; JSON formats get the parsed content and the path.
         draws_boxes: Boxes stand beside the points, of animals and of other things: ``read`` also gets the user's words
             for the animals.
     """
 
     name: str
-    title: str
+    reader: ModuleType
     needs: str
-    suffixes: tuple[str, ...]
-    accepts: Callable[..., bool]
-    read: Callable[..., Export]
+    suffixes: tuple[str, ...] = (".json",)
     draws_boxes: bool = False
 
     @property
     def is_json(self) -> bool:
-        return ".json" in self.suffixes
+        return self.suffixes == (".json",)
 
 
-_DEEPLABCUT_NEEDS = "CollectedData_<scorer>.csv, whose first rows start scorer, bodyparts and coords, or its .h5"
+_CSV_OR_H5 = "CollectedData_<scorer>.csv, whose first rows start scorer, bodyparts and coords, or its .h5"
 
 #: Every format; a file's first match counts.
 ALL = (
     Format(
-        "labelstudio",
-        labelstudio.TITLE,
-        "a .json with a list of tasks, each with data and annotations",
-        (".json",),
-        labelstudio.accepts,
-        labelstudio.read,
-        draws_boxes=True,
+        "labelstudio", labelstudio, "a .json with a list of tasks, each with data and annotations", draws_boxes=True
     ),
-    Format(
-        "coco",
-        coco.TITLE,
-        "a .json with the lists images, annotations and categories",
-        (".json",),
-        coco.accepts,
-        coco.read,
-    ),
-    Format(
-        "animalpose",
-        animalpose.TITLE,
-        "the .json with an object images and the lists annotations and categories",
-        (".json",),
-        animalpose.accepts,
-        animalpose.read,
-    ),
-    Format("cvat", cvat.TITLE, "an .xml of <annotations> with <image>s", (".xml",), cvat.accepts, cvat.read, True),
-    Format(
-        "deeplabcut",
-        deeplabcut.TITLE,
-        _DEEPLABCUT_NEEDS,
-        (".csv",),
-        deeplabcut.accepts_csv,
-        deeplabcut.read_csv,
-    ),
-    Format(
-        "deeplabcut",
-        deeplabcut.TITLE,
-        _DEEPLABCUT_NEEDS,
-        deeplabcut.SUFFIXES,
-        deeplabcut.accepts_h5,
-        deeplabcut.read_h5,
-    ),
-    Format("yolo", yolo.TITLE, "a .yaml with kpt_shape, beside labels/", (".yaml", ".yml"), yolo.accepts, yolo.read),
+    Format("coco", coco, "a .json with the lists images, annotations and categories"),
+    Format("animalpose", animalpose, "the .json with an object images and the lists annotations and categories"),
+    Format("cvat", cvat, "an .xml of <annotations> with <image>s", (".xml",), draws_boxes=True),
+    Format("deeplabcut", deeplabcut, _CSV_OR_H5, (".csv", *deeplabcut.HDF5)),
+    Format("yolo", yolo, "a .yaml with kpt_shape, beside labels/", (".yaml", ".yml")),
 )
 
 #: Values of ``--format``.
-NAMES = tuple(dict.fromkeys(f.name for f in ALL))
+NAMES = tuple(f.name for f in ALL)
+
+_EXPORT_JSON = "Export the project again in Label Studio's format 'JSON', which is read as it is."
+
+#: Other files that people take for annotations: what they are, the next step, and how they are known by their parsed
+#: JSON, or by the start of another text file.
+_OTHERS: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
+    (
+        "labelme's JSON, which is not read",
+        "X-AnyLabeling opens labelme's files and exports YOLO pose (of points with the group_id of their box); write a "
+        "data.yaml with train, kpt_shape, names and kpt_names beside that, and convert it.",
+        lambda content: isinstance(content, dict) and "shapes" in content and "imagePath" in content,
+    ),
+    (
+        "the notes of Label Studio's YOLO export, which does not say what its points are",
+        _EXPORT_JSON,
+        lambda content: isinstance(content, dict) and content.keys() == {"categories", "info"},
+    ),
+    (
+        "Label Studio's table, which is not read",
+        _EXPORT_JSON,
+        lambda start: isinstance(start, str) and {"annotation_id", "annotator"} <= set(start.split("\n")[0].split(",")),
+    ),
+    (
+        "Pascal VOC, which has boxes and no keypoints",
+        "Export the keypoints: in CVAT as 'CVAT for images 1.1'.",
+        lambda start: isinstance(start, str) and "<annotation>" in start and "<object" in start,
+    ),
+)
+_START_BYTES = 4096
 
 
 def suffixes_of(name: str) -> tuple[str, ...]:
@@ -187,20 +104,39 @@ def read(path: Path, name: str = "auto", wanted: Collection[str] = ()) -> Export
     check_file(path)
     candidates = [f for f in ALL if path.suffix.lower() in f.suffixes]
     content = read_json(path) if any(f.is_json for f in candidates) else None
-    fitting = [f for f in candidates if f.accepts(content if f.is_json else path)]
+    fitting = [f for f in candidates if f.reader.accepts(content if f.is_json else path)]
     for fit in fitting:
         if name in ("auto", fit.name):
             words = [wanted or (HORSE,)] if fit.draws_boxes else []
-            return fit.read(content, path, *words) if fit.is_json else fit.read(path, *words)
-    found = kind_of(path, content)
+            return fit.reader.read(content, path, *words) if fit.is_json else fit.reader.read(path, *words)
     asked = [f for f in ALL if name in ("auto", f.name)]
     if fitting:
-        what = f"not {asked[0].title} but {fitting[0].title}"
-        hint = f"Give --format {fitting[0].name}, or leave it out."
-    elif found:
-        what, hint = found.what, found.advice
-    else:
-        title = "no annotations of a known format" if name == "auto" else f"not {asked[0].title}"
-        what = f"{title}: {described(path, content)}"
-        hint = "\n  ".join(["Expected:", *dict.fromkeys(f"{f.title}: {f.needs}" for f in asked)])
-    raise NotLabels(path, what, hint)
+        what = f"not {asked[0].reader.TITLE} but {fitting[0].reader.TITLE}"
+        raise NotLabels(path, what, f"Give --format {fitting[0].name}, or leave it out.")
+    known = _start(path) if content is None else content
+    for what, advice, is_it in _OTHERS:
+        if is_it(known):
+            raise NotLabels(path, what, advice)
+    title = "no annotations of a known format" if name == "auto" else f"not {asked[0].reader.TITLE}"
+    expected = "\n  ".join(["Expected:", *(f"{f.reader.TITLE}: {f.needs}" for f in asked)])
+    raise NotLabels(path, f"{title}: {_described(path, content)}", expected)
+
+
+def _described(path: Path, content: object | None) -> str:
+    """In a few words, what stands in a file."""
+    if isinstance(content, dict):
+        fields = ", ".join(map(str, list(content)[:5]))
+        return f"an object with {fields[:80]}{' ...' * (len(content) > 5)}" if content else "an empty object"
+    if isinstance(content, list):
+        entry = next((f" of {_described(path, item)}" for item in content[:1] if isinstance(item, dict)), "")
+        return f"a list{entry}" if content else "an empty list"
+    if content is not None:
+        return shown(content)
+    start = _start(path).strip()
+    return f"a text that starts {shown(start.splitlines()[0], 40)}" if start else "no text"
+
+
+def _start(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(_START_BYTES)
+    return "" if b"\0" in start else start.decode("utf-8-sig", errors="replace")

@@ -17,6 +17,8 @@ from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
 
 from equistera.dataset.formats.grouping import Drawn, LooseBox, LoosePoint, add_all, readable, upright
 from equistera.dataset.formats.records import (
@@ -135,11 +137,6 @@ def _write_animal(file: IO[str], animal: Animal, names: Sequence[str], group: in
 
 def _elements(path: Path) -> Iterator[tuple[str, Element]]:
     """Start and end of every element, with entities and document types refused."""
-    try:
-        from defusedxml.common import DefusedXmlException
-        from defusedxml.ElementTree import iterparse
-    except ImportError as error:
-        raise UserError("reading CVAT XML needs defusedxml", hint="pip install defusedxml") from error
     try:
         with path.open("rb") as file:
             yield from iterparse(file, events=("start", "end"), forbid_dtd=True)

@@ -18,7 +18,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
 from equistera import commands
 from equistera.dataset.formats.records import (
@@ -38,6 +37,11 @@ from equistera.errors import UserError
 
 TITLE = "DeepLabCut"
 
+#: File name endings, lower case, and how such files start.
+HDF5, _SIGNATURE = (".h5", ".hdf5"), b"\x89HDF\r\n\x1a\n"
+#: Cells of a table that is still read; 5,000 pictures with 26 points of 3 horses have 800,000.
+MAX_CELLS = 50_000_000
+
 _HEADER = ("scorer", "individuals", "bodyparts", "coords")
 
 #: What DeepLabCut calls the "individual" that holds the points which a picture has only once, such as a gate.
@@ -53,12 +57,14 @@ GIVE_LABELS = "Give CollectedData_<scorer>.csv, which the labelling saves in lab
 Column = tuple[str, str, str]
 
 
-def accepts_csv(path: Path) -> bool:
-    """Whether a CSV file starts like DeepLabCut's."""
+def accepts(path: Path) -> bool:
+    """Whether the file is HDF5, or a CSV that starts like DeepLabCut's."""
     with path.open("rb") as file:
-        # every second byte of UTF-16 is 0 here
-        start = file.read(64).replace(b"\0", b"")
-    return _START.match(start) is not None
+        start = file.read(64)
+    if path.suffix.lower() in HDF5:
+        return start.startswith(_SIGNATURE)
+    # every second byte of UTF-16 is 0 here
+    return _START.match(start.replace(b"\0", b"")) is not None
 
 
 def is_label_file(path: Path) -> bool:
@@ -66,12 +72,18 @@ def is_label_file(path: Path) -> bool:
     return path.name.lower().startswith("collecteddata")
 
 
-def read_csv(path: Path) -> Export:
-    """Reads ``CollectedData_*.csv``; semicolons and decimal commas, as Excel writes them in many countries, too.
+def read(path: Path) -> Export:
+    """Reads ``CollectedData_*.csv`` or ``.h5``; semicolons and decimal commas, as Excel writes them, too.
 
     Raises:
-        UserError: Not CSV, or the header is not DeepLabCut's.
+        NotLabels: They are predictions. Or the name of an HDF5 file is not that of labels, and it cannot be read: it is
+            another program's, or has the "table" layout, in which video analysis writes predictions.
+        UserError: Not CSV, or the header is not DeepLabCut's; an HDF5 file is damaged or of another layout.
     """
+    return _read_h5(path) if path.suffix.lower() in HDF5 else _read_csv(path)
+
+
+def _read_csv(path: Path) -> Export:
     rows, decimal = _csv_rows(path)
     header: dict[str, list[str]] = {}
     for row in rows:
@@ -225,35 +237,9 @@ def _empty(cell: object) -> bool:
     return isinstance(cell, float) and math.isnan(cell)
 
 
-#: Cells of a table that is still read; 5,000 pictures with 26 points of 3 horses have 800,000.
-MAX_CELLS = 50_000_000
-
-#: File name endings, lower case.
-SUFFIXES = (".h5", ".hdf5")
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
-
-def accepts_h5(path: Path) -> bool:
-    """Whether the file is HDF5."""
-    with path.open("rb") as file:
-        return file.read(len(_SIGNATURE)) == _SIGNATURE
-
-
-def read_h5(path: Path) -> Export:
-    """Reads ``CollectedData_*.h5``.
-
-    Raises:
-        NotLabels: The name is not that of labels, and the file cannot be read: another program's, or predictions in the
-            "table" layout, which video analysis writes.
-        UserError: h5py is not installed, the file is damaged, or its layout is not the "fixed" one.
-    """
+def _read_h5(path: Path) -> Export:
     try:
-        import h5py
-    except ImportError as error:
-        raise UserError("reading DeepLabCut's .h5 needs h5py", hint="pip install h5py") from error
-    try:
-        return _read_file(path, h5py)
+        return _read_file(path)
     except NotLabels:
         raise
     except UserError as error:
@@ -266,7 +252,11 @@ def read_h5(path: Path) -> Export:
         raise UserError(error.summary, error.problems, error.hint or hint) from error
 
 
-def _read_file(path: Path, h5py: ModuleType) -> Export:
+def _read_file(path: Path) -> Export:
+    try:
+        import h5py
+    except ImportError as error:
+        raise UserError("reading DeepLabCut's .h5 needs h5py", hint="pip install h5py") from error
     try:
         with h5py.File(path, "r") as file:
             # DeepLabCut calls the table df_with_missing, napari-deeplabcut keypoints
