@@ -192,7 +192,7 @@ def kill_runs(folder: Path, args) -> int:
 
 def found_in(work_dir: Path) -> str:
     """What a kill left of a run."""
-    paths = [*work_dir.glob("epoch_*.pth"), *work_dir.glob("step_*.pth")]
+    paths = [*work_dir.glob("epoch_*.pth"), *work_dir.glob("latest.pth")]
     newest = max(paths, key=lambda path: path.stat().st_mtime).stem if paths else "no checkpoint"
     return newest + (", one half written" if any(work_dir.glob(".*.part")) else "")
 
@@ -206,7 +206,7 @@ def differences(straight: Path, resumed: Path) -> list[str]:
         one, other = (checkpoint.load(folder / name) for folder in (straight, resumed))
         parts += [
             f"{name} {part}"
-            for part in ("state_dict", "optimizer", "hooks")
+            for part in ("state_dict", "optimizer", "loop", "hooks")
             if not checkpoint.equal(one.get(part), other.get(part))
         ]
         if any(one["meta"][key] != other["meta"][key] for key in ("epoch", "iter", "best_score", "best_epoch")):

@@ -14,6 +14,7 @@ from torch import nn
 
 from equistera.mm.augmentation_sheet import epochs_of_phase
 from equistera.mm.network.model import SkeletonPoseEstimator
+from equistera.mm.run.loop import train_step
 from equistera.mm.run.planning import schedule_of
 from speed.rounds import synchronize
 
@@ -54,11 +55,13 @@ def stepper(network: nn.Module, wrapper: OptimWrapper, batch: dict, steps: int =
         A function that returns the number of samples it trained on.
     """
 
+    own = isinstance(network, SkeletonPoseEstimator)
+
     def work() -> int:
         network.train()
         for _ in range(steps):
             # a preprocessor may work in place
-            network.train_step(copy.copy(batch), wrapper)
+            train_step(network, wrapper, copy.copy(batch)) if own else network.train_step(copy.copy(batch), wrapper)
         synchronize()
         return steps * len(batch["inputs"])
 

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from equistera.mm.augmentation_sheet import epochs_of_phase
 from equistera.mm.data.loading import with_workers
 from equistera.mm.network.precision import use_mixed_precision
+from equistera.mm.run.loop import TrainLoop
 from equistera.mm.run.trainer import Trainer
 from speed import stock
 from speed.networks import first_batch, stepper
@@ -79,10 +80,11 @@ def _measure(options: Options, path: str, phase: int, folder: Path) -> Case:
 def _inside(runner: Runner, epoch: int, body: Callable[[], None]) -> None:
     """Does all that comes before the first step of a run at ``epoch``, then ``body`` in place of the epochs."""
     loop = runner.train_loop
-    loop._epoch, loop._iter = epoch, epoch * len(loop.dataloader)
+    if isinstance(loop, TrainLoop):
+        loop.epoch, loop.iter = epoch, epoch * len(loop.dataloader)
 
     def run() -> torch.nn.Module:
-        runner.call_hook("before_train")
+        loop.begin() if isinstance(loop, TrainLoop) else runner.call_hook("before_train")
         body()
         runner.call_hook("after_train")
         return runner.model

@@ -2,6 +2,7 @@
 
 custom_imports = dict(imports=["equistera.mm.register"], allow_failed_imports=False)
 default_scope = "mmpose"
+runner_type = "Trainer"
 
 from_scratch = False  # no pretrained weights: nothing is frozen (train.py --from-scratch)
 pretrained = None  # name in the manifest of tools/download_checkpoints.py, or the path of a checkpoint
@@ -16,24 +17,18 @@ vis_backends = [
 visualizer = dict(type="PatientVisualizer", vis_backends=vis_backends)
 
 default_hooks = dict(
-    runtime_info=dict(type="DeferredRuntimeInfoHook"),
+    runtime_info=dict(type="RuntimeInfo"),
     timer=dict(type="IterTimerHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     logger=dict(type="LoggerHook", interval=10),
-    param_scheduler=None,  # learning rates come from the schedule hook
+    param_scheduler=None,  # learning rates come from the strategy
     checkpoint=dict(type="SaveCheckpoints", interval=5, keep=2, best="val/AP"),
 )
 custom_hooks = [
-    dict(type="ApplySchedule"),
-    dict(type="StopOnNonFinite", interval=10),
-    dict(type="EvaluatedWeights"),
-    dict(type="SyncBuffersHook"),
-    dict(type="StopEarly"),
     dict(type="PredictionPictures", pictures=8),
-    dict(type="Console"),
 ]
 
-# Which weights are evaluated and saved as best.pth: see equistera/mm/run/hooks/evaluated_weights.py
+# Which weights are evaluated and saved as best.pth: see equistera/mm/run/evaluated_weights.py
 training_subset = dict(pictures=48)  # training pictures scored beside the validation set, without augmentation
 norm_statistics = dict(pictures=64)  # re-estimate BatchNorm statistics over so many training pictures; None: never
 ema = dict(share=0.02, at_most=3500)  # average of the weights: half-life, share of the run; None: none

@@ -10,4 +10,4 @@ from equistera.mm.data import (  # noqa: F401
     transforms,
 )
 from equistera.mm.network import model, optim  # noqa: F401
-from equistera.mm.run import deferred, hooks, loop, metric, patience, tracking  # noqa: F401
+from equistera.mm.run import loop, metric, patience, prediction_pictures, saving, step_log, tracking, trainer  # noqa: F401

@@ -1,7 +1,6 @@
 """Which checkpoints a run writes, keeps and resumes from.
 
-Names say how far a run was: ``epoch_12.pth`` after 12 complete epochs, ``step_480.pth`` after 480 steps, written when
-a run is told to stop within an epoch.
+Names say how far a run was: ``epoch_12.pth`` after 12 complete epochs.
 """
 
 from __future__ import annotations
@@ -20,12 +19,14 @@ from equistera.evaluation.keypoint_metrics import CORRECT, pck_name
 BEST, LATEST = "best.pth", "latest.pth"
 #: Error of the points by which weights of equal scores are told apart; lower is better.
 ERROR = "normalised_error"
-_NAME = re.compile(r"(epoch|step)_(\d{1,9})\.pth")
+_NAME = re.compile(r"epoch_(\d{1,9})\.pth")
+#: Earlier versions wrote others within an epoch.
+_EARLIER = re.compile(r"step_\d{1,9}\.pth")
 
 
 def written_by_runs(name: str) -> bool:
-    """Whether a run writes, or removes, checkpoints of this name."""
-    return name in (BEST, LATEST) or _NAME.fullmatch(name) is not None
+    """Whether a run writes, or has written, checkpoints of this name."""
+    return name in (BEST, LATEST) or bool(_NAME.fullmatch(name) or _EARLIER.fullmatch(name))
 
 
 def ranked(metrics: Mapping[str, float], watched: str) -> tuple[float, ...]:
@@ -48,67 +49,28 @@ def saves_in_run(interval: int, max_epochs: int) -> int:
     return -(-max_epochs // interval)
 
 
-def steps_done(name: str, steps_per_epoch: int) -> int | None:
-    """Optimiser steps behind a checkpoint, by its name; None for any other name, such as ``best.pth``."""
+def epochs_done(name: str) -> int | None:
+    """Complete epochs behind a checkpoint, by its name; None for any other name, such as ``best.pth``."""
     match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    return int(match[2]) * (steps_per_epoch if match[1] == "epoch" else 1)
+    return None if match is None else int(match[1])
 
 
-def newest_first(names: Iterable[str], steps_per_epoch: int) -> list[str]:
-    """The checkpoints that a run can be resumed from, in the order in which to try them.
-
-    At the same step a whole epoch goes first: its evaluation is done.
-    """
-    resumable = [name for name in names if steps_done(name, steps_per_epoch) is not None]
-    return sorted(
-        resumable, key=lambda name: (steps_done(name, steps_per_epoch), name.startswith("epoch"), name), reverse=True
-    )
+def newest_first(names: Iterable[str]) -> list[str]:
+    """The checkpoints of complete epochs, in the order in which to try to go on from them."""
+    return sorted((name for name in names if epochs_done(name) is not None), key=epochs_done, reverse=True)
 
 
-def renumbered(names: Iterable[str], before: int, now: int) -> dict[str, str]:
-    """New names of checkpoints within an epoch where the number of its steps changes: they stay as far as they were.
-
-    Args:
-        names: What lies in the work dir.
-        before: Steps in an epoch when they were written.
-        now: Steps in an epoch from now on.
-    """
-    steps = {name: steps_done(name, before) for name in names if name.startswith("step")}
-    return {name: f"step_{step * now // before}.pth" for name, step in steps.items() if step is not None}
-
-
-def outdated(names: Iterable[str], keep: int, steps_per_epoch: int) -> list[str]:
+def outdated(names: Iterable[str], keep: int) -> list[str]:
     """The checkpoints to delete once the newest is safely written.
 
     Args:
         names: What lies in the work dir; names of other kinds are never deleted.
         keep: How many to keep; 0 keeps all.
-        steps_per_epoch: Optimiser steps in an epoch.
 
     Returns:
         Names, oldest last.
     """
-    return newest_first(names, steps_per_epoch)[keep:] if keep > 0 else []
-
-
-def superseded(names: Iterable[str], newest: str, steps_per_epoch: int) -> list[str]:
-    """The checkpoints within an epoch that are of no more use once ``newest``, at the end of one, is safely written.
-
-    Args:
-        names: What lies in the work dir.
-        newest: Name of the checkpoint just written.
-        steps_per_epoch: Optimiser steps in an epoch.
-
-    Returns:
-        Names; empty if ``newest`` is itself within an epoch.
-    """
-    done = steps_done(newest, steps_per_epoch)
-    if done is None or not newest.startswith("epoch"):
-        return []
-    steps = {name: steps_done(name, steps_per_epoch) for name in names if name.startswith("step")}
-    return [name for name, step in steps.items() if step is not None and step <= done]
+    return newest_first(names)[keep:] if keep > 0 else []
 
 
 @dataclass(frozen=True)
@@ -125,14 +87,13 @@ class ResumePoint:
 
 
 def choose_resume_point(
-    folder: Path, names: Iterable[str], steps_per_epoch: int, problem_of: Callable[[str], str | None]
+    folder: Path, names: Iterable[str], problem_of: Callable[[str], str | None]
 ) -> ResumePoint | None:
     """The newest checkpoint that loads.
 
     Args:
         folder: The work dir, for messages.
         names: What lies in it.
-        steps_per_epoch: Optimiser steps in an epoch.
         problem_of: Tries a checkpoint: None if it loads, else what is wrong with it. Called newest first, and no
             further than needed.
 
@@ -144,7 +105,7 @@ def choose_resume_point(
     """
     skipped, names = [], sorted(names)
     # the newest has a second name, by which it is known where only that was kept
-    for name in [*newest_first(names, steps_per_epoch), *({LATEST} & {*names})]:
+    for name in [*newest_first(names), *({LATEST} & {*names})]:
         problem = problem_of(name)
         if problem is None:
             return ResumePoint(name, tuple(skipped))
@@ -153,7 +114,7 @@ def choose_resume_point(
         if BEST not in names:
             return None
         raise UserError(
-            f"nothing to resume: {folder} holds {BEST}, but no epoch_N.pth or step_N.pth to go on from",
+            f"nothing to resume: {folder} holds {BEST}, but no epoch_N.pth to go on from",
             hint=f"Without --resume a new run starts; --init {folder / BEST} makes it start from these weights",
         )
     raise UserError(
@@ -188,10 +149,8 @@ def disk_use(full: int, best: int, keep: int, saves: int) -> int:
         saves: How many the run writes.
 
     Returns:
-        Bytes, counting the new file that is whole before the old one goes. ``latest.pth`` is a second name of the
-        newest and takes none.
+        Bytes, counting the new file that is whole before the old one goes, and ``latest.pth``, which may be one of
+        its own between two of those.
     """
     kept = min(keep, saves) if keep > 0 else saves
-    while_saving = (kept + (kept < saves)) * full + best
-    while_saving_best = kept * full + 2 * best
-    return max(while_saving, while_saving_best)
+    return (kept + 2) * full + max(best, 2 * best - full)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from equistera.errors import UserError
@@ -29,6 +31,15 @@ FINE_EPOCHS = 40
 
 #: Share of the planned time that shorter epochs may leave unused.
 _UNUSED = 0.025
+
+#: The length changes when the run would end outside of these shares of its time; within them the clock is only noise.
+EARLIEST, LATEST = 0.96, 0.995
+
+#: Epochs that tell how fast the machine is where fewer are left.
+_LEAST_EPOCHS = 5
+
+#: The most by which a length moves from one that was told to the next: a third up, a third down.
+MOST_MOVED = 1 / 3
 
 #: Share of the possible steps that may be lost to have more epochs.
 _LOST_STEPS = 0.01
@@ -225,6 +236,48 @@ def _shorter_epochs(costs: Costs, planned: float, steps_per_epoch: int, least_ep
     most = max(epochs * steps for epochs, steps, _ in filling)
     good = [c for c in filling if c[0] * c[1] >= (1 - _LOST_STEPS) * most]
     return max(good, key=lambda c: (min(c[1], HANDFUL), c[0]))
+
+
+def replanned(
+    fit: Fit,
+    costs: Costs,
+    paces: Sequence[float],
+    evaluations: Sequence[float],
+    done: int,
+    elapsed: float,
+    told: int,
+) -> Fit:
+    """The run that still fits its time, after some of its epochs.
+
+    How fast the machine is follows from as many of the last epochs as are left: a busy minute changes little while most
+    of the run is still to come, and a machine that has slowed for good is followed where it matters, at the end.
+
+    Args:
+        fit: The run as it was planned last.
+        costs: What its parts take, as measured before it.
+        paces: Time of each epoch so far over what ``costs`` say of it.
+        evaluations: Seconds that each evaluation so far has taken.
+        done: Complete epochs.
+        elapsed: Seconds since the start of the program.
+        told: The number of epochs that a person was told last; see :data:`MOST_MOVED`.
+
+    Returns:
+        ``fit`` itself if it ends in time.
+    """
+    pace = statistics.median(paces[-max(_LEAST_EPOCHS, fit.epochs - done) :]) if paces else 1.0
+    costs = dataclasses.replace(
+        costs,
+        steps=tuple(StepTime(step.start, step.seconds * pace) for step in costs.steps),
+        epoch=costs.epoch * pace,
+        evaluation=statistics.median(evaluations) if evaluations else costs.evaluation * pace,
+    )
+    seconds = run_seconds(costs, fit.epochs, fit.steps_per_epoch, fit.val_interval, done, elapsed)
+    if EARLIEST * fit.budget <= seconds <= LATEST * fit.budget:
+        return fit
+    least, most = math.ceil((1 - MOST_MOVED) * told), math.floor((1 + MOST_MOVED) * told)
+    epochs = max(done + 1, min(most, max(least, refit(fit, costs, done, elapsed).epochs)))
+    seconds = run_seconds(costs, epochs, fit.steps_per_epoch, fit.val_interval, done, elapsed)
+    return dataclasses.replace(fit, epochs=epochs, seconds=seconds)
 
 
 def refit(fit: Fit, costs: Costs, done: int, elapsed: float) -> Fit:

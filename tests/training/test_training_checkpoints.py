@@ -10,12 +10,11 @@ from equistera.training.checkpoints import (
     checkpoint_bytes,
     choose_resume_point,
     disk_use,
+    epochs_done,
     newest_first,
     outdated,
-    renumbered,
     saves_after,
     saves_in_run,
-    steps_done,
 )
 
 FOLDER = Path("runs/mine")
@@ -34,10 +33,10 @@ def test_saves_are_counted_as_they_happen(interval, epochs):
 
 
 @pytest.mark.parametrize(
-    ("name", "steps"),
+    ("name", "epochs"),
     [
-        ("epoch_12.pth", 480),
-        ("step_485.pth", 485),
+        ("epoch_12.pth", 12),
+        ("step_485.pth", None),
         ("epoch_0.pth", 0),
         ("best.pth", None),
         ("latest.pth", None),
@@ -48,20 +47,20 @@ def test_saves_are_counted_as_they_happen(interval, epochs):
         ("epoch_99999999999999999999.pth", None),
     ],
 )
-def test_steps_behind_a_name(name, steps):
-    assert steps_done(name, 40) == steps
+def test_epochs_behind_a_name(name, epochs):
+    assert epochs_done(name) == epochs
 
 
 def test_order_goes_by_number_and_not_by_text():
-    names = ["epoch_9.pth", "best.pth", "epoch_10.pth", "step_405.pth", "step_360.pth", "epoch_2.pth", "notes.txt"]
-    assert newest_first(names, 40) == ["step_405.pth", "epoch_10.pth", "epoch_9.pth", "step_360.pth", "epoch_2.pth"]
+    names = ["epoch_9.pth", "best.pth", "epoch_10.pth", "epoch_2.pth", "notes.txt"]
+    assert newest_first(names) == ["epoch_10.pth", "epoch_9.pth", "epoch_2.pth"]
 
 
 def test_which_are_deleted():
-    names = ["epoch_5.pth", "epoch_10.pth", "epoch_15.pth", "step_610.pth", "best.pth", "latest.pth"]
-    assert outdated(names, 2, 40) == ["epoch_10.pth", "epoch_5.pth"]
-    assert outdated(names, 9, 40) == []
-    assert outdated(names, 0, 40) == []
+    names = ["epoch_5.pth", "epoch_10.pth", "epoch_15.pth", "best.pth", "latest.pth"]
+    assert outdated(names, 2) == ["epoch_5.pth"]
+    assert outdated(names, 9) == []
+    assert outdated(names, 0) == []
 
 
 def test_the_newest_that_loads():
@@ -69,22 +68,22 @@ def test_the_newest_that_loads():
 
     def problem_of(name):
         tried.append(name)
-        return {"epoch_15.pth": "ends early", "step_610.pth": "empty"}.get(name)
+        return {"epoch_15.pth": "ends early", "epoch_20.pth": "empty"}.get(name)
 
-    names = ["epoch_5.pth", "epoch_15.pth", "step_610.pth", "epoch_10.pth", "best.pth"]
-    assert choose_resume_point(FOLDER, names, 40, problem_of) == ResumePoint(
-        "epoch_10.pth", (("step_610.pth", "empty"), ("epoch_15.pth", "ends early"))
+    names = ["epoch_5.pth", "epoch_15.pth", "epoch_20.pth", "epoch_10.pth", "best.pth"]
+    assert choose_resume_point(FOLDER, names, problem_of) == ResumePoint(
+        "epoch_10.pth", (("epoch_20.pth", "empty"), ("epoch_15.pth", "ends early"))
     )
-    assert tried == ["step_610.pth", "epoch_15.pth", "epoch_10.pth"]
+    assert tried == ["epoch_20.pth", "epoch_15.pth", "epoch_10.pth"]
 
 
 def test_nothing_to_resume():
-    assert choose_resume_point(FOLDER, ["run.json"], 40, lambda name: None) is None
+    assert choose_resume_point(FOLDER, ["run.json"], lambda name: None) is None
     with pytest.raises(UserError, match=r"runs/mine holds best\.pth, but no epoch_N\.pth") as error:
-        choose_resume_point(FOLDER, ["best.pth", "run.json"], 40, lambda name: None)
+        choose_resume_point(FOLDER, ["best.pth", "run.json"], lambda name: None)
     assert "Without --resume" in error.value.hint
     with pytest.raises(UserError, match="no checkpoint in runs/mine loads") as error:
-        choose_resume_point(FOLDER, ["epoch_5.pth", "epoch_10.pth"], 40, lambda name: "empty")
+        choose_resume_point(FOLDER, ["epoch_5.pth", "epoch_10.pth"], lambda name: "empty")
     assert error.value.problems == ["epoch_10.pth: empty", "epoch_5.pth: empty"]
 
 
@@ -97,18 +96,11 @@ def test_sizes():
 @pytest.mark.parametrize(
     ("keep", "saves", "used"),
     [
-        (2, 60, 3 * 200 + 50),  # two kept while a third is written, and best.pth
-        (2, 2, 2 * 200 + 2 * 50),  # best.pth written anew
-        (2, 1, 200 + 2 * 50),
-        (0, 60, 60 * 200 + 2 * 50),
+        (2, 60, 4 * 200 + 50),  # two kept and latest.pth while another is written, and best.pth
+        (2, 2, 4 * 200 + 50),
+        (2, 1, 3 * 200 + 50),
+        (0, 60, 62 * 200 + 50),
     ],
 )
 def test_disk(keep, saves, used):
     assert disk_use(200, 50, keep, saves) == used
-
-
-def test_checkpoints_within_an_epoch_keep_their_place_when_it_gets_other_steps():
-    names = ["epoch_1.pth", "step_7.pth", "best.pth", "step_x.pth"]
-    assert renumbered(names, before=4, now=2) == {"step_7.pth": "step_3.pth"}
-    assert newest_first(["epoch_1.pth", "step_3.pth"], 2) == ["step_3.pth", "epoch_1.pth"]
-    assert newest_first(["epoch_2.pth", "step_3.pth"], 2) == ["epoch_2.pth", "step_3.pth"]

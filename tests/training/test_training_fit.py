@@ -1,4 +1,6 @@
 import dataclasses
+import itertools
+import random
 
 import pytest
 from hypothesis import example, given, settings
@@ -8,12 +10,14 @@ from training_cases import CSPNEXT, strategy
 from equistera.errors import UserError
 from equistera.training.fit import (
     EVALUATION_SHARE,
+    MOST_MOVED,
     Costs,
     Fit,
     StepTime,
     fit_to_time,
     parse_duration,
     refit,
+    replanned,
     run_seconds,
 )
 from equistera.training.schedule import length_problems, make_schedule
@@ -194,3 +198,76 @@ def test_refit():
     assert refit(fit, fast, done=40, elapsed=200).epochs == 196
     # nothing is left: one more epoch, after which the run is over
     assert refit(fit, slow, done=60, elapsed=990).epochs == 61
+
+
+class Machine:
+    """Time passes where work is done, faster or slower than what was measured; for a while something else is busy.
+
+    Args:
+        slower: How many times as long as measured all takes.
+        busy: Seconds from when to when something else takes its part.
+        times: How many times as long all takes then.
+        noise: Share by which each piece of work may be off.
+    """
+
+    def __init__(self, slower, busy, times, noise, seed):
+        self.now, self.slower, self.busy, self.times = 0.0, slower, busy, times
+        self.noise, self.random = noise, random.Random(seed)
+
+    def work(self, seconds):
+        seconds *= self.slower * self.random.uniform(1 - self.noise, 1 + self.noise)
+        begin, end = self.busy
+        quiet = min(seconds, max(0.0, begin - self.now))
+        hindered = min(seconds - quiet, max(0.0, end - max(begin, self.now)) / self.times)
+        took = seconds + hindered * (self.times - 1)
+        self.now += took
+        return took
+
+
+def kept_to_time(budget, costs, steps, machine):
+    """Runs as a training does; the time it took and the numbers of epochs that a person was told."""
+    fit = fit_to_time(budget, costs, steps, least_epochs=3)
+    machine.now, done, told = costs.start_up, 0, [fit.epochs]
+    paces, evaluations = [], []
+    while done < fit.epochs:
+        step = [step for step in costs.steps if round(step.start * fit.epochs) <= done][-1].seconds
+        expected = step * fit.steps_per_epoch + costs.epoch
+        paces.append(machine.work(expected) / expected)
+        done += 1
+        if done % fit.val_interval == 0 or done == fit.epochs:
+            evaluations.append(machine.work(costs.evaluation))
+            told.append(fit.epochs)
+        if done < fit.epochs:
+            fit = replanned(fit, costs, paces, evaluations, done, machine.now, told[-1])
+    return machine.now, told
+
+
+@given(
+    budget=st.sampled_from([300.0, 1800.0, 7200.0]),
+    epoch=st.floats(1 / 400, 1 / 80),
+    evaluation=st.floats(0, 0.01),
+    slower=st.floats(0.75, 1.33),
+    begin=st.floats(0, 1),
+    length=st.one_of(st.just(60.0), st.floats(0, 0.2)),
+    times=st.floats(1, 2),
+    noise=st.sampled_from([0.0, 0.1, 0.3]),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_busy_while_neither_swings_a_run_nor_makes_it_late(
+    budget, epoch, evaluation, slower, begin, length, times, noise, seed
+):
+    """All lengths are shares of the budget but for the minute."""
+    step = epoch * budget / 10
+    costs = Costs((StepTime(0, step), StepTime(1 / 3, 1.5 * step)), evaluation * budget, 0.0, 5.0)
+    busy = begin * budget, begin * budget + (length if length > 1 else length * budget)
+    took, told = kept_to_time(budget, costs, 10, Machine(slower, busy, times, noise, seed))
+    assert 0.95 * budget <= took <= 1.05 * budget
+    assert all(abs(now - before) <= MOST_MOVED * before for before, now in itertools.pairwise(told))
+
+
+def test_a_minute_that_is_twice_as_slow_moves_a_run_of_five_by_the_time_it_took():
+    costs = Costs((StepTime(0, 0.02),), evaluation=2.0, start_up=10.0)
+    took, told = kept_to_time(300.0, costs, 10, Machine(1.0, (120, 180), 2.0, 0.0, 0))
+    assert 285 <= took <= 300
+    assert max(told) <= told[0] < 1.2 * min(told)

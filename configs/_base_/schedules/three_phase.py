@@ -3,8 +3,8 @@
 All times are shares of ``train_cfg.max_epochs``, so changing that alone rescales everything.
 """
 
-train_cfg = dict(type="ResumableTrainLoop", max_epochs=300, val_interval=5)
-val_cfg = dict(type="InterruptibleValLoop")
+train_cfg = dict(type="TrainLoop", max_epochs=300, val_interval=5)
+val_cfg = dict(type="EvaluationLoop")
 test_cfg = dict()
 
 strategy = dict(
@@ -30,7 +30,7 @@ strategy = dict(
 
 optim_wrapper = dict(
     constructor="StagedOptimWrapperConstructor",
-    type="DeferredOptimWrapper",
+    type="OptimWrapper",
     optimizer=dict(type="AdamW", lr=0.004, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=5.0),
     accumulative_counts=1,  # steps whose gradients make one update: a larger batch than memory holds

@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 
 @DATA_SAMPLERS.register_module()
 class ResumableSampler(Sampler):
-    """Shuffles by (seed, epoch) alone, shares out among processes, and can begin within an epoch.
+    """Shuffles by (seed, epoch) alone and shares out among processes.
 
     Process ``r`` of ``n`` gets the samples ``r, r + n, r + 2n ...`` of the epoch's order, so a step of all processes
     sees the same samples whatever ``n`` is, if their batches make up the same whole.
@@ -44,22 +44,17 @@ class ResumableSampler(Sampler):
         self._share = -(-len(dataset) // self.world_size)
         self._length = self._share if most is None else min(self._share, most)
         self.epoch = 0
-        self._skipped = 0
 
     def __len__(self) -> int:
-        """Samples of this process in an epoch, skipped or not; the first ones fill up to equal shares."""
+        """Samples of this process in an epoch; the first ones fill up to equal shares."""
         return self._length
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of ``epoch`` (from 0)."""
         self.epoch = epoch
 
-    def skip(self, samples: int) -> None:
-        """Makes iterations begin after the first ``samples`` of this process, which are not loaded."""
-        self._skipped = samples
-
     def __iter__(self) -> Iterator[int]:
         size = len(self.dataset)
         order = np.random.default_rng((self.seed, self.epoch)).permutation(size) if self.shuffle else np.arange(size)
         shares = np.resize(order, self._share * self.world_size)
-        yield from shares[self.rank :: self.world_size][self._skipped : self._length].tolist()
+        yield from shares[self.rank :: self.world_size][: self._length].tolist()

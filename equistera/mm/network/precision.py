@@ -17,7 +17,7 @@ def use_mixed_precision(config: Config) -> None:
             config.model.precision = "bfloat16"
         else:
             config.model.precision = "float16"
-            config.optim_wrapper.type = "DeferredAmpOptimWrapper"
+            config.optim_wrapper.type = "AmpOptimWrapper"
     elif torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
         config.model.precision = "bfloat16"
     else:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import itertools
-import math
 import statistics
 import sys
 import tempfile
@@ -15,22 +13,31 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import all_reduce
-from mmengine.registry import LOOPS
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmpose.registry import MODELS
+from torch.utils.data import DataLoader
 
 from equistera.errors import UserError
 from equistera.files import read_json
 from equistera.literals import settings_in
 from equistera.mm.network import checkpoint
-from equistera.mm.run.loop import ResumableTrainLoop
+from equistera.mm.network.averaging import AveragedWeights
+from equistera.mm.network.model import SkeletonPoseEstimator
+from equistera.mm.run.interruption import dismiss_workers
+from equistera.mm.run.loop import train_step
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says
+from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import augmentation_by_epoch
 from equistera.mm.run.run_file import RUN_FILE
-from equistera.mm.run.trainer import Trainer
+from equistera.mm.run.trainer import Trainer, in_processes, join_group
 from equistera.outputs import check_folder
 from equistera.processes import rank, world_size
 from equistera.progress import duration
-from equistera.training.fit import Costs, Fit, StepTime, fit_to_time, run_seconds
+from equistera.training.clock import Fitted
+from equistera.training.ema import make_ema
+from equistera.training.fit import Costs, StepTime, fit_to_time, run_seconds
 from equistera.training.plan import Plan
 from equistera.training.schedule import Schedule
 from equistera.training.work_dir import nearest_folder
@@ -38,31 +45,11 @@ from equistera.training.work_dir import nearest_folder
 #: Steps that are not timed, because they choose algorithms and fill caches, and steps that are; on a GPU and a CPU.
 _STEPS = {"cuda": (3, 8), "cpu": (1, 2)}
 
-#: An evaluation that is estimated to take no more of the time than this is carried out to measure it.
-_TRIED = 0.03
-
-
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-    """A fit and the costs that it was made from, as ``run.json`` keeps them for ``--resume``."""
-
-    fit: Fit
-    costs: Costs
-
-    def to_json(self) -> dict:
-        return {"fit": dataclasses.asdict(self.fit), "costs": dataclasses.asdict(self.costs)}
-
-    @classmethod
-    def from_json(cls, content: dict) -> Fitted:
-        costs = dict(content["costs"])
-        steps = tuple(StepTime(**step) for step in costs.pop("steps"))
-        return cls(Fit(**content["fit"]), Costs(steps=steps, **costs))
-
 
 def fit(
     config: Config, budget: float, steps_per_epoch: int, least_epochs: int, started: float, work_dir: Path
 ) -> Fitted:
-    """Measures the first steps of a run and an evaluation, and finds the run that takes ``budget`` seconds.
+    """Measures a few steps of a run and what an evaluation computes, and finds the run that takes ``budget`` seconds.
 
     Args:
         config: Of the run, complete but for its length.
@@ -75,7 +62,7 @@ def fit(
     Raises:
         UserError: The time is too short for any run.
     """
-    costs = measure(config, budget, started, work_dir)
+    costs = measure(config, started, work_dir)
     return Fitted(fit_to_time(budget, costs, steps_per_epoch, least_epochs), costs)
 
 
@@ -90,8 +77,7 @@ def estimate(config: Config, plan: Plan, work_dir: Path, done: int) -> float:
     """
     if rank() == 0:
         print("measuring a few steps ...", file=sys.stderr, flush=True)
-    # no time is left for an evaluation: it is estimated
-    costs = measure(config, 0.0, time.monotonic(), work_dir)
+    costs = measure(config, time.monotonic(), work_dir)
     schedule = plan.schedule
     interval = plan.setup.val_interval
     return run_seconds(costs, schedule.max_epochs, schedule.steps_per_epoch, interval, done, elapsed=0.0)
@@ -125,13 +111,12 @@ def earlier_fit(work_dir: Path, meta: Mapping, budget: float | None) -> Fitted |
     return fitted
 
 
-def apply_fit(config: Config, fitted: Fitted, elapsed: float) -> None:
-    """Gives a config the length that was fitted, and the hook that keeps to it.
+def apply_fit(config: Config, fitted: Fitted) -> None:
+    """Gives a config the length that was fitted.
 
     Args:
         config: Of the run; changed.
         fitted: What :func:`fit` found.
-        elapsed: Seconds since the program began.
     """
     config.fitted = fitted.to_json()
     fit, dataset = fitted.fit, config.train_dataloader.dataset
@@ -140,113 +125,105 @@ def apply_fit(config: Config, fitted: Fitted, elapsed: float) -> None:
     config.default_hooks.checkpoint.interval = fit.val_interval
     config.train_dataloader.sampler.most = fit.steps_per_epoch * config.train_dataloader.batch_size
     dataset.augmentation = augmentation_by_epoch(config)
-    config.custom_hooks = [{"type": "KeepToTime", "fitted": config.fitted, "elapsed": elapsed}, *config.custom_hooks]
 
 
-def measure(config: Config, budget: float, started: float, work_dir: Path) -> Costs:
-    """Runs a few steps with every set of open stages, and an evaluation if there is time for it.
+def measure(config: Config, started: float, work_dir: Path) -> Costs:
+    """Times a few steps with every set of open stages, what an evaluation computes, and a save.
 
-    Nothing of it is kept: logs and a checkpoint go into a temporary folder on the disk of the work dir, which is the
-    one whose speed counts.
+    They are of a network of their own, which is gone afterwards, as is all that is written, on the disk of the work
+    dir, which is the one whose speed counts.
 
     Args:
         config: Of the run.
-        budget: Seconds that the run may take.
         started: ``time.monotonic()`` when the program began.
         work_dir: Of the run, which need not exist.
+
+    Returns:
+        What was measured; of several processes the slowest.
 
     Raises:
         UserError: The disk cannot be written to.
     """
-    began = time.monotonic()
-    probe = Config(config._cfg_dict.to_dict(), filename=config.filename)
-    probe.load_from, probe.resume = None, False
-    probe.train_cfg = {"type": "MeasuringLoop", "budget": budget, "max_epochs": config.train_cfg.max_epochs}
-    probe.default_hooks = {**config.default_hooks, "logger": None, "checkpoint": None}
-    kept = ("ApplySchedule", "EvaluatedWeights", "SyncBuffersHook")
-    probe.custom_hooks = [hook for hook in config.custom_hooks if hook["type"] in kept]
-    probe.visualizer = {"type": "Visualizer", "vis_backends": None}
     disk = nearest_folder(work_dir)
     check_folder("--work-dir", disk)
-    with tempfile.TemporaryDirectory(prefix=".measuring_", dir=disk) as folder:
-        probe.work_dir = folder
-        with as_config_says(NOT_TOGETHER):
-            trainer = Trainer.from_cfg(probe)
-            trainer.prepare()
-        built = time.monotonic() - began
-        trainer.train()
-        for handler in list(trainer.logger.handlers):
-            # what is logged later in this process must not meet a closed file
-            trainer.logger.removeHandler(handler)
-            handler.close()
-    costs = trainer.train_loop.costs
-    # the real trainer needs the memory and the workers' cores
-    del trainer
+    began = time.monotonic()
+    if world_size() > 1:
+        join_group(config.launcher, config.env_cfg)
+    torch.backends.cudnn.benchmark = bool(config.env_cfg.get("cudnn_benchmark"))
+    with as_config_says(NOT_TOGETHER):
+        network = MODELS.build(config.model).to(get_device())
+        wrapper = build_optim_wrapper(network, config.optim_wrapper)
+        training, validation = (
+            Trainer.build_dataloader(config[name], seed=config.randomness.seed)
+            for name in ("train_dataloader", "val_dataloader")
+        )
+    built = time.monotonic() - began
+    try:
+        steps = _step_times(config, network, wrapper, training)
+        between_epochs = _slowest(_timed(lambda: next(iter(training))))
+        evaluation = _evaluation(config, network, validation, wrapper, disk)
+    finally:
+        for loader in (training, validation):
+            dismiss_workers(loader)
+    # the run itself has to be built as well
+    costs = Costs(steps, evaluation, between_epochs, _slowest(time.monotonic() - started + built))
+    # ... and needs the memory
+    del network, wrapper
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    # the run itself has to be built as well
-    return dataclasses.replace(costs, start_up=_slowest(time.monotonic() - started + built))
+    return costs
 
 
-@LOOPS.register_module()
-class MeasuringLoop(ResumableTrainLoop):
-    """In place of a training: times its parts.
+def _step_times(
+    config: Config, network: SkeletonPoseEstimator, wrapper: OptimWrapper, loader: DataLoader
+) -> tuple[StepTime, ...]:
+    warm, timed = _STEPS["cuda" if torch.cuda.is_available() else "cpu"]
+    batches = itertools.chain.from_iterable(itertools.repeat(loader))
+    schedule, accumulated = schedule_of(config, network, len(loader)), config.optim_wrapper.accumulative_counts
+    average = AveragedWeights(network) if config.get("ema") else None
+    ema = make_ema(config.get("ema"), schedule.total_steps)
+    steps = []
+    for share, epoch in _openings(schedule):
+        network.freeze({stage.name for stage in network.stages if not schedule.is_open(stage.name, epoch)})
+        # gathers the gradients of the parameters that are open when it is made
+        model = in_processes(network) if world_size() > 1 else network
+        model.train()
+        loader.dataset.set_epoch(epoch)
 
-    Args:
-        budget: Seconds that the run may take.
+        def step(number: int, model=model) -> None:
+            train_step(model, wrapper, next(batches), accumulated, (number + 1) % accumulated == 0)
+            if average:
+                average.update(ema, number)
 
-    Attributes:
-        costs: What was measured; of several processes the slowest.
-    """
+        seconds = [_timed(lambda number=number: step(number)) for number in range(warm + timed)]
+        steps.append(StepTime(share, _slowest(statistics.median(seconds[warm:]))))
+        del model
+        gc.collect()
+    return tuple(steps)
 
-    costs: Costs
 
-    def __init__(self, runner, dataloader, budget: float, **kwargs):
-        super().__init__(runner, dataloader, **kwargs)
-        self._budget = budget
+def _evaluation(
+    config: Config, network: SkeletonPoseEstimator, loader: DataLoader, wrapper: OptimWrapper, disk: Path
+) -> float:
+    """About the seconds that an evaluation and the checkpoints that follow it take."""
+    network.eval()
+    batch = next(iter(loader))
 
-    def run(self) -> torch.nn.Module:
-        runner = self.runner
-        runner.call_hook("before_train")
-        warm, timed = _STEPS["cuda" if torch.cuda.is_available() else "cpu"]
-        batches = itertools.chain.from_iterable(itertools.repeat(self.dataloader))
-        steps = []
-        for share, epoch in _openings(runner.schedule):
-            self._epoch, self._iter = epoch, epoch * len(self.dataloader)
-            runner.call_hook("before_train_epoch")
-            runner.model.train()
-            self.begin_groups(0, math.inf)
-            seconds = [_timed(lambda: self.run_iter(0, next(batches))) for _ in range(warm + timed)]
-            steps.append(StepTime(share, _slowest(statistics.median(seconds[warm:]))))
-        between_epochs = _slowest(_timed(lambda: next(iter(self.dataloader))))
-        self.costs = Costs(tuple(steps), self._evaluation(), between_epochs)
-        return runner.model
+    def forward() -> None:
+        with torch.no_grad():
+            network.val_step(batch)
 
-    def _evaluation(self) -> float:
-        """Seconds for an evaluation and the checkpoints that follow it."""
-        runner, loader = self.runner, self.runner.val_dataloader
-        network = runner.network.eval()
-        batch = next(iter(loader))
-
-        def forward() -> None:
-            with torch.no_grad():
-                network.val_step(batch)
-
-        forward()
-        a_picture = _timed(forward) / len(batch["inputs"])
-        own = runner.cfg.get
-        sources = 1 + (own("ema") is not None)
-        measured = own("norm_statistics").pictures if own("norm_statistics") else 0
-        pictures = (sources + bool(measured)) * runner.cfg.training_subset.pictures + sources * measured
-        pictures += len(loader.dataset)
-        saving = _timed(
-            lambda: checkpoint.save(Path(runner.work_dir) / "probe.pth", runner.snapshot(with_optimizer=True))
-        )
-        estimate = _slowest(a_picture * pictures / world_size() + saving)
-        if estimate > _TRIED * self._budget:
-            return estimate
-        return _slowest(_timed(runner.val_loop.run)) + _slowest(saving)
+    forward()
+    a_picture = _timed(forward) / len(batch["inputs"])
+    sources = 1 + (config.get("ema") is not None)
+    measured = config.norm_statistics.pictures if config.get("norm_statistics") else 0
+    pictures = (sources + bool(measured)) * config.training_subset.pictures + sources * measured
+    pictures += len(loader.dataset)
+    content = {"state_dict": network.state_dict(), "optimizer": wrapper.state_dict()}
+    with tempfile.TemporaryDirectory(prefix=".measuring_", dir=disk) as folder:
+        saving = _timed(lambda: checkpoint.save(Path(folder) / "probe.pth", content))
+    return _slowest(a_picture * pictures / world_size() + saving)
 
 
 def _openings(schedule: Schedule) -> list[tuple[float, int]]:

@@ -72,35 +72,23 @@ def _members(group: object) -> tuple[object, object]:
     return (group.get("params"), group.get("stage")) if isinstance(group, Mapping) else (None, None)
 
 
-def hook_problems(found: Mapping, network: nn.Module, averages: bool) -> list[str]:
-    """What this run's own hooks cannot go on from.
+def loop_problems(found: Mapping, network: nn.Module) -> list[str]:
+    """What the loop cannot go on from.
 
     Args:
-        found: State by the hook's class.
+        found: What its ``state_dict`` was.
         network: Of the run.
-        averages: Whether the run averages its weights.
     """
-    problems = []
-    average = _entry(found, "EvaluatedWeights", "average")
-    if averages and average is not None:
-        problems += mismatches("hooks.EvaluatedWeights.average", average, dict(network.named_parameters()))
-    scores = _entry(found, "StopEarly", "scores")
-    if scores is not None and not (isinstance(scores, list) and all(map(_is_score, scores))):
-        problems.append("hooks.StopEarly.scores: no list of epochs and scores")
-    if "KeepToTime" in found:
-        elapsed = _entry(found, "KeepToTime", "elapsed")
-        if not (is_number(elapsed) and elapsed >= 0):
-            problems.append(f"hooks.KeepToTime.elapsed: {_kind(elapsed)}, no seconds")
-        for name in ("paces", "evaluations"):
-            values = _entry(found, "KeepToTime", name)
-            if not (isinstance(values, list) and all(is_number(value) and value >= 0 for value in values)):
-                problems.append(f"hooks.KeepToTime.{name}: no list of times")
+    average, scores, clock = (found.get(name) for name in ("average", "scores", "clock"))
+    problems = mismatches("loop.average", average, dict(network.named_parameters())) if average is not None else []
+    if not (isinstance(scores, list) and all(map(_is_score, scores))):
+        problems.append("loop.scores: no list of epochs and scores")
+    if clock is not None:
+        times = [clock.get(name) for name in ("paces", "evaluations")] if isinstance(clock, Mapping) else [None]
+        lists = all(isinstance(values, list) for values in times)
+        if not lists or not all(is_number(n) and n >= 0 for n in (clock.get("elapsed"), *times[0], *times[1])):
+            problems.append("loop.clock: no seconds")
     return problems
-
-
-def _entry(found: Mapping, hook: str, name: str) -> object:
-    state = found.get(hook)
-    return state.get(name) if isinstance(state, Mapping) else None
 
 
 def _is_score(entry: object) -> bool:

@@ -8,27 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from mmengine.logging import HistoryBuffer, MessageHub
-
 from equistera.errors import UserError
-from equistera.files import read_json
 from equistera.mm.network import checkpoint
 from equistera.mm.run.fingerprint import EPOCH, STEP, VALIDATION, differences
-from equistera.mm.run.intact import REMEMBERED, hook_problems, mismatches, optimizer_problems
-from equistera.training.checkpoints import BEST, LATEST, choose_resume_point, renumbered
+from equistera.mm.run.intact import REMEMBERED, loop_problems, mismatches, optimizer_problems
+from equistera.training.checkpoints import BEST, LATEST, choose_resume_point
 from equistera.training.options import TrainOptions
 from equistera.words import counted
 
 if TYPE_CHECKING:
-    from equistera.mm.run.loop import ResumableTrainLoop
     from equistera.mm.run.trainer import Trainer
 
 #: Parts that a checkpoint to go on from has and ``best.pth`` or a foreign one has not.
-PARTS = ("state_dict", "optimizer", "hooks", "log", "meta")
+PARTS = ("state_dict", "optimizer", "loop", "hooks", "meta")
 
 #: What such a checkpoint says of itself, and of which kinds it is.
-SAYS = {"epoch": int, "batch": int, "iter": int, "evaluation_pending": bool, "fingerprint": dict, "lengths": list}
+SAYS = {"epoch": int, "iter": int, "evaluation_pending": bool, "fingerprint": dict, "lengths": list}
 SAYS |= {"from_scratch": bool, "skeleton": dict, "best_score": float | int | None, "best_epoch": int | None}
 SAYS |= {"best_rank": list}
 
@@ -37,9 +32,6 @@ _MOST = 10**12
 
 #: Entries that do not fit, and are named.
 _SHOWN = 5
-
-#: Values of each logged scalar that are kept: more than any window that is averaged over.
-HISTORY = 200
 
 
 @dataclass(frozen=True)
@@ -68,12 +60,11 @@ class FoundCheckpoint:
         return self.best is None and self.meta["best_score"] is not None
 
 
-def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint | None:
+def find(work_dir: Path) -> FoundCheckpoint | None:
     """The newest checkpoint of a work dir that is whole; None if no run has saved anything there.
 
     Args:
         work_dir: Of the run.
-        steps_per_epoch: Of this run, where the earlier one has left no ``run.json``.
 
     Raises:
         UserError: There are only others, or none that loads.
@@ -89,17 +80,18 @@ def find(work_dir: Path, steps_per_epoch: int) -> FoundCheckpoint | None:
         return None
 
     names = [entry.name for entry in work_dir.iterdir()] if work_dir.is_dir() else []
-    point = choose_resume_point(work_dir, names, _steps_per_epoch(work_dir) or steps_per_epoch, problem_of)
+    point = choose_resume_point(work_dir, names, problem_of)
     if point is None:
         return None
-    name = point.name
-    # only where the file of the newest was removed are its two names not one file
-    if {name, LATEST} < {*names} and not (work_dir / name).samefile(work_dir / LATEST) and not problem_of(LATEST):
-        name = max(name, LATEST, key=lambda name: loaded[name]["meta"]["iter"])
+    name, skipped = point.name, point.skipped
+    if {name, LATEST} < {*names} and not (work_dir / name).samefile(work_dir / LATEST):
+        # the newest is a file of its own between two that are kept
+        if problem := problem_of(LATEST):
+            skipped += ((LATEST, problem),)
+        else:
+            name = max(name, LATEST, key=lambda name: loaded[name]["meta"]["iter"])
     content = loaded[name]
-    return FoundCheckpoint(
-        work_dir / name, content, content["meta"], point.skipped, *_read_best(work_dir / BEST, content)
-    )
+    return FoundCheckpoint(work_dir / name, content, content["meta"], skipped, *_read_best(work_dir / BEST, content))
 
 
 def _read_best(path: Path, content: Mapping) -> tuple[Mapping | None, str]:
@@ -126,13 +118,15 @@ def load_whole(path: Path) -> dict:
         UserError: It is broken, or not one of these.
     """
     content = checkpoint.load(path)
+    if "log" in content and "loop" not in content:
+        raise UserError(f"{path} was written by an earlier version of this program, whose runs cannot be gone on with")
     missing = [part for part in PARTS if not isinstance(content.get(part), dict)]
     meta = content["meta"]
     missing = missing or [f"meta.{name}" for name in SAYS if name not in meta]
     if missing:
         raise UserError(f"{path} cannot be gone on from: it has no {', '.join(missing)}")
     changed = [name for name, kind in SAYS.items() if not isinstance(meta[name], kind)]
-    changed += [name for name in ("epoch", "batch", "iter") if name not in changed and not 0 <= meta[name] < _MOST]
+    changed += [name for name in ("epoch", "iter") if name not in changed and not 0 <= meta[name] < _MOST]
     changed += [] if isinstance(_keypoints(meta), list) else ["skeleton.keypoints"]
     lengths = meta["lengths"]
     changed += [] if isinstance(lengths, list) and lengths and all(map(_is_length, lengths)) else ["lengths"]
@@ -218,7 +212,7 @@ def is_finished(found: FoundCheckpoint, epochs: int) -> bool:
 
 
 def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
-    """Puts weights, optimiser, hooks, scores and log back to where they were, before the first step.
+    """Puts weights, optimiser, hooks and scores back to where they were, before the first step.
 
     Raises:
         UserError: The checkpoint is of another skeleton or network.
@@ -234,7 +228,7 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
         )
     damage = mismatches("state_dict", content["state_dict"], trainer.network.state_dict())
     damage += optimizer_problems(content["optimizer"], trainer.optim_wrapper)
-    damage += hook_problems(content["hooks"], trainer.network, trainer.cfg.get("ema") is not None)
+    damage += loop_problems(content["loop"], trainer.network)
     if damage:
         raise UserError(
             f"cannot resume {found.path}: it is of another network, or was damaged or changed by hand "
@@ -254,10 +248,11 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     for change in differences(meta["fingerprint"], trainer.started_with).values():
         trainer.warn(f"changed since the run began: {change}")
     _adopt_best(trainer, found)
-    _go_to(trainer.train_loop, meta, len(trainer.train_dataloader))
-    if found.lost_best and trainer.train_loop.epoch and not trainer.train_loop.batch:
-        # the weights at hand are the best that are left
-        trainer.train_loop.evaluation_pending = True
+    loop = trainer.train_loop
+    # learning rates follow from the step, which by another number of steps in an epoch is another one
+    loop.epoch, loop.iter = meta["epoch"], meta["epoch"] * len(trainer.train_dataloader)
+    # if the best are lost, the weights at hand are the best that are left
+    loop.evaluation_pending = meta["evaluation_pending"] or (found.lost_best and loop.epoch > 0)
     trainer.logger.info(f"resumed {found.path} after step {meta['iter']} ({meta['epoch']} complete epochs)")
     for name, problem in found.skipped:
         trainer.logger.warning(f"skipped {name}: {problem}")
@@ -271,22 +266,11 @@ def _put_back(trainer: Trainer, content: Mapping) -> None:
     groups = [{**group, "lr": before["lr"]} for group, before in pairs]
     kept = {name: theirs[name] for name in REMEMBERED & {*own}}
     trainer.optim_wrapper.load_state_dict({**own, **kept, "param_groups": groups})
-    own_buffers = content.get("buffers_of_ranks", [])
-    if len(own_buffers) == trainer.world_size:
-        trainer.network.load_state_dict(own_buffers[trainer.rank], strict=False)
+    trainer.train_loop.load_state_dict(content["loop"])
     for name, hook in trainer.stateful_hooks().items():
         # a hook that the run did not have before starts afresh
         if name in content["hooks"]:
             hook.load_state_dict(content["hooks"][name])
-    restore_log(trainer.message_hub, content["log"])
-
-
-def _go_to(loop: ResumableTrainLoop, meta: dict, steps_per_epoch: int) -> None:
-    epoch, batch, step = meta["epoch"], meta["batch"], meta["iter"]
-    if meta["fingerprint"].get(EPOCH) != str(steps_per_epoch):
-        # what was an epoch's midst is none now; learning rates follow from the step
-        batch, step = 0, epoch * steps_per_epoch
-    loop.go_to(epoch, batch, step, meta["evaluation_pending"])
 
 
 def _adopt_best(trainer: Trainer, found: FoundCheckpoint) -> None:
@@ -310,51 +294,3 @@ def _adopt_best(trainer: Trainer, found: FoundCheckpoint) -> None:
             f"{BEST} counts"
         )
     trainer.best_score, trainer.best_epoch, trainer.best_rank = own_score, own_epoch, found.best["best_rank"]
-
-
-def copied(value: object) -> object:
-    """Plain values and tensors with memory of their own, on the CPU."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().to("cpu", copy=True)
-    if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(copied(item) for item in value)
-    return value
-
-
-def log_history(hub: MessageHub) -> dict:
-    """The last values of each logged scalar, so that averages over a window go on."""
-    return {
-        name: {
-            part: [float(value) for value in values[-HISTORY:]]
-            for part, values in zip(("values", "counts"), buffer.data, strict=True)
-        }
-        for name, buffer in hub.log_scalars.items()
-    }
-
-
-def restore_log(hub: MessageHub, history: dict) -> None:
-    """What :func:`log_history` saved is in the log again."""
-    for name, saved in history.items():
-        hub.log_scalars[name] = HistoryBuffer(
-            *([float(value) for value in saved[part]] for part in ("values", "counts"))
-        )
-
-
-def renumber(work_dir: Path, steps_per_epoch: int) -> None:
-    """Gives checkpoints within an epoch the names that they have by another number of steps in one."""
-    before = _steps_per_epoch(work_dir)
-    if before is None or before == steps_per_epoch:
-        return
-    for old, new in renumbered([entry.name for entry in work_dir.iterdir()], before, steps_per_epoch).items():
-        os.replace(work_dir / old, work_dir / new)
-
-
-def _steps_per_epoch(work_dir: Path) -> int | None:
-    try:
-        steps = read_json(work_dir / "run.json")["steps_per_epoch"]
-    except (UserError, KeyError, TypeError):
-        # killed before it was written, or edited: the present run's will do
-        return None
-    return steps if isinstance(steps, int) and steps > 0 else None

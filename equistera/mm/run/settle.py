@@ -138,7 +138,7 @@ def _refuse_beside(option: str, options: TrainOptions, *keys: str) -> None:
 
 
 def _found(config: Config, options: TrainOptions, data: DataSummary) -> FoundCheckpoint | None:
-    found = resume.find(options.folder, _steps(config, data))
+    found = resume.find(options.folder)
     if rank() == 0:
         for name, problem in found.skipped if found else ():
             print(f"{name} is skipped: {problem}")

@@ -26,7 +26,6 @@ from equistera.mm.data.caching import cache_folder, use_cache
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
 from equistera.mm.network.transfer import initialise
-from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint, picture_marks
 from equistera.mm.run.fit_to_time import apply_fit, estimate, fit
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says, build_checked, check_hooks
@@ -115,7 +114,7 @@ def _planned(run: Settled) -> Plan:
         schedule = plan.schedule
         fitted = fit(config, budget, schedule.steps_per_epoch, schedule.least_epochs, options.started, run.work_dir)
     if fitted is not None:
-        apply_fit(config, fitted, time.monotonic() - options.started)
+        apply_fit(config, fitted)
         if run.found:
             give_length(config, run.found.meta["lengths"])
         plan = plan_of(config, network, run.data, run.work_dir, fitted.fit)
@@ -158,6 +157,7 @@ def _assembled(run: Settled, started_with: Mapping[str, str]) -> Trainer:
             trainer.weights, trainer.resume_point = run.weights, run.found
             trainer.record, trainer.started_with = run.record, started_with
             trainer.trained_on = _trained_on(run)
+            trainer.started = run.options.started
             trainer.prepare()
     except UserError:
         if rank() == 0:
@@ -250,7 +250,6 @@ def _prepare(run: Settled, trainer: Trainer) -> Path | None:
     """Leaves the work dir as the run may begin in it; returns where the weights that it starts from are then."""
     remove_unfinished(run.work_dir)
     if run.found is not None:
-        resume.renumber(run.work_dir, trainer.schedule.steps_per_epoch)
         return None
     weights = run.weights.path if run.weights else None
     if run.options.resume:
@@ -302,7 +301,7 @@ def _of_run(run: Settled) -> tuple[str, str, str]:
     """The weights of a run that goes on, its length, and how far it was, for the banner."""
     meta, before = run.found.meta, run.record["options"]
     begun = "random ones, from scratch" if meta["from_scratch"] else before["init"] or run.config.pretrained
-    done = f"epoch {meta['epoch']}" + (f" and step {meta['iter']}" if meta["batch"] else "")
+    done = f"epoch {meta['epoch']}"
     lengths = [epochs for _, epochs in meta["lengths"]]
     now = run.config.train_cfg.max_epochs
     before_now = f" instead of {lengths[-1]} (rates go on from where they are)" if now != lengths[-1] else ""

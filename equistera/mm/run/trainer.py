@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import os
 import sys
@@ -13,49 +14,63 @@ from types import MappingProxyType
 from typing import NoReturn
 
 import torch
-from mmengine.dist import all_gather_object, broadcast_object_list, init_dist
+from mmengine.dist import broadcast, broadcast_object_list, init_dist
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
 from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
 from torch.utils.data import DataLoader
 
-import equistera
-from equistera.errors import Stopped
+from equistera.errors import Stopped, UserError
 from equistera.failures import explained
 from equistera.mm.data.loading import in_use
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import format_transfer_table, initialise
+from equistera.mm.run.evaluated_weights import Candidate
 from equistera.mm.run.fingerprint import git_commit
-from equistera.mm.run.hooks.evaluated_weights import Candidate
 from equistera.mm.run.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
 from equistera.mm.run.patience import never_mind
 from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import Weights, lengths_of
-from equistera.mm.run.resume import FoundCheckpoint, copied, log_history, resume
+from equistera.mm.run.resume import FoundCheckpoint, resume
+from equistera.mm.run.run_file import write_run_file
 from equistera.training.schedule import Schedule, moved_epoch, refitted
 from equistera.words import counted
 
+#: Settings of MMEngine's Runner that have no effect on ours, and what has it instead.
+INSTEAD = {
+    "auto_scale_lr": "strategy.scale_lr_with_batch",
+    "param_scheduler": "strategy",
+    "compile": "--compile",
+    "activation_checkpointing": "a smaller train_dataloader.batch_size with optim_wrapper.accumulative_counts",
+    "efficient_conv_bn_eval": "--compile",
+}
 
+
+@RUNNERS.register_module()
 class Trainer(Runner):
     """A run of one config.
 
     Differences from the Runner: the console shows what a person needs and the log file the rest; several processes
     work without a GPU; learning rates and frozen stages follow from a :class:`Schedule`; checkpoints hold plain
-    values and are read without executing code.
+    values and are read without executing code. Training is what :class:`equistera.mm.run.loop.TrainLoop` does.
 
     Attributes:
+        started: ``time.monotonic()`` when the program began.
+        weights: What the run starts from, emptied once it has started; None for random weights.
+        resume_point: Where the run goes on; emptied once it does, None for a run that begins.
+        record: What the run was asked for, see :mod:`equistera.training.options`.
+        trained_on: Marks of the training pictures, see :func:`equistera.mm.run.fingerprint.picture_marks`.
+        started_with: Fingerprint of data and settings, see :mod:`equistera.mm.run.fingerprint`.
+        lengths: See :func:`equistera.mm.run.preflight.lengths_of`.
         best_score: Best score so far of the metric that is watched, or None.
         best_epoch: Epoch (from 1) of ``best_score``, or None.
         best_rank: ``best_score`` and the finer scores that decide between equals; empty before the first.
         evaluated: The weights that were evaluated last, or None before the first evaluation.
-        weights: What the run starts from, emptied once it has started; None for random weights.
-        resume_point: Where the run goes on if its config says ``resume``; emptied once it does.
-        record: What the run was asked for, see :mod:`equistera.training.options`.
-        trained_on: Marks of the training pictures, see :func:`equistera.mm.run.fingerprint.picture_marks`.
-        started_with: Fingerprint of data and settings, see :mod:`equistera.mm.run.fingerprint`.
     """
 
     weights: Weights | None = None
@@ -74,6 +89,8 @@ class Trainer(Runner):
         # that begin in the same one, the second would write into the folder of the first
         name = f"{experiment_name or 'run'}_{time.monotonic_ns()}"
         super().__init__(*args, experiment_name=name, **kwargs)
+        self.started = time.monotonic()
+        self.lengths = lengths_of(self.cfg) if self.cfg.get("train_cfg") else []
 
     @functools.cached_property
     def interruption(self) -> Interruption:
@@ -88,31 +105,83 @@ class Trainer(Runner):
         super().dump_config()
 
     def prepare(self) -> None:
-        """Builds what :meth:`train` needs, so that whatever cannot be built is known before the work dir changes."""
-        self._train_loop = self.build_train_loop(self._train_loop)
+        """Builds what :meth:`train` needs, so that whatever cannot be built is known before the work dir changes.
+
+        Raises:
+            UserError: The config asks for something of MMEngine's that has no effect here.
+        """
+        ignored = [
+            f"{name}: has no effect here; {instead} has" for name, instead in INSTEAD.items() if self.cfg.get(name)
+        ]
         self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-        self._val_loop = self.build_val_loop(self._val_loop)
+        if type(self.optim_wrapper) not in (OptimWrapper, AmpOptimWrapper):
+            kind = type(self.optim_wrapper).__name__
+            ignored.append(f"optim_wrapper.type: expected OptimWrapper or AmpOptimWrapper, found {kind}")
+        if ignored:
+            raise UserError("the config cannot be trained:", ignored)
+        _ = self.train_loop, self.val_loop
+
+    def open_stages(self, epoch: int) -> None:
+        """Opens and freezes what the schedule says of an epoch (from 0)."""
+        network, schedule = self.network, self.schedule
+        frozen = {stage.name for stage in network.stages if not schedule.is_open(stage.name, epoch)}
+        if frozen == network.frozen_stages and self.iter:
+            return
+        network.freeze(frozen)
+        phase, names = schedule.phase_at(epoch).name, ", ".join(sorted(frozen)) or "nothing"
+        self.logger.info(f"epoch {epoch + 1}: phase {phase!r}, frozen: {names}")
+        if is_model_wrapper(self.model):
+            # DDP gathers the gradients of the parameters that were open when it was made, so make it anew. The old
+            # one must be gone first: its hooks on the parameters would fire as well.
+            self.model = network
+            gc.collect()
+            self.model = self.wrap_model(self.cfg.get("model_wrapper_cfg"), network)
+
+    def set_rates(self, step: int) -> None:
+        """Gives every stage its learning rate at a step (from 0)."""
+        for group in self.optim_wrapper.optimizer.param_groups:
+            group["lr"] = self.schedule.lr(group["stage"], step)
 
     def change_length(self, done: int, epochs: int) -> None:
         """Stretches or shortens what remains of the run after ``done`` complete epochs."""
-        before, loop = self.schedule.max_epochs, self.train_loop
+        before = self.schedule.max_epochs
         self.train_dataloader.dataset.move_starts(lambda epoch: moved_epoch(epoch, done, before, epochs))
         self.schedule = refitted(self.schedule, done, epochs)
-        loop._max_epochs, loop._max_iters = epochs, epochs * len(self.train_dataloader)
-        self.cfg.lengths = [*lengths_of(self.cfg), (done, epochs)]
+        self.train_loop.max_epochs = epochs
+        self.lengths = [*self.lengths, (done, epochs)]
+        if self.rank == 0:
+            write_run_file(self)
 
     def train(self) -> nn.Module:
+        self.prepare()
         try:
-            return super().train()
+            self.call_hook("before_run")
+            self._begin()
+            model = self.train_loop.run()
+            self.call_hook("after_run")
+            return model
         except (OSError, RuntimeError, MemoryError) as error:
             told = explained(error, in_use(self.train_dataloader, error))
             if told is None:
                 raise
             raise told from error
         finally:
-            for loop in (self._train_loop, self._val_loop):
-                if isinstance(loop, BaseLoop):
+            for loop in (self.train_loop, self.val_loop):
+                if loop is not None:
                     dismiss_workers(loop.dataloader)
+
+    def _begin(self) -> None:
+        """Weights, optimiser and all else are where the run starts or goes on."""
+        self.network.init_weights()
+        for value in self.network.state_dict().values():
+            broadcast(value)
+        if self.resume_point is not None:
+            resume(self, self.resume_point)
+            # as large as the network and its optimiser, and nobody needs it any more
+            self.resume_point.content.clear()
+        elif self.weights is not None:
+            self._start_from(self.weights.path, self.weights.content)
+            self.weights.content.clear()
 
     @staticmethod
     def build_dataloader(*args, **kwargs) -> DataLoader:
@@ -143,7 +212,7 @@ class Trainer(Runner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if not self.distributed or is_model_wrapper(model) or torch.cuda.is_available():
             return super().wrap_model(model_wrapper_cfg, model)
-        return MMDistributedDataParallel(module=model, device_ids=None, broadcast_buffers=False)
+        return in_processes(model)
 
     @property
     def network(self) -> SkeletonPoseEstimator:
@@ -151,12 +220,14 @@ class Trainer(Runner):
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     @functools.cached_property
-    def _config_text(self) -> str:
+    def config_text(self) -> str:
+        """The config, as a checkpoint keeps it."""
         # formatting it takes a third of a second
         return self.cfg.pretty_text
 
     @functools.cached_property
-    def _git_commit(self) -> str | None:
+    def commit(self) -> str | None:
+        """The project's, see :func:`equistera.mm.run.fingerprint.git_commit`."""
         return git_commit()
 
     @functools.cached_property
@@ -164,80 +235,21 @@ class Trainer(Runner):
         """What holds at each step; needs the train loader's length, so it is worked out when first asked for."""
         return schedule_of(self.cfg, self.network, len(self.train_dataloader))
 
-    def evaluates_after(self, epoch: int) -> bool:
-        """Whether the train loop evaluates when ``epoch`` (from 1) is complete."""
-        loop = self.train_loop
-        return self._val_loop is not None and (epoch % loop.val_interval == 0 or epoch == self.max_epochs)
-
-    def snapshot(self, with_optimizer: bool) -> dict:
-        """All that a checkpoint holds of the run as it stands between two steps.
-
-        Without the optimiser it holds the weights that were evaluated last, otherwise training's own. With several
-        processes every one must call it where the run is within an epoch.
-        """
-        loop = self.train_loop
-        meta = {
-            "epoch": loop.epoch,
-            "batch": loop.batch,
-            "iter": loop.iter,
-            "evaluation_pending": loop.evaluation_pending,
-            "lengths": [list(length) for length in lengths_of(self.cfg)],
-            "seed": self.seed,
-            "from_scratch": self.cfg.from_scratch,
-            "config": self._config_text,
-            "git_commit": self._git_commit,
-            "fingerprint": dict(self.started_with),
-            "trained_on": list(self.trained_on),
-            "config_name": Path(self.cfg.filename or "config.py").stem,
-            "skeleton": {
-                "name": self.network.skeleton.name,
-                "source": self.cfg.skeleton,
-                "keypoints": list(self.network.skeleton.names),
-                "flip_indices": self.network.skeleton.flip_indices.tolist(),
-            },
-            "best_score": self.best_score,
-            "best_epoch": self.best_epoch,
-            "best_rank": list(self.best_rank),
-            "saved": time.strftime("%Y-%m-%d %H:%M:%S"),
-            "equistera_version": equistera.__version__,
-        }
-        content = {"meta": meta, "state_dict": self.network.state_dict()}
-        if not with_optimizer and self.evaluated is not None:
-            content["state_dict"].update(self.evaluated.changes)
-            meta["weights"] = self.evaluated.describe()
-        if with_optimizer:
-            content["optimizer"] = self.optim_wrapper.state_dict()
-            content["hooks"] = {name: hook.state_dict() for name, hook in self.stateful_hooks().items()}
-            content["log"] = log_history(self.message_hub)
-            if loop.batch and self.world_size > 1:
-                # processes share their normalisation statistics only at the end of an epoch
-                own = {name: buffer.cpu() for name, buffer in self.network.named_buffers()}
-                content["buffers_of_ranks"] = all_gather_object(own)
-        return content
-
-    def snapshot_copy(self) -> dict:
-        """A :meth:`snapshot` of its own memory, on the CPU, which stays as it is when the run goes on."""
-        return copied(self.snapshot(with_optimizer=True)) if self.rank == 0 else {}
-
-    def stop(self, number: int, content: dict | None = None) -> NoReturn:
-        """Saves and ends the run, because a signal asked for it.
+    def stop(self, number: int) -> NoReturn:
+        """Ends the run because a signal asked for it; what is to be saved is saved.
 
         Args:
             number: The signal.
-            content: What to save; the run as it stands if None.
 
         Raises:
             Stopped: Always.
-            UserError: The checkpoint cannot be written.
         """
-        content = self.snapshot(with_optimizer=True) if content is None else content
-        self.call_hook("before_stop", content=content)
-        loop = self.train_loop
-        raise Stopped(
-            f"stopped by {SIGNALS.get(number, number)} after step {loop.iter} of {loop.max_iters}, "
-            f"epoch {min(loop.epoch + 1, loop.max_epochs)} of {loop.max_epochs}; saved",
-            number,
-        )
+        loop, asked = self.train_loop, SIGNALS.get(number, number)
+        within = self.iter - self.epoch * len(self.train_dataloader)
+        where = f"after {counted(self.epoch, 'epochs')} of {loop.max_epochs}; saved"
+        if within:
+            where = f"within epoch {self.epoch + 1} of {loop.max_epochs}, whose {counted(within, 'steps')} are lost"
+        raise Stopped(f"stopped by {asked} {where}", number)
 
     def from_rank_0(self, value: object) -> object:
         """What process 0 has as ``value``, in every process."""
@@ -252,24 +264,12 @@ class Trainer(Runner):
             print(f"warning: {message}", file=sys.stderr, flush=True)
 
     def stateful_hooks(self) -> dict[str, Hook]:
-        """Hooks that remember something across steps, by class name.
+        """Hooks of the config that remember something across epochs, by class name.
 
         Such a hook has ``state_dict()``, which returns plain values and tensors without talking to other processes,
         and ``load_state_dict(state)``, called on every rank before ``before_train`` of a resumed run.
         """
         return {type(hook).__name__: hook for hook in self.hooks if hasattr(hook, "state_dict")}
-
-    def load_or_resume(self) -> None:
-        if self._has_loaded:
-            return
-        self._has_loaded = True
-        if self._resume:
-            resume(self, self.resume_point)
-            # as large as the network and its optimiser, and nobody needs it any more
-            self.resume_point.content.clear()
-        elif self.weights is not None:
-            self._start_from(self.weights.path, self.weights.content)
-            self.weights.content.clear()
 
     def _start_from(self, path: Path, content: Mapping) -> None:
         report = initialise(self.network, content, path, self.cfg.head_init)
@@ -296,6 +296,14 @@ def join_group(launcher: str, env_cfg: Mapping) -> None:
     else:
         # MMEngine's own start with gloo asks for a CUDA device; a group that is there already it leaves alone
         torch.distributed.init_process_group("gloo")
+
+
+def in_processes(network: nn.Module) -> MMDistributedDataParallel:
+    """The network as one of several processes has it, on its device."""
+    device = next(network.parameters()).device
+    return MMDistributedDataParallel(
+        module=network, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
+    )
 
 
 def device_name() -> str:

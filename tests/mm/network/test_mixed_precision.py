@@ -9,6 +9,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from equistera.mm.run.hooks import Console
 from mmengine.dataset import pseudo_collate
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmpose.registry import DATASETS, MODELS
@@ -20,7 +21,6 @@ from equistera.mm.network import precision as precisions
 from equistera.mm.prediction import predict
 from equistera.mm.run import preflight, settle
 from equistera.mm.run import train as training
-from equistera.mm.run.hooks import Console
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -39,11 +39,11 @@ TINY_HRNET = [
 @pytest.mark.parametrize(
     ("machine", "precision", "wrapper", "pays"),
     [
-        ({"gpu": True, "gpu_bf16": True}, "bfloat16", "DeferredOptimWrapper", True),
-        ({"gpu": True, "gpu_bf16": False}, "float16", "DeferredAmpOptimWrapper", False),
-        ({"gpu": False, "avx512": True}, "bfloat16", "DeferredOptimWrapper", False),
-        ({"gpu": False, "amx": True}, "bfloat16", "DeferredOptimWrapper", True),
-        ({"gpu": False}, None, "DeferredOptimWrapper", False),
+        ({"gpu": True, "gpu_bf16": True}, "bfloat16", "OptimWrapper", True),
+        ({"gpu": True, "gpu_bf16": False}, "float16", "AmpOptimWrapper", False),
+        ({"gpu": False, "avx512": True}, "bfloat16", "OptimWrapper", False),
+        ({"gpu": False, "amx": True}, "bfloat16", "OptimWrapper", True),
+        ({"gpu": False}, None, "OptimWrapper", False),
     ],
 )
 def test_the_precision_follows_from_the_machine(machine, precision, wrapper, pays, monkeypatch, capsys):
@@ -155,7 +155,7 @@ def scaled_losses(monkeypatch):
     """A machine whose --amp is float16; the scaler is torch's own, on the CPU."""
 
     def float16(config):
-        config.model.precision, config.optim_wrapper.type = "float16", "DeferredAmpOptimWrapper"
+        config.model.precision, config.optim_wrapper.type = "float16", "AmpOptimWrapper"
         # far too large at first: the scaler halves it at every step that it leaves out
         config.optim_wrapper.loss_scale = {"init_scale": 1e9}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from equistera.mm.run import train as training
-from equistera.mm.run.hooks import Console
-from equistera.mm.run.loop import ResumableTrainLoop
+from equistera.mm.run.console import Console
+from equistera.mm.run.loop import TrainLoop
 from equistera.mm.run.trainer import Trainer
 
 folder = Path(os.environ["EQUISTERA_TEST_DUMP"])
@@ -21,7 +21,7 @@ rank = os.environ.get("EQUISTERA_TEST_RANK") or os.environ["RANK"]
 
 finished = []
 Trainer.train = (lambda original: lambda self: (original(self), finished.append(self))[0])(Trainer.train)
-run_epoch = ResumableTrainLoop.run_epoch
+run_epoch = TrainLoop.run_epoch
 
 
 def run_and_dump_epoch(loop) -> None:
@@ -29,12 +29,12 @@ def run_and_dump_epoch(loop) -> None:
     torch.save(loop.runner.network.state_dict(), folder / f"epoch{loop.epoch}_rank{rank}.pth")
 
 
-ResumableTrainLoop.run_epoch = run_and_dump_epoch
+TrainLoop.run_epoch = run_and_dump_epoch
 
 stop_after = int(os.environ.get("EQUISTERA_TEST_STOP_AFTER", 0))
 
 
-def stop_the_launcher(hook, runner, batch_idx, data_batch=None, outputs=None) -> None:
+def stop_the_launcher(console, runner, loss) -> None:
     if runner.iter + 1 == stop_after and rank == "0":
         os.kill(os.getppid(), signal.SIGTERM)
         deadline = time.monotonic() + 1800
@@ -43,7 +43,7 @@ def stop_the_launcher(hook, runner, batch_idx, data_batch=None, outputs=None) ->
 
 
 if stop_after:
-    Console.after_train_iter = stop_the_launcher
+    Console.step = stop_the_launcher
 
 try:
     sys.argv[0] = "train.py"
@@ -51,7 +51,7 @@ try:
 except SystemExit as stop:
     if stop.code:
         raise
-trainer = finished[-1]  # before it --max-time may have measured with another
+(trainer,) = finished
 evaluated = {f"evaluated {name}": value for name, value in trainer.evaluated.changes.items()}
 weights = {**trainer.network.state_dict(), **evaluated, "candidate": torch.tensor(trainer.evaluated.error)}
 torch.save(weights, folder / f"rank{rank}.pth")

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from equistera.mm.run import train as training
-from equistera.mm.run.hooks import Console
+from equistera.mm.run.loop import TrainLoop
 
 how, epochs, work_dir, *arguments = sys.argv[1:]
 full_epochs = {int(epoch) for epoch in epochs.split(",")}
@@ -35,16 +35,16 @@ def set_full(full: bool) -> None:
         filler.unlink(missing_ok=True)
 
 
-def after_train_epoch(hook, runner) -> None:
-    set_full(runner.epoch + 1 in full_epochs)
+complete_epoch = TrainLoop._complete_epoch
 
 
-def after_epoch_complete(hook, runner) -> None:
+def complete_on_a_full_disk(loop) -> None:
+    set_full(loop.epoch in full_epochs)
+    complete_epoch(loop)
     set_full(False)
 
 
-Console.after_train_epoch = after_train_epoch
-Console.after_epoch_complete = after_epoch_complete
+TrainLoop._complete_epoch = complete_on_a_full_disk
 os.environ["PYTHONUNBUFFERED"] = "1"
 sys.argv = ["train.py", *arguments, "--work-dir", work_dir]
 sys.path.insert(0, str(Path(training.__file__).parents[3]))

@@ -6,9 +6,9 @@ import types
 import pytest
 
 from equistera.mm.network import checkpoint
-from equistera.mm.run.hooks.checkpoints import SaveCheckpoints
-from equistera.mm.run.hooks.console import _standing
+from equistera.mm.run.console import _standing
 from equistera.mm.run.metric import KeypointMetric
+from equistera.mm.run.saving import SaveCheckpoints
 from equistera.mm.run.train import TrainOptions, train
 
 
@@ -55,7 +55,7 @@ def test_of_equal_scores_a_finer_one_decides_and_nothing_learnt_is_said(scores, 
     saving._save_best = lambda _: True
     for runner.epoch, values in enumerate(scores, 1):
         metrics = dict(zip(("val/AP", "val/PCK@0.1", "val/normalised_error"), values, strict=True))
-        saving.after_val_epoch(runner, metrics)
+        saving.choose_best(runner, metrics)
         standing.append(_standing(runner, metrics))
         # as a checkpoint keeps it
         runner.best_rank = list(runner.best_rank)

@@ -14,7 +14,7 @@ from equistera.mm.network import checkpoint
 from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.network.norm_statistics import open_norms, reestimate
 from equistera.mm.prediction.predict import Predictor
-from equistera.mm.run.hooks.evaluated_weights import put
+from equistera.mm.run.evaluated_weights import put
 from equistera.mm.run.train import TrainOptions, train
 from equistera.mm.run.training_subset import TrainingSubset
 from equistera.training.ema import Ema
@@ -144,14 +144,14 @@ def test_neither_evaluation_nor_averaging_touches_training(horses, tiny, trained
     assert "train_subset/normalised_error/weights" in evaluations(plain)[0]
     first, second = (checkpoint.load(work / "latest.pth") for work in (trained, plain))
     assert differing(first["state_dict"], second["state_dict"]) == []
-    assert second["hooks"]["EvaluatedWeights"]["average"] is None
-    average = first["hooks"]["EvaluatedWeights"]["average"]
+    assert second["loop"]["average"] is None
+    average = first["loop"]["average"]
     assert average.keys() < first["state_dict"].keys()
     assert differing(average, first["state_dict"])
 
 
 def test_a_resumed_run_has_the_same_average(horses, tiny, trained, tmp_path, monkeypatch):
-    from equistera.mm.run.hooks import SaveCheckpoints
+    from equistera.mm.run.saving import SaveCheckpoints
 
     saved = SaveCheckpoints._save
 
@@ -169,8 +169,7 @@ def test_a_resumed_run_has_the_same_average(horses, tiny, trained, tmp_path, mon
     for name in ("latest.pth", "best.pth"):
         straight, resumed = checkpoint.load(trained / name), checkpoint.load(tmp_path / "run" / name)
         assert differing(straight["state_dict"], resumed["state_dict"]) == []
-    straight, resumed = (checkpoint.load(w / "latest.pth")["hooks"] for w in (trained, tmp_path / "run"))
-    wanted, found = (hooks["EvaluatedWeights"]["average"] for hooks in (straight, resumed))
+    wanted, found = (checkpoint.load(w / "latest.pth")["loop"]["average"] for w in (trained, tmp_path / "run"))
     assert differing(wanted, found) == []
 
 

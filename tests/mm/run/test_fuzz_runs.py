@@ -183,7 +183,7 @@ def resumed_kind(trained, horses, tiny):
             shutil.rmtree(work)
             shutil.copytree(folder / "clean", work)
             changed = {**content, **{part: mutants.mutate_tree(content[part], rng) for part in rng.sample(
-                ["meta", "log", "hooks", "optimizer"], rng.choice([1, 1, 2]))}}  # fmt: skip
+                ["meta", "loop", "hooks", "optimizer"], rng.choice([1, 1, 2]))}}  # fmt: skip
             torch.save(changed, work / "epoch_2.pth")
             train(TrainOptions(work_dir=str(work), resume=True))
 

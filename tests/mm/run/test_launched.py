@@ -75,7 +75,7 @@ def _moved(before, after) -> set[str]:
     return {"head" if name.startswith("head.") else name.split(".")[1] for name in names}
 
 
-def test_a_launcher_that_is_told_to_stop_lets_both_finish_the_step_and_resume(launch, straight, trained, tmp_path):
+def test_a_launcher_that_is_told_to_stop_lets_both_finish_the_epoch_and_resume(launch, straight, trained, tmp_path):
     """As Slurm, or a person, ends a run: within an epoch, in the middle of all phases."""
     stopped = launch(tmp_path, "--init", trained / "best.pth", EQUISTERA_TEST_STOP_AFTER="6")
     assert stopped.returncode != 0
@@ -84,12 +84,11 @@ def test_a_launcher_that_is_told_to_stop_lets_both_finish_the_step_and_resume(la
     assert "--resume" in said
     work = tmp_path / "run"
     meta = checkpoint.load(work / "latest.pth")["meta"]
-    assert (meta["iter"], meta["epoch"], meta["batch"]) == (6, 1, 2)
-    assert (work / "step_6.pth").exists()
+    assert (meta["iter"], meta["epoch"], meta["evaluation_pending"]) == (8, 2, True)
 
     resumed = launch(tmp_path, "--resume")
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     for name in ("latest.pth", "best.pth"):
         one, other = checkpoint.load(straight / "run" / name), checkpoint.load(work / name)
-        for part in ("state_dict", "optimizer", "hooks"):
+        for part in ("state_dict", "optimizer", "loop"):
             assert checkpoint.equal(one.get(part), other.get(part)), (name, part)

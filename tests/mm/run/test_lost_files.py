@@ -10,6 +10,7 @@ from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run import fit_to_time, resume
 from equistera.mm.run.train import TrainOptions, train
+from equistera.training.clock import Fitted
 from equistera.training.fit import Costs, Fit, StepTime
 
 
@@ -63,7 +64,7 @@ def test_the_score_of_an_older_best_is_its_own(work, go_on, capfd):
 
 def test_a_best_that_cannot_be_of_the_run_is_told_by_its_reason(work):
     best, whole = work / "best.pth", (work / "best.pth").read_bytes()
-    found = resume.find(work, 4)
+    found = resume.find(work)
     assert found.best["best_epoch"] == found.meta["best_epoch"]
     assert not found.lost_best
     for damage, finding in (
@@ -73,7 +74,7 @@ def test_a_best_that_cannot_be_of_the_run_is_told_by_its_reason(work):
     ):
         best.write_bytes(whole)
         damage()
-        found = resume.find(work, 4)
+        found = resume.find(work)
         assert found.lost_best
         assert finding in found.best_problem
 
@@ -82,14 +83,14 @@ def test_the_newest_under_its_second_name_alone_is_not_forgotten(work):
     shutil.copy(work / "epoch_3.pth", work / "epoch_1.pth")
     rewrite(work / "epoch_1.pth", epoch=1, iter=4)
     (work / "epoch_3.pth").unlink()
-    found = resume.find(work, 4)
+    found = resume.find(work)
     assert (found.path.name, found.meta["epoch"]) == ("latest.pth", 3)
-    rewrite(work / "latest.pth", epoch=0, iter=2)
-    assert resume.find(work, 4).path.name == "epoch_1.pth"
+    rewrite(work / "latest.pth", epoch=0, iter=0)
+    assert resume.find(work).path.name == "epoch_1.pth"
 
 
 def test_the_time_that_a_run_was_fitted_to_is_known_without_run_json(tmp_path):
-    fitted = fit_to_time.Fitted(Fit(100, 20, 4, 5, 98.0), Costs((StepTime(0, 1.0),), evaluation=4.0))
+    fitted = Fitted(Fit(100, 20, 4, 5, 98.0), Costs((StepTime(0, 1.0),), evaluation=4.0))
     meta = {"config": Config({"fitted": fitted.to_json(), "data_root": "x"}).pretty_text}
     assert fit_to_time.earlier_fit(tmp_path, meta, 100.0) == fitted
     assert fit_to_time.earlier_fit(tmp_path, {}, None) is None
@@ -106,7 +107,7 @@ def test_a_record_that_cannot_be_meant_so_is_skipped_by_name(work, changes, find
     for name in ("epoch_3.pth", "latest.pth"):
         rewrite(work / name, **changes)
     with pytest.raises(UserError, match=r"no checkpoint in .* loads") as caught:
-        resume.find(work, 4)
+        resume.find(work)
     assert caught.value.problems[0].endswith(finding)
 
 
@@ -114,5 +115,5 @@ def test_parts_of_another_program_are_one_message(work, go_on):
     content = torch.load(work / "epoch_3.pth", weights_only=True)
     content["optimizer"] = {"state": {}}
     torch.save(content, work / "epoch_3.pth")
-    with pytest.raises(UserError, match="is of another network, or was changed"):
+    with pytest.raises(UserError, match="is of another network, or was damaged or changed"):
         go_on(**{"train_cfg.max_epochs": 4})

@@ -13,8 +13,10 @@ import torch
 from equistera.errors import Stopped, UserError
 from equistera.mm.data.sampler import ResumableSampler
 from equistera.mm.network import checkpoint
-from equistera.mm.run import resume
-from equistera.mm.run.hooks import Console
+from equistera.mm.run import loop as loops
+from equistera.mm.run import resume, saving
+from equistera.mm.run.console import Console
+from equistera.mm.run.saving import SaveCheckpoints
 from equistera.mm.run.train import TrainOptions, train
 from equistera.training import options
 
@@ -56,16 +58,17 @@ def signal_at(monkeypatch):
     """Sends this process a signal within a step (0 is the first) or within the evaluation after an epoch."""
 
     def arrange(number, step=None, evaluation=None):
-        def in_step(hook, runner, batch_idx, data_batch=None, outputs=None):
+        def in_step(console, runner, loss):
             if runner.iter == step:
                 os.kill(os.getpid(), number)
 
-        def in_evaluation(hook, runner, batch_idx, data_batch=None, outputs=None):
-            if runner.epoch == evaluation:
+        def in_evaluation(loop, number_of_batch, batch, original=loops.EvaluationLoop.run_iter):
+            original(loop, number_of_batch, batch)
+            if loop.runner.epoch == evaluation:
                 os.kill(os.getpid(), number)
 
-        monkeypatch.setattr(Console, "after_train_iter", in_step)
-        monkeypatch.setattr(Console, "after_val_iter", in_evaluation)
+        monkeypatch.setattr(Console, "step", in_step)
+        monkeypatch.setattr(loops.EvaluationLoop, "run_iter", in_evaluation)
 
     # a shell's background jobs, and what they start, ignore Ctrl-C
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -77,23 +80,26 @@ def signal_at(monkeypatch):
 def assert_same_end(straight, resumed):
     for name in ("latest.pth", "best.pth"):
         one, other = checkpoint.load(straight / name), checkpoint.load(resumed / name)
-        for part in ("state_dict", "optimizer", "hooks"):
+        for part in ("state_dict", "optimizer", "loop", "hooks"):
             assert checkpoint.equal(one.get(part), other.get(part)), (name, part)
         for key in ("epoch", "iter", "best_score", "best_epoch"):
             assert one["meta"][key] == other["meta"][key]
 
 
 @pytest.mark.parametrize(
-    ("arranged", "saved"),
+    ("arranged", "epoch", "pending"),
     [
-        ({"number": signal.SIGTERM, "step": 1}, "step_2.pth"),
-        ({"number": signal.SIGINT, "step": 6}, "step_7.pth"),
-        ({"number": signal.SIGUSR1, "step": 3}, "step_4.pth"),
-        ({"number": signal.SIGINT, "evaluation": 2}, "step_8.pth"),
+        ({"number": signal.SIGTERM, "step": 1}, 1, True),
+        ({"number": signal.SIGINT, "step": 6}, 2, True),
+        ({"number": signal.SIGUSR1, "step": 3}, 1, True),
+        ({"number": signal.SIGINT, "evaluation": 2}, 2, True),
     ],
     ids=["first epoch", "within an epoch", "last step of an epoch", "evaluation"],
 )
-def test_a_signal_anywhere_and_resume(run, straight, trained, tmp_path, signal_at, monkeypatch, arranged, saved):
+def test_a_signal_anywhere_and_resume(
+    run, straight, trained, tmp_path, signal_at, monkeypatch, arranged, epoch, pending
+):
+    """The epoch is finished, which takes less than a minute here; its evaluation is not waited for."""
     work = tmp_path / "run"
     signal_at(**arranged)
     with pytest.raises(Stopped) as stopped:
@@ -101,11 +107,47 @@ def test_a_signal_anywhere_and_resume(run, straight, trained, tmp_path, signal_a
     assert stopped.value.exit_code == 128 + arranged["number"]
     assert "--resume" in str(stopped.value)
     assert str(work) in str(stopped.value)
-    assert (work / saved).stat().st_ino == (work / "latest.pth").stat().st_ino
+    meta = checkpoint.load(work / "latest.pth")["meta"]
+    assert (meta["epoch"], meta["evaluation_pending"]) == (epoch, pending)
     monkeypatch.undo()
     run(work, resume=True)
     assert_same_end(straight, work)
-    assert not list(work.glob("step_*"))
+
+
+def test_an_epoch_that_is_long_is_not_waited_for(run, straight, trained, tmp_path, signal_at, monkeypatch):
+    work = tmp_path / "run"
+    signal_at(signal.SIGTERM, step=9)
+    monkeypatch.setattr(loops, "FINISHED_WITHIN", -1)
+    with pytest.raises(Stopped, match="stopped by SIGTERM within epoch 3 of 3, whose 2 steps are lost"):
+        run(work, init=str(trained / "best.pth"))
+    meta = checkpoint.load(work / "latest.pth")["meta"]
+    assert (meta["epoch"], meta["iter"], meta["evaluation_pending"]) == (2, 8, False)
+    monkeypatch.undo()
+    run(work, resume=True)
+    assert_same_end(straight, work)
+
+
+def test_an_epoch_is_saved_a_minute_after_the_last_save_whatever_the_interval(run, trained, tmp_path, monkeypatch):
+    """It is latest.pth alone, which is gone on from; kept are those of the interval."""
+    monkeypatch.setattr(saving, "AT_LEAST_EVERY", 0)
+    monkeypatch.setattr(saving, "_TIMES_A_SAVE", 0)
+    work, saved = tmp_path / "run", []
+
+    def look(saver, runner, *args, original=SaveCheckpoints.after_epoch, **kwargs):
+        original(saver, runner, *args, **kwargs)
+        saved.append(checkpoint.load(work / "latest.pth")["meta"]["epoch"])
+        if runner.epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SaveCheckpoints, "after_epoch", look)
+        with pytest.raises(KeyboardInterrupt):
+            run(work, init=str(trained / "best.pth"), **{"default_hooks.checkpoint.interval": 9})
+    assert saved == [1, 2]
+    assert [path.name for path in work.glob("epoch_*")] == []
+    assert resume.find(work).path.name == "latest.pth"
+    run(work, resume=True, **{"default_hooks.checkpoint.interval": 9})
+    assert checkpoint.load(work / "epoch_3.pth")["meta"]["epoch"] == 3
 
 
 def test_a_run_goes_on_without_its_crop_cache(run, straight, trained, tmp_path, signal_at, monkeypatch):
@@ -122,18 +164,15 @@ def test_a_run_goes_on_without_its_crop_cache(run, straight, trained, tmp_path, 
     assert_same_end(straight, work)
 
 
-def test_several_stops_with_workers_and_log(run, straight, trained, tmp_path, signal_at, monkeypatch):
+def test_several_stops_with_workers(run, straight, trained, tmp_path, signal_at, monkeypatch):
     work, workers = tmp_path / "run", {"train_dataloader.num_workers": 2}
-    for number, step in enumerate((1, 2, 7, 10)):
+    for number, step in enumerate((1, 6)):
         signal_at(signal.SIGTERM, step)
         with pytest.raises(Stopped):
             run(work, resume=number > 0, init=None if number else str(trained / "best.pth"), **workers)
     monkeypatch.undo()
     run(work, resume=True, **workers)
     assert_same_end(straight, work)
-    one, other = (checkpoint.load(folder / "latest.pth")["log"] for folder in (straight, work))
-    assert one["train/loss"] == other["train/loss"]
-    assert len(one["train/loss"]["values"]) == 12
 
 
 def test_a_signal_at_the_very_end_changes_nothing(run, straight, trained, tmp_path, signal_at):
@@ -148,14 +187,13 @@ def test_a_signal_at_the_very_end_changes_nothing(run, straight, trained, tmp_pa
     assert (tmp_path / "run" / "latest.pth").read_bytes() == finished
 
 
-@pytest.mark.parametrize(("step", "saved"), [(3, "step_4.pth"), (5, "step_7.pth")])
-def test_a_run_from_scratch_stays_one_and_no_gradient_is_lost(run, tmp_path, signal_at, monkeypatch, step, saved):
-    """Three steps accumulate for an update and an epoch has four: a stop waits for the update."""
+def test_a_run_from_scratch_stays_one_and_no_gradient_is_lost(run, tmp_path, signal_at, monkeypatch):
+    """Three steps accumulate for an update and an epoch has four."""
     accumulating = {"optim_wrapper.accumulative_counts": 3}
-    signal_at(signal.SIGTERM, step)
+    signal_at(signal.SIGTERM, 5)
     with pytest.raises(Stopped):
         run(tmp_path / "run", **accumulating)
-    assert checkpoint.load(tmp_path / "run" / saved)["meta"]["from_scratch"]
+    assert checkpoint.load(tmp_path / "run" / "latest.pth")["meta"]["from_scratch"]
     monkeypatch.undo()
     run(tmp_path / "run", resume=True, **accumulating)
     run(tmp_path / "other", **accumulating)
@@ -170,11 +208,11 @@ def test_the_checkpoint_that_a_run_goes_on_from_does_not_stay_in_memory(run, res
         weights.extend(weakref.ref(value) for value in content["state_dict"].values())
         return content
 
-    def look(hook, runner, batch_idx, data_batch=None, outputs=None):
+    def look(console, runner, loss):
         alive.append(sum(weight() is not None for weight in weights))
 
     monkeypatch.setattr(resume, "load_whole", load)
-    monkeypatch.setattr(Console, "after_train_iter", look)
+    monkeypatch.setattr(Console, "step", look)
     run(resumable, resume=True)
     assert weights
     assert alive == [0] * 4
@@ -218,14 +256,14 @@ def test_what_cannot_be_gone_on_from_is_told(run, trained, tmp_path):
     with pytest.raises(UserError, match=r"has no record of a run \(run.json\), so its config is not known"):
         train(TrainOptions(work_dir=str(work), resume=True))
     shutil.copy(trained / "best.pth", work)
-    with pytest.raises(UserError, match=r"holds best.pth, but no epoch_N.pth or step_N.pth"):
+    with pytest.raises(UserError, match=r"holds best.pth, but no epoch_N.pth"):
         run(work, resume=True)
     # as MMPose leaves it
     torch.save({"meta": {"epoch": 210}, "state_dict": {"a": torch.zeros(1)}, "optimizer": {}}, work / "epoch_210.pth")
     (work / "epoch_200.pth").write_bytes(b"no zip")
     with pytest.raises(UserError, match=r"no checkpoint in .*run loads") as caught:
         run(work, resume=True)
-    assert caught.value.problems[0] == "epoch_210.pth: epoch_210.pth cannot be gone on from: it has no hooks, log"
+    assert caught.value.problems[0] == "epoch_210.pth: epoch_210.pth cannot be gone on from: it has no loop, hooks"
     assert "can be given to --init" in caught.value.hint
     assert sorted(path.name for path in work.iterdir()) == ["best.pth", "epoch_200.pth", "epoch_210.pth"]
 
@@ -238,7 +276,7 @@ def can_bfloat16(monkeypatch):
 
 def test_a_run_goes_on_with_all_that_it_was_started_with(run, tmp_path, signal_at, monkeypatch, capsys, can_bfloat16):
     """As the guide prints it: --amp, data and options are not given again, nor need the config be."""
-    signal_at(signal.SIGTERM, step=5)
+    signal_at(signal.SIGTERM, step=2)
     with pytest.raises(Stopped) as stopped:
         run(tmp_path / "run", amp=True, seed=3, from_scratch=True)
     monkeypatch.undo()
@@ -251,8 +289,8 @@ def test_a_run_goes_on_with_all_that_it_was_started_with(run, tmp_path, signal_a
     capsys.readouterr()
     train(TrainOptions(DEMO, work_dir=str(tmp_path / "moved"), resume=True, cfg_options=["train_cfg.max_epochs=2"]))
     shown = capsys.readouterr().out
-    assert "step_6.pth of this run, which began with random ones, from scratch" in shown
-    assert "2 epochs instead of 3 (rates go on from where they are), batch 4, resumed after epoch 1 and step 6" in shown
+    assert "latest.pth of this run, which began with random ones, from scratch" in shown
+    assert "2 epochs instead of 3 (rates go on from where they are), batch 4, resumed after epoch 1" in shown
     meta = checkpoint.load(tmp_path / "moved" / "latest.pth")["meta"]
     assert (meta["epoch"], meta["seed"], meta["lengths"]) == (2, 3, [[0, 3], [1, 2]])
     assert meta["fingerprint"] == before["fingerprint"]
@@ -267,9 +305,9 @@ def test_a_finished_run_goes_on_for_longer_and_no_rate_rises(run, straight, tmp_
     train(TrainOptions(work_dir=str(work), resume=True, cfg_options=["train_cfg.max_epochs=5"]))
     content = checkpoint.load(work / "latest.pth")
     assert content["meta"]["lengths"] == [[0, 3], [3, 5]]
-    rates = content["log"]["train/lr/head"]["values"]
-    assert len(rates) == 20
-    assert max(rates[12:]) <= rates[11]
+    logs = [path.read_text().splitlines() for path in work.glob("*/vis_data/scalars.json")]
+    rates = {entry["iter"]: entry["lr/head"] for log in logs for entry in map(json.loads, log) if "lr/head" in entry}
+    assert max(rate for step, rate in rates.items() if step > 12) <= rates[12]
     assert json.loads((work / "run.json").read_text())["max_epochs"] == 5
     with pytest.raises(UserError, match=r"train_cfg.max_epochs=4: the run in .* has 5 complete epochs already"):
         train(TrainOptions(work_dir=str(work), resume=True, cfg_options=["train_cfg.max_epochs=4"]))
@@ -287,7 +325,6 @@ def test_another_batch_is_followed_and_said(run, trained, tmp_path, signal_at, m
     assert "--cfg-options" not in shown.err
     assert "samples in an update: 4 (batch 4) then, 8 (batch 8) now" in shown.err
     assert "LR scale  x 0.707: 0.707 for batch 8 instead of 16 (square root rule)" in shown.out
-    # the epoch in whose midst it was begins again
     meta = checkpoint.load(work / "latest.pth")["meta"]
     assert (meta["epoch"], meta["iter"]) == (3, 6)
 
@@ -377,19 +414,6 @@ def test_only_the_newest_are_kept(straight):
         "best.pth", "epoch_2.pth", "epoch_3.pth", "latest.pth"
     ]  # fmt: skip
     assert json.loads((straight / "run.json").read_text())["steps_per_epoch"] == 4
-
-
-@pytest.mark.parametrize("processes", [1, 3])
-def test_a_sampler_that_skips_goes_on_in_the_same_order(processes):
-    for rank in range(processes):
-        sampler = ResumableSampler(range(10), seed=5, rank=rank, world_size=processes)
-        sampler.set_epoch(2)
-        whole = list(sampler)
-        assert len(whole) == len(sampler) == -(-10 // processes)
-        sampler.skip(2)
-        assert list(sampler) == whole[2:]
-        sampler.skip(0)
-        assert list(sampler) == whole
 
 
 def test_processes_share_an_epoch_of_the_sampler_among_them():
@@ -493,15 +517,15 @@ def other_groups(content):
 
 
 def an_average_without_a_weight(content):
-    content["hooks"]["EvaluatedWeights"]["average"].popitem()
+    content["loop"]["average"].popitem()
 
 
 def an_average_of_words(content):
-    content["hooks"]["EvaluatedWeights"]["average"] = "abc"
+    content["loop"]["average"] = "abc"
 
 
 def scores_of_none(content):
-    content["hooks"]["StopEarly"]["scores"] = [[1, None]]
+    content["loop"]["scores"] = [[1, None]]
 
 
 @pytest.mark.parametrize(
@@ -510,9 +534,9 @@ def scores_of_none(content):
         (without_moments, "optimizer.state.0.exp_avg: missing"),
         (moments_of_another_shape, r"optimizer.state.0.exp_avg_sq: \(3,\) float32 in the file, \(26, .* in this run"),
         (other_groups, "optimizer.param_groups: of other parameters"),
-        (an_average_without_a_weight, r"hooks.EvaluatedWeights.average.\S+: missing"),
-        (an_average_of_words, "hooks.EvaluatedWeights.average: str, not entries by name"),
-        (scores_of_none, "hooks.StopEarly.scores: no list"),
+        (an_average_without_a_weight, r"loop.average.\S+: missing"),
+        (an_average_of_words, "loop.average: str, not entries by name"),
+        (scores_of_none, "loop.scores: no list"),
     ],
 )
 def test_a_checkpoint_that_was_changed_by_hand_is_refused_by_the_entry(run, resumable, change, finding):

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce
-from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper
-from mmengine.registry import HOOKS
 
 from equistera.errors import UserError
 from equistera.mm.data.batches import pictures_of
-from equistera.mm.run.deferred import newest
 
 _NEVER = torch.iinfo(torch.int64).max
 
@@ -21,8 +18,7 @@ _NEVER = torch.iinfo(torch.int64).max
 _SHOWN = 64
 
 
-@HOOKS.register_module()
-class StopOnNonFinite(Hook):
+class NonFinite:
     """Stops at a loss, gradient or weight that is infinite or not a number, and says at which pictures.
 
     The loss is looked at on the device. The host asks for the outcome only every ``interval`` steps and at the end of
@@ -30,13 +26,7 @@ class StopOnNonFinite(Hook):
 
     Args:
         interval: Steps between two looks.
-
-    Raises:
-        UserError: With epoch, step, pictures and what to do, on every process.
     """
-
-    # at the end of an epoch before all that evaluates or saves
-    priority = "HIGHEST"
 
     def __init__(self, interval: int = 10):
         self.interval = interval
@@ -44,23 +34,39 @@ class StopOnNonFinite(Hook):
         self._value: torch.Tensor | None = None
         self._pictures: dict[int, list[str]] = {}
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
-        loss, step = outputs["loss"].detach(), runner.iter
+    def note(self, runner, step: int, loss: torch.Tensor, norm: torch.Tensor | None, batch: dict) -> None:
+        """Takes a step (from 0) in, and looks where it is time to.
+
+        Args:
+            runner: Of the run.
+            step: Which.
+            loss: Its loss.
+            norm: Its gradient's norm, or None. Where the loss is scaled, infinite gradients are a matter of course:
+                the scaler leaves such a step out.
+            batch: What it was computed from.
+
+        Raises:
+            UserError: See :meth:`look`.
+        """
         if self._first is None:
             self._first = torch.full((), _NEVER, dtype=torch.int64, device=loss.device)
             self._value = torch.zeros_like(loss)
-        norm = _gradient_norm(runner)
-        if norm is not None:
+        if norm is not None and not isinstance(runner.optim_wrapper, AmpOptimWrapper):
             loss = torch.where(torch.isfinite(norm.to(loss.device)), loss, math.nan)
         newly = ~torch.isfinite(loss) & (self._first == _NEVER)
         self._first = torch.where(newly, step, self._first)
         self._value = torch.where(newly, loss, self._value)
-        self._pictures[step] = pictures_of(data_batch)
+        self._pictures[step] = pictures_of(batch)
         if (step + 1) % self.interval == 0:
             self.look(runner)
 
-    def after_train_epoch(self, runner) -> None:
-        self.look(runner)
+    @staticmethod
+    def look_at_weights(runner) -> None:
+        """Stops the run if a weight is not finite at the end of an epoch.
+
+        Raises:
+            UserError: With what to do, on every process.
+        """
         weights = [parameter.detach() for parameter in runner.network.parameters()]
         if not bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all()):
             raise UserError(
@@ -68,13 +74,13 @@ class StopOnNonFinite(Hook):
                 hint=_advice(runner),
             )
 
-    def before_stop(self, runner, content: dict) -> None:
-        self.look(runner)
-
     def look(self, runner) -> None:
         """Stops the run if any process met a loss that is not finite since the last look.
 
         Every process must call it at the same step.
+
+        Raises:
+            UserError: With epoch, step, pictures and what to do, on every process.
         """
         pictures, self._pictures = self._pictures, {}
         if self._first is None:
@@ -95,17 +101,6 @@ class StopOnNonFinite(Hook):
             in_batch[:_SHOWN],
             _advice(runner),
         )
-
-
-def _gradient_norm(runner) -> torch.Tensor | None:
-    """As the optimiser's wrapper has logged it, None where it says nothing.
-
-    Where the loss is scaled, infinite gradients are a matter of course: the scaler leaves such a step out.
-    """
-    if isinstance(runner.optim_wrapper, AmpOptimWrapper):
-        return None
-    norm = newest(runner.message_hub, "train/grad_norm")
-    return None if norm is None else torch.as_tensor(norm)
 
 
 def _advice(runner) -> str:

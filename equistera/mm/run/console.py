@@ -5,24 +5,22 @@ from __future__ import annotations
 import sys
 import time
 
+import torch
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 
 from equistera.evaluation.constant_guess import outcome
 from equistera.evaluation.picture_scores import PCK
-from equistera.mm.run.hooks.evaluated_weights import SUBSET
+from equistera.mm.run.evaluated_weights import SUBSET
 from equistera.mm.run.metric import GUESS, GUESSED, SCORES
 from equistera.progress import PLAIN_INTERVAL, duration
+from equistera.words import counted
 
 
-@HOOKS.register_module()
-class Console(Hook):
+class Console:
     """Progress on stdout; everything else goes to the log file."""
 
-    priority = "LOWEST"
-
-    def before_train(self, runner) -> None:
+    def begin(self, runner) -> None:
+        """Before the first step."""
         self._bar = None
         self._start, self._first_step, self._last_line = time.monotonic(), runner.iter, time.monotonic()
         if is_main_process() and sys.stdout.isatty():
@@ -37,7 +35,8 @@ class Console(Hook):
                 leave=False,
             )
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
+    def step(self, runner, loss: torch.Tensor) -> None:
+        """After a step, which ``runner.iter`` does not count yet."""
         if not is_main_process():
             return
         now = time.monotonic()
@@ -49,7 +48,7 @@ class Console(Hook):
         if not due:
             return
         self._last_line = now
-        loss, lr = float(outputs["loss"].detach()), runner.schedule.lr("head", runner.iter)
+        loss, lr = float(loss), runner.schedule.lr("head", runner.iter)
         if self._bar is not None:
             self._bar.set_description(f"epoch {runner.epoch + 1}/{runner.max_epochs}", refresh=False)
             self._bar.set_postfix_str(f"loss {loss:.4f}, lr {lr:.1e}")
@@ -62,7 +61,8 @@ class Console(Hook):
                 flush=True,
             )
 
-    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
+    def evaluated(self, runner, metrics: dict) -> None:
+        """After an evaluation and the choice of the best."""
         if not is_main_process():
             return
         scores = "  ".join(
@@ -76,12 +76,25 @@ class Console(Hook):
         else:
             print(line, flush=True)
 
-    def after_train(self, runner) -> None:
+    def end(self) -> None:
+        """When nothing follows."""
         if self._bar is not None:
             self._bar.close()
 
-    def before_stop(self, runner, content: dict) -> None:
-        self.after_train(runner)
+    def given_up(self, runner, did_nothing: bool) -> None:
+        """After a run that no longer improved.
+
+        Args:
+            runner: Of the run.
+            did_nothing: Whether it was resumed and had given up before.
+        """
+        watched, patience = runner.cfg.default_hooks.checkpoint.best, runner.cfg.early_stopping.patience
+        text = f"stopped after epoch {runner.epoch} of {runner.max_epochs}: {watched} has not improved for "
+        text += f"{counted(patience, 'epochs')} or more (early_stopping.patience)"
+        text += "; --resume goes on if that is larger, or None" if did_nothing else ""
+        runner.logger.info(text)
+        if is_main_process():
+            print(text, flush=True)
 
 
 def _standing(runner, metrics: dict) -> str:

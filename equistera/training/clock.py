@@ -1,0 +1,90 @@
+"""How a run that was fitted to a time keeps to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+
+from equistera.training.fit import Costs, Fit, StepTime, replanned
+from equistera.training.schedule import first_epoch
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A fit and the costs that it was made from, as ``run.json`` keeps them for ``--resume``."""
+
+    fit: Fit
+    costs: Costs
+
+    def to_json(self) -> dict:
+        return {"fit": dataclasses.asdict(self.fit), "costs": dataclasses.asdict(self.costs)}
+
+    @classmethod
+    def from_json(cls, content: dict) -> Fitted:
+        costs = dict(content["costs"])
+        steps = tuple(StepTime(**step) for step in costs.pop("steps"))
+        return cls(Fit(**content["fit"]), Costs(steps=steps, **costs))
+
+
+class Clock:
+    """Keeps a run to the time that it was fitted to: it gets shorter when the machine slows, longer when it speeds up.
+
+    The learning rates go on from where they are, see :func:`equistera.training.schedule.refitted`. The time of a run
+    that was interrupted counts up to the checkpoint that it is resumed from.
+
+    Args:
+        fitted: How the run was fitted.
+    """
+
+    def __init__(self, fitted: Fitted):
+        self.fit, self._costs = fitted.fit, fitted.costs
+        self._before = 0.0
+        self._paces: list[float] = []
+        self._evaluations: list[float] = []
+
+    def begin(self, started: float, epochs: int) -> None:
+        """Goes on with the run as it is.
+
+        Args:
+            started: ``time.monotonic()`` when the program began.
+            epochs: Of the run: it has the length that was decided last.
+        """
+        self._zero = started - self._before
+        self.follow(epochs)
+        self._told = epochs
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the run has taken."""
+        return time.monotonic() - self._zero
+
+    def state_dict(self) -> dict:
+        return {"elapsed": self.elapsed, "paces": [*self._paces], "evaluations": [*self._evaluations]}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        self._before = state["elapsed"]
+        self._paces, self._evaluations = [*state["paces"]], [*state["evaluations"]]
+
+    def note_epoch(self, epoch: int, seconds: float) -> None:
+        """Takes in how long an epoch (from 0) took, its evaluation not included."""
+        begun = [step for step in self._costs.steps if first_epoch(step.start, self.fit.epochs) <= epoch]
+        self._paces.append(seconds / (begun[-1].seconds * self.fit.steps_per_epoch + self._costs.epoch))
+
+    def note_evaluation(self, seconds: float) -> None:
+        """Takes in how long an evaluation took, the saves after it included."""
+        self._evaluations.append(seconds)
+
+    def length(self, done: int, told: bool) -> int:
+        """The epochs that the run is to have.
+
+        Args:
+            done: Complete epochs.
+            told: Whether a person has just been told how many there are.
+        """
+        self._told = self.fit.epochs if told else self._told
+        return replanned(self.fit, self._costs, self._paces, self._evaluations, done, self.elapsed, self._told).epochs
+
+    def follow(self, epochs: int) -> None:
+        """Goes on with a run of another length."""
+        self.fit = dataclasses.replace(self.fit, epochs=epochs)
