@@ -102,16 +102,25 @@ class BatchPreprocessor(PoseDataPreprocessor):
     """MMPose's preprocessor, which also takes batches of :func:`stack_samples`: normalised in place, without samples.
 
     The result has the layout that convolutions like best.
+
+    Args:
+        mean: Of each channel, for the normalisation; None for none.
+        bgr_to_rgb: Whether the channels' order is turned round.
+        kwargs: As MMPose's takes them.
     """
+
+    def __init__(self, mean: Sequence[float] | None = None, bgr_to_rgb: bool = False, **kwargs):
+        super().__init__(mean=mean, bgr_to_rgb=bgr_to_rgb, **kwargs)
+        self.normalises, self.turns = mean is not None, bgr_to_rgb or kwargs.get("rgb_to_bgr", False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         if not isinstance(data["inputs"], torch.Tensor):
             return super().forward(data, training)
         data = self.cast_data(data)
         inputs = data["inputs"]
-        if self._channel_conversion:
+        if self.turns:
             inputs = inputs.flip(1)
         inputs = inputs.to(torch.float32, memory_format=torch.channels_last)
-        if self._enable_normalize:
+        if self.normalises:
             inputs.sub_(self.mean).div_(self.std)
         return {"inputs": inputs, "data_samples": data.get("data_samples")}

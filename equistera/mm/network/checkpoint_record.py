@@ -50,7 +50,7 @@ def refuse_contradictions(content: Mapping, path: str | Path, config: Config, sk
             points,
             "Give the skeleton that it was trained with: --skeleton NAME, or the path of its .json file",
         )
-    then, now = _recorded(content), _flat(config._cfg_dict)
+    then, now = _recorded(content), _flat(dict(config.items()))
     ours = "equistera_version" in content["meta"]
     differing = [
         key
@@ -78,7 +78,7 @@ def settings_digest(config: Config, skeleton: Skeleton) -> str:
         config: Resolved.
         skeleton: Of the config.
     """
-    decisive = [*sorted(_flat(config._cfg_dict).items()), config.val_pipeline]
+    decisive = [*sorted(_flat(dict(config.items())).items()), config.val_pipeline]
     points = [*skeleton.names, *skeleton.flip_indices.tolist()]
     return hashlib.sha256(repr((decisive, points)).encode()).hexdigest()[:16]
 

@@ -164,7 +164,7 @@ def _digest(data: bytes) -> str:
 
 
 def _get(config: Config, key: str) -> object:
-    here: object = config._cfg_dict
+    here: object = dict(config.items())
     for part in key.split("."):
         here = here.get(part) if isinstance(here, Mapping) else None
     return here

@@ -43,18 +43,19 @@ def check_services(config: Config) -> None:
             )
 
 
-def add_text(visualizer: Visualizer, name: str, text: str) -> None:
+def add_text(visualizer: Visualizer, config: Config, name: str, text: str) -> None:
     """Shows a text with fixed column widths wherever a backend takes texts: TensorBoard does.
 
     Weights & Biases and MLflow get the config by themselves; the text is in the log file as well.
 
     Args:
         visualizer: Of the run.
+        config: That it was built from.
         name: What it is called.
         text: Lines.
     """
-    for backend in visualizer._vis_backends.values():
-        writer = getattr(backend.experiment, "add_text", None)
+    for backend in config.visualizer.get("vis_backends") or ():
+        writer = getattr(visualizer.get_backend(backend.get("name", backend["type"])).experiment, "add_text", None)
         if writer is not None:
             # four blanks make it preformatted in Markdown
             writer(name, "\n".join(f"    {line}" for line in text.splitlines()), 0)

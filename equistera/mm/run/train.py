@@ -144,7 +144,7 @@ def _execute(run: Settled, plan: Plan) -> None:
             print(banner(trainer, run, weights), format_plan(plan), sep="\n", flush=True)
             trainer.write_config()
             write_run_file(trainer)
-            add_text(trainer.visualizer, "plan", format_plan(plan))
+            add_text(trainer.visualizer, config, "plan", format_plan(plan))
         _run(trainer, run)
 
 

@@ -21,6 +21,7 @@ from equistera.mm.run.train import TrainOptions, train
 from equistera.training import options
 
 DEMO = "configs/demo_rtmpose_t.py"
+EVALUATE_BATCH = loops.EvaluationLoop.run_iter
 
 #: Dropout, drop path and mixing of phases: everything whose course could be lost with the process.
 RICH = {
@@ -62,8 +63,8 @@ def signal_at(monkeypatch):
             if runner.iter == step:
                 os.kill(os.getpid(), number)
 
-        def in_evaluation(loop, number_of_batch, batch, original=loops.EvaluationLoop.run_iter):
-            original(loop, number_of_batch, batch)
+        def in_evaluation(loop, number_of_batch, batch):
+            EVALUATE_BATCH(loop, number_of_batch, batch)
             if loop.runner.epoch == evaluation:
                 os.kill(os.getpid(), number)
 
@@ -345,7 +346,7 @@ def rewritten(change):
 
 
 def use_own_code(record):
-    record["content"] = record["content"].replace("'type': 'StopEarly'", "'type': 'os.system'")
+    record["content"] = record["content"].replace("'type': 'PredictionPictures'", "'type': 'os.system'")
 
 
 def use_own_code_by_option(record):
