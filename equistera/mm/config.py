@@ -93,7 +93,7 @@ def read(path: str | Path) -> Config:
 
 def as_text(config: Config) -> str | None:
     """The values of a config, so that :func:`from_text` gives them back; None if they are more than plain ones."""
-    values = config._cfg_dict.to_dict()
+    values = config.to_dict()
     try:
         return text if ast.literal_eval(text := repr(values)) == values else None
     except (ValueError, SyntaxError):
@@ -194,7 +194,7 @@ def _contradictions(key: str, value: object, given: Mapping[str, object]) -> lis
 
 def _name_weights_once(config: Config) -> None:
     """Makes ``load_from`` and ``init_cfg=dict(type="Pretrained", ...)`` what ``pretrained`` says."""
-    named = dict(_take_pretrained("model", config._cfg_dict.get("model")))
+    named = dict(_take_pretrained("model", config.get("model")))
     if config.get("pretrained") is None and config.get("load_from"):
         # where both are there a run wrote the latter, see equistera.mm.run.train
         named["load_from"] = config.load_from
@@ -231,7 +231,7 @@ def _take_pretrained(key: str, node: object) -> Iterator[tuple[str, object]]:
 
 def _entry(config: Config, key: str, missing: object = None) -> object:
     """What the config holds at a dotted key, or ``missing``."""
-    here: object = config._cfg_dict
+    here: object = dict(config.items())
     for part in key.split("."):
         if isinstance(here, (list, tuple)) and part.isdigit() and int(part) < len(here):
             here = here[int(part)]
@@ -246,7 +246,7 @@ def _unknown_key(config: Config, key: str) -> list[str]:
     That is where it is no entry of the config and no argument of the class it configures, or a shared entry below the
     top level, which is overwritten.
     """
-    here: object = config._cfg_dict
+    here: object = dict(config.items())
     parts = key.split(".")
     for i, part in enumerate(parts[1:], 1):
         if part in SHARED:
@@ -295,7 +295,7 @@ def _share(config: Config) -> None:
     shared = {key: config[key] for key in SHARED}
     for part in (config.get("model", {}), *(config[name].dataset for name in LOADERS if config.get(name))):
         part.update({key: shared[key] for key in REFERRING.get(part.get("type"), ())})
-    for node in config._cfg_dict.values():
+    for node in config.values():
         _set_entries(node, shared)
 
 

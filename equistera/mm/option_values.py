@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import warnings
-
-from mmengine.config import DictAction
 
 from equistera.errors import UserError
 
@@ -73,7 +72,12 @@ def _value(node: ast.expr, source: str) -> object:
 
 
 def _word(text: str) -> object:
-    return DictAction._parse_int_float_bool(text)
+    """A number, a truth value, None, or the text itself, as MMEngine reads a value from the command line."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    known = {"true": True, "false": False}
+    return None if text == "None" else known.get(text.lower(), text)
 
 
 def _unparsable(text: str) -> object:

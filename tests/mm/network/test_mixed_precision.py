@@ -9,7 +9,6 @@ import types
 import numpy as np
 import pytest
 import torch
-from equistera.mm.run.hooks import Console
 from mmengine.dataset import pseudo_collate
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmpose.registry import DATASETS, MODELS
@@ -21,6 +20,7 @@ from equistera.mm.network import precision as precisions
 from equistera.mm.prediction import predict
 from equistera.mm.run import preflight, settle
 from equistera.mm.run import train as training
+from equistera.mm.run.console import Console
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -190,7 +190,7 @@ def test_a_run_in_float16_scales_its_losses_leaves_out_what_overflows_and_resume
             )
         )
 
-    def stop_in_step(hook, runner, batch_idx, data_batch=None, outputs=None):
+    def stop_in_step(console, runner, loss):
         if runner.iter == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -202,9 +202,9 @@ def test_a_run_in_float16_scales_its_losses_leaves_out_what_overflows_and_resume
     assert steps == {12 - left_out}
     assert all(bool(torch.isfinite(value).all()) for value in straight["state_dict"].values())
     with monkeypatch.context() as patched:
-        patched.setattr(Console, "after_train_iter", stop_in_step)
+        patched.setattr(Console, "step", stop_in_step)
         with pytest.raises(Stopped):
             run("stopped")
     stopped = checkpoint.load(run("stopped", resume=True) / "latest.pth")
-    for part in ("state_dict", "optimizer", "hooks"):
+    for part in ("state_dict", "optimizer", "loop"):
         assert checkpoint.equal(straight[part], stopped[part]), part

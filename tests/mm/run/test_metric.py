@@ -10,7 +10,7 @@ from mmengine.logging import MMLogger
 from equistera import skeleton
 from equistera.dataset.coco import load_annotations
 from equistera.evaluation.constant_guess import constant_results, mean_pose
-from equistera.mm.run.hooks import Console
+from equistera.mm.run.console import Console
 from equistera.mm.run.metric import LOGGED, KeypointMetric
 
 HORSE = skeleton.load("horse26")
@@ -39,7 +39,7 @@ def evaluated(horses, caplog, capsys):
         metrics = metric.evaluate(len(animals))
         console = Console()
         console._bar = None
-        console.after_val_epoch(SimpleNamespace(epoch=1, max_epochs=3, best_epoch=1, best_score=0.5), metrics)
+        console.evaluated(SimpleNamespace(epoch=1, max_epochs=3, best_epoch=1, best_score=0.5), metrics)
         return metrics, caplog.text, capsys.readouterr().out
 
     yield run
