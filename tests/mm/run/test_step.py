@@ -1,5 +1,6 @@
 """A training step and what is logged of it: nothing waits for the device before the log is written."""
 
+import functools
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
 
@@ -102,11 +104,12 @@ class Layer(nn.Linear):
 
 
 @pytest.mark.parametrize("kind", [OptimWrapper, AmpOptimWrapper])
-def test_gradients_of_several_steps_are_clipped_together_and_their_norm_is_told(kind):
+def test_gradients_of_several_steps_are_clipped_together_and_their_norm_is_told(kind, monkeypatch):
+    monkeypatch.setattr(amp_optimizer_wrapper, "is_cuda_available", lambda: True)
+    monkeypatch.setattr(amp_optimizer_wrapper, "GradScaler", functools.partial(torch.amp.GradScaler, "cpu"))
     layer = Layer(2, 1, bias=False)
     nn.init.zeros_(layer.weight)
-    scaled = {"loss_scale": 1.0} if kind is AmpOptimWrapper else {}
-    wrapper = kind(torch.optim.SGD(layer.parameters(), lr=1.0), clip_grad={"max_norm": 1.0}, **scaled)
+    wrapper = kind(optimizer=torch.optim.SGD(layer.parameters(), lr=1.0), clip_grad={"max_norm": 1.0})
     batch = torch.tensor([[3.0, 4.0]])
     _, norm = train_step(layer, wrapper, batch, accumulated=2, updates=False)
     assert norm is None

@@ -83,7 +83,8 @@ def test_a_run_that_no_longer_improves_is_stopped_saved_and_stays_stopped_until_
         "--resume goes on if that is larger, or None"
     ) in capsys.readouterr().out
 
-    run(horses, work, [*options, "early_stopping.patience=4"], resume=True)
+    more = [option.replace("early_stopping.patience=2", "early_stopping.patience=4") for option in options]
+    run(horses, work, more, resume=True)
     assert checkpoint.load(work / "latest.pth")["meta"]["epoch"] == 5
     shown = capsys.readouterr().out
     assert "stopped after epoch 5 of 40: val/AP has not improved for 4 epochs or more" in shown
