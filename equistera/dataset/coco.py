@@ -8,6 +8,7 @@ with ``v`` 0 not labelled, 1 labelled but hidden, 2 visible (https://cocodataset
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,10 @@ from equistera.dataset.boxes import other_unit
 from equistera.errors import UserError
 from equistera.files import read_json
 from equistera.skeleton import Skeleton
+
+#: Contents that :func:`load_annotations` remembers: of training, validation, test set and one more.
+_MOST_KNOWN = 4
+_known: dict[tuple, dict] = {}
 
 #: What to do with a file that is not COCO where one is needed.
 CONVERT_FIRST = "An export of a labelling tool is converted first: tools/convert_dataset.py --help"
@@ -68,6 +73,9 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     a labelled keypoint, and crowds, are left out. A missing ``area`` becomes that of the box: with 0, COCO's
     evaluation would call every prediction wrong without a word.
 
+    A file that is as it was when this process read it is not parsed again: whoever asks shares one content, which is
+    not to be changed.
+
     Args:
         path: The annotation file. The pictures are not looked at.
         skeleton: The points wanted.
@@ -80,6 +88,20 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     Raises:
         UserError: The file cannot be read, or holds something that cannot be trained on; all findings are listed.
     """
+    try:
+        status = os.stat(path)
+    except OSError:
+        # said in words there
+        return _parsed(path, skeleton)
+    key = (os.path.abspath(path), status.st_ino, status.st_mtime_ns, status.st_size, skeleton.names, skeleton.links)
+    if key not in _known:
+        while len(_known) >= _MOST_KNOWN:
+            _known.pop(next(iter(_known)))
+        _known[key] = _parsed(path, skeleton)
+    return _known[key]
+
+
+def _parsed(path: str | Path, skeleton: Skeleton) -> dict:
     content = read_coco(path)
     images, entries = checked_entries(content, skeleton, path)
     annotations = [entry for entry in entries if entry is not None]

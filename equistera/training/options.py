@@ -18,6 +18,7 @@ from equistera.files import read_json
 from equistera.monitor.plan import RUN_FILE
 from equistera.names import near
 from equistera.processes import OWN, start_command, world_size
+from equistera.training import work_dir as work_dirs
 
 #: Options that a resumed run has from its record unless they are given again; those to start from are a pair.
 CARRIED = ("data_root", "skeleton", "amp", "compile", "max_time", "device", "seed", "cache")
@@ -32,7 +33,8 @@ _TEXTS = ("data_root", "skeleton", "max_time", "device", "cache", "init")
 class TrainOptions:
     """What the user asked for; see ``tools/train.py --help``. Without a ``config`` a run resumes with its own.
 
-    Those of ``cfg_options`` that nobody gave, since the run's record has them, are the ``recorded`` ones.
+    Those of ``cfg_options`` that nobody gave, since the run's record has them, are the ``recorded`` ones. ``wanted`` is
+    the work dir that was asked for where :func:`with_record` chose another of its name.
     """
 
     config: str | None = None
@@ -54,6 +56,7 @@ class TrainOptions:
     recorded: Sequence[str] = ()
     launcher: str = "none"
     cache: str | None = None
+    wanted: Path | None = None
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -78,7 +81,10 @@ class TrainOptions:
 
 
 def with_record(options: TrainOptions) -> TrainOptions:
-    """What a resumed run is asked for: what is given now, the rest as it was when the run began.
+    """What a run is asked for, its work dir included; of a resumed one what is given now, the rest as it was.
+
+    A run that begins has a folder of its own, ``NAME-2`` where ``NAME`` holds a run. One that is resumed is the one in
+    ``--work-dir``; without that, the newest of the config's ``NAME``, ``NAME-2``, ...
 
     Its ``config`` stays None where none is given: the run's own is in the record.
 
@@ -92,7 +98,9 @@ def with_record(options: TrainOptions) -> TrainOptions:
             # a work dir stands for its best weights
             start = Path(options.init)
             inputs.checkpoint(start / "best.pth" if start.is_dir() else start)
-        return options
+        return _at(work_dirs.fresh(options.folder), options)
+    if options.work_dir is None:
+        options = _at(work_dirs.newest(options.folder), options)
     record = read_record(options.folder)
     if record is None:
         if options.config is None:
@@ -117,6 +125,13 @@ def with_record(options: TrainOptions) -> TrainOptions:
         cfg_options=[*kept, *options.cfg_options],
         recorded=kept,
     )
+
+
+def _at(folder: Path, options: TrainOptions) -> TrainOptions:
+    """Options with the work dir chosen; what was wanted is kept where it is another."""
+    if folder == options.folder:
+        return options
+    return dataclasses.replace(options, work_dir=str(folder), wanted=options.folder)
 
 
 def is_given(value: object) -> bool:

@@ -1,21 +1,19 @@
-"""The folder of a run: one run at a time writes there, and none buries an earlier one."""
+"""The folder of a run: one run at a time writes there, and a run that begins has one of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import os
-import shutil
 import socket
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE
-from equistera.outputs import check_folder
 from equistera.training.checkpoints import written_by_runs
 
 try:
@@ -26,28 +24,27 @@ except ImportError:  # Windows
 
 #: The file that a run holds locked; what is in it says who, for people.
 LOCK_FILE = ".running"
-#: Folders of earlier runs begin so.
-EARLIER = "earlier_"
 #: Windows lets nobody read bytes that are locked, so the locked one lies behind all that are written.
 _LOCKED_BYTE = 1 << 20
 
 
-def check(work_dir: Path, program: Path) -> None:
-    """Refuses a work dir in which no run can begin; nothing is left there.
+def fresh(wanted: Path) -> Path:
+    """The folder of a run that begins: as wanted, or beside it where a run lies there already: NAME-2, NAME-3, ..."""
+    return next(folder for folder in _series(wanted) if not holds_run(folder))
 
-    Args:
-        work_dir: Need not exist.
-        program: The project's folder, which must not be moved aside with an earlier run.
 
-    Raises:
-        UserError: It cannot be written or made, or holds a run and the program.
-    """
-    check_folder("--work-dir", work_dir)
-    if (program == work_dir or work_dir in program.parents) and work_dir.is_dir() and _holds_run(work_dir):
-        raise UserError(
-            f"work dir {work_dir} holds a run already, and the program itself, so the run cannot be moved aside",
-            hint="--work-dir names a folder for this run alone",
-        )
+def newest(wanted: Path) -> Path:
+    """The folder of the last run that began with this one wanted, see :func:`fresh`; itself where there is none."""
+    return [wanted, *itertools.takewhile(holds_run, _series(wanted))][-1]
+
+
+def _series(wanted: Path) -> Iterator[Path]:
+    return itertools.chain([wanted], (wanted.with_name(f"{wanted.name}-{n}") for n in itertools.count(2)))
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a folder has a run's ``run.json``, or a checkpoint with a name that a run would write."""
+    return folder.is_dir() and any(e.name == RUN_FILE or written_by_runs(e.name) for e in folder.iterdir())
 
 
 def nearest_folder(work_dir: Path) -> Path:
@@ -94,70 +91,6 @@ def refuse_if_running(work_dir: Path) -> None:
         with path.open("r+", encoding="utf-8") as file:
             if not _taken(file, work_dir, warn=False):
                 raise _refusal(file, work_dir)
-
-
-def set_aside(work_dir: Path, in_use: Collection[Path]) -> Path | None:
-    """Moves an earlier run to a folder of its own inside the work dir, so that nothing of it is written over.
-
-    A run is there if there is its ``run.json``, or a checkpoint with a name that a run would write.
-
-    Args:
-        work_dir: Of the run that is about to begin.
-        in_use: Files and folders that it reads: what holds one of them stays, as do folders of other runs.
-
-    Returns:
-        The folder that the earlier run is in now; None if there was none.
-
-    Raises:
-        UserError: It cannot be moved.
-    """
-    if not _holds_run(work_dir):
-        return None
-    read = [path.resolve() for path in in_use]
-    moved = [
-        entry
-        for entry in work_dir.iterdir()
-        if entry.name != LOCK_FILE
-        and not entry.name.startswith(EARLIER)
-        and not any(path == entry or entry in path.parents for path in read)
-        and not (entry.is_dir() and _holds_run(entry))
-    ]
-    try:
-        aside = _new_folder(work_dir)
-        for entry in moved:
-            shutil.move(entry, aside / entry.name)
-    except OSError as error:
-        raise UserError(
-            f"the run in {work_dir} cannot be moved aside: {error.strerror or error}", hint="--work-dir names another"
-        ) from error
-    return aside
-
-
-def followed(path: Path, work_dir: Path, aside: Path | None) -> Path:
-    """Where a file is after :func:`set_aside`.
-
-    Args:
-        path: The file, with links resolved, as it was before.
-        work_dir: See there.
-        aside: What it returned.
-    """
-    if aside is None or path.exists() or work_dir not in path.parents:
-        return path
-    return aside / path.relative_to(work_dir)
-
-
-def _holds_run(folder: Path) -> bool:
-    return any(entry.name == RUN_FILE or written_by_runs(entry.name) for entry in folder.iterdir())
-
-
-def _new_folder(work_dir: Path) -> Path:
-    name = time.strftime(f"{EARLIER}%Y%m%d_%H%M%S")
-    for number in itertools.count(1):
-        folder = work_dir / (name if number == 1 else f"{name}_{number}")
-        if not folder.exists():
-            folder.mkdir()
-            return folder
-    raise AssertionError
 
 
 def _taken(file: IO, work_dir: Path, warn: bool = True) -> bool:

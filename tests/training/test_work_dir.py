@@ -1,4 +1,4 @@
-"""The folder of a run: what is moved aside, and that two runs never write to one folder."""
+"""The folder of a run: each has one of its own, and two never write to one at a time."""
 
 import errno
 import os
@@ -12,8 +12,6 @@ import pytest
 from equistera.errors import UserError
 from equistera.training import work_dir as work_dirs
 
-ELSEWHERE = Path("/nowhere/program")
-
 
 def fill(folder: Path, *names: str) -> Path:
     for name in names:
@@ -23,56 +21,19 @@ def fill(folder: Path, *names: str) -> Path:
     return folder
 
 
-def names_in(folder: Path) -> set[str]:
-    return {entry.name for entry in folder.iterdir()}
-
-
-@pytest.mark.parametrize("sign", ["run.json", "best.pth", "latest.pth", "epoch_12.pth", "step_480.pth"])
-def test_whatever_a_run_would_write_over_is_moved_aside(tmp_path, sign):
-    fill(tmp_path, sign, "notes.txt", "20260101_120000/log.txt")
-    aside = work_dirs.set_aside(tmp_path, [])
-    assert names_in(tmp_path) == {aside.name}
-    assert names_in(aside) == {sign, "notes.txt", "20260101_120000"}
-    assert (aside / sign).read_text() == f"of {sign}"
-
-
-def test_a_folder_without_a_run_stays_as_it_is(tmp_path):
-    fill(tmp_path, "rtmpose-m_pretrained.pth", "notes.txt")
-    assert work_dirs.set_aside(tmp_path, []) is None
-    assert names_in(tmp_path) == {"rtmpose-m_pretrained.pth", "notes.txt"}
-
-
-def test_what_the_new_run_reads_stays_and_so_do_folders_of_other_runs(tmp_path):
-    work = fill(
-        tmp_path, "run.json", "data/images/a.jpg", "crops/a.crops", "seed1/run.json", "seed2/best.pth", "test/a"
-    )
-    aside = work_dirs.set_aside(work, [work / "data" / "images", work / "crops"])
-    assert names_in(work) == {"data", "crops", "seed1", "seed2", aside.name}
-    assert names_in(aside) == {"run.json", "test"}
-
-
-def test_two_runs_within_a_second_are_both_kept(tmp_path):
-    asides = [work_dirs.set_aside(fill(tmp_path, "run.json"), []) for _ in range(3)]
-    assert names_in(tmp_path) == {aside.name for aside in asides}
-    assert all((aside / "run.json").is_file() for aside in asides)
-
-
-def test_the_program_is_never_moved(tmp_path):
-    work = fill(tmp_path, "best.pth", "project/tools/train.py")
-    for program in (work, work / "project"):
-        with pytest.raises(UserError, match="and the program itself"):
-            work_dirs.check(work, program)
-    work_dirs.check(work, ELSEWHERE)
-    assert names_in(work) == {"best.pth", "project"}
-
-
-def test_files_are_followed_to_where_they_were_moved(tmp_path):
-    work = fill(tmp_path / "work", "best.pth", "earlier_1/best.pth")
-    other = fill(tmp_path, "other.pth") / "other.pth"
-    aside = work_dirs.set_aside(work, [])
-    assert work_dirs.followed(work / "best.pth", work, aside) == aside / "best.pth"
-    for path in (work / "earlier_1" / "best.pth", other):
-        assert work_dirs.followed(path, work, aside) == path
+@pytest.mark.parametrize("sign", ["run.json", "best.pth", "latest.pth", "epoch_12.pth"])
+def test_a_run_that_begins_has_a_folder_of_its_own(tmp_path, sign):
+    work = tmp_path / "run"
+    assert work_dirs.fresh(work) == work_dirs.newest(work) == work
+    # what no run writes keeps no run out
+    fill(work, "rtmpose-m_pretrained.pth", "notes.txt", "seed1/run.json")
+    assert work_dirs.fresh(work) == work
+    fill(work, sign)
+    assert work_dirs.fresh(work) == tmp_path / "run-2"
+    assert work_dirs.newest(work) == work
+    fill(tmp_path / "run-2", sign)
+    assert work_dirs.fresh(work) == tmp_path / "run-3"
+    assert work_dirs.newest(work) == tmp_path / "run-2"
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from mmengine.config import Config
 
 from equistera import PROJECT
 from equistera import skeleton as skeletons
+from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import picture_path
-from equistera.files import read_json
 from equistera.processes import world_size
 
 #: Parts of a config that decide what the weights become. What is logged, saved or kept, where the data lie and how many
@@ -78,16 +78,15 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
         skeleton, the size of a step, and every decisive entry of the config.
     """
     found, root = {}, Path(config.data_root)
+    skeleton, batch = skeletons.load(config.skeleton), config.train_dataloader.batch_size
     for name, loader in (("training", config.train_dataloader), ("validation", config.val_dataloader)):
-        file = root / loader.dataset.ann_file
-        coco = read_json(file)
+        file, folder = root / loader.dataset.ann_file, root / loader.dataset.data_prefix.img
+        coco = load_annotations(file, skeleton)
         pictures = sorted((image["file_name"], image["id"]) for image in coco["images"])
-        folder = root / loader.dataset.data_prefix.img
         paths = {name: picture_path(folder, name) for name, _ in pictures}
         sizes = "\n".join(f"{name} {paths[name].stat().st_size}" for name, _ in pictures if paths[name].exists())
         found[f"{name} annotations"] = f"{len(coco['annotations'])} animals, hash {_digest(file.read_bytes())}"
         found[f"{name} pictures"] = f"{len(pictures)} files, hash of names and sizes {_digest(sizes.encode())}"
-    skeleton, batch = skeletons.load(config.skeleton), config.train_dataloader.batch_size
     order = ",".join([*skeleton.names, *map(str, skeleton.flip_indices)])
     found["skeleton"] = f"{skeleton.name}, {len(skeleton)} keypoints, hash {_digest(order.encode())}"
     parts = {"processes": world_size(), "steps": config.optim_wrapper.get("accumulative_counts", 1)}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from equistera import PROJECT
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.mm import config as configs
@@ -20,8 +19,8 @@ from equistera.mm.run.fit_to_time import Fitted, earlier_fit
 from equistera.mm.run.preflight import DataSummary, Weights, check_data, choose_weights, finish, give_length
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.tracking import check_services
+from equistera.outputs import check_folder
 from equistera.processes import rank, world_size
-from equistera.training import work_dir as work_dirs
 from equistera.training.fit import parse_duration
 from equistera.training.options import SAME, TrainOptions, is_given, make_record, read_record
 from equistera.training.plan import steps_in_epoch
@@ -116,7 +115,7 @@ def configured(options: TrainOptions) -> tuple[Config, Mapping]:
     skeletons.load(config.skeleton)
     finish(config, options.seed)
     cache_limit(config)
-    work_dirs.check(options.folder, PROJECT)
+    check_folder("--work-dir", options.folder)
     if cache_folder(config, options.folder, options.cache) == options.folder:
         raise UserError(
             f"the crop cache cannot lie in the work dir {options.folder} itself",

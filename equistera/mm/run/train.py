@@ -22,7 +22,7 @@ from equistera.errors import Stopped, UserError
 from equistera.failures import MachineFailure
 from equistera.files import remove_unfinished, write_json
 from equistera.mm import register  # noqa: F401
-from equistera.mm.data.caching import cache_folder, use_cache
+from equistera.mm.data.caching import use_cache
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
 from equistera.mm.network.transfer import initialise
@@ -69,6 +69,11 @@ def train(options: TrainOptions) -> Path:
     choose_device(options.device)
     if not options.plan and rank() == 0:
         work_dirs.refuse_if_running(options.folder)
+    if options.wanted is not None and rank() == 0:
+        why = (
+            "is the newest of these runs" if options.resume else f"is for this run: {options.wanted} holds one already"
+        )
+        print(f"{options.folder} {why}", flush=True)
     run = settle(options)
     if run.finished and not options.plan:
         if rank() == 0:
@@ -133,15 +138,15 @@ def _execute(run: Settled, plan: Plan) -> None:
     config.work_dir, config.resume = str(work_dir), run.found is not None
     work_dir.mkdir(parents=True, exist_ok=True)
     if config.launcher != "none":
-        # all have read what is there before one moves it
+        # all have read what is there before one writes
         join_group(config.launcher, config.env_cfg)
         barrier()
     # of several processes one keeps other runs out
     with work_dirs.held(work_dir) if rank() == 0 else contextlib.nullcontext():
         trainer = _assembled(run, fingerprint(config, plan.schedule.steps_per_epoch))
         if trainer.rank == 0:
-            weights = _prepare(run, trainer)
-            print(banner(trainer, run, weights), format_plan(plan), sep="\n", flush=True)
+            remove_unfinished(work_dir)
+            print(banner(trainer, run), format_plan(plan), sep="\n", flush=True)
             trainer.write_config()
             write_run_file(trainer)
             add_text(trainer.visualizer, config, "plan", format_plan(plan))
@@ -246,32 +251,7 @@ def _score(config: Config, score: float | None, epoch: int | None) -> str:
     return f"{config.default_hooks.checkpoint.best.replace('/', ' ')} {score:.3f} after epoch {epoch}"
 
 
-def _prepare(run: Settled, trainer: Trainer) -> Path | None:
-    """Leaves the work dir as the run may begin in it; returns where the weights that it starts from are then."""
-    remove_unfinished(run.work_dir)
-    if run.found is not None:
-        return None
-    weights = run.weights.path if run.weights else None
-    if run.options.resume:
-        # nothing of worth is there, and who asks for the same run again wants no heap of false starts
-        return weights
-    aside = work_dirs.set_aside(run.work_dir, [*_read_by(run), Path(trainer.log_dir)])
-    if aside is not None:
-        print(f"{run.work_dir} held a run already; it was moved to {aside} (--resume would have continued it)")
-    return work_dirs.followed(weights, run.work_dir, aside) if weights else None
-
-
-def _read_by(run: Settled) -> list[Path]:
-    """What a run goes on reading, and must stay where it is; the weights to start from are read already."""
-    config = run.config
-    paths = [cache_folder(config, run.work_dir, run.options.cache), Path(config.skeleton)]
-    for loader in (config.train_dataloader, config.val_dataloader):
-        root = Path(config.data_root)
-        paths += [root / loader.dataset.ann_file, root / loader.dataset.data_prefix.img]
-    return [path for path in paths if path is not None and path.exists()]
-
-
-def banner(trainer: Trainer, run: Settled, weights: Path | None) -> str:
+def banner(trainer: Trainer, run: Settled) -> str:
     """The few lines that a person reads before the first step."""
     network, config, data = trainer.network, run.config, run.data
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
@@ -286,7 +266,7 @@ def banner(trainer: Trainer, run: Settled, weights: Path | None) -> str:
         f"{counted(data.train_pictures, 'pictures')} to train, "
         f"{data.val_animals} on {data.val_pictures} to validate",
         "skeleton": f"{network.skeleton.name}, {len(network.skeleton)} keypoints",
-        "weights": str(weights) if weights else "random (from scratch: nothing is frozen)",
+        "weights": str(run.weights.path) if run.weights else "random (from scratch: nothing is frozen)",
         "device": f"{device_name()}, {precision}",
         "run": f"{counted(config.train_cfg.max_epochs, 'epochs')}, batch {total}",
         "output": str(trainer.work_dir),

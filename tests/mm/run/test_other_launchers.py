@@ -58,14 +58,14 @@ def test_two_processes_are_one_run(launcher, horses, tiny, trained, tmp_path):
         )
     said = [process.communicate(timeout=1800) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said[0][1][-2000:] + said[1][1][-2000:]
-    # one speaks and moves the earlier run aside, from which both start
-    (aside,) = work.glob("earlier_*")
-    assert [f"it was moved to {aside}" in out for out, _ in said] == [True, False]
+    # one speaks, both write to the same new folder
+    begun = work.with_name(f"{work.name}-2")
+    assert [f"{begun} is for this run" in out for out, _ in said] == [True, False]
     assert "batch 2 x 2 processes" in said[0][0]
-    assert f"weights  {aside / 'best.pth'}" in said[0][0]
+    assert f"weights  {work / 'best.pth'}" in said[0][0]
     # 16 animals in steps of 2 x 2
-    assert json.loads((work / "run.json").read_text())["steps_per_epoch"] == 4
-    assert "12 (batch 2 x 2 processes x 3 steps)" in str(checkpoint.load(work / "latest.pth")["meta"]["fingerprint"])
+    assert json.loads((begun / "run.json").read_text())["steps_per_epoch"] == 4
+    assert "12 (batch 2 x 2 processes x 3 steps)" in str(checkpoint.load(begun / "latest.pth")["meta"]["fingerprint"])
     first, second = (checkpoint.load(tmp_path / f"epoch1_rank{rank}.pth") for rank in (0, 1))
     assert checkpoint.equal(first, second)
-    assert not checkpoint.equal(first, checkpoint.load(aside / "best.pth")["state_dict"])
+    assert not checkpoint.equal(first, checkpoint.load(work / "best.pth")["state_dict"])

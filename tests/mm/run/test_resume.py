@@ -248,7 +248,7 @@ def test_where_nothing_is_yet_a_run_starts_and_says_so(run, tmp_path, capsys):
     train(TrainOptions(work_dir=str(work), resume=True))
     assert "so this one starts from the beginning" in capsys.readouterr().out
     assert checkpoint.load(work / "latest.pth")["meta"]["epoch"] == 1
-    assert not list(work.glob("earlier_*"))
+    assert [path.name for path in tmp_path.glob("run*")] == ["run"]
 
 
 def test_what_cannot_be_gone_on_from_is_told(run, trained, tmp_path):

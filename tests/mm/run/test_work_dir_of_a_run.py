@@ -7,7 +7,6 @@ import pytest
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run.train import TrainOptions, train
-from equistera.training import work_dir as work_dirs
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -28,24 +27,38 @@ def earlier(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "run")
 
 
-def test_a_run_starts_from_the_weights_of_the_run_that_it_moves_aside(horses, one_epoch, trained, earlier, capsys):
-    run(horses, earlier, one_epoch, init=str(earlier / "best.pth"))
-    (aside,) = earlier.glob("earlier_*")
-    assert (aside / "best.pth").read_bytes() == (trained / "best.pth").read_bytes()
+def contents(folder):
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_that_begins_has_a_folder_of_its_own_and_touches_none(horses, one_epoch, earlier, capsys):
+    """It may start from the weights of the run whose name it takes, and its cache may lie there."""
+    before = contents(earlier)
+    cache = str(earlier / "crops")
+    work = run(horses, earlier, one_epoch, init=str(earlier / "best.pth"), cache=cache)
+    assert work == earlier.with_name("run-2")
     out = capsys.readouterr().out
-    assert f"weights  {aside / 'best.pth'}" in out
-    assert "best.pth: " in out
-    assert checkpoint.load(earlier / "latest.pth")["meta"]["epoch"] == 1
-    assert not list(aside.glob(work_dirs.LOCK_FILE))
-
-
-def test_a_cache_inside_the_work_dir_stays_and_is_read(horses, one_epoch, earlier):
-    run(horses, earlier, one_epoch, cache=str(earlier / "crops"))
-    (aside,) = earlier.glob("earlier_*")
-    assert not (aside / "crops").exists()
-    assert len(list((earlier / "crops").glob("*.crops"))) == 2
+    assert f"{work} is for this run: {earlier} holds one already" in out
+    assert f"weights  {earlier / 'best.pth'}" in out
+    assert checkpoint.load(work / "latest.pth")["meta"]["epoch"] == 1
+    after = contents(earlier)
+    assert {path: after[path] for path in before} == before
+    assert {path.parent for path in after.keys() - before.keys()} == {earlier / "crops"}
     with pytest.raises(UserError, match="cannot lie in the work dir"):
-        run(horses, earlier, one_epoch, cache=str(earlier))
+        run(horses, earlier.with_name("new"), one_epoch, cache=str(earlier.with_name("new")))
+
+
+def test_a_run_is_resumed_where_it_is_named_or_in_the_newest_of_the_configs_name(
+    horses, one_epoch, earlier, monkeypatch, capsys
+):
+    monkeypatch.setattr("equistera.training.options.PROJECT", earlier.parent)
+    newest = shutil.copytree(earlier, earlier.parent / "work_dirs" / "demo_rtmpose_t-2")
+    shutil.copytree(earlier, newest.with_name("demo_rtmpose_t"))
+    more = ["train_cfg.max_epochs=4"]
+    assert run(horses, newest.with_name("demo_rtmpose_t"), [], config=None, resume=True).name == "demo_rtmpose_t"
+    work = train(TrainOptions(DEMO, resume=True, plan=True, cfg_options=more))
+    assert work == newest
+    assert f"{newest} is the newest of these runs" in capsys.readouterr().out
 
 
 def test_checkpoints_of_another_program_are_not_written_over(horses, one_epoch, tmp_path):
@@ -53,10 +66,8 @@ def test_checkpoints_of_another_program_are_not_written_over(horses, one_epoch, 
     work.mkdir()
     for name in ("best.pth", "epoch_210.pth"):
         (work / name).write_text("theirs")
-    run(horses, work, one_epoch)
-    (aside,) = work.glob("earlier_*")
-    assert {path.read_text() for path in aside.glob("*.pth")} == {"theirs"}
-    assert (work / "epoch_1.pth").exists()
+    assert run(horses, work, one_epoch) == tmp_path / "mmpose-2"
+    assert {path.read_text() for path in work.iterdir()} == {"theirs"}
 
 
 @pytest.fixture
@@ -79,7 +90,7 @@ def misfit(trained, tmp_path):
         (["custom_hooks.1.type=NoSuchHook"], "the run cannot be put together as its config says"),
     ],
 )
-def test_a_refused_run_leaves_the_earlier_one_where_it_was(
+def test_a_refused_run_leaves_everything_as_it_was(
     horses, one_epoch, earlier, misfit, monkeypatch, wrong, finding, plan
 ):
     """Nothing is made or written either, and the plan refuses the same."""
@@ -92,7 +103,6 @@ def test_a_refused_run_leaves_the_earlier_one_where_it_was(
     # the crop cache, which belongs to no run, is made when all but the parts is known to be right
     made = {path for path in after.keys() - before.keys() if path.parent.name != "crop_cache"}
     assert not made
-    before.pop(earlier / work_dirs.LOCK_FILE), after.pop(earlier / work_dirs.LOCK_FILE)
     assert {path: after.get(path) for path in before} == before
 
 
@@ -103,10 +113,9 @@ def test_a_work_dir_in_which_no_run_can_begin_is_refused_by_the_plan_as_well(hor
             run(horses, work, one_epoch, plan=True)
 
 
-def test_a_cache_without_room_is_refused_before_the_run_is_moved(horses, one_epoch, earlier, monkeypatch):
+def test_a_cache_without_room_is_refused_before_a_folder_is_made(horses, one_epoch, earlier, monkeypatch):
     monkeypatch.chdir(earlier.parent)
     options = [*one_epoch, "cache.max_gb=0.000001", "cache.dir=crops_elsewhere"]
     with pytest.raises(UserError, match="limit"):
         run(horses, earlier, options, init=str(earlier / "best.pth"))
-    assert (earlier / "best.pth").exists()
-    assert not list(earlier.glob("earlier_*"))
+    assert not earlier.with_name("run-2").exists()
