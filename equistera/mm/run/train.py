@@ -70,10 +70,8 @@ def train(options: TrainOptions) -> Path:
     if not options.plan and rank() == 0:
         work_dirs.refuse_if_running(options.folder)
     if options.wanted is not None and rank() == 0:
-        why = (
-            "is the newest of these runs" if options.resume else f"is for this run: {options.wanted} holds one already"
-        )
-        print(f"{options.folder} {why}", flush=True)
+        fresh = f"is for this run: {options.wanted} holds one already"
+        print(options.folder, "is the newest of these runs" if options.resume else fresh, flush=True)
     run = settle(options)
     if run.finished and not options.plan:
         if rank() == 0:
@@ -166,8 +164,10 @@ def _assembled(run: Settled, started_with: Mapping[str, str]) -> Trainer:
             trainer.prepare()
     except UserError:
         if rank() == 0:
-            for made in {*run.work_dir.iterdir()} - there:
-                shutil.rmtree(made, ignore_errors=True)
+            made = {*run.work_dir.iterdir()} - there
+            # with nothing else in it the folder is of this start too
+            for path in made if there - {run.work_dir / work_dirs.LOCK_FILE} else [run.work_dir]:
+                shutil.rmtree(path, ignore_errors=True)
         raise
     if run.options.compile:
         trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)

@@ -90,15 +90,13 @@ def misfit(trained, tmp_path):
         (["custom_hooks.1.type=NoSuchHook"], "the run cannot be put together as its config says"),
     ],
 )
-def test_a_refused_run_leaves_everything_as_it_was(
-    horses, one_epoch, earlier, misfit, monkeypatch, wrong, finding, plan
-):
+def test_a_refused_run_leaves_everything_as_it_was(horses, tiny, earlier, misfit, monkeypatch, wrong, finding, plan):
     """Nothing is made or written either, and the plan refuses the same."""
     monkeypatch.chdir(earlier.parent)
     before = {path: path.stat().st_mtime_ns for path in earlier.parent.rglob("*") if path.is_file()}
     init, wrong = (misfit, []) if wrong == "misfit" else (str(earlier / "best.pth"), wrong)
     with pytest.raises(UserError, match=finding):
-        run(horses, earlier, one_epoch + wrong, init=init, plan=plan)
+        run(horses, earlier, tiny(**dict(option.split("=", 1) for option in wrong)), init=init, plan=plan)
     after = {path: path.stat().st_mtime_ns for path in earlier.parent.rglob("*") if path.is_file()}
     # the crop cache, which belongs to no run, is made when all but the parts is known to be right
     made = {path for path in after.keys() - before.keys() if path.parent.name != "crop_cache"}
