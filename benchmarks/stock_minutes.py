@@ -99,7 +99,6 @@ def train(args) -> Path:
     if args.threads:
         torch.set_num_threads(args.threads)
     config.train_cfg.max_epochs, config.train_dataloader.batch_size = EPOCHS, BATCH
-    stock.allow_albumentations_2()
     settings = stock.runner(config, str(Path(args.work_dir).resolve()))
     settings.train_dataloader.drop_last = False
     settings.train_dataloader.dataset.pipeline = training_pipeline(config.codec)

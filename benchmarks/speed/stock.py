@@ -36,7 +36,6 @@ def pipeline(codec: dict, values: Augmentation) -> list[dict]:
     Returns:
         The steps.
     """
-    allow_albumentations_2()
     holes, (low, high) = values.dropout_holes, values.dropout_size
     noise = tuple(sigma / 255 for sigma in values.noise_sigma)
     return [
@@ -165,14 +164,6 @@ def hrnet_scheduler(max_epochs: int) -> list[dict]:
             "by_epoch": True,
         },
     ]
-
-
-def allow_albumentations_2() -> None:
-    """MMPose asks for ``albumentations.augmentations.transforms``, which albumentations 2 no longer has."""
-    import albumentations
-
-    if not hasattr(albumentations.augmentations, "transforms"):
-        albumentations.augmentations.transforms = albumentations
 
 
 def model_config(config: Config) -> dict:

@@ -6,13 +6,14 @@ Modules are stood in for only where the real ones are not installed:
 
 ``mmcv._ext``
     mmcv's compiled operators. mmpose and mmdet import them although pose models use none and a detector only NMS.
-    The stand-in answers ``nms`` with torchvision's; any other operator raises when it is called.
+    The stand-in answers ``nms`` and deformable convolutions (DEKR's) with torchvision's; any other operator raises
+    when it is called.
 ``imgaug``
     mmdet imports it for the augmentation of road lanes, which nothing here uses; it would bring numba and half a
     gigabyte along. Whatever is taken from the stand-in raises when it is called.
 ``xtcocotools``
-    A fork of pycocotools whose wheels need NumPy 1. mmpose imports its COCO classes; pycocotools has the same ones.
-    This project evaluates with pycocotools itself (``equistera.evaluation``).
+    A fork of pycocotools whose wheels need NumPy 1. pycocotools has the same classes, but for what the fork's
+    ``COCOeval`` adds, which is ``equistera.mm.coco_evaluation``.
 
 And one function is made faster: MMEngine lays out the whole config as Python code each time that something asks for its
 text, six times before a run's first step and always the same; it is done once.
@@ -26,6 +27,7 @@ import importlib.util
 import os
 import sys
 import types
+from collections.abc import Mapping
 
 from yapf.yapflib import yapf_api
 
@@ -79,6 +81,37 @@ def _nms(bboxes, scores, iou_threshold: float, offset: int):
     return nms(bboxes, scores, iou_threshold)
 
 
+def _deform_conv(input, offset, weight, sizes: Mapping[str, int]):
+    """A deformable convolution whose sizes have the names of ``mmcv._ext``."""
+    from torchvision.ops import deform_conv2d
+
+    stride, padding, dilation = ((sizes[f"{name}H"], sizes[f"{name}W"]) for name in ("d", "pad", "dilation"))
+    return deform_conv2d(input, offset, weight, stride=stride, padding=padding, dilation=dilation)
+
+
+def _deform_conv_forward(input, weight, offset, output, columns, ones, **sizes) -> None:
+    output.copy_(_deform_conv(input, offset, weight, sizes))
+
+
+def _deform_conv_backward_input(input, offset, grad, grad_input, grad_offset, weight, columns, **sizes) -> None:
+    for kept, found in zip((grad_input, grad_offset), _gradients(input, offset, weight, grad, sizes), strict=False):
+        kept.copy_(found)
+
+
+def _deform_conv_backward_parameters(input, offset, grad, grad_weight, columns, ones, scale, **sizes) -> None:
+    weight = grad_weight.new_zeros(grad_weight.shape)
+    # linear in the weights: their values do not matter
+    grad_weight.add_(_gradients(input, offset, weight, grad, sizes)[2], alpha=scale)
+
+
+def _gradients(input, offset, weight, grad, sizes: Mapping[str, int]):
+    import torch
+
+    with torch.enable_grad():
+        leaves = [value.detach().requires_grad_() for value in (input, offset, weight)]
+        return torch.autograd.grad(_deform_conv(*leaves, sizes), leaves, grad)
+
+
 def has_compiled_mmcv() -> bool:
     """Whether mmcv's own operators are installed."""
     mmcv = importlib.util.find_spec("mmcv")
@@ -94,13 +127,16 @@ def install() -> None:
     if _EXT not in sys.modules and not has_compiled_mmcv():
         operators = _StandIn(_EXT, "run ./setup.sh --compiled-mmcv to build mmcv's operators")
         operators.nms = _nms
+        for name in ("forward", "backward_input", "backward_parameters"):
+            setattr(operators, f"deform_conv_{name}", globals()[f"_deform_conv_{name}"])
         sys.modules[_EXT] = operators
     if _is_missing("imgaug"):
         for name in _IMGAUG:
             sys.modules[name] = _StandIn(name, "pip install imaug brings it")
     if _is_missing("xtcocotools"):
-        for name in ("", ".coco", ".cocoeval", ".mask"):
+        for name in ("", ".coco", ".mask"):
             sys.modules["xtcocotools" + name] = importlib.import_module("pycocotools" + name)
+        sys.modules["xtcocotools.cocoeval"] = importlib.import_module("equistera.mm.coco_evaluation")
     if yapf_api.FormatCode.__module__ != __name__:
         _lay_out_once()
 

@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import subprocess
 import sys
@@ -50,15 +49,6 @@ def test_a_real_module_wins(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
-
-
-def test_cocoeval_comes_from_pycocotools():
-    if importlib.util.find_spec("xtcocotools.cocoeval").origin.find("xtcocotools") >= 0:
-        pytest.skip("xtcocotools is installed and wins")
-    import pycocotools.cocoeval
-    from xtcocotools.cocoeval import COCOeval
-
-    assert COCOeval is pycocotools.cocoeval.COCOeval
 
 
 def test_a_config_is_laid_out_once_for_the_same_text_and_anew_for_another(monkeypatch):

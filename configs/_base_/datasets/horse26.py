@@ -5,7 +5,9 @@ What a config sets anew as ``skeleton``, ``data_root`` or ``codec`` reaches ever
 
 skeleton = "horse26"
 data_root = "data"
-data_mode = "topdown"  # one animal in a box at a time, for MMPose's inferencers
+# what MMPose's inferencers ask: one animal in a box at a time, no detector of its own
+dataset_type = "KeypointDataset"
+data_mode = "topdown"
 
 # A crop of every animal, decoded once (equistera/mm/data/caching.py). dir "auto": "crop_cache" beside the work dir;
 # "off": photos are decoded at every step. All caches in a folder together take at most max_gb of the disk.
@@ -36,7 +38,7 @@ train_dataloader = dict(
     sampler=dict(type="ResumableSampler"),
     dataset=dict(
         # augmentation=NAME holds for the whole run, otherwise each phase has its own (strategy.phases)
-        type="KeypointDataset",
+        type=dataset_type,
         skeleton=skeleton,
         data_root=data_root,
         ann_file="annotations/train.json",
@@ -48,7 +50,7 @@ val_dataloader = dict(
     batch_size=32,
     sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
-        type="KeypointDataset",
+        type=dataset_type,
         skeleton=skeleton,
         data_root=data_root,
         ann_file="annotations/val.json",
@@ -61,7 +63,7 @@ test_dataloader = dict(
     batch_size=32,
     sampler=dict(type="DefaultSampler", shuffle=False, round_up=False),
     dataset=dict(
-        type="KeypointDataset",
+        type=dataset_type,
         skeleton=skeleton,
         data_root=data_root,
         ann_file="annotations/test.json",

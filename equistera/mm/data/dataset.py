@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
+from mmengine.logging import MessageHub
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
@@ -21,7 +22,7 @@ from equistera.crops.decoded import DecodedCrops
 from equistera.crops.geometry import Reach
 from equistera.crops.plan import Animal, Request
 from equistera.crops.store import CropStore
-from equistera.dataset.coco import load_annotations
+from equistera.dataset.coco import category_of, load_annotations
 from equistera.dataset.images import picture_path
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
@@ -93,11 +94,13 @@ class KeypointDataset(BaseCocoStyleDataset):
         self._starts = torch.tensor([start for start, _ in self.augmentation], dtype=torch.int64).share_memory_()
         root = str(resolve_path(data_root))
         super().__init__(ann_file=ann_file, data_root=root, metainfo=metainfo_of(self.skeleton), **kwargs)
+        # MMPose's metrics would read the file, whose keypoints may stand in another order; samples carry them
+        MessageHub.get_current_instance().pop_info(f"{self.skeleton.name}_ann_file", None)
 
     @property
     def metainfo(self) -> dict:
-        """As MMPose has it, and ``ann_file``: evaluators read the annotations of what is predicted on."""
-        return {**super().metainfo, "ann_file": self.ann_file}
+        """As MMPose has it, with ``ann_file`` and its categories: evaluators compare with what is predicted on."""
+        return {**super().metainfo, "ann_file": self.ann_file, "CLASSES": [category_of(self.skeleton)]}
 
     def set_epoch(self, epoch: int) -> None:
         """Makes later samples draw their augmentation for ``epoch`` (counted from 0)."""
@@ -164,6 +167,7 @@ class KeypointDataset(BaseCocoStyleDataset):
             "keypoints": points[..., :2].copy(),
             "keypoints_visible": np.minimum(1, points[..., 2]),
             "area": np.array(annotation["area"], dtype=np.float32),
+            **({"raw_ann_info": {"iscrowd": 0, **annotation}} if self.test_mode else {}),
         }
 
     @functools.cached_property

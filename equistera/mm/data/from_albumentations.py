@@ -14,11 +14,16 @@ from albumentations.augmentations.geometric.distortion import BaseDistortion
 from albumentations.core.composition import BaseCompose
 from albumentations.core.transforms_interface import BasicTransform
 from mmcv.transforms import BaseTransform
+from mmpose.datasets.transforms import Albumentation
 from mmpose.registry import TRANSFORMS
 from pydantic import ValidationError
 
 from equistera.errors import UserError
 from equistera.names import did_you_mean
+
+if not hasattr(A.augmentations, "transforms"):
+    # MMPose's Albumentation looks there for what changes pixels alone, and albumentations 2 has no such module
+    A.augmentations.transforms = A
 
 #: Draws after which a transform that can mirror or resize has shown it: each of D4's is seen with p > 0.9999.
 _TRIALS = 16
@@ -70,6 +75,33 @@ class FromAlbumentations(BaseTransform):
 
     def _inside(self, points: np.ndarray) -> np.ndarray:
         return ((points >= -0.5) & (points < np.array(self.input_size) - 0.5)).all(axis=-1)
+
+
+@TRANSFORMS.register_module(name="Albumentation", force=True)
+class CheckedAlbumentation(Albumentation):
+    """MMPose's transform, which refuses what albumentations 2 would only warn of, and then do something else.
+
+    MMPose's configs name the holes of ``CoarseDropout`` as albumentations 1 did; they are taken for what they mean.
+    """
+
+    def albu_builder(self, cfg: Mapping) -> BasicTransform | BaseCompose:
+        problems: list[str] = []
+        built = _build(_in_words_of_2(cfg), "transforms", problems)
+        if problems:
+            raise UserError(f"Albumentation (albumentations {A.__version__}):", problems)
+        return built
+
+
+def _in_words_of_2(settings: Mapping) -> dict:
+    said = dict(settings)
+    if "transforms" in said:
+        said["transforms"] = [_in_words_of_2(inner) for inner in said["transforms"]]
+    if said.get("type") == "CoarseDropout":
+        for old, new in (("holes", "num_holes"), ("height", "hole_height"), ("width", "hole_width")):
+            most = said.pop(f"max_{old}", None)
+            if most is not None:
+                said[f"{new}_range"] = (said.pop(f"min_{old}", most), most)
+    return said
 
 
 class _FollowsTheMap:

@@ -8,13 +8,13 @@ import sys
 import threading
 from collections.abc import Callable
 
-from mmengine.registry import VISUALIZERS
-from mmengine.visualization import Visualizer
+from mmpose.registry import VISUALIZERS
+from mmpose.visualization import PoseLocalVisualizer
 
 
 @VISUALIZERS.register_module()
-class PatientVisualizer(Visualizer):
-    """MMEngine's visualizer, to which a backend that cannot write is a warning, given once."""
+class PatientVisualizer(PoseLocalVisualizer):
+    """MMPose's visualizer, to which a backend that cannot write is a warning, given once."""
 
     _told = False
 

@@ -1,0 +1,101 @@
+"""MMPose's own tools with our configs and checkpoints: they see what ours see."""
+
+import json
+from pathlib import Path
+
+import cv2
+import mmengine
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
+
+from equistera.mm.prediction.test import TestOptions, test
+from equistera.mm.run.train import TrainOptions, train
+
+#: Networks small enough to train in seconds; what makes them so stands in the run's own copy of the config.
+SMALL = {
+    "rtmpose_m_ap10k": (
+        "codec.input_size=(96,64)",
+        "model.backbone.widen_factor=0.125",
+        "model.backbone.deepen_factor=0.167",
+        "model.head.in_channels=128",
+        "model.head.gau_cfg.hidden_dims=32",
+    ),
+    "hrnet_w32_ap10k": ("codec.input_size=(96,64)", "codec.heatmap_size=(24,16)"),
+}
+
+
+@pytest.fixture(scope="module", params=["demo_rtmpose_t", *SMALL])
+def run(request, horses, trained, tmp_path_factory) -> Path:
+    """Work dir of a short run of each config."""
+    if request.param == "demo_rtmpose_t":
+        return trained
+    options = ["train_dataloader.batch_size=4", "train_cfg.max_epochs=1", "train_cfg.val_interval=1"]
+    workers = [f"{name}_dataloader.num_workers=0" for name in ("train", "val")]
+    return train(
+        TrainOptions(
+            f"configs/{request.param}.py",
+            work_dir=str(tmp_path_factory.mktemp("stock") / request.param),
+            data_root=str(horses),
+            from_scratch=True,
+            cfg_options=[*SMALL[request.param], *options, *workers],
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def ours(run, tmp_path_factory):
+    """Points and scores by annotation, as tools/test.py predicts them: [K, 3]."""
+    out = tmp_path_factory.mktemp("ours")
+    metrics = test(TestOptions([str(run)], out=str(out)))
+    results = json.loads((out / "predictions.json").read_text())
+    (figures,) = metrics.values()
+    return {r["ann_id"]: np.reshape(r["keypoints"], (-1, 3)) for r in results}, figures
+
+
+def config_of(run: Path) -> str:
+    return str(next(run.glob("*.py")))
+
+
+@pytest.fixture(scope="module")
+def animals(horses):
+    """Path, box x1 y1 x2 y2 and id of each test animal."""
+    content = json.loads((horses / "annotations" / "test.json").read_text())
+    names = {image["id"]: str(horses / "images" / "test" / image["file_name"]) for image in content["images"]}
+    boxes = [(a["id"], names[a["image_id"]], np.array(a["bbox"], np.float32)) for a in content["annotations"]]
+    return [(i, path, np.concatenate([box[:2], box[:2] + box[2:]])) for i, path, box in boxes]
+
+
+def test_init_model_and_inference_topdown(run, ours, animals):
+    model = init_model(config_of(run), str(run / "best.pth"), device="cpu")
+    for i, path, box in animals:
+        for picture in (path, cv2.imread(path)):
+            (sample,) = inference_topdown(model, picture, box[None])
+            assert sample.pred_instances.keypoints[0] == pytest.approx(ours[0][i][:, :2], abs=0.1)
+
+
+def test_the_inferencer(run, animals):
+    inferencer = MMPoseInferencer(pose2d=config_of(run), pose2d_weights=str(run / "best.pth"), device="cpu")
+    _, path, _ = animals[0]
+    (found,) = inferencer(path, return_vis=True)
+    (animal,) = found["predictions"][0]
+    model = init_model(config_of(run), str(run / "best.pth"), device="cpu")
+    (sample,) = inference_topdown(model, path)
+    assert np.array(animal["keypoints"]) == pytest.approx(sample.pred_instances.keypoints[0], abs=0.1)
+    assert found["visualization"][0].shape == cv2.imread(path).shape
+
+
+def test_the_runner_tests(run, ours, tmp_path):
+    config = Config.fromfile(config_of(run))
+    config.work_dir, config.load_from = str(tmp_path), str(run / "best.pth")
+    dumped = tmp_path / "predicted.pkl"
+    others = [{"type": "CocoMetric"}, {"type": "DumpResults", "out_file_path": str(dumped)}]
+    config.test_evaluator = [config.test_evaluator, *others]
+    metrics = Runner.from_cfg(config).test()
+    points, figures = ours
+    assert metrics["test/AP"] == pytest.approx(figures["AP"], abs=1e-6)
+    assert metrics["coco/AP"] == pytest.approx(figures["AP"], abs=1e-6)
+    for sample in mmengine.load(dumped):
+        assert sample["pred_instances"]["keypoints"][0] == pytest.approx(points[sample["id"]][:, :2], abs=0.1)
