@@ -66,3 +66,22 @@ def _counted(calls):
     from yapf.yapflib.reformatter import Reformat
 
     return lambda *args, **kwargs: calls.append(args) or Reformat(*args, **kwargs)
+
+
+@without_compiled
+def test_a_deformable_convolution_without_offsets_is_a_convolution():
+    from mmcv.ops import deform_conv2d
+
+    torch.manual_seed(0)
+    picture, weight = torch.rand(2, 3, 6, 7), torch.rand(4, 3, 3, 3)
+    offset = torch.zeros(2, 18, 6, 7)
+    leaves = [value.clone().requires_grad_() for value in (picture, offset, weight)]
+    straight = [value.clone().requires_grad_() for value in (picture, weight)]
+    done = deform_conv2d(*leaves, 1, 1)
+    expected = torch.nn.functional.conv2d(*straight, padding=1)
+    assert torch.allclose(done, expected, atol=1e-5)
+    done.square().sum().backward()
+    expected.square().sum().backward()
+    assert torch.allclose(leaves[0].grad, straight[0].grad, rtol=1e-4)
+    assert torch.allclose(leaves[2].grad, straight[1].grad, rtol=1e-4)
+    assert leaves[1].grad.abs().max() > 0

@@ -3,6 +3,7 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+from mmpose.registry import TRANSFORMS
 
 from equistera.errors import UserError
 from equistera.mm.data.from_albumentations import FromAlbumentations
@@ -128,3 +129,13 @@ def test_all_findings_come_at_once():
     with pytest.raises(UserError) as caught:
         FromAlbumentations(CODEC, [{"type": "Perspectiv"}, MOVES[0], {"type": "Affine", "sheer": 1, "skale": 2}])
     assert len(caught.value.problems) == 3
+
+
+def test_mmposes_own_transform_takes_the_words_of_its_configs():
+    """albumentations 2 would warn of max_holes and make other holes."""
+    holes = dict(max_holes=1, max_height=0.4, max_width=0.4, min_holes=1, min_height=0.2, min_width=0.2, p=1.0)
+    built = TRANSFORMS.build(dict(type="Albumentation", transforms=[dict(type="CoarseDropout", **holes)]))
+    (dropout,) = built.aug.transforms
+    assert (dropout.num_holes_range, dropout.hole_height_range) == ((1, 1), (0.2, 0.4))
+    with pytest.raises(UserError, match="GaussNoise has no argument 'var_limit'"):
+        TRANSFORMS.build(dict(type="Albumentation", transforms=[dict(type="GaussNoise", var_limit=10)]))
