@@ -166,9 +166,7 @@ def checked_entries(
                 problems.append(f"{what} ids are numbers in some places and texts in others")
     if problems:
         raise UserError(
-            f"{path} cannot be used:",
-            problems,
-            f"Everything that is wrong with it: {verify_command(path)}",
+            f"{path} cannot be used:", problems, f"Everything that is wrong with it: {verify_command(path)}"
         )
     return list(images.values()), entries
 

@@ -123,9 +123,7 @@ def convert_dataset(request: Request) -> str:
         problems += [*empty, *(f"note: {note}" for note in notes)]
         kept_out = counted(len(done.skips), "items") + " cannot be converted" if done.skips else "labels are doubtful"
         raise UserError(
-            f"{kept_out}, and --strict is set:" if done.images else "nothing to convert:",
-            problems,
-            _hint(done),
+            f"{kept_out}, and --strict is set:" if done.images else "nothing to convert:", problems, _hint(done)
         )
     try:
         written = _write(done, request)

@@ -111,10 +111,7 @@ def split_coco(
         lines.append("no --img-dir: near-duplicates were not looked for, and pictures not put into folders")
     elif not duplicates:
         lines.append("no near-duplicates")
-    for together, what in (
-        (duplicates, "near-duplicates"),
-        (augmented, "augmented copies"),
-    ):
+    for together, what in ((duplicates, "near-duplicates"), (augmented, "augmented copies")):
         if together:
             left = counted(len(set(joined.values())), "groups")
             lines.append(f"{sum(map(len, together))} of them are {what}, kept together: {left}")

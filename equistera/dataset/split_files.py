@@ -55,12 +55,7 @@ def _plain(value: object) -> object:
 
 
 def write_splits(
-    coco: Mapping,
-    assignment: Mapping[ImageId, str],
-    out_dir: str | Path,
-    spec: SplitSpec,
-    *,
-    overwrite: bool = False,
+    coco: Mapping, assignment: Mapping[ImageId, str], out_dir: str | Path, spec: SplitSpec, *, overwrite: bool = False
 ) -> dict[str, Path]:
     """Writes ``train.json``, ``val.json``, ``test.json`` (where used) and, last, ``split.json``.
 
@@ -83,10 +78,7 @@ def write_splits(
     parts = parts_of(coco, assignment)
     files = planned_files(out_dir, tuple(parts), overwrite=overwrite)
     record = Path(out_dir) / SPLIT_FILE
-    remembered = {
-        **read_split(out_dir),
-        **{image["file_name"]: assignment[image["id"]] for image in coco["images"]},
-    }
+    remembered = {**read_split(out_dir), **{image["file_name"]: assignment[image["id"]] for image in coco["images"]}}
     for name, part in parts.items():
         write_json(files[name], part)
     write_json(

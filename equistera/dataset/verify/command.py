@@ -55,12 +55,7 @@ def verify_dataset(
     for option, target in (("--report", report), ("--fix", fix)):
         _check_target(option, target, paths, overwrite)
     result = verify(
-        paths,
-        skeletons.load(skeleton),
-        image_dirs=image_dirs,
-        decode=not quick,
-        group_by=group_by,
-        workers=workers,
+        paths, skeletons.load(skeleton), image_dirs=image_dirs, decode=not quick, group_by=group_by, workers=workers
     )
     print(summary(result, examples))
     if report:
