@@ -8,7 +8,7 @@ from pathlib import Path
 from equistera import commands
 from equistera.dataset.images import ImageError, check_inside, picture_path
 from equistera.dataset.phash import duplicate_groups
-from equistera.dataset.place import Cleared, clear, image_dir, place
+from equistera.dataset.place import clear, image_dir, place
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
 from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_split, read_to_split, write_splits
 from equistera.dataset.split_report import concerns, copies, table, torn_by_name
@@ -98,7 +98,7 @@ def split_coco(
     places = {check_inside(image_dir(out_dir, assignment[i]), names[i], links=True): path for i, path in paths.items()}
     place(places, images, overwrite=overwrite)
     files = write_splits(coco, assignment, out_dir, spec, overwrite=overwrite)
-    cleared = Cleared(0, [])
+    cleared: list[str] = []
     if paths:
         sources = {names[i]: path for i, path in paths.items()}
         cleared = clear([image_dir(out_dir, name) for name in SPLITS], sources, earlier, places.keys())
@@ -124,7 +124,7 @@ def split_coco(
     lines += [f"warning: {concern}" for concern in concerns(coco, joined, assignment, spec.fractions)]
     if spec.group_by == "none":
         lines += [f"warning: {concern}" for concern in torn_by_name(names, assignment)]
-    lines += cleared.told()
+    lines += cleared
     lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
     lines.append(f"next: {commands.tool('verify_dataset', '--ann-file', *files.values())}")
     return "\n".join(lines)

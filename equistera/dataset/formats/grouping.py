@@ -178,7 +178,7 @@ def animal_labels(drawn: Iterable[Drawn], wanted: Collection[str]) -> Labels:
     holding: set[str] = set()
     while True:
         known = Labels(frozenset(named), frozenset(tied), frozenset(holding))
-        scores = {label: _held(label, drawn, known) for label in found if label not in known}
+        scores = {label: _holding_score(label, drawn, known) for label in found if label not in known}
         best = max(scores, key=scores.__getitem__, default=None)
         # one after the other: what the best one holds is no evidence for a label that only overlaps it
         if best is None or scores[best] < MOST:
@@ -292,7 +292,7 @@ def _without_rectangle(groups: Iterable[object], boxes: Sequence[LooseBox]) -> l
     return [key for key in groups if key not in found and key not in beside]
 
 
-def _held(label: str, drawn: Iterable[Drawn], known: Labels) -> float:
+def _holding_score(label: str, drawn: Iterable[Drawn], known: Labels) -> float:
     """How well a label's boxes hold points that no known box has: the mean share of the names of an animal's points.
 
     A box that is much larger than what it holds counts as one that holds nothing.

@@ -88,7 +88,7 @@ def _fix(result: Verification, target: Path) -> None:
     left = findings_after(file, content, states)
     if changes:
         write_json(target, content)
-    print(changes_told(changes, left, str(target)))
+    print(changes_text(changes, left, str(target)))
     if changes and default_image_dir(target).resolve() != file.image_dir.resolve():
         again = commands.tool("verify_dataset", "--ann-file", target, "--img-dir", file.image_dir)
         print(f"to verify it, name its picture folder:\n  {again}")
@@ -126,7 +126,7 @@ def describe(finding: Finding, examples: int = EXAMPLES, *, with_place: bool = F
     return "\n".join(lines)
 
 
-def changes_told(changes: Sequence[str], left: Sequence[Finding], target: str) -> str:
+def changes_text(changes: Sequence[str], left: Sequence[Finding], target: str) -> str:
     """What ``--fix`` did and what it left."""
     if not changes:
         return f"nothing that is safe to repair; {target} was not written"
