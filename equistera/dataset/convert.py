@@ -22,7 +22,7 @@ from equistera.dataset.repeats import Labelled, agree, repeats_note, suspicions,
 from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
-from equistera.dataset.split_files import planned_files, read_split, read_to_split
+from equistera.dataset.split_files import planned_files, read_split
 from equistera.errors import UserError
 from equistera.files import write_json
 from equistera.progress import track
@@ -370,6 +370,9 @@ def _write(done: Conversion, request: Request) -> str:
 
 def _names_in(path: Path) -> list[str]:
     """The pictures of an annotation file that is about to be replaced, as far as it can be read."""
+    # only here is its start paid for
+    from equistera.dataset.split_input import read_to_split
+
     try:
         return [image["file_name"] for image in read_to_split(path)["images"]]
     except UserError:

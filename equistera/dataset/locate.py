@@ -255,15 +255,13 @@ class PictureFinder:
             if file := self._not_read.get(_unquoted(last)):
                 hint = "Save such pictures as JPEG or PNG, with the same name but for the ending."
                 return Unusable(NOT_READ, file, hint)
-            found = [file for file, own in self._by_core.get(_core(_Name.of(last).stem), ()) if _same_last(last, own)]
+            asked = _Name.of(last)
+            alike = self._by_core.get(_core(asked.stem), ())
+            found = [file for file, own in alike if own.read(_unquoted)[-1:] == asked.read(_unquoted)[-1:]]
             if found:
                 hint = "Put the pictures into folders as the export names them, or give the right one with --img-dir."
                 return Unusable(ELSEWHERE, f"{name}: {', '.join(found[:3])}", hint)
         return Unusable(NOT_FOUND, names[0] if names else "")
-
-
-def _same_last(last: str, own: _Name) -> bool:
-    return name_parts(_unquoted(last))[-1:] == name_parts(_unquoted(own.stem + own.ending))[-1:]
 
 
 def _within(parts: Sequence[str], others: Sequence[str]) -> bool:

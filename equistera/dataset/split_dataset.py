@@ -10,7 +10,7 @@ from equistera.dataset.images import ImageError, check_inside, picture_path
 from equistera.dataset.phash import duplicate_groups
 from equistera.dataset.place import clear, image_dir, place
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
-from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_split, read_to_split, write_splits
+from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_split, write_splits
 from equistera.dataset.split_report import concerns, copies, table, torn_by_name
 from equistera.errors import UserError
 from equistera.words import counted
@@ -49,6 +49,9 @@ def split_dataset(
         raise UserError(
             f"{ann_file} would be overwritten by its own split", hint="Rename it, or choose another --output."
         )
+    # only here is its start paid for
+    from equistera.dataset.split_input import read_to_split
+
     coco = read_to_split(ann_file)
     names = {image["id"]: image["file_name"] for image in coco["images"]}
     paths = {} if img_dir is None else _paths(names, img_dir)

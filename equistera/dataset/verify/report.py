@@ -22,8 +22,9 @@ _EXAMPLES = 8
 def report_page(result: Verification) -> str:
     """The whole page."""
     files = ", ".join(file.path.name for file in result.files)
+    worst = result.findings[0].check.severity if result.findings else "good"
     blocks = [
-        html.paragraph(html.badge(tally(result.findings), _worst(result))),
+        html.paragraph(html.badge(tally(result.findings), worst)),
         html.table(
             ["file", "pictures", "annotations", "labelled animals", "points per animal", "pictures in"],
             [_counts(file) for file in result.files],
@@ -46,10 +47,6 @@ def report_page(result: Verification) -> str:
     if sheet := suspects.sheet_of(result.files, result.states):
         blocks.append(html.section("Contact sheet", sheet))
     return html.page(f"Verification of {files}", *blocks)
-
-
-def _worst(result: Verification) -> str:
-    return result.findings[0].check.severity if result.findings else "good"
 
 
 def _counts(file: AnnotationFile) -> list[object]:
@@ -78,21 +75,21 @@ def _findings(findings: tuple[Finding, ...]) -> html.Html:
                 ),
                 finding.extent,
                 _effect(finding),
-                html.lines([item.text for item in finding.items[:_EXAMPLES]] + _more(finding)),
+                html.lines(_examples(finding)),
             ]
             for finding in findings
         ],
     )
 
 
+def _examples(finding: Finding) -> list[str]:
+    left = len(finding.items) - _EXAMPLES
+    return [item.text for item in finding.items[:_EXAMPLES]] + [f"... and {left} more"] * (left > 0)
+
+
 def _effect(finding: Finding) -> html.Html:
     fix = [html.Html(f'<span class="muted">--fix {html.escape(finding.check.fix)}</span>')] if finding.check.fix else []
     return html.lines([finding.effect, *fix])
-
-
-def _more(finding: Finding) -> list[str]:
-    left = len(finding.items) - _EXAMPLES
-    return [f"... and {left} more"] if left > 0 else []
 
 
 #: Okabe and Ito's colour-blind-safe blue and orange.
