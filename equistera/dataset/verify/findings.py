@@ -5,11 +5,10 @@ The kinds, with what each does to training, stand in ``checks.toml``.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import tomllib
 
 SEVERITIES = ("error", "warning", "note")
 
