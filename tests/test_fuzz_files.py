@@ -21,7 +21,7 @@ from equistera.crops.pictures import decode
 from equistera.crops.plan import Animal, Request
 from equistera.dataset import images, phash
 from equistera.dataset.coco import load_annotations
-from equistera.dataset.labelling_config import write_labelling_config
+from equistera.dataset.export import write_labelling_config
 from equistera.dataset.matching import match_names, read_keypoint_map
 from equistera.dataset.split import SplitSpec
 from equistera.dataset.split_dataset import split_dataset

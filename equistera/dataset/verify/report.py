@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from equistera import html
 from equistera.dataset.verify import suspects
 from equistera.dataset.verify.annotation_file import AnnotationFile
+from equistera.dataset.verify.command import Verification
 from equistera.dataset.verify.findings import Finding, tally
-from equistera.dataset.verify.run import Verification
 from equistera.plot_text import plain
 
 #: Examples shown of each finding.

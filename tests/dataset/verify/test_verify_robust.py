@@ -10,10 +10,9 @@ import pytest
 import verify_horses
 
 from equistera.dataset.ready import check_split
-from equistera.dataset.verify.command import summary, verify_dataset
+from equistera.dataset.verify.command import findings_after, summary, verify, verify_dataset
 from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.report import report_page
-from equistera.dataset.verify.run import findings_after, verify
 from equistera.errors import UserError
 
 HORSE26 = verify_horses.HORSE26
