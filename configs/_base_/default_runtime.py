@@ -9,7 +9,7 @@ pretrained = None  # name in the manifest of tools/download_checkpoints.py, or t
 head_init = "transfer"  # carry the checkpoint's head over by keypoint; or "random"
 
 vis_backends = [
-    dict(type="LocalVisBackend", img_save_dir="../../pictures"),  # of the work dir, from its folder of this start
+    dict(type="WholePicturesBackend", img_save_dir="../../pictures"),  # of the work dir, from its folder of this start
     dict(type="TensorboardVisBackend"),
     # dict(type="WandbVisBackend", init_kwargs=dict(project="horse-pose", name="experiment")),
     # dict(type="MLflowBackend", exp_name="equistera"),

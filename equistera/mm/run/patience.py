@@ -11,6 +11,8 @@ from collections.abc import Callable
 from mmpose.registry import VISUALIZERS
 from mmpose.visualization import PoseLocalVisualizer
 
+from equistera.errors import WriteError
+
 
 @VISUALIZERS.register_module()
 class PatientVisualizer(PoseLocalVisualizer):
@@ -26,7 +28,7 @@ class PatientVisualizer(PoseLocalVisualizer):
     def _patiently(self, write: Callable, *args: object, **kwargs: object) -> None:
         try:
             write(*args, **kwargs)
-        except OSError as error:
+        except (OSError, WriteError) as error:
             if not self._told:
                 self._told = True
                 print(f"warning: curves cannot be written: {error}\n  Training goes on.", file=sys.stderr, flush=True)

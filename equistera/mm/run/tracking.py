@@ -6,12 +6,14 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.registry import VISBACKENDS
-from mmengine.visualization import MLflowVisBackend, Visualizer
+from mmengine.visualization import LocalVisBackend, MLflowVisBackend, Visualizer
 
 from equistera.errors import UserError
+from equistera.files import atomic_write
 
 #: What has to be installed for a backend, by its name in a config.
 PACKAGES = {
@@ -59,6 +61,19 @@ def add_text(visualizer: Visualizer, config: Config, name: str, text: str) -> No
         if writer is not None:
             # four blanks make it preformatted in Markdown
             writer(name, "\n".join(f"    {line}" for line in text.splitlines()), 0)
+
+
+@VISBACKENDS.register_module()
+class WholePicturesBackend(LocalVisBackend):
+    """MMEngine's backend of files, whose pictures get their names when they are whole."""
+
+    def __init__(self, save_dir: str, img_save_dir: str = "vis_image", **kwargs):
+        super().__init__(save_dir, img_save_dir, **kwargs)
+        self.pictures = Path(save_dir) / img_save_dir
+
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs) -> None:
+        with atomic_write(self.pictures / f"{name}_{step}.png", "wb") as file:
+            file.write(cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))[1].data)
 
 
 @VISBACKENDS.register_module()

@@ -36,7 +36,8 @@ from equistera.mm.run.run_file import write_run_file
 from equistera.mm.run.settle import Settled, configured, settle
 from equistera.mm.run.tracking import add_text
 from equistera.mm.run.trainer import Trainer, device_name, join_group
-from equistera.monitor.plots import plot_run
+from equistera.monitor.log import RunLogError
+from equistera.monitor.plots import CURVES_NAME, plot_run
 from equistera.outputs import check_json
 from equistera.processes import join, rank
 from equistera.progress import duration
@@ -76,6 +77,7 @@ def train(options: TrainOptions) -> Path:
     run = settle(options)
     if run.finished and not options.plan:
         if rank() == 0:
+            _draw_lost_curves(run.work_dir)
             print(_finished(run))
         return run.work_dir
     if run.missing is not None and not options.plan:
@@ -206,7 +208,7 @@ def _run(trainer: Trainer, run: Settled) -> None:
         message = f"{stop}; go on with:\n  {resume_command(run.options)}" if trainer.rank == 0 else ""
         raise Stopped(message, stop.number) from None
     if trainer.rank == 0:
-        curves = plot_run(run.work_dir, run.work_dir / "training_curves.png")
+        curves = plot_run(run.work_dir, run.work_dir / CURVES_NAME)
         best = _score(trainer.cfg, trainer.best_score, trainer.best_epoch)
         print(f"trained in {duration(time.monotonic() - start)}; best {best}")
         print(_where_all_lies(run, curves, learnt=bool(trainer.best_score)))
@@ -241,6 +243,16 @@ def _where_all_lies(run: Settled, curves: Path, learnt: bool) -> str:
             ("but", "hardly anything was learnt; why: " + commands.tool("monitor_training", "--work-dir", work_dir))
         )
     return "\n".join(f"  {name:<9}{what}" for name, what in rows)
+
+
+def _draw_lost_curves(work_dir: Path) -> None:
+    """Draws the curves of a finished run that was killed when all but these was done."""
+    curves = work_dir / CURVES_NAME
+    if not curves.exists():
+        try:
+            print(f"the curves are drawn again: {plot_run(work_dir, curves)}")
+        except RunLogError as error:
+            print(f"no curves: {error}")
 
 
 def _finished(run: Settled) -> str:

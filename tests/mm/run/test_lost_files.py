@@ -54,6 +54,16 @@ def test_a_best_score_without_its_weights_is_said_and_they_are_made_again(work, 
     assert "finished" in capfd.readouterr().out
 
 
+def test_curves_of_a_finished_run_are_drawn_again(work, go_on, capfd):
+    (work / "training_curves.png").unlink()
+    (work / ".training_curves.png.k2l3m4n5.part").touch()
+    go_on()
+    said = capfd.readouterr().out
+    assert f"the curves are drawn again: {work / 'training_curves.png'}" in said
+    assert f"finished: the run in {work} is complete" in said
+    assert [path.name for path in work.glob("*training_curves*")] == ["training_curves.png"]
+
+
 def test_the_score_of_an_older_best_is_its_own(work, go_on, capfd):
     rewrite(work / "best.pth", best_score=-0.5, best_epoch=1, best_rank=[-0.5, 0.0, 0.0])
     go_on(**{"train_cfg.max_epochs": 4})

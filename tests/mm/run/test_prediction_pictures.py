@@ -12,7 +12,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from equistera import files
 from equistera.errors import UserError
+from equistera.mm.run.tracking import WholePicturesBackend
 from equistera.mm.run.train import TrainOptions, train
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -165,3 +167,18 @@ def test_weights_and_biases_and_mlflow_get_figures_and_pictures(horses, tiny, tm
     assert ("image", "val_predictions/epoch_1.png", (724, 972, 3)) in mlflow
     assert ("text", "config.py") in mlflow
     assert json.loads((tmp_path / "run" / "run.json").read_text())["max_epochs"] == 1
+
+
+def test_a_picture_has_its_name_when_it_is_whole(tmp_path, monkeypatch):
+    backend = WholePicturesBackend(str(tmp_path / "start" / "vis_data"), "../../pictures")
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    backend.add_image("train_batch", picture, 1)
+    assert np.array_equal(cv2.imread(str(tmp_path / "pictures/train_batch_1.png"))[..., ::-1], picture)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        backend.add_image("train_batch", picture, 2)
+    assert [path.name for path in (tmp_path / "pictures").glob("*.png")] == ["train_batch_1.png"]
