@@ -65,142 +65,93 @@ def report(
     """
     if not models:
         raise UserError("a report needs at least one model")
-    blocks = [html.paragraph(html.lines(f"{label}: {text}" for label, text in about.items()))] if about else []
-    blocks += [_comparison(models, pairs)] if len(models) > 1 else []
-    for name, scored in models.items():
-        blocks += _one_model(f"{name}: " if len(models) > 1 else "", scored, load_picture)
-    return html.page(title, *blocks)
-
-
-def _comparison(models: Mapping[str, Scored], pairs: Sequence[dict]) -> str:
-    headers, rows = side_by_side({name: scored.metrics for name, scored in models.items()})
-    verdicts = [html.paragraph(PAIRED), _paired_tests(pairs)] if pairs else []
-    how = next(iter(models.values())).metrics.get("bootstrap")
-    return html.section(
-        "Side by side",
-        html.table(headers, rows),
-        *verdicts,
-        *([html.paragraph(how_intervals_were_made(how))] if how else []),
-        html.figure(report_plots.keypoint_figure(models), "Keypoint by keypoint"),
-        html.figure(report_plots.pck_figure(models), "PCK over its threshold"),
-        html.figure(report_plots.calibration_figure(models), "Confidence against the share of right points"),
+    first, several = next(iter(models.values())), len(models) > 1
+    how = first.metrics.get("bootstrap")
+    return html.render(
+        "evaluation.html",
+        title=title,
+        about=about or {},
+        side_by_side=side_by_side({name: scored.metrics for name, scored in models.items()}),
+        paired=PAIRED,
+        pairs=[_paired_test(pair) for pair in pairs],
+        intervals=how_intervals_were_made(how) if how else "",
+        figures={
+            "keypoints": html.plot(report_plots.keypoint_figure(models)),
+            "pck": html.plot(report_plots.pck_figure(models)),
+            "calibration": html.plot(report_plots.calibration_figure(models)),
+        },
+        columns=["keypoint", *(column for column, _, _ in COLUMNS), "visible", "hidden"],
+        definitions=DEFINITIONS,
+        legend=LEGEND,
+        models={name: _model(scored, load_picture, several) for name, scored in models.items()},
     )
 
 
-def _paired_tests(pairs: Sequence[dict]) -> str:
-    rows = []
-    for pair in pairs:
-        metric, better = pair["metric"], winner(pair)
-        verdict = html.badge(f"{better} is better", "good") if better else html.badge("no clear difference", "muted")
-        low, high = (number(bound, metric) for bound in pair["interval"])
-        difference = f"{number(pair['difference'], metric)} ({low} to {high})"
-        rows.append([f"{pair['a']} minus {pair['b']}", metric, difference, f"{pair['p']:.3f}", verdict])
-    return html.table(["pair", "metric", "difference (95% interval)", "p", "verdict"], rows)
-
-
-def _one_model(prefix: str, scored: Scored, load: Callable) -> list[str]:
-    alone = {prefix.removesuffix(": "): scored}
-    figures = []
-    if not prefix:
-        figures = [
-            html.section("Error per keypoint", html.figure(report_plots.keypoint_figure(alone))),
-            html.section("PCK curves", html.figure(report_plots.pck_figure(alone))),
-        ]
+def _paired_test(pair: dict) -> list[str]:
+    metric, better = pair["metric"], winner(pair)
+    low, high = (number(bound, metric) for bound in pair["interval"])
     return [
-        *_summary(prefix, scored),
-        _keypoint_table(prefix, scored),
-        *figures,
-        _calibration(prefix, scored, with_figure=not prefix),
-        *_pictures(prefix, scored, load),
+        f"{pair['a']} minus {pair['b']}",
+        metric,
+        f"{number(pair['difference'], metric)} ({low} to {high})",
+        f"{pair['p']:.3f}",
+        html.badge(f"{better} is better", "good") if better else html.badge("no clear difference", "muted"),
     ]
 
 
-def _summary(prefix: str, scored: Scored) -> list[str]:
-    metrics = scored.metrics
+def _model(scored: Scored, load: Callable, several: bool) -> dict:
+    """What the page shows of one model."""
+    metrics, rows = scored.metrics, animal_rows(scored)
     guess = metrics.get("constant_guess")
-    figures = html.table(METRICS, [[with_interval(metrics, metric) for metric in METRICS]])
-    blocks = [figures, html.paragraph(counted(metrics))]
-    if "bootstrap" in metrics:
-        blocks.append(html.paragraph(f"In brackets: {how_intervals_were_made(metrics['bootstrap'])}."))
-    if guess:
-        verdict, reasons = guess["verdict"].split(" (", 1)
-        kind = {"better": "good", "unclear": "warning", "not better": "error"}[guess["outcome"]]
-        blocks.append(html.paragraph(html.Html(f"{html.badge(verdict, kind)} {html.escape('(' + reasons)}")))
-    spots = [spot for spot in metrics["weak_spots"] if not guess or spot != guess["verdict"]]
-    weak = [html.paragraph(spot) for spot in spots] or [html.paragraph(html.badge("None was found.", "good"))]
-    return [html.section(f"{prefix}Summary", *blocks), html.section(f"{prefix}Weak spots", *weak)]
-
-
-def _keypoint_table(prefix: str, scored: Scored) -> str:
-    metrics = scored.metrics
-    intervals = metrics.get("intervals", {}).get("per_keypoint", {})
-
-    def cells(name: str, row: dict) -> list[str]:
-        shown = dict(zip((key for _, key, _ in COLUMNS), keypoint_cells(row), strict=True))
-        bounds = intervals.get(name, {}).get(PCK)
-        if bounds:
-            shown[PCK] += f" ({bounds[0]:.2f} to {bounds[1]:.2f})"
-        if row[PCK] is not None and row[PCK] < POOR:
-            shown[PCK] = html.badge(shown[PCK], "error" if row[PCK] < BAD else "warning")
-        visible, hidden = (row[part][PCK] if part in row else None for part in ("visible", "hidden"))
-        apart = ["-" if value is None else f"{value:.3f}" for value in (visible, hidden)]
-        return [name, *shown.values(), *apart]
-
-    headers = ["keypoint", *(title for title, _, _ in COLUMNS), "visible", "hidden"]
-    rows = [cells(name, row) for name, row in metrics["per_keypoint"].items()]
-    rows.append(cells("all", metrics))
-    return html.section(f"{prefix}Keypoints", html.table(headers, rows), html.paragraph(DEFINITIONS))
-
-
-def _calibration(prefix: str, scored: Scored, with_figure: bool) -> str:
-    calibration = scored.metrics["calibration"]
-    if calibration["ECE"] is None:
-        return html.section(f"{prefix}Confidence", html.paragraph("No labelled point has a prediction."))
-    sentence = (
-        "A point is right when its error is below 0.1 of the animal's size. Mean distance between confidence and share "
-        f"of right points (expected calibration error): {calibration['ECE']:.3f} uncalibrated"
-    )
-    if "ECE_calibrated" in calibration:
-        sentence += (
-            f", {calibration['ECE_calibrated']:.3f} with the calibration fitted on the validation set (temperature "
-            f"{calibration['temperature']:.2f}, bias {calibration['bias']:+.2f})"
-        )
-    figure = [html.figure(report_plots.calibration_figure({"model": scored}))] if with_figure else []
-    return html.section(f"{prefix}Confidence", html.paragraph(sentence + "."), *figure)
-
-
-def _pictures(prefix: str, scored: Scored, load: Callable) -> list[str]:
-    rows = animal_rows(scored)
-    worst_count, typical_count, swap_count = SHOWN_OF_SEVERAL if prefix else SHOWN
+    worst_count, typical_count, swap_count = SHOWN_OF_SEVERAL if several else SHOWN
     worst, typical = worst_and_typical(scored, worst_count, typical_count)
     swaps = left_right_swaps(scored).sum(axis=1)
     swapped = [n for n in np.argsort(-swaps, kind="stable")[:swap_count] if swaps[n]]
-    sections = [
-        html.section(f"{prefix}Worst pictures", html.paragraph(LEGEND), _gallery(worst, rows, scored, load)),
-    ]
-    if len(typical):
-        sections.append(html.section(f"{prefix}Typical pictures", _gallery(typical, rows, scored, load)))
+    return {
+        "headline": {metric: with_interval(metrics, metric) for metric in METRICS},
+        "counted": counted(metrics),
+        "guess": guess and _guess(guess),
+        "weak_spots": [spot for spot in metrics["weak_spots"] if not guess or spot != guess["verdict"]],
+        "keypoints": [_keypoint(name, row, metrics) for name, row in metrics["per_keypoint"].items()]
+        + [_keypoint("all", metrics, metrics)],
+        "calibration": metrics["calibration"],
+        **{
+            kind: [_picture(n, rows[n], scored, load) for n in chosen]
+            for kind, chosen in (("worst", worst), ("typical", typical), ("swapped", swapped))
+        },
+    }
+
+
+def _guess(guess: dict) -> dict:
+    verdict, reasons = guess["verdict"].split(" (", 1)
+    kind = {"better": "good", "unclear": "warning", "not better": "error"}[guess["outcome"]]
+    return {"verdict": verdict, "reasons": f"({reasons}", "kind": kind}
+
+
+def _keypoint(name: str, row: dict, metrics: dict) -> list[str]:
+    """The cells of a keypoint, or of all."""
+    shown = dict(zip((key for _, key, _ in COLUMNS), keypoint_cells(row), strict=True))
+    bounds = metrics.get("intervals", {}).get("per_keypoint", {}).get(name, {}).get(PCK)
+    if bounds:
+        shown[PCK] += f" ({bounds[0]:.2f} to {bounds[1]:.2f})"
+    if row[PCK] is not None and row[PCK] < POOR:
+        shown[PCK] = html.badge(shown[PCK], "error" if row[PCK] < BAD else "warning")
+    apart = (row[part][PCK] if part in row else None for part in ("visible", "hidden"))
+    return [name, *shown.values(), *("-" if value is None else f"{value:.3f}" for value in apart)]
+
+
+def _picture(n: int, row: dict, scored: Scored, load: Callable) -> tuple[str, str]:
+    """The panels of an animal and their caption; what is wrong, without one, where the picture cannot be read."""
+    caption = f"{row['file_name']}: OKS {row['OKS']:.2f}"
+    if row["median_px"] is None:
+        caption += ", no prediction"
+    else:
+        caption += f", median {row['median_px']:.1f} px, worst {row['worst_keypoint']} {row['worst_px']:.0f} px"
+    swapped = row["swapped"].split()
     if swapped:
-        sections.append(html.section(f"{prefix}Left and right swapped", _gallery(swapped, rows, scored, load)))
-    return sections
-
-
-def _gallery(animals: np.ndarray | list[int], rows: list[dict], scored: Scored, load: Callable) -> str:
-    shown = []
-    for n in animals:
-        row = rows[n]
-        caption = f"{row['file_name']}: OKS {row['OKS']:.2f}"
-        if row["median_px"] is None:
-            caption += ", no prediction"
-        else:
-            caption += f", median {row['median_px']:.1f} px, worst {row['worst_keypoint']} {row['worst_px']:.0f} px"
-        swapped = row["swapped"].split()
-        if swapped:
-            caption += f"; swapped: {', '.join(swapped) if len(swapped) <= NAMED_SWAPS else f'{len(swapped)} points'}"
-        try:
-            panels = animal_panels(load(row["image_id"]), scored, n)
-        except UserError as error:
-            shown.append(html.paragraph(html.badge(f"{row['file_name']}: {error.summary}", "error")))
-        else:
-            shown.append(html.picture(panels, caption, max_side=max(panels.shape)))
-    return html.gallery(shown, large=True)
+        caption += f"; swapped: {', '.join(swapped) if len(swapped) <= NAMED_SWAPS else f'{len(swapped)} points'}"
+    try:
+        panels = animal_panels(load(row["image_id"]), scored, n)
+    except UserError as error:
+        return html.badge(f"{row['file_name']}: {error.summary}", "error"), ""
+    return html.photo(panels, caption, max_side=max(panels.shape)), caption

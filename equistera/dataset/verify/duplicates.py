@@ -44,8 +44,11 @@ def _end(path: Path) -> bytes:
 
 
 def _digest(path: Path) -> bytes:
+    digest = hashlib.blake2b()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").digest()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.digest()
 
 
 def check_duplicates(

@@ -12,7 +12,7 @@ from equistera import html
 from equistera.dataset.verify import suspects
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.command import Verification
-from equistera.dataset.verify.findings import Finding, tally
+from equistera.dataset.verify.findings import tally
 from equistera.plot_text import plain
 
 #: Examples shown of each finding.
@@ -21,32 +21,19 @@ _EXAMPLES = 8
 
 def report_page(result: Verification) -> str:
     """The whole page."""
-    files = ", ".join(file.path.name for file in result.files)
-    worst = result.findings[0].check.severity if result.findings else "good"
-    blocks = [
-        html.paragraph(html.badge(tally(result.findings), worst)),
-        html.table(
-            ["file", "pictures", "annotations", "labelled animals", "points per animal", "pictures in"],
-            [_counts(file) for file in result.files],
-        ),
-        html.section("Findings", _findings(result.findings)),
-    ]
-    if gallery := suspects.gallery_of(result.files, result.states, result.findings):
-        note = "The worst of each kind; the points in question are ringed. Left is orange, right is blue."
-        blocks.append(html.section("Suspects", html.paragraph(note), html.gallery(gallery)))
-    if any(file.labelled.any() for file in result.files):
-        blocks += [
-            html.section("Visibility of each keypoint", html.figure(visibility(result.files))),
-            html.section(
-                "Where each keypoint lies in the box",
-                html.paragraph("The white frame is the box; in brackets, on how many animals the point is labelled."),
-                html.figure(positions(result.files)),
-            ),
-            html.section("Sizes of the animals", html.figure(sizes(result.files))),
-        ]
-    if sheet := suspects.sheet_of(result.files, result.states):
-        blocks.append(html.section("Contact sheet", sheet))
-    return html.page(f"Verification of {files}", *blocks)
+    drawings = (visibility, positions, sizes) if any(file.labelled.any() for file in result.files) else ()
+    return html.render(
+        "verification.html",
+        title=f"Verification of {', '.join(file.path.name for file in result.files)}",
+        tally=tally(result.findings),
+        worst=result.findings[0].check.severity if result.findings else "good",
+        files=[_counts(file) for file in result.files],
+        findings=result.findings,
+        examples=_EXAMPLES,
+        suspects=suspects.gallery_of(result.files, result.states, result.findings),
+        plots={draw.__name__: html.plot(draw(result.files)) for draw in drawings},
+        sheet=suspects.sheet_of(result.files, result.states),
+    )
 
 
 def _counts(file: AnnotationFile) -> list[object]:
@@ -60,36 +47,6 @@ def _counts(file: AnnotationFile) -> list[object]:
         f"{mean:.1f} of {len(file.skeleton)}",
         str(file.image_dir),
     ]
-
-
-def _findings(findings: tuple[Finding, ...]) -> html.Html:
-    if not findings:
-        return html.paragraph("Nothing wrong was found.")
-    return html.table(
-        ["", "what", "how often", "what it does", "examples"],
-        [
-            [
-                html.badge(finding.check.severity, finding.check.severity),
-                html.lines(
-                    [finding.check.title, html.Html(f'<span class="muted">{html.escape(finding.where)}</span>')]
-                ),
-                finding.extent,
-                _effect(finding),
-                html.lines(_examples(finding)),
-            ]
-            for finding in findings
-        ],
-    )
-
-
-def _examples(finding: Finding) -> list[str]:
-    left = len(finding.items) - _EXAMPLES
-    return [item.text for item in finding.items[:_EXAMPLES]] + [f"... and {left} more"] * (left > 0)
-
-
-def _effect(finding: Finding) -> html.Html:
-    fix = [html.Html(f'<span class="muted">--fix {html.escape(finding.check.fix)}</span>')] if finding.check.fix else []
-    return html.lines([finding.effect, *fix])
 
 
 #: Okabe and Ito's colour-blind-safe blue and orange.

@@ -28,8 +28,8 @@ def gallery_of(
     states: Sequence[Sequence[PictureState]],
     findings: Iterable[Finding],
     count: int = 24,
-) -> list[html.Html]:
-    """Draws the worst annotations, kind by kind in turn so that each kind is seen.
+) -> list[tuple[Finding, Item, str]]:
+    """Draws the worst annotations, kind by kind in turn so that each kind is seen; with its drawing each.
 
     Args:
         files: The files verified.
@@ -51,7 +51,7 @@ def gallery_of(
             break
     order = {id(finding): i for i, (finding, _) in enumerate(queues)}
     chosen = sorted(chosen[:count], key=lambda one: order[id(one[0])])
-    return [_suspect(*by_path[finding.where], finding, item) for finding, item in chosen]
+    return [(finding, item, _suspect(*by_path[finding.where], item)) for finding, item in chosen]
 
 
 def _worst_of_each(finding: Finding) -> list[Item]:
@@ -63,7 +63,7 @@ def _worst_of_each(finding: Finding) -> list[Item]:
     return list(worst.values())
 
 
-def _suspect(file: AnnotationFile, states: Sequence[PictureState], finding: Finding, item: Item) -> html.Html:
+def _suspect(file: AnnotationFile, states: Sequence[PictureState], item: Item) -> str:
     canvas, scale = _canvas(file, states, item.annotation)
     points = file.labelled_points[item.annotation] * scale
     box = file.boxes[item.annotation] * scale
@@ -73,8 +73,7 @@ def _suspect(file: AnnotationFile, states: Sequence[PictureState], finding: Find
         draw_box(canvas, box)
     draw_pose(canvas, points, file.skeleton, visible=file.flags[item.annotation])
     _mark(canvas, points, item.points, file)
-    caption = html.Html(f"{html.badge(finding.check.title, finding.check.severity)}<br>{html.escape(item.text)}")
-    return html.picture(canvas, caption, max_side=_SUSPECT_SIDE, quality=80)
+    return html.photo(canvas, item.text, max_side=_SUSPECT_SIDE, quality=80)
 
 
 def _canvas(file: AnnotationFile, states: Sequence[PictureState], n: int) -> tuple[np.ndarray, float]:
@@ -147,8 +146,8 @@ def _mark(canvas: np.ndarray, points: np.ndarray, marked: Sequence[int], file: A
 
 def sheet_of(
     files: Sequence[AnnotationFile], states: Sequence[Sequence[PictureState]], count: int = 30, columns: int = 6
-) -> html.Html | None:
-    """A contact sheet of labelled animals spread evenly over all files, or None if there is none."""
+) -> tuple[str, str] | None:
+    """A contact sheet of labelled animals spread evenly over all files and its caption; None if there is none."""
     labelled = [
         (file, own, n)
         for file, own in zip(files, states, strict=True)
@@ -166,6 +165,5 @@ def sheet_of(
         draw_pose(tile, points, file.skeleton, visible=file.flags[n])
         tiles.append(tile)
     sheet = contact_sheet(tiles, columns, cell=(240, 200))
-    return html.picture(
-        sheet, f"{len(tiles)} of {len(labelled)} labelled animals", max_side=max(sheet.shape), quality=75
-    )
+    caption = f"{len(tiles)} of {len(labelled)} labelled animals"
+    return html.photo(sheet, caption, max_side=max(sheet.shape), quality=75), caption

@@ -54,23 +54,25 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
         UserError: There is no room for a cache that is required, or a picture cannot be decoded.
     """
     folder = cache_folder(config, work_dir, option)
-    if folder is None and required:
-        raise UserError("the crop cache is switched off", hint="--cache DIR, or cache.dir in the config, names one")
     if folder is None:
+        if required:
+            raise UserError("the crop cache is switched off", hint="--cache DIR, or cache.dir in the config, names one")
         return
-    opened = []
+    required = required or folder != work_dir.parent / FOLDER
+    max_bytes, opened = cache_limit(config), []
     for loader in (config.train_dataloader, config.val_dataloader):
         dataset = DATASETS.build({**loader.dataset, "pipeline": [], "cache": None})
         try:
-            opened.append(ensure(folder, dataset.crop_request, cache_limit(config)))
+            # held open, so that making the second one does not give up the first
+            opened.append(ensure(folder, dataset.crop_request, max_bytes))
         except CacheRefused as refused:
-            if required or folder != work_dir.parent / FOLDER:
+            if required:
                 raise
-            print(f"{refused}\n  photos are decoded at every step instead", flush=True)
+            print(f"{refused.summary}\n  photos are decoded at every step instead", flush=True)
             continue
         loader.dataset.cache = str(folder)
+    size = sum(store.bytes for store in opened)
     if opened:
-        size = sum(store.bytes for store in opened)
         print(f"crop cache: {counted(sum(map(len, opened)), 'animals')}, {size / 1e6:,.0f} MB in {folder}", flush=True)
 
 
