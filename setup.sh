@@ -13,12 +13,13 @@ Usage: ./setup.sh [demo | test] [options]
 
 Options:
   --torch-index URL       take torch from this package index (a CPU-only build, another CUDA)
+  --wheels DIR            install from this folder and without a network; README.md, "Without a network", fills it
   --compiled-mmcv         also compile mmcv's own operators (needs a C++ compiler and 10 to 15 minutes; pose models
                           do not use them)
   --dry-run               say what would be done, and stop
   -h, --help              this text
 
-PYTHON=/path/to/python ./setup.sh takes that interpreter (3.10 to 3.13).
+PYTHON=/path/to/python ./setup.sh takes that interpreter (3.11 to 3.14). Where uv is installed, it replaces pip.
 HELP
 }
 
@@ -28,12 +29,14 @@ CUDA13_DRIVER=580      # oldest driver of CUDA 13 (CUDA Toolkit release notes, t
 CUDA13_CAPABILITY=75   # CUDA 13 dropped what came before Turing (same notes)
 CUDA126_INDEX=https://download.pytorch.org/whl/cu126
 
-command='' torch_index='' compiled_mmcv=no dry_run=no
+command='' torch_index='' wheels='' compiled_mmcv=no dry_run=no
 while (($#)); do
   case $1 in
     demo | test) command=$1 ;;
     --torch-index) torch_index=${2:?--torch-index needs a URL}; shift ;;
     --torch-index=*) torch_index=${1#*=} ;;
+    --wheels) wheels=${2:?--wheels needs a folder}; shift ;;
+    --wheels=*) wheels=${1#*=} ;;
     --compiled-mmcv) compiled_mmcv=yes ;;
     --dry-run) dry_run=yes ;;
     -h | --help) usage; exit 0 ;;
@@ -47,31 +50,34 @@ fail() {
   exit 1
 }
 
+[[ -z $wheels || -d $wheels ]] || fail "--wheels: no folder $wheels"
+[[ -z $wheels || -z $torch_index ]] || fail "--wheels takes torch from its folder, --torch-index from elsewhere: leave one out"
+
 is_supported() {
-  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+  "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
 }
 
 find_python() {
   if [[ -n ${PYTHON:-} ]]; then
     is_supported "$PYTHON" ||
-      fail "PYTHON=$PYTHON is $("$PYTHON" --version 2>&1 || true); Python 3.10 to 3.13 is needed"
+      fail "PYTHON=$PYTHON is $("$PYTHON" --version 2>&1 || true); Python 3.11 to 3.14 is needed"
     command -v "$PYTHON"
     return
   fi
   local candidate
-  for candidate in python3 python3.13 python3.12 python3.11 python3.10 python; do
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do
     if is_supported "$candidate"; then
       command -v "$candidate"
       return
     fi
   done
-  fail "Python 3.10 to 3.13 is needed, found $(python3 --version 2>&1 || true); name one with PYTHON=/path/to/python ./setup.sh"
+  fail "Python 3.11 to 3.14 is needed, found $(python3 --version 2>&1 || true); name one with PYTHON=/path/to/python ./setup.sh"
 }
 
 # Chooses the index for torch from what nvidia-smi says; sets torch_index and prints why.
 choose_torch() {
   local line name driver capability
-  [[ -z $torch_index ]] || { echo "torch from $torch_index"; return; }
+  [[ -z $torch_index$wheels ]] || { echo "torch from ${torch_index:-$wheels}"; return; }
   if ! command -v nvidia-smi >/dev/null ||
     ! line=$(nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv,noheader 2>/dev/null | head -n 1) ||
     [[ -z $line ]]; then
@@ -96,17 +102,21 @@ check_disk() {
   ((free_gb >= needed)) || fail "too little disk: $free_gb GB free in $PWD, $needed GB needed"
 }
 
-# pip with its chatter in a log; on failure one line that says what to do.
+# pip or uv with its chatter in a log; on failure one line that says what to do.
 pip_install() {
-  if ! venv/bin/python -m pip install --disable-pip-version-check --retries 2 "$@" >>"$log" 2>&1; then
-    if grep -qiE 'NameResolution|Failed to establish a new connection|ConnectTimeout|Network is unreachable|ProxyError|Could not fetch URL' "$log"; then
+  local installer=(venv/bin/python -m pip install --disable-pip-version-check --retries 2)
+  if command -v uv >/dev/null; then
+    installer=(uv pip install --python venv/bin/python)
+  fi
+  if ! "${installer[@]}" ${wheels:+--no-index --find-links "$wheels"} "$@" >>"$log" 2>&1; then
+    if grep -qiE 'NameResolution|dns error|Failed to establish a new connection|ConnectTimeout|Network is unreachable|ProxyError|Could not fetch URL' "$log"; then
       fail "no network: the package index cannot be reached (details in $log); check the connection or the proxy and run ./setup.sh again"
     fi
     if grep -q 'No space left on device' "$log"; then
       fail "the disk is full; free some space and run ./setup.sh again (details in $log)"
     fi
-    grep -m 1 -E '^ *ERROR' "$log" >&2 || true
-    fail "pip could not install $*; the whole story is in $log"
+    grep -m 1 -E '^ *ERROR|No solution found|^ *╰' "$log" >&2 || true
+    fail "could not install $*; the whole story is in $log"
   fi
 }
 
@@ -139,6 +149,7 @@ set_up() {
   rm -f venv/.made-from
   log=venv/setup.log
   : >"$log"
+  [[ -z $wheels ]] || wheels=$(cd "$wheels" && pwd)
   echo "installing torch (2.5 GB to download, unless it is cached) ..."
   local pin torch_pins=()
   # macOS's bash 3.2 has no mapfile

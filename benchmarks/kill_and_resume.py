@@ -342,7 +342,7 @@ def examine(out: Path, owned: dict[str, str], whole: Path, case: Case) -> list[s
     users = [*MINE, *(name for name in owned if name.startswith(case.begin[1:]))]
     found = [f"USER'S {n} LOST" for n in users if not (out / n).exists() or digest(out / n) != owned[n]]
     for path in files_of(out):
-        if path.name.startswith(".") or path.name.endswith(".part"):
+        if path.name.startswith(".") or is_part(path.relative_to(out)):
             continue
         try:
             check_whole(path, whole / path.relative_to(out))
@@ -489,14 +489,14 @@ def end_at(process: int, out: Path, aim: str, rng: np.random.Generator, length: 
     # to write a file takes some milliseconds
     delay, notice = rng.uniform(0, 0.01 if aim == "save" else 0.003), rng.uniform(0, 0.5)
     wanted = {
-        "writing": lambda name: name.endswith(".part"),
-        "save": lambda name: name.startswith(".epoch_") and name.endswith(".part"),
-        "named": lambda name: not name.endswith(".part"),
+        "writing": is_part,
+        "save": lambda path: path.name.startswith(".epoch_") and is_part(path),
+        "named": lambda path: not is_part(path),
     }.get(aim)
     began, seen = {(path, inode(path)) for path in files_of(out)}, set()
     while running(process):
         if wanted:
-            seen.update((path, inode(path)) for path in files_of(out) if wanted(path.name))
+            seen.update((path, inode(path)) for path in files_of(out) if wanted(path.relative_to(out)))
             if len({(path, number) for path, number in seen - began if number}) >= which:
                 time.sleep(delay)
                 break
@@ -522,7 +522,7 @@ def watch(process: int, out: Path) -> tuple[int, int]:
     while running(process):
         for path in files_of(out):
             if path not in began:
-                (parts if path.name.endswith(".part") else names).add(path)
+                (parts if is_part(path.relative_to(out)) else names).add(path)
         time.sleep(0.001)
     return len(parts), len(names)
 
@@ -550,7 +550,12 @@ def names_of(folder: Path) -> set[str]:
 
 
 def unfinished(folder: Path) -> list[Path]:
-    return [path for path in files_of(folder) if path.name.endswith(".part")]
+    return [path for path in files_of(folder) if is_part(path.relative_to(folder))]
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file, or a folder that it lies in, has not got its name yet."""
+    return any(part.endswith(".part") for part in path.parts)
 
 
 def inode(path: Path) -> int | None:

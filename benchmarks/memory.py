@@ -125,7 +125,7 @@ def resident(pid: int) -> dict[str, float]:
 
 
 def _kind(mapped: str) -> str:
-    if mapped.endswith(".crops"):
+    if mapped.endswith(".crops/pixels"):
         return "cache"
     if mapped.startswith("/dev/shm/"):
         return "shared"

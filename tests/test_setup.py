@@ -75,7 +75,7 @@ def test_python_too_old(clone):
     old = put(clone, "python3.6", 'if [ "$1" = --version ]; then echo "Python 3.6.9"; exit 0; fi; exit 1')
     done = run(clone, "--dry-run", PYTHON=str(old))
     assert done.returncode == 1
-    assert done.stderr.strip() == f"error: PYTHON={old} is Python 3.6.9; Python 3.10 to 3.13 is needed"
+    assert done.stderr.strip() == f"error: PYTHON={old} is Python 3.6.9; Python 3.11 to 3.14 is needed"
 
 
 def test_too_little_disk(clone):

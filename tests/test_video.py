@@ -409,7 +409,7 @@ def test_a_frame_that_becomes_too_large_on_the_way_is_not_made(tmp_path, monkeyp
     monkeypatch.setattr(video, "MAX_PIXELS", 100 * 1000)
     source = VideoFrames(both, None)
     assert {each.image.shape[:2] for each in source.frames()} == {(120, 160)}
-    assert "frames are damaged or cannot be decoded" in source.problems[0]
+    assert "frames damaged or cannot be decoded" in source.problems[0]
 
 
 def test_few_frames_are_held_at_a_time(tmp_path, monkeypatch):

@@ -36,8 +36,8 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> None:
     args = parse_args(argv)
+    from equistera.dataset.export import write_labelling_config
     from equistera.dataset.formats.records import HORSE
-    from equistera.dataset.labelling_config import write_labelling_config
 
     points = skeleton.load(args.skeleton)
     category = HORSE if args.category is None else args.category

@@ -1,27 +1,31 @@
-"""Building a cache: once for all processes that ask for it, in parallel, within a limit on the disk."""
+"""Making a cache: once for all processes that ask for it, in parallel, within a limit on the disk."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from equistera.crops.fingerprints import Fingerprints, digest_of
+from equistera import commands
 from equistera.crops.pictures import decode
 from equistera.crops.plan import Crop, Request, cut
-from equistera.crops.store import INDEX, PIXELS, UNFINISHED, CropStore, CropWriter, offsets_of
+from equistera.crops.store import INDEX, PIXELS, CropStore, index_of, offsets_of
+from equistera.dataset.images import read_header
 from equistera.errors import UserError, WriteError
-from equistera.files import exclusive, in_use
+from equistera.files import exclusive, write_json
 from equistera.in_order import in_order
 from equistera.progress import track
 from equistera.words import counted
 
+#: Ends the names of finished caches, and of those that are being made.
+FINISHED, UNFINISHED = ".crops", ".crops.part"
 #: Bytes of a disk that are left free for everything else.
 SPARE = 1 << 30
 #: Bytes of decoded photos that may be in memory at once.
@@ -35,15 +39,17 @@ class CacheRefused(UserError):
 
 def find(folder: Path, request: Request) -> CropStore | None:
     """The cache that holds just what is wanted, if there is one; no picture is read for the answer."""
-    crops = request.crops(Fingerprints(folder))
-    return None if crops is None else CropStore.open(folder, request.name(crops), crops)
+    try:
+        return CropStore.open(folder / (request.name() + FINISHED), request)
+    except OSError:
+        # a picture is missing
+        return None
 
 
 def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], None] = print) -> CropStore:
     """Opens a cache, which is made if it is not there.
 
-    Of several processes that ask at once, one makes it and the others wait. What a killed process left is removed. If
-    the folder would grow beyond ``max_bytes``, the caches that were used longest ago and are not in use now go first.
+    Of several processes that ask at once, one makes it and the others wait. What a killed process left is removed.
 
     Args:
         folder: Where caches lie; made if it is missing.
@@ -55,88 +61,105 @@ def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], 
         The open cache.
 
     Raises:
-        CacheRefused: The folder cannot be written, the limit is too low or the disk too full.
+        CacheRefused: The folder cannot be written, or the limit or the disk leaves no room.
         UserError: A picture cannot be decoded, or changes while it is read.
     """
-    found = find(folder, request)
-    if found is not None:
+    if found := find(folder, request):
         return found
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(folder / ".lock", waiting=lambda: say(f"waiting for another process that writes to {folder}")):
-            fingerprints = Fingerprints(folder)
-            fingerprints.read((animal.path for animal in request.animals), threads_for())
-            crops = request.crops(fingerprints)
-            if crops is None:
-                raise UserError("pictures change while they are read", hint="Start again when that is over")
-            name = request.name(crops)
-            found = CropStore.open(folder, name, crops)
-            if found is None:
-                _make(folder, name, crops, max_bytes, say)
-                found = CropStore.open(folder, name, crops)
+        with _alone(folder, say):
+            found = find(folder, request) or CropStore.open(_make(folder, request, max_bytes, say), request)
     except (OSError, WriteError) as error:
         reason = error.reason if isinstance(error, WriteError) else error.strerror or error
         raise CacheRefused(
             f"the crop cache cannot be written to {folder}: {reason}", hint="--cache names another folder"
         ) from error
     if found is None:
-        raise CacheRefused(f"the crop cache {folder / name} was removed by another program while it was made")
+        raise CacheRefused(f"the crop cache in {folder} was removed by another program while it was made")
     return found
 
 
-def _make(folder: Path, name: str, crops: Sequence[Crop], max_bytes: int, say: Callable[[str], None]) -> None:
-    # nobody else writes here now, so these are leftovers of processes that were killed
-    for leftover in [*folder.glob(f".*{UNFINISHED}"), folder / (name + INDEX), folder / (name + PIXELS)]:
-        leftover.unlink(missing_ok=True)
-    for pixels in folder.glob(f"*{PIXELS}"):
-        if not pixels.with_suffix(INDEX).exists():
-            pixels.unlink()
-    size = int(offsets_of(crops)[-1])
-    _make_room(folder, size, max_bytes, say)
-    say(f"crop cache: {counted(len(crops), 'animals')}, {_mb(size)} in {folder} (limit {_mb(max_bytes)})")
-    writer = CropWriter(folder, name, crops)
+def clear(folder: Path, say: Callable[[str], None] = print) -> None:
+    """Removes all caches in a folder, and what killed processes left of others; waits for one that is being made.
+
+    Raises:
+        UserError: There is no such folder, or something cannot be removed.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no such folder: {folder}")
     try:
-        for i, pixels in _crops_of(crops):
-            writer.put(i, pixels)
-        writer.finish()
+        with _alone(folder, say):
+            caches, size = list(folder.glob(f"*{FINISHED}")), _taken(folder)
+            for path in [*caches, *folder.glob(f".*{UNFINISHED}")]:
+                _remove(path)
+    except OSError as error:
+        raise UserError(f"cannot remove {error.filename or folder}: {error.strerror}") from error
+    say(f"removed {counted(len(caches), 'crop caches')} ({_mb(size)}) from {folder}")
+
+
+def _alone(folder: Path, say: Callable[[str], None]) -> AbstractContextManager[None]:
+    return exclusive(folder / ".lock", waiting=lambda: say(f"waiting for another process that writes to {folder}"))
+
+
+def _remove(cache: Path) -> None:
+    # earlier versions made files
+    shutil.rmtree(cache) if cache.is_dir() else cache.unlink()
+
+
+def _taken(folder: Path) -> int:
+    """Bytes of the caches in a folder."""
+    return sum(path.stat().st_size for path in folder.glob(f"*{FINISHED}/{PIXELS}"))
+
+
+def _make(folder: Path, request: Request, max_bytes: int, say: Callable[[str], None]) -> Path:
+    """Makes a cache, while nobody else writes to the folder; returns its path."""
+    for leftover in folder.glob(f".*{UNFINISHED}"):
+        _remove(leftover)
+    paths = list(dict.fromkeys(animal.path for animal in request.animals))
+    found = in_order(read_header, paths, threads_for(), ahead=len(paths))
+    headers = dict(zip(paths, track(found, "reading pictures for the crop cache", total=len(paths)), strict=True))
+    crops = [request.crop(i, headers[animal.path]) for i, animal in enumerate(request.animals)]
+    # of the pictures as they are now
+    cache, offsets = folder / (request.name() + FINISHED), offsets_of(crops).tolist()
+    # a damaged one
+    shutil.rmtree(cache, ignore_errors=True)
+    _check_room(folder, offsets[-1], max_bytes)
+    say(f"crop cache: {counted(len(crops), 'animals')}, {_mb(offsets[-1])} in {folder} (limit {_mb(max_bytes)})")
+    unfinished = folder / f".{cache.stem}{UNFINISHED}"
+    unfinished.mkdir()
+    try:
+        rows = [[*crop.region, *crop.size, 0] for crop in crops]
+        with (unfinished / PIXELS).open("wb") as file:
+            for i, pixels in _cut_all(crops):
+                rows[i][-1] = zlib.crc32(pixels)
+                file.seek(offsets[i])
+                file.write(pixels.data)
+            file.truncate(offsets[-1])
+            file.flush()
+            os.fsync(file.fileno())
+        if cache.stem != request.name():
+            raise UserError("pictures changed while the crop cache was made", hint="Start again when that is over")
+        write_json(unfinished / INDEX, index_of(cache.name, rows))
+        unfinished.rename(cache)
     except BaseException:
-        writer.abandon()
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise
+    return cache
 
 
-def _make_room(folder: Path, size: int, max_bytes: int, say: Callable[[str], None]) -> None:
-    """Removes old caches as far as needed."""
-    if size > max_bytes:
+def _check_room(folder: Path, size: int, max_bytes: int) -> None:
+    taken, free = _taken(folder), shutil.disk_usage(folder).free
+    if size > min(max_bytes - taken, free - SPARE):
         raise CacheRefused(
-            f"the crop cache would take {_mb(size)}, more than the limit of {_mb(max_bytes)}",
-            hint="--cfg-options cache.max_gb=N raises it",
-        )
-    caches = sorted(folder.glob(f"*{PIXELS}"), key=lambda path: path.with_suffix(INDEX).stat().st_mtime)
-    sizes = {path: path.stat().st_size for path in caches}
-
-    def fits() -> bool:
-        return sum(sizes.values()) + size <= max_bytes and shutil.disk_usage(folder).free >= size + SPARE
-
-    for path in caches:
-        index = path.with_suffix(INDEX)
-        if fits():
-            break
-        if in_use(index):
-            continue
-        with contextlib.suppress(PermissionError):  # Windows: in use
-            index.unlink()
-            path.unlink()
-            say(f"crop cache: removed {path.name} ({_mb(sizes.pop(path))}), which was used longest ago")
-    if not fits():
-        free = shutil.disk_usage(folder).free
-        raise CacheRefused(
-            f"no room for a crop cache of {_mb(size)} in {folder}: {_mb(free)} are free, of which {_mb(SPARE)} "
-            f"are left alone; caches in use take {_mb(sum(sizes.values()))} of {_mb(max_bytes)}",
-            hint="--cache names another folder",
+            f"no room for a crop cache of {_mb(size)} in {folder}: others there take {_mb(taken)} of the limit of "
+            f"{_mb(max_bytes)}, and {_mb(free)} of the disk are free, of which {_mb(SPARE)} are left alone",
+            hint=f"{commands.tool('build_cache', '--clear', '--cache', folder)} removes the others; --cfg-options "
+            "cache.max_gb=N raises the limit; --cache names another folder",
         )
 
 
-def _crops_of(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:
+def _cut_all(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:
     """Every crop with its place in the list; photos are decoded in threads, once for each size that is needed."""
     # a crop's bytes must depend on nothing but itself, not on what else is cut from its photo
     of_decoding: dict[tuple[str, int], list[int]] = defaultdict(list)
@@ -145,15 +168,11 @@ def _crops_of(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:
 
     def read(places: list[int]) -> list[tuple[int, np.ndarray]]:
         first = crops[places[0]]
-        content = Path(first.path).read_bytes()
-        if digest_of(content) != first.picture:
-            raise UserError(f"{first.path} changed while the crop cache was made", hint="Start again")
-        picture = decode(content, first.path, first.header, first.factor)
+        picture = decode(Path(first.path).read_bytes(), first.path, first.header, first.factor)
         return [(i, cut(picture, crops[i])) for i in places]
 
     largest = max(crop.header.width * crop.header.height * 3 // crop.factor**2 for crop in crops)
-    threads = threads_for(largest)
-    before = cv2.getNumThreads()
+    threads, before = threads_for(largest), cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         results = in_order(read, of_decoding.values(), threads, ahead=threads)

@@ -1,10 +1,12 @@
-"""Which crops a data set needs: where each lies in its photo, how large it is stored, what its bytes follow from."""
+"""Which crops a data set needs: where each lies in its photo, how large it is stored, the name of their cache."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +14,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from equistera.crops.fingerprints import Fingerprints
 from equistera.crops.geometry import Need, Reach, need_of
 from equistera.crops.pictures import from_blocks, reduction
 from equistera.dataset.images import ImageHeader
 
 #: Changes whenever a crop's bytes would come out otherwise.
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ class Crop:
 
     Attributes:
         path: The picture.
-        picture: Hash of its content; empty where the crop is not kept.
-        header: Of the picture.
+        header: Of the picture; None where it is not going to be read.
         region: x1, y1, x2, y2 in pixels of the photo; x2 and y2 are the first ones outside. The last pixels of a
             photo that is decoded smaller may reach beyond its edge.
         size: Width and height as stored.
@@ -53,21 +53,14 @@ class Crop:
     """
 
     path: str
-    picture: str
-    header: ImageHeader
+    header: ImageHeader | None
     region: tuple[int, int, int, int]
     size: tuple[int, int]
-    factor: int
+    factor: int = 1
 
     @property
     def bytes(self) -> int:
         return 3 * self.size[0] * self.size[1]
-
-    @property
-    def digest(self) -> str:
-        """Stands for everything that the stored pixels follow from."""
-        content = json.dumps([VERSION, self.picture, self.region, self.size, self.factor])
-        return hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
 
     @property
     def to_photo(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -94,28 +87,36 @@ class Request:
     reach: Reach
     input_size: tuple[int, int]
 
-    def crop(self, animal: Animal, header: ImageHeader, picture: str = "") -> Crop:
-        """The crop of one of the animals.
+    @functools.cached_property
+    def needs(self) -> list[Need]:
+        """What the views of each animal need of its photo."""
+        return [
+            need_of(animal.box, animal.points, animal.visible, self.halves, self.reach, self.input_size)
+            for animal in self.animals
+        ]
 
-        Args:
-            animal: The animal.
-            header: Of its picture.
-            picture: See :class:`Crop`.
+    def crop(self, i: int, header: ImageHeader) -> Crop:
+        """The crop of animal ``i``, whose picture has this header."""
+        return crop_for(self.needs[i], header, self.animals[i].path)
+
+    def name(self) -> str:
+        """Name of the cache that holds these crops of the pictures as they are now.
+
+        It follows from all that a crop's bytes follow from. For a picture's content stand its file's name, size, time
+        of modification and time of change, which nobody can set: no picture is read.
+
+        Raises:
+            OSError: A picture is missing.
         """
-        need = need_of(animal.box, animal.points, animal.visible, self.halves, self.reach, self.input_size)
-        return crop_for(need, header, animal.path, picture)
-
-    def crops(self, fingerprints: Fingerprints) -> list[Crop] | None:
-        """A crop for each animal, in their order; None if a picture's fingerprint is not known."""
-        known = {path: fingerprints.get(path) for path in {animal.path for animal in self.animals}}
-        if None in known.values():
-            return None
-        return [self.crop(animal, known[animal.path].header, known[animal.path].digest) for animal in self.animals]
-
-    def name(self, crops: Sequence[Crop]) -> str:
-        """Name of the cache that holds ``crops``."""
-        key = hashlib.blake2b(" ".join(crop.digest for crop in crops).encode(), digest_size=8).hexdigest()
+        states = {path: _state(path) for path in {animal.path for animal in self.animals}}
+        rows = [[*states[a.path], *need.region, need.density] for a, need in zip(self.animals, self.needs, strict=True)]
+        key = hashlib.blake2b(json.dumps([VERSION, rows]).encode(), digest_size=12).hexdigest()
         return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', self.label)}-{key}"
+
+
+def _state(path: str) -> tuple[str, int, int, int]:
+    status = os.stat(path)
+    return os.path.basename(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def cut(picture: np.ndarray, crop: Crop) -> np.ndarray:
@@ -152,14 +153,13 @@ def _resized(part: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
 
 
-def crop_for(need: Need, header: ImageHeader, path: str = "", picture: str = "") -> Crop:
+def crop_for(need: Need, header: ImageHeader, path: str = "") -> Crop:
     """The crop that gives what is needed of a photo.
 
     Args:
         need: What the views of an animal need.
         header: Of the photo.
         path: The photo, if it is a file.
-        picture: See :class:`Crop`.
     """
     density = min(1.0, need.density)
     factor = reduction(header, 1 / density)
@@ -173,4 +173,4 @@ def crop_for(need: Need, header: ImageHeader, path: str = "", picture: str = "")
     x2, y2 = (-(-value // factor) * factor for value in (x2, y2))
     # rounded before it is rounded up: what is a whole number but for the last bit stays one
     size = math.ceil(round((x2 - x1) * density, 6)), math.ceil(round((y2 - y1) * density, 6))
-    return Crop(path, picture, header, (x1, y1, x2, y2), size, factor)
+    return Crop(path, header, (x1, y1, x2, y2), size, factor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from equistera.dataset.boxes import EDGE, MIN_AREA_SHARE, box_around, clip_box
 from equistera.dataset.formats.records import Animal, Picture, Skip, Unusable
 from equistera.dataset.images import ImageHeader
 from equistera.skeleton import Skeleton
+
+Number = TypeVar("Number", float, np.ndarray)
 
 #: Pixels that an animal reaches at least, if its points are any.
 _ONE_PLACE = 1.5
@@ -35,8 +38,8 @@ class Frame:
     scale: tuple[float, float] = (1.0, 1.0)
     orientation: int = 1
 
-    def to_pixels(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the export in pixels of the displayed picture."""
+    def to_pixels(self, x: Number, y: Number) -> tuple[Number, Number]:
+        """A point of the export, or several, in pixels of the displayed picture."""
         x, y = x * self.scale[0], y * self.scale[1]
         # the stored picture's right and bottom edge, for the orientations that count from there
         right, bottom = self.width - 1, self.height - 1
@@ -75,6 +78,19 @@ def frame_of(picture: Picture, header: ImageHeader | None, stored: bool = False)
     return Frame(*header.size, scale=scale, orientation=header.orientation if stored else 1)
 
 
+def placed(animal: Animal, frame: Frame, target: Mapping[str, str], skeleton: Skeleton) -> np.ndarray:
+    """float64 [K, 3]: an animal's points in the skeleton's order, in pixels of the displayed picture, with their flags;
+    NaN, NaN, 0 where not labelled."""
+    points = np.full((len(skeleton), 3), (np.nan, np.nan, 0.0))
+    for file_name, name in target.items():
+        x, y, visibility = animal.points.get(file_name, (0.0, 0.0, 0))
+        if visibility:
+            points[skeleton.index[name]] = x, y, visibility
+    with np.errstate(over="ignore"):  # what is no place in any picture is left out later
+        points[:, 0], points[:, 1] = frame.to_pixels(points[:, 0].copy(), points[:, 1].copy())
+    return points
+
+
 def annotate(
     animal: Animal, frame: Frame, target: Mapping[str, str], skeleton: Skeleton, where: str = ""
 ) -> tuple[dict[str, object], list[Skip]]:
@@ -94,18 +110,13 @@ def annotate(
     Raises:
         Unusable: No labelled point is left, or there is neither a box nor points to make one from.
     """
-    points = np.zeros((len(skeleton), 3))
-    outside = []
-    for file_name, name in target.items():
-        x, y, visibility = animal.points.get(file_name, (0.0, 0.0, 0))
-        if not visibility:
-            continue
-        x, y = frame.to_pixels(x, y)
-        # written so that NaN fails it
-        if -EDGE <= x <= frame.width - 1 + EDGE and -EDGE <= y <= frame.height - 1 + EDGE:
-            points[skeleton.index[name]] = x, y, visibility
-        else:
-            outside.append(file_name)
+    points = placed(animal, frame, target, skeleton)
+    # NaN fails it, as what is not labelled should
+    inside = ((points[:, :2] >= -EDGE) & (points[:, :2] <= (frame.width - 1 + EDGE, frame.height - 1 + EDGE))).all(
+        axis=1
+    )
+    outside = [own for own, name in target.items() if points[k := skeleton.index[name], 2] and not inside[k]]
+    points[~inside] = 0
     labelled = points[:, 2] > 0
     if not labelled.any():
         raise Unusable("no keypoint of the skeleton is labelled in the picture", ", ".join(outside[:5]))

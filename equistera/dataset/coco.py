@@ -60,9 +60,8 @@ def read_coco(path: str | Path, lists: Sequence[str] = ("images", "annotations",
         found = f"expected an object, found {type(content).__name__}"
         raise UserError(f"{path} is not a COCO keypoint file: {found}", hint=CONVERT_FIRST)
     if absent := [key for key in lists if not isinstance(content.get(key), list)]:
-        raise UserError(
-            f"{path} is not a COCO keypoint file: it lacks the list {', '.join(absent)}", hint=CONVERT_FIRST
-        )
+        which = f"list {absent[0]} is" if len(absent) == 1 else f"lists {', '.join(absent)} are"
+        raise UserError(f"{path} is not a COCO keypoint file: the {which} missing", hint=CONVERT_FIRST)
     return content
 
 
@@ -166,9 +165,7 @@ def checked_entries(
                 problems.append(f"{what} ids are numbers in some places and texts in others")
     if problems:
         raise UserError(
-            f"{path} cannot be used:",
-            problems,
-            f"Everything that is wrong with it: {verify_command(path)}",
+            f"{path} cannot be used:", problems, f"Everything that is wrong with it: {verify_command(path)}"
         )
     return list(images.values()), entries
 

@@ -15,14 +15,14 @@ from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
 from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
 from equistera.dataset.locate import MISSING, PictureFinder
 from equistera.dataset.matching import Selection, read_keypoint_map, select
-from equistera.dataset.orientation import Seen, frames_of
+from equistera.dataset.orientation import FoundPicture, frames_of
 from equistera.dataset.place import clear, image_dir, is_same, place
 from equistera.dataset.readings import meant
-from equistera.dataset.repeats import Labelled, agree, suspicions, take_once, told
+from equistera.dataset.repeats import Labelled, agree, repeats_note, suspicions, take_once
 from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
 from equistera.dataset.split_dataset import split_coco
-from equistera.dataset.split_files import planned_files, read_split, read_to_split
+from equistera.dataset.split_files import planned_files, read_split
 from equistera.errors import UserError
 from equistera.files import write_json
 from equistera.progress import track
@@ -123,9 +123,7 @@ def convert_dataset(request: Request) -> str:
         problems += [*empty, *(f"note: {note}" for note in notes)]
         kept_out = counted(len(done.skips), "items") + " cannot be converted" if done.skips else "labels are doubtful"
         raise UserError(
-            f"{kept_out}, and --strict is set:" if done.images else "nothing to convert:",
-            problems,
-            _hint(done),
+            f"{kept_out}, and --strict is set:" if done.images else "nothing to convert:", problems, _hint(done)
         )
     try:
         written = _write(done, request)
@@ -165,7 +163,7 @@ def convert(
     for selection in selections:
         done.skips += selection.export.skips
         done.read.update(skip.what for skip in selection.export.skips)
-    seen: dict[int, list[Seen]] = {id(selection): [] for selection in selections}
+    seen: dict[int, list[FoundPicture]] = {id(selection): [] for selection in selections}
     for selection, picture in track(jobs, "converting"):
         animals = [animal for animal in picture.animals if animal.category in selection.categories]
         done.read.update(picture=1, horse=len(animals))
@@ -174,7 +172,7 @@ def convert(
             continue
         try:
             file_name, header = _look_up(picture, selection.export, finder, pictures_needed)
-            seen[id(selection)].append(Seen(picture, animals, file_name, header))
+            seen[id(selection)].append(FoundPicture(picture, animals, file_name, header))
         except Unusable as error:
             done.skips.append(Skip("picture", picture.where, error.reason, error.detail, error.hint))
     for selection in selections:
@@ -183,14 +181,14 @@ def convert(
                 labelled.append(found)
             else:
                 done.skips += found.skips
-    once = take_once(labelled)
-    done.skips += once.skips
-    done.notes += told(once.repeated)
-    done.suspicions += suspicions(once.kept, skeleton.names)
+    taken, repeated, contradicting = take_once(labelled)
+    done.skips += contradicting
+    done.notes += repeats_note(repeated)
+    done.suspicions += suspicions(taken, skeleton.names)
     # what is taken once is not counted as read twice, or a part would seem to be missing
-    for again in once.repeated:
+    for again in repeated:
         done.read.subtract(picture=1, horse=len(again.entries) + sum(skip.what == "horse" for skip in again.skips))
-    for image_id, kept in enumerate(once.kept, 1):
+    for image_id, kept in enumerate(taken, 1):
         frame = kept.frame
         done.skips += kept.skips
         done.images.append({"id": image_id, "file_name": kept.file_name, "width": frame.width, "height": frame.height})
@@ -202,7 +200,12 @@ def convert(
 
 
 def _labelled(
-    seen: Sequence[Seen], selection: Selection, finder: PictureFinder, skeleton: Skeleton, exif: str, done: Conversion
+    seen: Sequence[FoundPicture],
+    selection: Selection,
+    finder: PictureFinder,
+    skeleton: Skeleton,
+    exif: str,
+    done: Conversion,
 ) -> Iterator[Labelled]:
     """The horses of an export's pictures as COCO entries.
 
@@ -213,7 +216,7 @@ def _labelled(
         UserError: The numbers cannot be meant.
     """
     export, target = selection.export, selection.match.target
-    frames, told = frames_of(seen, export, exif, target, skeleton)
+    frames, notes = frames_of(seen, export, exif, target, skeleton)
     usable = []
     for one, frame in zip(seen, frames, strict=True):
         if isinstance(frame, Unusable):
@@ -222,7 +225,7 @@ def _labelled(
             usable.append((one, frame))
     animals = [(animal, frame) for one, frame in usable for animal in one.animals]
     read, more = meant(animals, export, target, skeleton)
-    done.notes += [*told, *more]
+    done.notes += [*notes, *more]
     following = iter(read)
     for one, frame in usable:
         entries, skips = [], []
@@ -362,11 +365,14 @@ def _write(done: Conversion, request: Request) -> str:
     pictures = ["--img-dir", folder] if request.images != "none" else []
     split = commands.tool("split_dataset", "--ann-file", target, *pictures, "--output", request.output)
     hint = "" if pictures else "\n(--img-dir names the folder of the pictures, to keep near-duplicates together)"
-    return "\n".join([*cleared.told(), f"wrote {target}; split it with:\n  {split}{hint}"])
+    return "\n".join([*cleared, f"wrote {target}; split it with:\n  {split}{hint}"])
 
 
 def _names_in(path: Path) -> list[str]:
     """The pictures of an annotation file that is about to be replaced, as far as it can be read."""
+    # only here is its start paid for
+    from equistera.dataset.split_input import read_to_split
+
     try:
         return [image["file_name"] for image in read_to_split(path)["images"]]
     except UserError:

@@ -195,23 +195,23 @@ class PictureFinder:
         for name in names:
             for place in (f"{beside}/{name}", name):
                 if (path := "/".join(name_parts(place))) in self._files:
-                    return self._only([path, *self._twins([name])], name, "")
+                    return self._only([path, *self._renamed_alike([name])], name, "")
         asked = self._candidates(names)
-        fitting = [(told, found) for told, fits in _READINGS if (found := self._fitting(asked, fits))]
+        fitting = [(difference, found) for difference, fits in _READINGS if (found := self._fitting(asked, fits))]
         if not fitting:
             raise self._missing(names)
-        told, found = fitting[0]
+        difference, found = fitting[0]
         inside = [[file for file in files if beside and file.startswith(f"{beside}/")] for _, files in fitting]
         # what fits better elsewhere leaves it open where something fits beside the annotations
         found = inside[0] or [*found, *(file for files in inside for file in files)]
-        return self._only([*found, *self._twins(names)], names[0], told)
+        return self._only([*found, *self._renamed_alike(names)], names[0], difference)
 
     def notes(self) -> list[str]:
         """Lines for the report: how many pictures were found by each loose reading, and one of them."""
         return [
-            f"{counted(len(found), 'pictures')} found by names that differ {told}, such as {found[0][0]!r}: "
+            f"{counted(len(found), 'pictures')} found by names that differ {difference}, such as {found[0][0]!r}: "
             f"{found[0][1]}"
-            for told, found in self._loose.items()
+            for difference, found in self._loose.items()
         ]
 
     def _candidates(self, names: Iterable[str]) -> list[tuple[_Name, list[tuple[str, _Name]]]]:
@@ -231,12 +231,12 @@ class PictureFinder:
                 return found
         return []
 
-    def _twins(self, names: Sequence[str]) -> list[str]:
+    def _renamed_alike(self, names: Sequence[str]) -> list[str]:
         """Pictures of which Label Studio makes the same name, where it put no prefix to tell them apart."""
         asked = [name for name in names if (read := _Name.of(name)).originals and not read.is_unique]
         return self._fitting(self._candidates(asked), _uploaded)
 
-    def _only(self, found: Sequence[str], name: str, told: str) -> str:
+    def _only(self, found: Sequence[str], name: str, difference: str) -> str:
         found = list(dict.fromkeys(found))
         if len(found) > 1:
             raise Unusable(
@@ -244,8 +244,8 @@ class PictureFinder:
                 f"{name}: {', '.join(sorted(found)[:3])}",
                 "Name the folder of the right ones with --img-dir, or give the pictures the names in the export.",
             )
-        if told:
-            self._loose[told].append((name, found[0]))
+        if difference:
+            self._loose[difference].append((name, found[0]))
         return found[0]
 
     def _missing(self, names: Sequence[str]) -> Unusable:
@@ -255,15 +255,13 @@ class PictureFinder:
             if file := self._not_read.get(_unquoted(last)):
                 hint = "Save such pictures as JPEG or PNG, with the same name but for the ending."
                 return Unusable(NOT_READ, file, hint)
-            found = [file for file, own in self._by_core.get(_core(_Name.of(last).stem), ()) if _same_last(last, own)]
+            asked = _Name.of(last)
+            alike = self._by_core.get(_core(asked.stem), ())
+            found = [file for file, own in alike if own.read(_unquoted)[-1:] == asked.read(_unquoted)[-1:]]
             if found:
                 hint = "Put the pictures into folders as the export names them, or give the right one with --img-dir."
                 return Unusable(ELSEWHERE, f"{name}: {', '.join(found[:3])}", hint)
         return Unusable(NOT_FOUND, names[0] if names else "")
-
-
-def _same_last(last: str, own: _Name) -> bool:
-    return name_parts(_unquoted(last))[-1:] == name_parts(_unquoted(own.stem + own.ending))[-1:]
 
 
 def _within(parts: Sequence[str], others: Sequence[str]) -> bool:

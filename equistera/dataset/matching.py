@@ -153,10 +153,7 @@ class Selection:
 
 
 def select(
-    export: Export,
-    skeleton: Skeleton,
-    keypoint_map: Mapping[str, str | None] | None = None,
-    wanted: Sequence[str] = (),
+    export: Export, skeleton: Skeleton, keypoint_map: Mapping[str, str | None] | None = None, wanted: Sequence[str] = ()
 ) -> Selection:
     """Chooses the animals and matches their points.
 

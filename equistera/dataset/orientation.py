@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equistera.dataset.anatomy import uprightness
-from equistera.dataset.annotate import Frame, frame_of
+from equistera.dataset.annotate import Frame, frame_of, placed
 from equistera.dataset.boxes import EDGE
 from equistera.dataset.formats.records import Animal, Export, Picture, Unusable
 from equistera.dataset.images import ImageHeader
@@ -43,7 +43,7 @@ _HORSES, _BETTER = 3, 0.5
 
 
 @dataclass(frozen=True)
-class Seen:
+class FoundPicture:
     """A picture of an export that was looked up.
 
     Attributes:
@@ -60,7 +60,7 @@ class Seen:
 
 
 def frames_of(
-    seen: Sequence[Seen], export: Export, exif: str, target: Mapping[str, str], skeleton: Skeleton
+    seen: Sequence[FoundPicture], export: Export, exif: str, target: Mapping[str, str], skeleton: Skeleton
 ) -> tuple[list[Frame | Unusable], list[str]]:
     """Reconciles the sizes that the labelling tool wrote down with the pictures on disk.
 
@@ -83,7 +83,7 @@ def frames_of(
         standing = "" if kind == _EXCHANGED else _standing([seen[i] for i in of_kind], target, skeleton)
         shared[kind] = (agreed.pop() if len(agreed) == 1 else "", standing)
     frames: list[Frame | Unusable] = []
-    told: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for one, claim, own in zip(seen, claims, beyond, strict=True):
         try:
             if isinstance(claim, Unusable):
@@ -93,15 +93,15 @@ def frames_of(
                 agreed, standing = shared[claim]
                 stored, words = _decided(one, claim, export, exif, own or agreed, standing)
             frames.append(frame_of(one.picture, one.header, stored))
-            told[words] += 1
+            counts[words] += 1
         except Unusable as error:
             frames.append(error)
-    del told[""]
-    return frames, [f"{export.path.name}: {counted(n, 'pictures')} {words}" for words, n in told.items()]
+    del counts[""]
+    return frames, [f"{export.path.name}: {counted(n, 'pictures')} {words}" for words, n in counts.items()]
 
 
-def _decided(one: Seen, claim: str, export: Export, exif: str, beyond: str, standing: str) -> tuple[bool, str]:
-    """Whether the labels were made on the stored picture, and how the user is told.
+def _decided(one: FoundPicture, claim: str, export: Export, exif: str, beyond: str, standing: str) -> tuple[bool, str]:
+    """Whether the labels were made on the stored picture, and how the user is counts.
 
     Raises:
         Unusable: Nothing decides.
@@ -135,7 +135,7 @@ def _decided(one: Seen, claim: str, export: Export, exif: str, beyond: str, stan
     return decided == _STORED, f"{what}: {done} ({why})"
 
 
-def _claim(one: Seen) -> str | Unusable:
+def _claim(one: FoundPicture) -> str | Unusable:
     """What the size in the export says of a picture; an error where it is that of another one."""
     size, header = one.picture.size, one.header
     if header is None or (header.orientation == 1 and size in (None, header.size)):
@@ -154,14 +154,14 @@ def _claim(one: Seen) -> str | Unusable:
     return _EXCHANGED if size == header.size[::-1] else _another(one)
 
 
-def _another(one: Seen, how: str = "") -> Unusable:
+def _another(one: FoundPicture, how: str = "") -> Unusable:
     sizes = f"{_size(one.header.size)} on disk, {_size(one.picture.size)} in the export"
     return Unusable(
         "the picture on disk is not the one that was labelled", f"{sizes}{f': {how}' * bool(how)}", _OTHER_FOLDER
     )
 
 
-def _beyond(one: Seen, claim: object) -> str:
+def _beyond(one: FoundPicture, claim: object) -> str:
     """The picture that all points and boxes lie in, where some lie beyond the other one; "" where both will do."""
     if claim not in (_STORED, _SILENT, _EXCHANGED) or one.picture.relative or one.header.size == one.picture.size:
         return ""
@@ -179,20 +179,14 @@ def _beyond(one: Seen, claim: object) -> str:
     return next((name for name, fit, out in zip((_DISPLAYED, _STORED), fits, clearly, strict=True) if fit and out), "")
 
 
-def _standing(seen: Sequence[Seen], target: Mapping[str, str], skeleton: Skeleton) -> str:
+def _standing(seen: Sequence[FoundPicture], target: Mapping[str, str], skeleton: Skeleton) -> str:
     """The picture in which the horses of many stand on their legs while they do not in the other; "" for neither."""
     cosines = []
     for stored in (False, True):
         points = []
         for one in seen:
             frame = frame_of(one.picture, one.header, stored)
-            for animal in one.animals:
-                placed = np.full((len(skeleton), 2), np.nan)
-                for file_name, name in target.items():
-                    x, y, flag = animal.points.get(file_name, (0.0, 0.0, 0))
-                    if flag:
-                        placed[skeleton.index[name]] = frame.to_pixels(x, y)
-                points.append(placed)
+            points += [placed(animal, frame, target, skeleton)[:, :2] for animal in one.animals]
         cosines.append(uprightness(np.array(points).reshape(-1, len(skeleton), 2), skeleton))
     known = np.isfinite(cosines).all(axis=0)
     if known.sum() < _HORSES:

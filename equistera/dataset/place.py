@@ -9,7 +9,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from equistera.dataset.images import ImageError, check_inside
@@ -20,31 +19,6 @@ from equistera.words import counted
 
 #: Ways to put a picture: a link (hard, else symbolic, else a copy), a copy, or not at all.
 WAYS = ("link", "copy", "none")
-
-
-@dataclass
-class Cleared:
-    """What :func:`clear` did.
-
-    Attributes:
-        count: Pictures that it took away.
-        left: Pictures that may be the only copy, which stay.
-    """
-
-    count: int
-    left: list[Path]
-
-    def told(self) -> list[str]:
-        """Lines for the user."""
-        lines = []
-        if self.count:
-            lines.append(f"pictures of an earlier run taken out of folders where they do not belong now: {self.count}")
-        if self.left:
-            lines.append(
-                f"warning: pictures that their folder's annotation file does not name stay, for they may be the only "
-                f"copy: {len(self.left)}, such as {self.left[0]}"
-            )
-        return lines
 
 
 def image_dir(annotation_dir: str | Path, split: str) -> Path:
@@ -111,7 +85,7 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
 
 def clear(
     folders: Iterable[Path], sources: Mapping[str, Path], earlier: Collection[str], named: Collection[Path]
-) -> Cleared:
+) -> list[str]:
     """Takes away pictures that an earlier run put where no annotation file names them now.
 
     Only what is left elsewhere goes: a link, or what an earlier run placed and is a copy. To be called after the
@@ -122,11 +96,14 @@ def clear(
         sources: The user's pictures, by file name.
         earlier: File names that earlier annotation files had.
         named: The pictures that the annotation files name now.
+
+    Returns:
+        Lines for the user: how many went, and which may be the only copy and stay.
     """
     homes = {source.parent.resolve() for source in sources.values()}
     # a folder from which pictures come is the user's
     ours = [folder for folder in folders if not any(home.is_relative_to(folder.resolve()) for home in homes)]
-    cleared = Cleared(0, [])
+    gone, left = 0, []
     for folder, name in itertools.product(ours, dict.fromkeys([*sources, *earlier])):
         try:
             path = check_inside(folder, name, links=True)
@@ -141,10 +118,16 @@ def clear(
                 path.unlink()
             except OSError as error:
                 raise UserError(f"cannot take away {path}: {error.strerror}") from error
-            cleared.count += 1
+            gone += 1
         elif name in earlier:
-            cleared.left.append(path)
-    return cleared
+            left.append(path)
+    lines = [f"pictures of an earlier run taken out of folders where they do not belong now: {gone}"] if gone else []
+    if left:
+        lines.append(
+            "warning: pictures that their folder's annotation file does not name stay, for they may be the only copy: "
+            f"{len(left)}, such as {left[0]}"
+        )
+    return lines
 
 
 def is_same(target: Path, source: Path) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from equistera.dataset.anatomy import oddity_of
-from equistera.dataset.annotate import Frame
+from equistera.dataset.annotate import Frame, placed
 from equistera.dataset.boxes import EDGE, PERCENT, other_unit
 from equistera.dataset.formats.records import HIDDEN, VISIBLE, Animal, Export
 from equistera.errors import UserError
@@ -164,11 +164,8 @@ def _labels(animals: Sequence[tuple[Animal, Frame]], target: Mapping[str, str], 
     boxes, sizes = np.full((len(animals), 4), np.nan), np.zeros((len(animals), 2))
     for n, (animal, frame) in enumerate(animals):
         sizes[n] = (frame.width, frame.height)[:: -1 if frame.orientation >= 5 else 1]
-        for file_name, name in target.items():
-            x, y, flag = animal.points.get(file_name, (0.0, 0.0, 0))
-            if flag:
-                points[n, skeleton.index[name]] = x * frame.scale[0], y * frame.scale[1]
-                displayed[n, skeleton.index[name]] = frame.to_pixels(x, y)
+        points[n] = placed(animal, replace(frame, orientation=1), target, skeleton)[:, :2]
+        displayed[n] = placed(animal, frame, target, skeleton)[:, :2] if frame.orientation > 1 else points[n]
         if animal.box is not None and min(animal.box[2:]) > 0:
             boxes[n] = animal.box
     # what is no place in any picture is told one by one later; here it must only not overflow

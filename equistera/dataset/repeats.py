@@ -48,26 +48,15 @@ class Labelled:
     path: Path | None
 
 
-@dataclass(frozen=True)
-class Once:
-    """What is left when every picture is taken once.
-
-    Attributes:
-        kept: One place of each picture, in the order of the input.
-        repeated: Other places with the same labels.
-        skips: Pictures that one file labels in two ways: none of the two is taken.
-    """
-
-    kept: list[Labelled]
-    repeated: list[Labelled]
-    skips: list[Skip]
-
-
-def take_once(pictures: Sequence[Labelled]) -> Once:
+def take_once(pictures: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled], list[Skip]]:
     """Takes every picture once.
 
     Args:
         pictures: All places with labels; a place without any is none, and hides nothing.
+
+    Returns:
+        One place of each picture, in the order of the input; other places with the same labels; and pictures that one
+        file labels in two ways, of which none is taken.
 
     Raises:
         UserError: Files contradict each other; all pairs are listed, with their pictures.
@@ -75,7 +64,7 @@ def take_once(pictures: Sequence[Labelled]) -> Once:
     places = defaultdict(list)
     for picture in pictures:
         places[picture.file_name].append(picture)
-    once = Once([], [], [])
+    kept, repeated, skips = [], [], []
     contradictions: dict[tuple[Path, Path], list[str]] = defaultdict(list)
     for first, *others in places.values():
         different = [other for other in others if not _same_labels(first, other)]
@@ -83,11 +72,11 @@ def take_once(pictures: Sequence[Labelled]) -> Once:
         for file in elsewhere:
             contradictions[first.file, file].append(first.file_name)
         if not different:
-            once.kept.append(first)
-            once.repeated.extend(others)
+            kept.append(first)
+            repeated.extend(others)
         elif not elsewhere:
             reason = "stands in the file more than once, with different labels"
-            once.skips.extend(Skip("picture", place.where, reason, place.file_name) for place in (first, *others))
+            skips.extend(Skip("picture", place.where, reason, place.file_name) for place in (first, *others))
     if contradictions:
         count = len({name for names in contradictions.values() for name in names})
         raise UserError(
@@ -97,10 +86,10 @@ def take_once(pictures: Sequence[Labelled]) -> Once:
             "Give the right file with --input (and the pictures' folder with --img-dir), or move outdated files out of "
             "the folder.",
         )
-    return once
+    return kept, repeated, skips
 
 
-def told(repeated: Sequence[Labelled]) -> list[str]:
+def repeats_note(repeated: Sequence[Labelled]) -> list[str]:
     """A line for the user about pictures that were taken once, if there are any."""
     if not repeated:
         return []

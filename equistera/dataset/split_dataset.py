@@ -8,9 +8,9 @@ from pathlib import Path
 from equistera import commands
 from equistera.dataset.images import ImageError, check_inside, picture_path
 from equistera.dataset.phash import duplicate_groups
-from equistera.dataset.place import Cleared, clear, image_dir, place
+from equistera.dataset.place import clear, image_dir, place
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
-from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_split, read_to_split, write_splits
+from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_split, write_splits
 from equistera.dataset.split_report import concerns, copies, table, torn_by_name
 from equistera.errors import UserError
 from equistera.words import counted
@@ -49,6 +49,9 @@ def split_dataset(
         raise UserError(
             f"{ann_file} would be overwritten by its own split", hint="Rename it, or choose another --output."
         )
+    # only here is its start paid for
+    from equistera.dataset.split_input import read_to_split
+
     coco = read_to_split(ann_file)
     names = {image["id"]: image["file_name"] for image in coco["images"]}
     paths = {} if img_dir is None else _paths(names, img_dir)
@@ -98,7 +101,7 @@ def split_coco(
     places = {check_inside(image_dir(out_dir, assignment[i]), names[i], links=True): path for i, path in paths.items()}
     place(places, images, overwrite=overwrite)
     files = write_splits(coco, assignment, out_dir, spec, overwrite=overwrite)
-    cleared = Cleared(0, [])
+    cleared: list[str] = []
     if paths:
         sources = {names[i]: path for i, path in paths.items()}
         cleared = clear([image_dir(out_dir, name) for name in SPLITS], sources, earlier, places.keys())
@@ -111,10 +114,7 @@ def split_coco(
         lines.append("no --img-dir: near-duplicates were not looked for, and pictures not put into folders")
     elif not duplicates:
         lines.append("no near-duplicates")
-    for together, what in (
-        (duplicates, "near-duplicates"),
-        (augmented, "augmented copies"),
-    ):
+    for together, what in ((duplicates, "near-duplicates"), (augmented, "augmented copies")):
         if together:
             left = counted(len(set(joined.values())), "groups")
             lines.append(f"{sum(map(len, together))} of them are {what}, kept together: {left}")
@@ -127,7 +127,7 @@ def split_coco(
     lines += [f"warning: {concern}" for concern in concerns(coco, joined, assignment, spec.fractions)]
     if spec.group_by == "none":
         lines += [f"warning: {concern}" for concern in torn_by_name(names, assignment)]
-    lines += cleared.told()
+    lines += cleared
     lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
     lines.append(f"next: {commands.tool('verify_dataset', '--ann-file', *files.values())}")
     return "\n".join(lines)

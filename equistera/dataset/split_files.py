@@ -8,18 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
-import pydantic
-
-from equistera.commands import verify_command
-from equistera.dataset.coco import read_coco
-from equistera.dataset.paths import name_parts
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, parts_of
 from equistera.errors import UserError
 from equistera.files import read_json, write_json
@@ -28,7 +20,6 @@ SPLIT_FILE = "split.json"
 #: A repeated group that holds a repeat or a choice.
 _ENDLESS = re.compile(r"[*+|}?][^()]*\)+[*+{]")
 _VERSION = 1
-_Id = pydantic.StrictInt | pydantic.StrictStr
 
 
 def content_hash(coco: Mapping) -> str:
@@ -55,12 +46,7 @@ def _plain(value: object) -> object:
 
 
 def write_splits(
-    coco: Mapping,
-    assignment: Mapping[ImageId, str],
-    out_dir: str | Path,
-    spec: SplitSpec,
-    *,
-    overwrite: bool = False,
+    coco: Mapping, assignment: Mapping[ImageId, str], out_dir: str | Path, spec: SplitSpec, *, overwrite: bool = False
 ) -> dict[str, Path]:
     """Writes ``train.json``, ``val.json``, ``test.json`` (where used) and, last, ``split.json``.
 
@@ -83,10 +69,7 @@ def write_splits(
     parts = parts_of(coco, assignment)
     files = planned_files(out_dir, tuple(parts), overwrite=overwrite)
     record = Path(out_dir) / SPLIT_FILE
-    remembered = {
-        **read_split(out_dir),
-        **{image["file_name"]: assignment[image["id"]] for image in coco["images"]},
-    }
+    remembered = {**read_split(out_dir), **{image["file_name"]: assignment[image["id"]] for image in coco["images"]}}
     for name, part in parts.items():
         write_json(files[name], part)
     write_json(
@@ -171,81 +154,3 @@ def _read_record(path: Path) -> dict:
             hint="Put the original back, or move it away to draw the split anew.",
         )
     return content
-
-
-class _Image(pydantic.BaseModel):
-    id: _Id
-    file_name: Annotated[str, pydantic.Field(min_length=1)]
-
-
-class _Annotation(pydantic.BaseModel):
-    id: _Id = 0
-    image_id: _Id
-    category_id: _Id = 0
-    keypoints: list = []
-
-
-class _Category(pydantic.BaseModel):
-    id: _Id
-    keypoints: list[str] = []
-
-
-class _Coco(pydantic.BaseModel):
-    """What splitting relies on."""
-
-    model_config = pydantic.ConfigDict(strict=True)
-
-    images: Annotated[list[_Image], pydantic.Field(min_length=1)]
-    annotations: list[_Annotation]
-    categories: list[_Category]
-
-
-def read_to_split(path: str | Path) -> dict:
-    """Reads a COCO file and checks what splitting relies on; finding the rest is ``verify_dataset``'s job.
-
-    Returns:
-        The content as it is: the lists ``images`` (unique ``id`` and ``file_name``), ``annotations`` (whose
-        ``image_id`` exists) and ``categories``.
-
-    Raises:
-        UserError: All problems together.
-    """
-    content = read_coco(path)
-    try:
-        _Coco.model_validate(content)
-        problems = [*_contradictions(content), *_not_finite(content)]
-    except pydantic.ValidationError as error:
-        # an id that is neither a number nor a text is told twice, as either
-        problems = list(dict.fromkeys(map(_in_words, error.errors())))
-    if problems:
-        raise UserError(f"{path} cannot be split:", problems, f"Look closer: {verify_command(path)}")
-    return content
-
-
-def _in_words(error: Mapping) -> str:
-    """``images[0].file_name: Input should be a valid string, found 7``."""
-    types = {"int", "str"}.intersection(error["loc"][-1:])
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"] if part not in types)
-    own_words = {"model_type": "should be an object"}
-    problem = "should be a whole number or a text" if types else own_words.get(error["type"], error["msg"])
-    return f"{place.removeprefix('.')}: {problem}, found {str(error['input'])[:60]}"
-
-
-def _contradictions(content: dict) -> Iterator[str]:
-    ids = Counter(image["id"] for image in content["images"])
-    names = Counter("/".join(name_parts(image["file_name"])) for image in content["images"])
-    for what, counts in (("image id", ids), ("picture", names)):
-        yield from (f"{what} {value!r} stands {times} times" for value, times in counts.items() if times > 1)
-    for i, annotation in enumerate(content["annotations"]):
-        if annotation["image_id"] not in ids:
-            label = annotation.get("id", f"number {i}")
-            yield f"annotation {label}: image_id {annotation['image_id']!r} is no image of the file"
-
-
-def _not_finite(value: object, place: str = "") -> Iterator[str]:
-    """Python reads NaN and Infinity from a file, but no JSON has them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield f"{place} is a number that is not finite"
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in entries:
-        yield from _not_finite(inner, f"{place}[{key}]" if place else str(key))

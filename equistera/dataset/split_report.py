@@ -13,13 +13,7 @@ from equistera.dataset.split import SPLITS, ImageId, parts_of, picture_groups
 _COPY = re.compile(r"^(.+)\.rf\.[^./]+\.\w+$")
 #: Rules that are tried, the most telling first: a name before a running number, behind what Label Studio puts in front
 #: of uploads or before what Roboflow puts behind; Windows' numbers; folders.
-_RULES = (
-    r"[0-9a-f]{8}-(.+)[_-]\d+\.",
-    r"^(.+)[_-]\d+_[a-z]+\.rf\.",
-    r"^(.+)[_-]\d+\.",
-    r"^(.+) ?\(\d+\)\.",
-    "folder",
-)
+_RULES = (r"[0-9a-f]{8}-(.+)[_-]\d+\.", r"^(.+)[_-]\d+_[a-z]+\.rf\.", r"^(.+)[_-]\d+\.", r"^(.+) ?\(\d+\)\.", "folder")
 #: Names that cameras and programs give to all pictures alike.
 _NO_NAMES = re.compile(
     r"imgs?|images?|dsc[nf]?|dcim|pxl|gopr|mvi|vid|video|p|photos?|foto|pic|picture|frames?|screenshot|default|all|labels"

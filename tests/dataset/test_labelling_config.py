@@ -7,9 +7,9 @@ import pytest
 
 from equistera import skeleton
 from equistera.dataset import formats
+from equistera.dataset.export import write_labelling_config
 from equistera.dataset.formats import cvat, labelstudio
 from equistera.dataset.formats.records import Animal, Picture
-from equistera.dataset.labelling_config import write_labelling_config
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")
@@ -97,7 +97,7 @@ def test_names_that_cvat_cannot_hold(tmp_path):
 
 def test_files_that_are_not_written(tmp_path):
     (tmp_path / "a.xml").touch()
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="exist already and are not overwritten"):
         written(tmp_path, "labelstudio", HORSE, "a.xml")
     assert "26 points" in write_labelling_config(HORSE, "labelstudio", tmp_path / "a.xml", "horse", overwrite=True)
     with pytest.raises(UserError, match=r"ends in \.json"):

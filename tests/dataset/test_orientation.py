@@ -7,7 +7,7 @@ from equistera import skeleton
 from equistera.dataset.anatomy import reference_for
 from equistera.dataset.formats.records import Animal, Export, Picture, Unusable
 from equistera.dataset.images import ImageHeader
-from equistera.dataset.orientation import CONTRADICTED, UNDECIDED, Seen, frames_of
+from equistera.dataset.orientation import CONTRADICTED, UNDECIDED, FoundPicture, frames_of
 
 HORSE = skeleton.load("horse26")
 NAMES = {name: name for name in HORSE.names}
@@ -21,7 +21,7 @@ def seen(*points, size=(320, 240), of=None, box=None, relative=False):
     """A photo of 240 x 320, stored as 320 x 240, with points (x, y)."""
     of = of or header()
     animal = Animal({HORSE.names[i]: (x, y, 2) for i, (x, y) in enumerate(points)}, box)
-    return Seen(Picture(("a.jpg",), "a.json", (animal,), size, relative), (animal,), "a.jpg", of)
+    return FoundPicture(Picture(("a.jpg",), "a.json", (animal,), size, relative), (animal,), "a.jpg", of)
 
 
 def found(*pictures, sized="", exif=""):
@@ -93,7 +93,7 @@ def horse(n, stored, of):
             x, y = {6: (y, right - x), 3: (right - x, bottom - y), 8: (bottom - y, x)}[of.orientation]
         points[name] = (x, y, int(v))
     size = of.stored_size
-    return Seen(Picture(("a.jpg",), "a.json", (), size), (Animal(points),), "a.jpg", of)
+    return FoundPicture(Picture(("a.jpg",), "a.json", (), size), (Animal(points),), "a.jpg", of)
 
 
 @pytest.mark.parametrize("of", [header(), header(orientation=8), header(300, 300), header(320, 240, 3)])

@@ -13,10 +13,10 @@ from equistera.dataset.split_files import (
     content_hash,
     planned_files,
     read_split,
-    read_to_split,
     recorded_rule,
     write_splits,
 )
+from equistera.dataset.split_input import read_to_split
 from equistera.errors import UserError
 
 COCO = {

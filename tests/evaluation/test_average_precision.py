@@ -112,7 +112,7 @@ def test_no_predictions_is_an_error(make, animal):
 
 
 def test_nothing_labelled_is_an_error(make, animal):
-    with pytest.raises(UserError, match="nothing to score: none of the 2 annotations"):
+    with pytest.raises(UserError, match="nothing to score: none of 2 annotations"):
         coco_ap(make.truth(2, visibility=(0, 0, 0, 0, 0)), [make.result(1)], animal)
 
 

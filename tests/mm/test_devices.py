@@ -1,5 +1,6 @@
 """``--device`` of the tools on machines with GPUs, which tests need not have: what torch is asked, and when."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,11 +9,13 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
+DEMO = "configs/demo_rtmpose_t.py"
 
-#: Two GPUs, as far as the environment shows them; says what is visible when a GPU is asked for the first time.
+#: Two GPUs, as far as the environment shows them; says what is visible when a GPU is asked for the first time. What has
+#: imported all that is slow and asks for no GPU is forked for each case: [code, arguments, folder, environment] a line.
 SPY = """
-import os, runpy, sys
-import torch
+import json, os, runpy, sys, traceback
+import cv2, matplotlib.pyplot, scipy.optimize, scipy.stats, torch, torch.utils.tensorboard, torchvision
 def visible():
     names = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1")
     return [n for n in names.split(",") if n in ("0", "1")]
@@ -25,34 +28,62 @@ def is_available():
 # Apple's GPU is never taken unasked
 torch.backends.mps.is_available = lambda: True
 torch.cuda.is_available, torch.cuda.device_count = is_available, lambda: len(visible())
+assert "mmengine" not in sys.modules
+for line in sys.stdin:
+    code, arguments, folder, environment = json.loads(line)
+    child = os.fork()
+    if not child:
+        status = 0
+        try:
+            os.chdir(folder)
+            os.environ.update(environment)
+            for number, name in ((1, "out"), (2, "err")):
+                os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), number)
+            sys.argv[1:] = arguments
+            exec(code)
+        except SystemExit as stop:
+            status = stop.code
+        except BaseException:
+            traceback.print_exc()
+            status = 99
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status or 0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def python(code: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    clean = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-    return subprocess.run(
-        [sys.executable, "-c", SPY + code, *arguments],
-        env={**clean, **environment},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=1800,
+@pytest.fixture(scope="module")
+def python():
+    """Runs ``code`` beside two GPUs that are none, in a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    server = subprocess.Popen(
+        [sys.executable, "-c", SPY], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+
+    def run(code: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+        print(json.dumps([code, arguments, str(cwd), environment]), file=server.stdin, flush=True)
+        status = int(server.stdout.readline())
+        return subprocess.CompletedProcess(code, status, (cwd / "out").read_text(), (cwd / "err").read_text())
+
+    yield run
+    server.communicate()
 
 
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
-        ("train.py", ["nothing.py"]),
-        ("test.py", ["nothing.py", "nothing.pth"]),
+        ("train.py", [DEMO, "--data-root", "."]),
+        ("test.py", [DEMO, "empty.pth", "--data-root", "."]),
         (
             "visualize.py",
-            ["--config", "nothing.py", "--checkpoint", "nothing.pth", "--img", "a.jpg", "--json", "a.json"],
+            ["--config", DEMO, "--checkpoint", "empty.pth", "--img", "empty.pth", "--json", "a.json"],
         ),
         ("benchmark.py", ["step", "--rounds", "0"]),
     ],
 )
-def test_every_tool_chooses_the_device_before_anything_asks_for_one(tool, arguments, tmp_path):
+def test_every_tool_chooses_the_device_before_anything_asks_for_one(tool, arguments, python, tmp_path):
+    (tmp_path / "empty.pth").touch()
     path = PROJECT / "tools" / tool
     code = f"sys.argv[0] = {str(path)!r}\nrunpy.run_path(sys.argv[0], run_name='__main__')"
     done = python(code, *arguments, "--device", "cpu", cwd=tmp_path)
@@ -85,7 +116,7 @@ except errors.UserError as error:
         ("cuda:1", True, {"WORLD_SIZE": "2"}, "refused: --device cuda:1 names one GPU, but 2 processes run here"),
     ],
 )
-def test_the_device_is_the_one_asked_for_or_refused(name, early, environment, said, tmp_path):
+def test_the_device_is_the_one_asked_for_or_refused(name, early, environment, said, python, tmp_path):
     before = f"device.choose({name!r})" if early else "import equistera.mm"
     done = python(CHOOSE.format(before=before, name=name), cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr[-2000:]

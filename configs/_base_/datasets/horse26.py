@@ -10,7 +10,7 @@ dataset_type = "KeypointDataset"
 data_mode = "topdown"
 
 # A crop of every animal, decoded once (equistera/mm/data/caching.py). dir "auto": "crop_cache" beside the work dir;
-# "off": photos are decoded at every step. All caches in a folder together take at most max_gb of the disk.
+# "off": photos are decoded at every step. All caches in a folder together take at most max_gb: another is refused.
 cache = dict(dir="auto", max_gb=20)
 
 train_pipeline = [

@@ -12,10 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from equistera.dataset.formats import coco
-from equistera.dataset.formats.records import (
-    VISIBLE,
-    Export,
-)
+from equistera.dataset.formats.records import VISIBLE, Export
 
 TITLE = "AnimalPose keypoints.json"
 

@@ -97,14 +97,11 @@ def read(content: dict, path: Path) -> Export:
             )
             continue
         size = positive_size(image.get("width"), image.get("height"))
-        export.add(Picture(_names(image["file_name"], path), where, tuple(animals[image_id]), size))
+        # CVAT writes person_keypoints_SUBSET.json
+        subset, name = path.stem.removeprefix("person_keypoints_"), image["file_name"]
+        names = (name,) if subset == path.stem else subset_names(name, subset, path)
+        export.add(Picture(names, where, tuple(animals[image_id]), size))
     return export
-
-
-def _names(name: str, path: Path) -> tuple[str, ...]:
-    """Where a picture may lie: CVAT writes person_keypoints_SUBSET.json."""
-    subset = path.stem.removeprefix("person_keypoints_")
-    return (name,) if subset == path.stem else subset_names(name, subset, path)
 
 
 def write(pictures: Sequence[Picture], names: Sequence[str], links: Sequence[Sequence[int]]) -> dict:
@@ -301,7 +298,11 @@ def _mixed_by_label_studio(
     marks = (
         isinstance(info, dict) and info.get("contributor") == "Label Studio",
         any(name == "default" for name, _ in categories.values())
-        and all(_is_default(c) for c in content["categories"] if isinstance(c, dict) and c.get("keypoints")),
+        and all(
+            category.get("name") == category.get("supercategory") == "default"
+            for category in content["categories"]
+            if isinstance(category, dict) and category.get("keypoints")
+        ),
         bool(names) and all(isinstance(name, str) and _UPLOADED.search(name) for name in names),
     )
     if not any(marks):
@@ -319,10 +320,6 @@ def _mixed_by_label_studio(
             posed[annotation["image_id"]] += bool(annotation.get("keypoints"))
             boxes[annotation["image_id"]] += bool(annotation.get("bbox")) and not annotation.get("keypoints")
     return {image_id: count for image_id, count in boxes.items() if count > 1 and posed[image_id] == 1}
-
-
-def _is_default(category: dict) -> bool:
-    return category.get("name") == category.get("supercategory") == "default"
 
 
 def _flat(values: object) -> object:

@@ -121,12 +121,12 @@ def add_all(export: Export, drawn: Sequence[Drawn], wanted: Collection[str]) -> 
     labels = animal_labels(drawn, wanted)
     idle, others = Counter(), Counter()
     for one in drawn:
-        made = assemble(one.points, one.boxes, labels)
-        skips = [*one.bad, *(Skip.of(what, one.picture.where, error) for what, error in made.dropped)]
-        if made.animals:
-            export.add(replace(one.picture, animals=made.animals))
+        animals, dropped, unused = assemble(one.points, one.boxes, labels)
+        skips = [*one.bad, *(Skip.of(what, one.picture.where, error) for what, error in dropped)]
+        if animals:
+            export.add(replace(one.picture, animals=animals))
             export.skips += skips
-            idle.update(_shown(label) for label in made.idle)
+            idle.update(_shown(label) for label in unused)
             others.update(one.others)
         else:
             # what is wrong with the points is what is wrong with the picture
@@ -141,21 +141,6 @@ def add_all(export: Export, drawn: Sequence[Drawn], wanted: Collection[str]) -> 
         if counted:
             left = ", ".join(f"{label} {count}" for label, count in counted.most_common())
             export.notes.append(f"{export.path.name}: {what}, left out: {left}")
-
-
-@dataclass(frozen=True)
-class Assembled:
-    """The animals of one picture.
-
-    Attributes:
-        animals: Those that have points, in the order of the boxes.
-        dropped: What was left out, ``point`` or ``horse``, and why.
-        idle: Labels of rectangles that are no animal's box.
-    """
-
-    animals: tuple[Animal, ...]
-    dropped: Sequence[tuple[str, Unusable]]
-    idle: Sequence[str]
 
 
 def animal_labels(drawn: Iterable[Drawn], wanted: Collection[str]) -> Labels:
@@ -178,7 +163,7 @@ def animal_labels(drawn: Iterable[Drawn], wanted: Collection[str]) -> Labels:
     holding: set[str] = set()
     while True:
         known = Labels(frozenset(named), frozenset(tied), frozenset(holding))
-        scores = {label: _held(label, drawn, known) for label in found if label not in known}
+        scores = {label: _holding_score(label, drawn, known) for label in found if label not in known}
         best = max(scores, key=scores.__getitem__, default=None)
         # one after the other: what the best one holds is no evidence for a label that only overlaps it
         if best is None or scores[best] < MOST:
@@ -186,7 +171,9 @@ def animal_labels(drawn: Iterable[Drawn], wanted: Collection[str]) -> Labels:
         holding.add(best)
 
 
-def assemble(points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: Labels) -> Assembled:
+def assemble(
+    points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: Labels
+) -> tuple[tuple[Animal, ...], list[tuple[str, Unusable]], list[str]]:
     """Puts the regions of one picture together to animals.
 
     What a point is tied to decides; a point that is tied to nothing belongs to the only animal's box, or to the only
@@ -196,6 +183,10 @@ def assemble(points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: La
         points: All points of the picture.
         boxes: All boxes of the picture.
         labels: Which of them are animals'.
+
+    Returns:
+        The animals that have points, in the order of the boxes; what was left out, ``point`` or ``horse``, and why; and
+        labels of rectangles that are no animal's box.
     """
     dropped: list[tuple[str, Unusable]] = []
     members = _tied_points(points, boxes, labels)
@@ -236,7 +227,7 @@ def assemble(points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: La
         animals.append(Animal(named, box.box if box is not None else None, category))
     used = {id(box) for box in chosen.values()}
     idle = [box.category for box in boxes if box.box is not None and id(box) not in used]
-    return Assembled(tuple(animals), dropped, idle)
+    return tuple(animals), dropped, idle
 
 
 def box_around(points: Sequence[LoosePoint], boxes: Sequence[LooseBox]) -> LooseBox | None:
@@ -292,7 +283,7 @@ def _without_rectangle(groups: Iterable[object], boxes: Sequence[LooseBox]) -> l
     return [key for key in groups if key not in found and key not in beside]
 
 
-def _held(label: str, drawn: Iterable[Drawn], known: Labels) -> float:
+def _holding_score(label: str, drawn: Iterable[Drawn], known: Labels) -> float:
     """How well a label's boxes hold points that no known box has: the mean share of the names of an animal's points.
 
     A box that is much larger than what it holds counts as one that holds nothing.

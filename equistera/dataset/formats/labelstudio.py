@@ -214,12 +214,10 @@ def _usable(task: dict) -> list[_Version]:
     filled = [a for a in kept if isinstance(a.get("result"), list) and a["result"]]
     if not filled:
         raise Unusable("the annotation is empty")
-    return [_version(a, a["result"], _annotator(a.get("completed_by"))) for a in filled]
-
-
-def _annotator(value: object) -> object:
+    people = [a.get("completed_by") for a in filled]
     # newer exports write the person out
-    return (value.get("email") or value.get("id")) if isinstance(value, dict) else value
+    people = [(who.get("email") or who.get("id")) if isinstance(who, dict) else who for who in people]
+    return [_version(a, a["result"], who) for a, who in zip(filled, people, strict=True)]
 
 
 def _usable_records(records: list[dict], lost_words: set[str]) -> list[_Version]:

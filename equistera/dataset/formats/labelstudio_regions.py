@@ -225,13 +225,10 @@ def _owners(start: str, regions: Mapping[str, _Region], relations: Mapping[str, 
                 queue.append(other)
     longest = max(found, key=len, default=())
     if any(not set(chain) <= set(longest) for chain in found):
-        tied = ", ".join(regions[chain[0]].labels[0] if _labelled(regions, chain[0]) else chain[0] for chain in found)
+        ends = [chain[0] for chain in found]
+        tied = ", ".join(next(iter(regions[key].labels if key in regions else ()), key) for key in ends)
         raise Unusable("a point is tied to several regions", f"point {regions[start].labels[0]!r}: {tied}")
     return longest
-
-
-def _labelled(regions: Mapping[str, _Region], key: str) -> bool:
-    return key in regions and bool(regions[key].labels)
 
 
 def _upwards(key: str | None, regions: Mapping[str, _Region]) -> tuple[str, ...]:

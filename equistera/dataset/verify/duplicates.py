@@ -44,11 +44,8 @@ def _end(path: Path) -> bytes:
 
 
 def _digest(path: Path) -> bytes:
-    digest = hashlib.blake2b()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.digest()
+        return hashlib.file_digest(file, "blake2b").digest()
 
 
 def check_duplicates(

@@ -56,7 +56,7 @@ def repair(file: AnnotationFile, states: Sequence[PictureState]) -> tuple[dict, 
     return content, changes
 
 
-def _told(count: int, sentence: str) -> list[str]:
+def _change(count: int, sentence: str) -> list[str]:
     """``["set 3 points ..."]`` for ``"set {} points ..."``, nothing for 0."""
     return [re.sub(r"\{\} (\w+)", lambda place: counted(count, place[1]), sentence)] if count else []
 
@@ -73,7 +73,7 @@ def _same_pictures(file: AnnotationFile, sizes: dict) -> list[str]:
         kept.append(entry)
     dropped = len(file.content["images"]) - len(kept)
     file.content["images"][:] = kept
-    return _told(dropped, "left out {} repeated entries of a picture")
+    return _change(dropped, "left out {} repeated entries of a picture")
 
 
 def _sizes(file: AnnotationFile, sizes: dict) -> list[str]:
@@ -90,8 +90,8 @@ def _sizes(file: AnnotationFile, sizes: dict) -> list[str]:
             continue
         entry["width"], entry["height"] = header.size
     return [
-        *_told(filled, "filled in the size of {} pictures"),
-        *_told(turned, "exchanged width and height of {} pictures turned by EXIF"),
+        *_change(filled, "filled in the size of {} pictures"),
+        *_change(turned, "exchanged width and height of {} pictures turned by EXIF"),
     ]
 
 
@@ -101,7 +101,7 @@ def _orphans(file: AnnotationFile, sizes: dict) -> list[str]:
         return []
     gone = {id(entry) for entry in orphans}
     file.content["annotations"][:] = [entry for entry in file.content["annotations"] if id(entry) not in gone]
-    return _told(len(orphans), "left out {} annotations that belong to no picture")
+    return _change(len(orphans), "left out {} annotations that belong to no picture")
 
 
 def _categories(file: AnnotationFile, sizes: dict) -> list[str]:
@@ -115,7 +115,7 @@ def _categories(file: AnnotationFile, sizes: dict) -> list[str]:
     ]
     for entry in wrong:
         entry["category_id"] = only
-    return _told(len(wrong), f"put {{}} annotations into category {only!r}, the only one with keypoints")
+    return _change(len(wrong), f"put {{}} annotations into category {only!r}, the only one with keypoints")
 
 
 def _points(file: AnnotationFile, sizes: dict) -> list[str]:
@@ -140,9 +140,9 @@ def _points(file: AnnotationFile, sizes: dict) -> list[str]:
             if empty or origin[n, k] or outside[n, k]:
                 entry["keypoints"][place] = [0, 0, 0]
     return [
-        *_told(nonfinite, "set {} points without coordinates to not labelled"),
-        *_told(int(origin.sum()), "set {} points at (0, 0) to not labelled"),
-        *_told(int(outside.sum()), "set {} points outside their picture to not labelled"),
+        *_change(nonfinite, "set {} points without coordinates to not labelled"),
+        *_change(int(origin.sum()), "set {} points at (0, 0) to not labelled"),
+        *_change(int(outside.sum()), "set {} points outside their picture to not labelled"),
     ]
 
 
@@ -171,7 +171,7 @@ def _order(file: AnnotationFile, sizes: dict) -> list[str]:
     for category in file.content["categories"]:
         if keypoint_names(category) and is_id(category.get("id")) and category["id"] in moved:
             category.update(keypoints=ordered["keypoints"], skeleton=ordered["skeleton"])
-    return _told(len(moved), "brought the keypoints of {} categories into the skeleton's order")
+    return _change(len(moved), "brought the keypoints of {} categories into the skeleton's order")
 
 
 def _meanings(file: AnnotationFile, sizes: dict) -> list[str]:
@@ -182,7 +182,7 @@ def _meanings(file: AnnotationFile, sizes: dict) -> list[str]:
     boxes = read_boxes(reading, file.boxes, file.annotation_picture_sizes)
     for n in np.flatnonzero(read).tolist():
         file.annotations[n]["bbox"] = boxes[n].round(2).tolist()
-    return _told(int(read.sum()), f"wrote {{}} boxes, which were {reading}, as x, y, width, height")
+    return _change(int(read.sum()), f"wrote {{}} boxes, which were {reading}, as x, y, width, height")
 
 
 def _boxes(file: AnnotationFile, sizes: dict) -> list[str]:
@@ -217,9 +217,9 @@ def _boxes(file: AnnotationFile, sizes: dict) -> list[str]:
         if not np.isfinite(of_old_box) or abs(was - of_old_box) <= 0.01 * of_old_box:
             entry["area"] = round(box[2] * box[3], 2)
     return [
-        *_told(made, "made {} boxes from the labelled points"),
-        *_told(clipped, "clipped {} boxes to their picture"),
-        *_told(widened, "widened {} boxes to their points"),
+        *_change(made, "made {} boxes from the labelled points"),
+        *_change(clipped, "clipped {} boxes to their picture"),
+        *_change(widened, "widened {} boxes to their points"),
     ]
 
 
@@ -229,7 +229,7 @@ def _areas(file: AnnotationFile, sizes: dict) -> list[str]:
         if usable[n] and area_problem(entry.get("area"), file.boxes[n]):
             entry["area"] = round(float(file.boxes[n, 2] * file.boxes[n, 3]), 2)
             count += 1
-    return _told(count, "set {} areas to that of the box")
+    return _change(count, "set {} areas to that of the box")
 
 
 def _counts(file: AnnotationFile, sizes: dict) -> list[str]:
@@ -239,13 +239,13 @@ def _counts(file: AnnotationFile, sizes: dict) -> list[str]:
         if readable[n] and number(entry.get("num_keypoints")) != labelled[n]:
             entry["num_keypoints"] = int(labelled[n])
             count += 1
-    return _told(count, "counted the labelled points of {} annotations anew")
+    return _change(count, "counted the labelled points of {} annotations anew")
 
 
 def _copies(file: AnnotationFile, sizes: dict) -> list[str]:
     gone = {id(file.annotations[n]) for _, n in copies_of(file)}
     file.content["annotations"][:] = [entry for entry in file.content["annotations"] if id(entry) not in gone]
-    return _told(len(gone), "left out {} annotations that repeat another one")
+    return _change(len(gone), "left out {} annotations that repeat another one")
 
 
 def _ids(file: AnnotationFile, sizes: dict) -> list[str]:
@@ -254,7 +254,7 @@ def _ids(file: AnnotationFile, sizes: dict) -> list[str]:
         return []
     for n, entry in enumerate(file.annotations, 1):
         entry["id"] = n
-    return _told(len(ids), "numbered all {} annotations anew")
+    return _change(len(ids), "numbered all {} annotations anew")
 
 
 _Step = Callable[[AnnotationFile, dict], list[str]]

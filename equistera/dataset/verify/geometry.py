@@ -73,13 +73,7 @@ def check_limbs(file: AnnotationFile) -> Iterator[Item]:
         for n in np.flatnonzero(known & ((ratios > high * TOO_LONG) | twice)).tolist():
             times = float(ratios[n] / middle)
             what = f"is {times:.1f} times as long as usual for its size" if times else "is one place clicked twice"
-            yield Item(
-                "limb",
-                f"{file.label(n)}: {names} {what}",
-                annotation=n,
-                points=(a, b),
-                badness=times,
-            )
+            yield Item("limb", f"{file.label(n)}: {names} {what}", annotation=n, points=(a, b), badness=times)
     if too_few:
         what = f"the length of {len(too_few)} of {len(links)} limbs"
         yield not_checked(what, max(too_few), "animals at most with both ends labelled", MIN_ANIMALS)

@@ -27,15 +27,13 @@ _SHOWN = 4
 def check_labels(file: AnnotationFile) -> Iterator[Item]:
     """Everything that is wrong with single annotations, and keypoints too rare to learn."""
     yield from _keypoint_values(file)
-    yield from _scale(file)
-    yield from _readings(file)
-    yield from _shape(file)
+    yield from _set_as_a_whole(file)
     yield from _outside(file)
     yield from _boxes(file)
     yield from _areas(file)
     yield from _counts(file)
-    yield from _copies(file)
-    yield from (Item("never-clicked", text) for text in never_clicked(file.labels, file.skeleton.names))
+    for first, copy in copies_of(file):
+        yield Item("annotation-twice", f"{file.label(copy)} is {file.label(first)} again", annotation=copy)
     yield from _rare(file)
 
 
@@ -82,25 +80,21 @@ def _listed(points: list[int], words: Callable[[int], str]) -> str:
     return ", ".join(map(words, points[:_SHOWN])) + more
 
 
-def _scale(file: AnnotationFile) -> Iterator[Item]:
-    if text := other_unit(file.labelled_points, file.picture_sizes):
+def _set_as_a_whole(file: AnnotationFile) -> Iterator[Item]:
+    """What all animals together say about how the file means its numbers."""
+    points, sizes = file.labelled_points, file.annotation_picture_sizes
+    if text := other_unit(points, file.picture_sizes):
         yield Item("coordinates-scale", text)
-    elif text := upper_left(file.labelled_points, file.annotation_picture_sizes):
+    elif text := upper_left(points, sizes):
         yield Item("upper-left", text)
-
-
-def _readings(file: AnnotationFile) -> Iterator[Item]:
-    boxes, points = other_readings(file.labelled_points, file.boxes, file.annotation_picture_sizes)
-    if boxes:
-        yield Item("box-reading", f"points lie in their boxes if these are {boxes}")
-    for reading in points:
-        yield Item("point-reading", f"boxes hold their points if these are {reading}")
-
-
-def _shape(file: AnnotationFile) -> Iterator[Item]:
-    code, text = oddity_of(file.labelled_points, file.skeleton)
+    box_reading, point_readings = other_readings(points, file.boxes, sizes)
+    if box_reading:
+        yield Item("box-reading", f"points lie in their boxes if these are {box_reading}")
+    yield from (Item("point-reading", f"boxes hold their points if these are {one}") for one in point_readings)
+    code, text = oddity_of(points, file.skeleton)
     if code:
         yield Item(code, text)
+    yield from (Item("never-clicked", sentence) for sentence in never_clicked(file.labels, file.skeleton.names))
 
 
 def outside_picture(file: AnnotationFile) -> np.ndarray:
@@ -216,11 +210,6 @@ def copies_of(file: AnnotationFile) -> list[tuple[int, int]]:
             else:
                 pairs.append((first, n))
     return pairs
-
-
-def _copies(file: AnnotationFile) -> Iterator[Item]:
-    for first, copy in copies_of(file):
-        yield Item("annotation-twice", f"{file.label(copy)} is {file.label(first)} again", annotation=copy)
 
 
 def _rare(file: AnnotationFile) -> Iterator[Item]:

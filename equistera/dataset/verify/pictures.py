@@ -11,14 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera.dataset.boxes import EDGE
-from equistera.dataset.images import (
-    ImageError,
-    ImageHeader,
-    UnclearPixelsError,
-    is_complete,
-    picture_path,
-    read_header,
-)
+from equistera.dataset.images import ImageError, ImageHeader, UnclearPixelsError, is_complete, picture_path, read_header
 from equistera.dataset.paths import ends_with, name_parts
 from equistera.dataset.phash import Turned, turned_hashes
 from equistera.dataset.verify.annotation_file import AnnotationFile

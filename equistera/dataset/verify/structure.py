@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from equistera import skeleton as skeletons
 from equistera.dataset.coco import is_id
+from equistera.dataset.matching import public_skeleton
 from equistera.dataset.paths import name_parts
 from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, picture_problem, short
 from equistera.dataset.verify.findings import Item
@@ -35,8 +35,8 @@ def _categories(file: AnnotationFile) -> Iterator[Item]:
         try:
             columns = file.skeleton.columns_of(keypoint_names(category))
         except SkeletonError as error:
-            if own := _skeleton_of(keypoint_names(category)):
-                yield Item("keypoint-names", f"{title}: these are the keypoints of --skeleton {own}")
+            if own := public_skeleton(keypoint_names(category), file.skeleton):
+                yield Item("keypoint-names", f"{title}: these are the keypoints of --skeleton {own.name}")
             for problem in error.problems:
                 yield Item("keypoint-names", f"{title}: {problem}")
             continue
@@ -45,17 +45,6 @@ def _categories(file: AnnotationFile) -> Iterator[Item]:
             first = int(moved[0])
             text = f"{title}: {file.skeleton.names[first]} is number {columns[first] + 1}, not {first + 1}"
             yield Item("keypoint-order", f"{text} ({len(moved)} of {len(columns)} are elsewhere)")
-
-
-def _skeleton_of(names: list[str]) -> str:
-    """The built-in skeleton whose keypoints these are, or ``""``."""
-    for name in skeletons.builtin_names():
-        try:
-            skeletons.load(name).columns_of(names)
-        except SkeletonError:
-            continue
-        return name
-    return ""
 
 
 def _pictures(file: AnnotationFile) -> Iterator[Item]:

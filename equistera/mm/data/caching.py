@@ -54,25 +54,23 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
         UserError: There is no room for a cache that is required, or a picture cannot be decoded.
     """
     folder = cache_folder(config, work_dir, option)
+    if folder is None and required:
+        raise UserError("the crop cache is switched off", hint="--cache DIR, or cache.dir in the config, names one")
     if folder is None:
-        if required:
-            raise UserError("the crop cache is switched off", hint="--cache DIR, or cache.dir in the config, names one")
         return
-    required = required or folder != work_dir.parent / FOLDER
-    max_bytes, opened = cache_limit(config), []
+    opened = []
     for loader in (config.train_dataloader, config.val_dataloader):
         dataset = DATASETS.build({**loader.dataset, "pipeline": [], "cache": None})
         try:
-            # held open, so that making the second one does not give up the first
-            opened.append(ensure(folder, dataset.crop_request, max_bytes))
+            opened.append(ensure(folder, dataset.crop_request, cache_limit(config)))
         except CacheRefused as refused:
-            if required:
+            if required or folder != work_dir.parent / FOLDER:
                 raise
-            print(f"{refused.summary}\n  photos are decoded at every step instead", flush=True)
+            print(f"{refused}\n  photos are decoded at every step instead", flush=True)
             continue
         loader.dataset.cache = str(folder)
-    size = sum(store.bytes for store in opened)
     if opened:
+        size = sum(store.bytes for store in opened)
         print(f"crop cache: {counted(sum(map(len, opened)), 'animals')}, {size / 1e6:,.0f} MB in {folder}", flush=True)
 
 

@@ -16,7 +16,6 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import all_reduce
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmpose.registry import MODELS
 from torch.utils.data import DataLoader
 
 from equistera.errors import UserError
@@ -47,12 +46,19 @@ _STEPS = {"cuda": (3, 8), "cpu": (1, 2)}
 
 
 def fit(
-    config: Config, budget: float, steps_per_epoch: int, least_epochs: int, started: float, work_dir: Path
+    config: Config,
+    network: SkeletonPoseEstimator,
+    budget: float,
+    steps_per_epoch: int,
+    least_epochs: int,
+    started: float,
+    work_dir: Path,
 ) -> Fitted:
     """Measures a few steps of a run and what an evaluation computes, and finds the run that takes ``budget`` seconds.
 
     Args:
         config: Of the run, complete but for its length.
+        network: See :func:`measure`.
         budget: Seconds from ``started`` to the end of the run.
         steps_per_epoch: Steps that the pictures give.
         least_epochs: See :func:`equistera.training.schedule.least_epochs`.
@@ -62,22 +68,23 @@ def fit(
     Raises:
         UserError: The time is too short for any run.
     """
-    costs = measure(config, started, work_dir)
+    costs = measure(config, network, started, work_dir)
     return Fitted(fit_to_time(budget, costs, steps_per_epoch, least_epochs), costs)
 
 
-def estimate(config: Config, plan: Plan, work_dir: Path, done: int) -> float:
+def estimate(config: Config, network: SkeletonPoseEstimator, plan: Plan, work_dir: Path, done: int) -> float:
     """About how many seconds a run takes on this machine, from its first step on, by a few measured ones.
 
     Args:
         config: Of the run, complete; the loaders read crops where the run's cache is there already.
+        network: See :func:`measure`.
         plan: Of the run.
         work_dir: Of the run, which need not exist.
         done: Complete epochs of a run that goes on.
     """
     if rank() == 0:
         print("measuring a few steps ...", file=sys.stderr, flush=True)
-    costs = measure(config, time.monotonic(), work_dir)
+    costs = measure(config, network, time.monotonic(), work_dir)
     schedule = plan.schedule
     interval = plan.setup.val_interval
     return run_seconds(costs, schedule.max_epochs, schedule.steps_per_epoch, interval, done, elapsed=0.0)
@@ -127,14 +134,14 @@ def apply_fit(config: Config, fitted: Fitted) -> None:
     dataset.augmentation = augmentation_by_epoch(config)
 
 
-def measure(config: Config, started: float, work_dir: Path) -> Costs:
+def measure(config: Config, network: SkeletonPoseEstimator, started: float, work_dir: Path) -> Costs:
     """Times a few steps with every set of open stages, what an evaluation computes, and a save.
 
-    They are of a network of their own, which is gone afterwards, as is all that is written, on the disk of the work
-    dir, which is the one whose speed counts.
+    What is written is gone afterwards. It is on the disk of the work dir, which is the one whose speed counts.
 
     Args:
         config: Of the run.
+        network: The config's, which is of no use afterwards: its weights have moved.
         started: ``time.monotonic()`` when the program began.
         work_dir: Of the run, which need not exist.
 
@@ -151,7 +158,7 @@ def measure(config: Config, started: float, work_dir: Path) -> Costs:
         join_group(config.launcher, config.env_cfg)
     torch.backends.cudnn.benchmark = bool(config.env_cfg.get("cudnn_benchmark"))
     with as_config_says(NOT_TOGETHER):
-        network = MODELS.build(config.model).to(get_device())
+        network.to(get_device())
         wrapper = build_optim_wrapper(network, config.optim_wrapper)
         training, validation = (
             Trainer.build_dataloader(config[name], seed=config.randomness.seed)
@@ -168,7 +175,8 @@ def measure(config: Config, started: float, work_dir: Path) -> Costs:
     # the run itself has to be built as well
     costs = Costs(steps, evaluation, between_epochs, _slowest(time.monotonic() - started + built))
     # ... and needs the memory
-    del network, wrapper
+    del wrapper
+    network.to("cpu")
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

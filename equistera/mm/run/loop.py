@@ -110,7 +110,7 @@ class TrainLoop(BaseLoop):
 
     def begin(self) -> None:
         """What comes before the first epoch."""
-        self.saver.begin()
+        self.saver.begin(self.epoch)
         if self.clock:
             self.clock.begin(self.runner.started, self.max_epochs)
         self.runner.call_hook("before_train")

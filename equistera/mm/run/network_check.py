@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from mmengine.config import Config
 from mmengine.registry import HOOKS
+from mmengine.runner import set_random_seed
 from mmpose.registry import MODELS
 
 from equistera.errors import UserError
@@ -68,10 +69,15 @@ def build_checked(config: Config) -> SkeletonPoseEstimator:
     """
     width, height = config.codec.input_size
     with as_config_says("the network cannot be built as 'model' and 'codec' of the config say:"):
+        # what no weights are loaded into keeps what is drawn now
+        set_random_seed(config.randomness.seed)
+        network = MODELS.build(config.model).eval()
+        network.init_weights()
         # in float32: what runs on the device in half precision need not run here
-        network = MODELS.build({**config.model, "precision": None}).eval()
+        precision, network.precision = network.precision, None
         with torch.no_grad():
             outputs = network.raw_outputs(torch.zeros(1, 3, height, width))
+        network.precision = precision
     wanted = config.codec.get("heatmap_size")
     wanted = tuple(wanted) if isinstance(wanted, list) else wanted
     given = tuple(outputs[0].shape[:1:-1])

@@ -37,6 +37,9 @@ class SaveCheckpoints(Hook):
         interval: Epochs between two ``epoch_N.pth``; the last epoch always has one.
         keep: How many of them are kept; 0 keeps all.
         best: Metric of the evaluation that decides what is best (higher is better).
+
+    Attributes:
+        epochs: Complete epochs that are saved.
     """
 
     def __init__(self, interval: int = 1, keep: int = 2, best: str = "val/AP"):
@@ -45,10 +48,15 @@ class SaveCheckpoints(Hook):
         self.best = best
         self._saved_at, self._took = time.monotonic(), 0.0
         self._saved: tuple[int, bool] | None = None
+        self.epochs = 0
 
-    def begin(self) -> None:
-        """Time is counted from here on."""
-        self._saved_at = time.monotonic()
+    def begin(self, epochs: int) -> None:
+        """Time is counted from here on.
+
+        Args:
+            epochs: Complete ones that are saved already.
+        """
+        self._saved_at, self.epochs = time.monotonic(), epochs
 
     def choose_best(self, runner, metrics: dict) -> None:
         """Saves the evaluated weights as ``best.pth`` if none have scored higher."""
@@ -87,7 +95,7 @@ class SaveCheckpoints(Hook):
             _point_to(folder / LATEST, folder / name)
             for old in outdated([entry.name for entry in folder.iterdir()], self.keep):
                 (folder / old).unlink(missing_ok=True)
-        self._saved, self._saved_at = _state(runner), time.monotonic()
+        self._saved, self._saved_at, self.epochs = _state(runner), time.monotonic(), runner.epoch
         self._took = self._saved_at - began
 
     def _save_best(self, runner) -> bool:

@@ -25,6 +25,7 @@ from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import use_cache
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
+from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import initialise
 from equistera.mm.run.fingerprint import fingerprint, picture_marks
 from equistera.mm.run.fit_to_time import apply_fit, estimate, fit
@@ -84,25 +85,29 @@ def train(options: TrainOptions) -> Path:
     run.config.launcher = launcher
     if not torch.cuda.is_available():
         torch.set_num_threads(cores_per_process())
-    plan = _planned(run)
+    plan, network = _planned(run)
     if options.plan:
         print(format_plan(plan))
         if run.missing is not None:
             print(f"\n  note: {run.missing}")
     else:
-        _execute(run, plan)
+        _execute(run, plan, network)
     return run.work_dir
 
 
-def _planned(run: Settled) -> Plan:
-    """What the run is going to do, once it is known to be possible; its crop cache is there, unless it is a plan."""
+def _planned(run: Settled) -> tuple[Plan, SkeletonPoseEstimator | None]:
+    """What the run is going to do, once it is known to be possible; its crop cache is there, unless it is a plan.
+
+    Returns:
+        The plan, and the network, or None where it was used up to measure how long a step takes.
+    """
     config, options = run.config, run.options
     network = build_checked(config)
     check_hooks(config)
     if run.weights is not None:
         # weights of another network are refused before anything is written
         initialise(network, run.weights.content, run.weights.path, config.head_init)
-    fitted = run.fitted
+    fitted, measured = run.fitted, False
     plan = plan_of(config, network, run.data, run.work_dir, fitted.fit if fitted else None)
     try:
         check_plan(plan)
@@ -117,7 +122,9 @@ def _planned(run: Settled) -> Plan:
         if rank() == 0:
             print(f"measuring the first steps, to fit the run's epochs to {duration(budget)} ...", flush=True)
         schedule = plan.schedule
-        fitted = fit(config, budget, schedule.steps_per_epoch, schedule.least_epochs, options.started, run.work_dir)
+        lengths = schedule.steps_per_epoch, schedule.least_epochs
+        fitted = fit(config, network, budget, *lengths, options.started, run.work_dir)
+        measured = True
     if fitted is not None:
         apply_fit(config, fitted)
         if run.found:
@@ -126,13 +133,13 @@ def _planned(run: Settled) -> Plan:
         check_plan(plan)
     if options.plan and fitted is None:
         done = run.found.meta["epoch"] if run.found else 0
-        plan = dataclasses.replace(plan, seconds=estimate(config, plan, run.work_dir, done))
+        plan = dataclasses.replace(plan, seconds=estimate(config, network, plan, run.work_dir, done))
     if options.json:
         write_json(options.json, plan_json(plan), indent=1)
-    return plan
+    return plan, None if measured else network
 
 
-def _execute(run: Settled, plan: Plan) -> None:
+def _execute(run: Settled, plan: Plan, network: SkeletonPoseEstimator | None) -> None:
     """Makes the run what it was settled to be; first the parts, then the place for it."""
     config, work_dir = run.config, run.work_dir
     config.work_dir, config.resume = str(work_dir), run.found is not None
@@ -143,7 +150,7 @@ def _execute(run: Settled, plan: Plan) -> None:
         barrier()
     # of several processes one keeps other runs out
     with work_dirs.held(work_dir) if rank() == 0 else contextlib.nullcontext():
-        trainer = _assembled(run, fingerprint(config, plan.schedule.steps_per_epoch))
+        trainer = _assembled(run, network, fingerprint(config, plan.schedule.steps_per_epoch))
         if trainer.rank == 0:
             remove_unfinished(work_dir)
             print(banner(trainer, run), format_plan(plan), sep="\n", flush=True)
@@ -153,12 +160,12 @@ def _execute(run: Settled, plan: Plan) -> None:
         _run(trainer, run)
 
 
-def _assembled(run: Settled, started_with: Mapping[str, str]) -> Trainer:
+def _assembled(run: Settled, network: SkeletonPoseEstimator | None, started_with: Mapping[str, str]) -> Trainer:
     """The trainer of a run with all its parts; nothing of it is left in the work dir if one cannot be built."""
     config, there = run.config, {*run.work_dir.iterdir()}
     try:
         with as_config_says(NOT_TOGETHER):
-            trainer = Trainer.from_cfg(config)
+            trainer = Trainer.of(config, network)
             trainer.weights, trainer.resume_point = run.weights, run.found
             trainer.record, trainer.started_with = run.record, started_with
             trainer.trained_on = _trained_on(run)

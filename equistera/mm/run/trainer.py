@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
+import inspect
 import logging
 import os
 import sys
@@ -14,6 +16,7 @@ from types import MappingProxyType
 from typing import NoReturn
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import broadcast, broadcast_object_list, init_dist
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
@@ -91,6 +94,20 @@ class Trainer(Runner):
         super().__init__(*args, experiment_name=name, **kwargs)
         self.started = time.monotonic()
         self.lengths = lengths_of(self.cfg) if self.cfg.get("train_cfg") else []
+
+    @classmethod
+    def of(cls, config: Config, network: nn.Module | None = None) -> Trainer:
+        """The trainer of a config.
+
+        Args:
+            config: Complete.
+            network: That it trains; None builds the config's.
+        """
+        if network is None:
+            return cls.from_cfg(config)
+        own = copy.deepcopy(config)
+        names = inspect.signature(Runner.__init__).parameters
+        return cls(**{**{name: own[name] for name in names if name in own}, "model": network, "cfg": own})
 
     @functools.cached_property
     def interruption(self) -> Interruption:
@@ -172,7 +189,8 @@ class Trainer(Runner):
 
     def _begin(self) -> None:
         """Weights, optimiser and all else are where the run starts or goes on."""
-        self.network.init_weights()
+        if not self.network.is_init:
+            self.network.init_weights()
         for value in self.network.state_dict().values():
             broadcast(value)
         if self.resume_point is not None:
@@ -244,12 +262,13 @@ class Trainer(Runner):
         Raises:
             Stopped: Always.
         """
-        loop, asked = self.train_loop, SIGNALS.get(number, number)
-        within = self.iter - self.epoch * len(self.train_dataloader)
-        where = f"after {counted(self.epoch, 'epochs')} of {loop.max_epochs}; saved"
-        if within:
-            where = f"within epoch {self.epoch + 1} of {loop.max_epochs}, whose {counted(within, 'steps')} are lost"
-        raise Stopped(f"stopped by {asked} {where}", number)
+        asked, saved = SIGNALS.get(number, number), self.train_loop.saver.epochs
+        if self.iter == self.epoch * len(self.train_dataloader):
+            raise Stopped(
+                f"stopped by {asked} after {counted(self.epoch, 'epochs')} of {self.max_epochs}; saved", number
+            )
+        at = f"of which {counted(saved, 'epochs')} are saved" if saved else "of which nothing is saved yet"
+        raise Stopped(f"stopped by {asked} within epoch {self.epoch + 1} of {self.max_epochs}, {at}", number)
 
     def from_rank_0(self, value: object) -> object:
         """What process 0 has as ``value``, in every process."""

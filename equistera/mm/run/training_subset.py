@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.dist import all_gather_object, get_dist_info
 
-from equistera.crops.decoded import DecodedCrops
 from equistera.crops.geometry import Reach
+from equistera.crops.store import DecodedCrops
 from equistera.dataset.coco import load_annotations
 from equistera.evaluation.metrics import evaluate
 from equistera.mm.data.dataset import KeypointDataset

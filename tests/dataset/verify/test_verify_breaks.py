@@ -12,8 +12,8 @@ import verify_horses
 from PIL import Image
 
 from equistera.dataset.verify.annotation_file import AnnotationFile
+from equistera.dataset.verify.command import verify
 from equistera.dataset.verify.labels import check_labels
-from equistera.dataset.verify.run import verify
 
 HORSE26 = verify_horses.HORSE26
 #: Enough for the checks that compare an animal with all others.

@@ -10,8 +10,8 @@ import pytest
 import verify_horses
 from PIL import Image
 
+from equistera.dataset.verify.command import findings_after, verify
 from equistera.dataset.verify.fix import repair
-from equistera.dataset.verify.run import findings_after, verify
 
 HORSE26 = verify_horses.HORSE26
 

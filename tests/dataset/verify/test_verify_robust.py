@@ -10,10 +10,9 @@ import pytest
 import verify_horses
 
 from equistera.dataset.ready import check_split
-from equistera.dataset.verify.command import summary, verify_dataset
+from equistera.dataset.verify.command import findings_after, summary, verify, verify_dataset
 from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.report import report_page
-from equistera.dataset.verify.run import findings_after, verify
 from equistera.errors import UserError
 
 HORSE26 = verify_horses.HORSE26
@@ -69,8 +68,8 @@ def test_mutants(tmp_path, animals):
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "expected an object, found list"),
-        ("{}", "the lists images, annotations, categories are missing"),
-        ('{"images": [], "categories": []}', "the list annotations is missing"),
+        ("{}", "it lacks the list images, annotations, categories"),
+        ('{"images": [], "categories": []}', "it lacks the list annotations"),
     ],
 )
 def test_files_that_are_no_coco_files(tmp_path, text, message):

@@ -7,7 +7,7 @@ import pytest
 import verify_horses
 
 from equistera.dataset.verify import suspects
-from equistera.dataset.verify.run import verify
+from equistera.dataset.verify.command import verify
 from equistera.files import write_json
 
 HORSE26 = verify_horses.HORSE26

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from mmpose.registry import DATASETS
 
-from equistera.crops.decoded import DecodedCrops
 from equistera.crops.geometry import Reach
-from equistera.crops.store import CropStore
+from equistera.crops.store import CropStore, DecodedCrops
 from equistera.errors import UserError
 from equistera.mm.data import caching
 from equistera.mm.run import preflight
@@ -76,7 +75,7 @@ def folder(photos, tmp_path_factory):
 
     made = tmp_path_factory.mktemp("cache")
     for split in ("train", "val"):
-        ensure(made, dataset_of(photos, split).crop_request, 10**9, lambda line: None).close()
+        ensure(made, dataset_of(photos, split).crop_request, 10**9, lambda line: None)
     return made
 
 
@@ -100,7 +99,7 @@ def test_occluders_take_their_textures_from_the_crops(photos, folder, monkeypatc
         one, other = (d.textures.draw(np.random.default_rng(seed), avoid="") for d in (cached, decoded))
         assert np.array_equal(one, other)
     # nothing is decoded any more
-    monkeypatch.setattr("equistera.crops.decoded.decode", None)
+    monkeypatch.setattr("equistera.crops.store.decode", None)
     fresh = dataset_of(photos, "train", folder, steps=[*PLAIN, "Photometric"])
     for epoch in range(5):
         fresh.set_epoch(epoch)
@@ -154,9 +153,12 @@ def test_without_room_photos_are_decoded_and_a_message_says_so(photos, tmp_path,
     config = configs.load(DEMO, ["cache.max_gb=0.00001"], data_root=str(photos))
     preflight.finish(config, 0)
     use_cache(config, tmp_path / "run")
-    assert "more than the limit of 0.0 MB\n  photos are decoded" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "limit of 0.0 MB" in said
+    assert f"build_cache.py --clear --cache {tmp_path / 'crop_cache'}" in said
+    assert "\n  photos are decoded at every step instead" in said
     assert not list((tmp_path / "crop_cache").glob("*.crops"))
-    with pytest.raises(UserError, match=r"cache.max_gb=N raises it"):
+    with pytest.raises(UserError, match=r"cache.max_gb=N raises the limit"):
         use_cache(config, tmp_path / "run", str(tmp_path / "by_name"))
     config.cache.max_gb = "much"
     with pytest.raises(UserError, match="expected a number of gigabytes above 0, found 'much'"):

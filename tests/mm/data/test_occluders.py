@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from equistera.crops.decoded import DecodedCrops
+from equistera.crops.store import DecodedCrops
 from equistera.crops.geometry import Reach
 from equistera.crops.plan import Animal, Request
 from equistera.errors import UserError

@@ -13,6 +13,7 @@ from equistera.mm import config as configs
 from equistera.mm.data.sampler import ResumableSampler
 from equistera.mm.network import checkpoint
 from equistera.mm.run import fit_to_time, loop, preflight
+from equistera.mm.run.network_check import build_checked
 from equistera.mm.run.train import TrainOptions, train
 from equistera.mm.run.trainer import Trainer
 from equistera.training import clock as clocks
@@ -118,7 +119,7 @@ def test_measuring_may_take_more_steps_than_the_run_has(horses, small, monkeypat
     preflight.finish(config, None)
     config.from_scratch, config.launcher = False, "none"
     monkeypatch.setitem(fit_to_time._STEPS, "cpu", (10, 3))
-    assert fit_to_time.measure(config, 0.0, tmp_path).steps[0].seconds > 0
+    assert fit_to_time.measure(config, build_checked(config), 0.0, tmp_path).steps[0].seconds > 0
 
 
 def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, small, tmp_path, machine, monkeypatch, capsys):
@@ -180,7 +181,7 @@ def test_measuring_times_every_set_of_open_stages_and_leaves_nothing(horses, sma
     config = configs.load(DEMO, options, data_root=str(horses))
     preflight.finish(config, None)
     config.from_scratch, config.launcher = False, "none"
-    costs = fit_to_time.measure(config, 0.0, disk / "runs" / "new")
+    costs = fit_to_time.measure(config, build_checked(config), 0.0, disk / "runs" / "new")
     assert [step.start for step in costs.steps] == pytest.approx([0, 1 / 3, 2 / 3])
     assert all(step.seconds > 0 for step in costs.steps)
     assert costs.evaluation > 0 < costs.epoch

@@ -119,7 +119,7 @@ def test_an_epoch_that_is_long_is_not_waited_for(run, straight, trained, tmp_pat
     work = tmp_path / "run"
     signal_at(signal.SIGTERM, step=9)
     monkeypatch.setattr(loops, "FINISHED_WITHIN", -1)
-    with pytest.raises(Stopped, match="stopped by SIGTERM within epoch 3 of 3, whose 2 steps are lost"):
+    with pytest.raises(Stopped, match="stopped by SIGTERM within epoch 3 of 3, of which 2 epochs are saved"):
         run(work, init=str(trained / "best.pth"))
     meta = checkpoint.load(work / "latest.pth")["meta"]
     assert (meta["epoch"], meta["iter"], meta["evaluation_pending"]) == (2, 8, False)

@@ -14,6 +14,7 @@ from mmengine.runner import runner
 
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
+from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.run.train import TrainOptions, train
 from equistera.monitor.plan import read_plan
 
@@ -95,6 +96,19 @@ def test_two_runs_that_begin_in_the_same_second_have_logs_of_their_own(horses, t
     for name in ("one", "other"):
         work = run(horses, tmp_path / name, tiny(**{"train_cfg.max_epochs": 1}))
         assert next(work.glob("*/vis_data/scalars.json")).stat().st_size > 0
+
+
+def test_a_network_is_built_once_and_once_more_where_a_time_is_fitted(horses, tiny, tmp_path, monkeypatch):
+    built, init = [], SkeletonPoseEstimator.__init__
+    monkeypatch.setattr(
+        SkeletonPoseEstimator, "__init__", lambda self, *a, **k: (built.append(1), init(self, *a, **k))[1]
+    )
+    run(horses, tmp_path / "run", tiny(**{"train_cfg.max_epochs": 1}))
+    assert len(built) == 1
+    length = [option for option in tiny() if not option.startswith("train_cfg")]
+    # measuring uses it up; a training would build another
+    run(horses, tmp_path / "fitted", length, max_time="1h", plan=True)
+    assert len(built) == 2
 
 
 def test_only_deterministic_algorithms_if_asked_for(horses, tiny, tmp_path, monkeypatch):

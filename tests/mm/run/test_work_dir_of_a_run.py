@@ -87,7 +87,7 @@ def misfit(trained, tmp_path):
         (["cache.max_gb=none"], "cache.max_gb: expected a number of gigabytes"),
         ("misfit", "the checkpoint is of another network"),
         (["optim_wrapper.optimizer.betas=3"], "the run cannot be put together as its config says"),
-        (["custom_hooks.1.type=NoSuchHook"], "the run cannot be put together as its config says"),
+        (["custom_hooks.0.type=NoSuchHook"], "the run cannot be put together as its config says"),
     ],
 )
 def test_a_refused_run_leaves_everything_as_it_was(horses, tiny, earlier, misfit, monkeypatch, wrong, finding, plan):
