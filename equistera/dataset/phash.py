@@ -38,8 +38,17 @@ _SIDE, _LOW = 32, 8
 _DECODED_SIDE = 4 * _SIDE
 
 
-def perceptual_hash(path: str | Path, *, by_thumbnail: bool = False) -> int:
+def perceptual_hash(path: str | Path) -> int:
     """The 64-bit hash of a picture file, turned as it is displayed.
+
+    Raises:
+        ImageError: The picture cannot be decoded.
+    """
+    return turned_hashes(path)[0]
+
+
+def turned_hashes(path: str | Path, *, by_thumbnail: bool = False) -> Turned:
+    """The hashes of a picture file, as it is displayed, and of its mirrored and turned copies.
 
     Args:
         path: The picture.
@@ -49,11 +58,6 @@ def perceptual_hash(path: str | Path, *, by_thumbnail: bool = False) -> int:
     Raises:
         ImageError: The picture cannot be decoded.
     """
-    return turned_hashes(path, by_thumbnail=by_thumbnail)[0]
-
-
-def turned_hashes(path: str | Path, *, by_thumbnail: bool = False) -> Turned:
-    """The hashes of a picture file and of its mirrored and turned copies; see :func:`perceptual_hash`."""
     grey = images.read_thumbnail(path) if by_thumbnail else None
     return hashes_of(images.read_reduced(path, _DECODED_SIDE, grey=True) if grey is None else grey)
 
@@ -88,38 +92,23 @@ _ODD = (-1.0) ** np.arange(_LOW)
 _MIRRORED = (np.ones((_LOW, _LOW)), np.outer(np.ones(_LOW), _ODD), np.outer(_ODD, np.ones(_LOW)), np.outer(_ODD, _ODD))
 
 
-def perceptual_hashes(
-    paths: Iterable[str | Path], workers: int | None = None
-) -> Iterable[tuple[Path, Turned | images.ImageError]]:
-    """Hashes many pictures on all cores, in order, by their thumbnails where they have one.
-
-    Args:
-        paths: Picture files.
-        workers: Threads (decoding releases Python's lock); as many as cores by default.
-
-    Yields:
-        The path and its hashes (:func:`turned_hashes`), or the error that kept it from being read: the caller lists all
-        of them together.
-    """
-
-    def one(path: str | Path) -> tuple[Path, Turned | images.ImageError]:
-        try:
-            return Path(path), turned_hashes(path, by_thumbnail=True)
-        except images.ImageError as error:
-            return Path(path), error
-
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        yield from pool.map(one, paths)
-
-
 def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list[Hashable]]:
-    """Groups of near-duplicate pictures: :func:`perceptual_hashes` with progress, then :func:`near_duplicates`.
+    """Groups of near-duplicate pictures (:func:`near_duplicates`), hashed on all cores by their thumbnails.
 
     Raises:
         UserError: Pictures that cannot be read, all of them listed.
     """
-    hashed = list(track(perceptual_hashes(paths.values()), "comparing pictures", total=len(paths)))
-    broken = [str(result) for _, result in hashed if isinstance(result, images.ImageError)]
+
+    def hashed(path: Path) -> Turned | images.ImageError:
+        try:
+            return turned_hashes(path, by_thumbnail=True)
+        except images.ImageError as error:
+            return error
+
+    # decoding releases Python's lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(track(pool.map(hashed, paths.values()), "comparing pictures", total=len(paths)))
+    broken = [str(result) for result in results if isinstance(result, images.ImageError)]
     if broken:
         raise UserError(
             f"{len(broken)} of {counted(len(paths), 'pictures')} cannot be compared:",
@@ -128,7 +117,7 @@ def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list
             "with tools/convert_dataset.py, which leaves out pictures that are missing.",
         )
     ids = list(paths)
-    return [[ids[i] for i in group] for group in near_duplicates([result for _, result in hashed], distance)]
+    return [[ids[i] for i in group] for group in near_duplicates(results, distance)]
 
 
 def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[list[int]]:

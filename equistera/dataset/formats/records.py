@@ -165,11 +165,7 @@ def shown(value: object, length: int = 60) -> str:
 
 
 def number(value: object, what: str) -> float:
-    """A finite number from a file.
-
-    Raises:
-        Unusable: Text that is no number, NaN, infinity, true, null ...
-    """
+    """A finite number from a file; raises :class:`Unusable` for text that is none, NaN, infinity, true, null ..."""
     try:
         result = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -180,22 +176,14 @@ def number(value: object, what: str) -> float:
 
 
 def numbers(values: object, what: str) -> list[float]:
-    """A list of finite numbers.
-
-    Raises:
-        Unusable: Not a list, or something in it is no number.
-    """
+    """A list of finite numbers; raises :class:`Unusable` for what is none."""
     if not isinstance(values, (list, tuple)):
         raise Unusable("a list of numbers is missing", f"{what} is {shown(values)}")
     return [number(value, what) for value in values]
 
 
 def flag(value: object, what: str) -> int:
-    """A COCO visibility flag.
-
-    Raises:
-        Unusable: Not 0, 1 or 2.
-    """
+    """A COCO visibility flag; raises :class:`Unusable` for what is not 0, 1 or 2."""
     result = number(value, what)
     if result not in (ABSENT, HIDDEN, VISIBLE):
         raise Unusable("a visibility flag is not 0, 1 or 2", f"{what} is {shown(value)}")
@@ -203,7 +191,7 @@ def flag(value: object, what: str) -> int:
 
 
 def point(x: object, y: object, visibility: object, name: str) -> tuple[float, float, int]:
-    """A keypoint with COCO's visibility flag. One that is not labelled may have no place (NaN, null), and keeps none.
+    """A keypoint with its flag; one that is not labelled may have no place (NaN, null), and keeps none.
 
     Raises:
         Unusable: As :func:`number` and :func:`flag`.
@@ -227,11 +215,7 @@ def positive_size(width: object, height: object) -> tuple[int, int] | None:
 
 
 def text(value: object, what: str) -> str:
-    """Text from a file.
-
-    Raises:
-        Unusable: Not text, or nothing but spaces.
-    """
+    """Text from a file; raises :class:`Unusable` for what is none, or nothing but spaces."""
     if not isinstance(value, str) or not value.strip():
         raise Unusable(f"{what} is missing", "" if value is None else f"found {shown(value)}")
     return value.strip()
