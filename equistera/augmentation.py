@@ -36,7 +36,7 @@ class Augmentation:
         dropout_holes: Number of holes, drawn from this range.
         dropout_size: Height and width of a hole, drawn from this range, shares of the crop's.
         occlusion: Probability of something in front: a patch of noise, of flat colour or of another picture, a rail,
-            or a person (``equistera.mm.data.occluders``).
+            or a person (``equistera.mm.data.occlusion``).
     """
 
     flip: float = 0.0

@@ -16,9 +16,9 @@ from test_video import write as write_video
 from equistera import skeleton as skeletons
 from equistera.augmentation import augmentation
 from equistera.crops.build import ensure
+from equistera.crops.decoding import decode
 from equistera.crops.geometry import Reach
-from equistera.crops.pictures import decode
-from equistera.crops.plan import Animal, Request
+from equistera.crops.request import Animal, Request
 from equistera.dataset import images, phash
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.export import write_labelling_config

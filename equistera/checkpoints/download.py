@@ -5,12 +5,13 @@ A download grows in ``FILE.part``, is checked against the hash in its name and o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from equistera.checkpoints import Checkpoint, file_hash, is_whole
-from equistera.checkpoints.transfer import (
+from equistera.checkpoints.http_file import (
     DownloadError,
     NotThereError,
     Patience,
@@ -58,7 +59,11 @@ def download(
         path, urls = folder / checkpoint.file_name, _addresses(checkpoint, mirror)
         try:
             if path.exists():
-                _check_existing(path, checkpoint)
+                if not is_whole(path, checkpoint):
+                    raise DownloadError(
+                        f"the file that is there is damaged or another one (its SHA-256 does not begin with "
+                        f"{checkpoint.hash_prefix}); it was left as it is: move it away first"
+                    )
                 say(f"{checkpoint.name}: there already, {path}")
             elif unreachable is not None and not is_whole(_part(path), checkpoint):
                 raise unreachable
@@ -83,18 +88,11 @@ def download(
 
 def listing(checkpoints: Sequence[Checkpoint], folder: str | Path) -> str:
     """A table of checkpoints and whether they are in a folder; files that are there are checked."""
-    rows = [
-        (
-            checkpoint.name,
-            _state(checkpoint, Path(folder)),
-            f"{checkpoint.ap:.3f}" if checkpoint.ap else "-",
-            checkpoint,
-        )
-        for checkpoint in checkpoints
-    ]
-    width = max(len(name) for name, *_ in rows)
+    width = max(len(checkpoint.name) for checkpoint in checkpoints)
     lines = [f"{'name':{width}}  {'state':7}  {'AP':5}  what (AP is the one published for its own data)"]
-    lines += [f"{name:{width}}  {state:7}  {ap:5}  {checkpoint.what}" for name, state, ap, checkpoint in rows]
+    for one in checkpoints:
+        ap = f"{one.ap:.3f}" if one.ap else "-"
+        lines.append(f"{one.name:{width}}  {_state(one, Path(folder)):7}  {ap:5}  {one.what}")
     return "\n".join([*lines, f"in {Path(folder).absolute()}"])
 
 
@@ -117,15 +115,6 @@ def _addresses(checkpoint: Checkpoint, mirror: str | None) -> list[str]:
     return [f"{base}{path}", f"{base}/{path.rsplit('/', 1)[-1]}"]
 
 
-def _check_existing(path: Path, checkpoint: Checkpoint) -> None:
-    found = file_hash(path)
-    if not found.startswith(checkpoint.hash_prefix):
-        raise DownloadError(
-            f"the file that is there is damaged or another one (its SHA-256 begins with {found[:8]}, expected "
-            f"{checkpoint.hash_prefix}); it was left as it is: move it away first"
-        )
-
-
 def _fetch(
     checkpoint: Checkpoint, urls: Sequence[str], path: Path, patience: Patience, say: Callable[[str], None]
 ) -> None:
@@ -137,9 +126,8 @@ def _fetch(
             say(f"{checkpoint.name}: the part that was there before is damaged, starting afresh")
             part.unlink()
             content_type = _fetch_from_first(urls, part, checkpoint.name, patience, say)
-        found = file_hash(part)
+        found, size = file_hash(part), part.stat().st_size
         if not found.startswith(checkpoint.hash_prefix):
-            size = part.stat().st_size
             part.unlink()
             raise DownloadError(
                 f"the server sent another file: {size} bytes of {content_type}, whose SHA-256 begins with "
@@ -151,11 +139,8 @@ def _fetch(
 def _fetch_from_first(
     urls: Sequence[str], part: Path, name: str, patience: Patience, say: Callable[[str], None]
 ) -> str:
-    """:func:`fetch_into` from the first address that has the file."""
-    *others, last = urls
-    for url in others:
-        try:
+    """:func:`fetch_into` from the first address that has the file; of the last one every failure counts."""
+    for url in urls[:-1]:
+        with contextlib.suppress(NotThereError):
             return fetch_into(part, url, name, patience, say)
-        except NotThereError:
-            continue  # the last address decides
-    return fetch_into(part, last, name, patience, say)
+    return fetch_into(part, urls[-1], name, patience, say)

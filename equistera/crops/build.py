@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from equistera import commands
-from equistera.crops.pictures import decode
-from equistera.crops.plan import Crop, Request, cut
+from equistera.crops.decoding import decode
+from equistera.crops.request import Crop, Request, cut
 from equistera.crops.store import INDEX, PIXELS, CropStore, index_of, offsets_of
 from equistera.dataset.images import read_header
 from equistera.errors import UserError, WriteError

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.crops.pictures import ToPhoto, decode
-from equistera.crops.plan import Crop, Request, cut
+from equistera.crops.decoding import ToPhoto, decode
+from equistera.crops.request import Crop, Request, cut
 from equistera.dataset.images import read_header
 from equistera.errors import UserError
 from equistera.files import read_json

@@ -6,7 +6,7 @@ import pytest
 from misbehaving_server import Server
 
 from equistera.checkpoints import Checkpoint
-from equistera.checkpoints.transfer import Patience
+from equistera.checkpoints.http_file import Patience
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ from collections import namedtuple
 import pytest
 from misbehaving_server import Answer
 
-from equistera.checkpoints import transfer
+from equistera.checkpoints import http_file
 from equistera.checkpoints.download import download, listing
-from equistera.checkpoints.transfer import DownloadError, Patience, check_address
+from equistera.checkpoints.http_file import DownloadError, Patience, check_address
 from equistera.errors import UserError
 
 
@@ -161,14 +161,14 @@ class TestResuming:
 
     def test_retry_after_is_respected_within_limits(self, folder, publish, server, monkeypatch):
         slept = []
-        monkeypatch.setattr(transfer.time, "sleep", slept.append)
+        monkeypatch.setattr(http_file.time, "sleep", slept.append)
         server.plan = [Answer(503, {"Retry-After": "7"}), Answer(503, {"Retry-After": "99999"})]
         folder.get(publish()[0])
         assert [wait for wait in slept if wait] == [7.0, 60.0]
 
     def test_pauses_double(self, folder, publish, server, monkeypatch):
         slept = []
-        monkeypatch.setattr(transfer.time, "sleep", slept.append)
+        monkeypatch.setattr(http_file.time, "sleep", slept.append)
         folder.patience = Patience(timeout=2.0, tries=5, pause=1.0)
         server.plan = [Answer(status=500) for _ in range(5)]
         assert "gave up after 5 tries" in folder.fails(publish()[0])
@@ -237,7 +237,7 @@ class TestFailing:
         assert folder.files() == {}
 
     def test_more_than_any_checkpoint(self, folder, publish, server, monkeypatch):
-        monkeypatch.setattr(transfer, "_LARGEST", 100_000)
+        monkeypatch.setattr(http_file, "_LARGEST", 100_000)
         assert "which no checkpoint has" in folder.fails(publish()[0])
 
     def test_part_that_cannot_be_written(self, folder, publish):
@@ -312,7 +312,7 @@ def test_redirects_leave_http_nowhere(folder, publish, server, location):
 
 
 def test_redirects_never_leave_https():
-    handler = transfer._Redirects()
+    handler = http_file._Redirects()
     request = urllib.request.Request("https://x.org/a")
     assert handler.redirect_request(request, None, 302, "", {}, "https://y.org/b").full_url == "https://y.org/b"
     with pytest.raises(DownloadError, match="not https; not followed"):
@@ -322,7 +322,7 @@ def test_redirects_never_leave_https():
 
 
 def test_terminal_sees_one_changing_line(folder, publish, monkeypatch, capsys):
-    monkeypatch.setattr(transfer.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(http_file.sys.stderr, "isatty", lambda: True, raising=False)
     folder.get(publish()[0])
     shown = capsys.readouterr().err
     assert shown.startswith("\rtiny: 0.3 of 0.3 MB")

@@ -4,7 +4,7 @@ import numpy as np
 
 from equistera.augmentation import augmentation
 from equistera.crops.geometry import Reach
-from equistera.crops.plan import Animal, Request
+from equistera.crops.request import Animal, Request
 
 #: Keypoints of the upper and of the lower body in these tests.
 HALVES = (range(13), range(13, 26))

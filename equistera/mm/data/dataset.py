@@ -19,7 +19,7 @@ from equistera.augmentation import Augmentation, parts_of
 from equistera.augmentation import augmentation as augment
 from equistera.crops.build import find
 from equistera.crops.geometry import Reach
-from equistera.crops.plan import Animal, Request
+from equistera.crops.request import Animal, Request
 from equistera.crops.store import CropStore, DecodedCrops
 from equistera.dataset.coco import category_of, load_annotations
 from equistera.dataset.images import picture_path

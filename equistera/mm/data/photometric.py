@@ -16,7 +16,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
 from equistera.augmentation import Augmentation
-from equistera.mm.data.occluders import Texture, occlude
+from equistera.mm.data.occlusion import Texture, occlude
 
 #: Of the colour circle in one of OpenCV's steps of 8-bit hue, which has 180.
 DEGREES = 2

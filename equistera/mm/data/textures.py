@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from equistera.crops.pictures import ToPhoto
+from equistera.crops.decoding import ToPhoto
 from equistera.crops.store import CropStore, DecodedCrops
 
 #: Animals whose pictures serve, and the longer side that is kept of each: 7 MB in a process at most.

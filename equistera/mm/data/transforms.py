@@ -23,8 +23,8 @@ from equistera.crops.geometry import (
     view_to_input,
     with_aspect_ratio,
 )
-from equistera.crops.pictures import ToPhoto, decode, warp
-from equistera.crops.plan import crop_for, cut, cut_whole
+from equistera.crops.decoding import ToPhoto, decode, warp
+from equistera.crops.request import crop_for, cut, cut_whole
 from equistera.dataset.images import ImageHeader, read_header
 
 

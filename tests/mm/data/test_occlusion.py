@@ -4,9 +4,9 @@ import pytest
 
 from equistera.crops.store import DecodedCrops
 from equistera.crops.geometry import Reach
-from equistera.crops.plan import Animal, Request
+from equistera.crops.request import Animal, Request
 from equistera.errors import UserError
-from equistera.mm.data.occluders import OCCLUDERS, occlude
+from equistera.mm.data.occlusion import OCCLUDERS, occlude
 from equistera.mm.data.textures import Textures
 
 PICTURE = np.full((96, 96, 3), (40, 120, 200), np.uint8)

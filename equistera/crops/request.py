@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from equistera.crops.decoding import from_blocks, reduction
 from equistera.crops.geometry import Need, Reach, need_of
-from equistera.crops.pictures import from_blocks, reduction
 from equistera.dataset.images import ImageHeader
 
 #: Changes whenever a crop's bytes would come out otherwise.

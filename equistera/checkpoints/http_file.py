@@ -5,6 +5,7 @@ Only http and https are spoken. Nothing here knows what the file should be; ``do
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import shutil
@@ -13,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -126,13 +127,26 @@ def _size(part: Path) -> int:
 
 
 def _one_try(part: Path, url: str, name: str, patience: Patience) -> str:
-    start = _size(part)
+    start, host = _size(part), urlsplit(url).netloc
     headers = {"User-Agent": "equistera-trainer", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    host = urlsplit(url).netloc
     try:
-        answer = _opener().open(urllib.request.Request(url, headers=headers), timeout=patience.timeout)
+        answer = urllib.request.build_opener(_Redirects).open(
+            urllib.request.Request(url, headers=headers), timeout=patience.timeout
+        )
+        with answer:
+            if answer.status == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                part.unlink(missing_ok=True)
+                raise _PassingError(f"{host} sent another part of the file than it was asked for")
+            # a server that cannot send parts sends the whole file
+            start = start if answer.status == 206 else 0
+            length = answer.headers.get("Content-Length", "")
+            total = start + int(length) if length.isdigit() else None
+            done = _receive(answer, part, start, total, name)
+            if total is not None and done < total:
+                raise _PassingError(f"the connection to {host} broke at {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+            return answer.headers.get_content_type()
     except urllib.error.HTTPError as error:
         with error:
             raise _of_status(error, part, url) from error
@@ -146,26 +160,7 @@ def _one_try(part: Path, url: str, name: str, patience: Patience) -> str:
     except TimeoutError as error:
         raise _PassingError(f"{host} sent nothing for {patience.timeout:g} s") from error
     except (OSError, http.client.HTTPException) as error:
-        raise _PassingError(f"{host} broke off before it answered ({error or type(error).__name__})") from error
-
-    with answer:
-        if answer.status == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            part.unlink(missing_ok=True)
-            raise _PassingError(f"{host} sent another part of the file than it was asked for")
-        if answer.status != 206:
-            start = 0  # a server that cannot send parts sends the whole file
-        length = answer.headers.get("Content-Length", "")
-        total = start + int(length) if length.isdigit() else None
-        _check_space(part, (total or 0) - start)
-        try:
-            done = _receive(answer, part, start, total, name)
-        except TimeoutError as error:
-            raise _PassingError(f"{host} sent nothing for {patience.timeout:g} s") from error
-        except (OSError, http.client.HTTPException) as error:
-            raise _PassingError(f"the connection to {host} broke ({error or type(error).__name__})") from error
-        if total is not None and done < total:
-            raise _PassingError(f"the connection to {host} broke at {done / 1e6:.1f} of {total / 1e6:.1f} MB")
-        return answer.headers.get_content_type()
+        raise _PassingError(f"the connection to {host} broke ({error or type(error).__name__})") from error
 
 
 def _of_status(error: urllib.error.HTTPError, part: Path, url: str) -> Exception:
@@ -182,57 +177,49 @@ def _of_status(error: urllib.error.HTTPError, part: Path, url: str) -> Exception
     return DownloadError(answer)
 
 
-def _check_space(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if free < needed + _SPARE:
-        raise DownloadError(f"{needed / 1e6:.0f} MB to download, but only {free / 1e6:.0f} MB free in {part.parent}")
-
-
 def _receive(answer: http.client.HTTPResponse, part: Path, start: int, total: int | None, name: str) -> int:
     """Writes what comes; returns the length of ``part``. Errors of the connection pass, those of the disk do not."""
-    show = _progress(name, start, total)
-    done = start
-    try:
+    with _written(part):
+        needed, free = (total or 0) - start, shutil.disk_usage(part.parent).free
+    if free < needed + _SPARE:
+        raise DownloadError(f"{needed / 1e6:.0f} MB to download, but only {free / 1e6:.0f} MB free in {part.parent}")
+    done, began = start, time.monotonic()
+    told = began
+    with _written(part):
         file = part.open("ab" if start else "wb")
-    except OSError as error:
-        raise DownloadError(f"cannot write {part}: {error.strerror}") from error
     with file:
         while block := answer.read1(_BLOCK):
-            try:
+            with _written(part):
                 file.write(block)
-            except OSError as error:
-                raise DownloadError(f"cannot write {part}: {error.strerror}") from error
             done += len(block)
             if done > _LARGEST:
                 raise DownloadError(f"the server sends more than {_LARGEST >> 30} GB, which no checkpoint has")
-            show(done)
-        file.flush()
-        os.fsync(file.fileno())
-    show(done, last=True)
+            if time.monotonic() - told > (0.2 if sys.stderr.isatty() else 15.0):
+                told = time.monotonic()
+                _tell(name, start, done, total, told - began)
+        with _written(part):
+            file.flush()
+            os.fsync(file.fileno())
+    _tell(name, start, done, None if total is None else done, time.monotonic() - began, end="\n")
     return done
 
 
-def _progress(name: str, start: int, total: int | None) -> Callable[..., None]:
-    """A function that shows how far a file is: a changing line on a terminal, a line now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    began = shown = time.monotonic()
+@contextlib.contextmanager
+def _written(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DownloadError(f"cannot write {part}: {error.strerror}") from error
 
-    def show(done: int, last: bool = False) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if not last and now - shown < (0.2 if terminal else 15.0):
-            return
-        shown = now
-        rate = (done - start) / max(now - began, 1e-3)
-        line = f"{name}: {done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB, {rate / 1e6:.1f} MB/s"
-        if total and not last:
-            line += f", {duration((total - done) / max(rate, 1))} left"
-        if terminal:
-            print(f"\r{line}\x1b[K", end="\n" if last else "", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)
 
-    return show
+def _tell(name: str, start: int, done: int, total: int | None, seconds: float, end: str = "") -> None:
+    """Shows how far a file is: a changing line on a terminal, a line of its own elsewhere."""
+    rate = (done - start) / max(seconds, 1e-3)
+    line = f"{name}: {done / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB, {rate / 1e6:.1f} MB/s"
+    if total and not end:
+        line += f", {duration((total - done) / max(rate, 1))} left"
+    on_terminal = {"end": end} if sys.stderr.isatty() else {}
+    print(f"\r{line}\x1b[K" if on_terminal else line, file=sys.stderr, flush=True, **on_terminal)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -242,19 +229,3 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if urlsplit(newurl).scheme not in ("https", request.type):
             raise DownloadError(f"{request.full_url} redirects to {newurl}, which is not {request.type}; not followed")
         return super().redirect_request(request, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Speaks http and https only (urllib's own also opens files and ftp), through the proxies of the environment."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-        urllib.request.UnknownHandler,
-        _Redirects,
-    ):
-        opener.add_handler(handler())
-    return opener

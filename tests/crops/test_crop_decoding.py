@@ -4,7 +4,7 @@ import pytest
 from crop_cases import smooth_picture
 from PIL import Image
 
-from equistera.crops.pictures import decode, from_blocks, reduction, warp
+from equistera.crops.decoding import decode, from_blocks, reduction, warp
 from equistera.dataset.images import read_header, read_rgb
 from equistera.errors import UserError
 
