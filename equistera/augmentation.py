@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from equistera.errors import UserError
 from equistera.names import did_you_mean
@@ -132,7 +133,7 @@ def augmentation(preset: str, **changes) -> Augmentation:
         raise UserError(
             f"no augmentation preset {preset!r}{did_you_mean(preset, PRESETS)}", hint=f"There are: {', '.join(PRESETS)}"
         )
-    values = {field.name: getattr(PRESETS[preset], field.name) for field in fields(Augmentation)}
+    values: dict[str, Any] = {field.name: getattr(PRESETS[preset], field.name) for field in fields(Augmentation)}
     unknown = [f"unknown field {key!r}{did_you_mean(key, values)}" for key in changes if key not in values]
     if unknown:
         raise UserError(f"augmentation {preset!r} cannot be changed like that:", unknown)
@@ -140,7 +141,8 @@ def augmentation(preset: str, **changes) -> Augmentation:
     problems = [problem for name, value in values.items() for problem in _problem_of(name, value)]
     if problems:
         raise UserError(f"augmentation {preset!r} has values out of range:", problems)
-    return Augmentation(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    made: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return Augmentation(**made)
 
 
 #: Lowest and highest value of each field. A factor of 0 would leave no box and no contrast.
@@ -160,7 +162,7 @@ LIMITS = {
 }
 
 
-def _problem_of(name: str, value: object) -> list[str]:
+def _problem_of(name: str, value: Any) -> list[str]:
     low, high = LIMITS[name]
     integral = name == "dropout_holes"
     default = getattr(Augmentation, name)

@@ -78,7 +78,7 @@ def asked_of(values: Augmentation) -> dict[str, Asked]:
         "hue": Asked(often, (-values.hue, values.hue), "degrees"),
         "blur": Asked(values.blur, values.blur_sigma, "sigma, px"),
         "noise": Asked(values.noise, values.noise_sigma, "sigma, of 255"),
-        "dropout": Asked(values.dropout, tuple(map(float, values.dropout_holes)), "holes"),
+        "dropout": Asked(values.dropout, (float(values.dropout_holes[0]), float(values.dropout_holes[1])), "holes"),
         "occlusion": Asked(values.occlusion, None),
     }
     nothing = {(0.0, 0.0), (1.0, 1.0)}

@@ -90,7 +90,7 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
         code = _exit_code(main, sys.argv[1:] if argv is None else argv)
         out.flush()
         if out.lost is not None and not out.reader_is_gone:
-            print(f"error: the output is not whole: {out.lost.strerror or out.lost}", file=sys.stderr)
+            print(f"error: the output is not whole: {getattr(out.lost, 'strerror', None) or out.lost}", file=sys.stderr)
             code = code or 1
     return code
 

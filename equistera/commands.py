@@ -28,8 +28,8 @@ def verify_command(ann_file: object) -> str:
 
 def line(*words: object) -> str:
     """A command line of these words, quoted where needed; paths below the current folder are relative to it."""
-    words = [str(_from_here(word)) if isinstance(word, Path) else str(word) for word in words]
-    return shlex.join(words) if os.name == "posix" else " ".join(map(_for_windows, words))
+    texts = [str(_from_here(word)) if isinstance(word, Path) else str(word) for word in words]
+    return shlex.join(texts) if os.name == "posix" else " ".join(map(_for_windows, texts))
 
 
 def _from_here(path: Path) -> Path:

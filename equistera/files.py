@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from equistera.errors import UserError, WriteError
 from equistera.names import near
@@ -33,7 +33,7 @@ _left: dict[Path, dict[str, list[Path]]] = {}
 _HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)
 
 
-def read_json(path: str | Path, hint: str = "") -> object:
+def read_json(path: str | Path, hint: str = "") -> Any:
     """Reads a JSON file.
 
     Args:
@@ -90,7 +90,7 @@ def _placed(path: Path, mode: str) -> Iterator[IO]:
     remove_unfinished(path.parent, path.name)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        text = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
+        text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
         with os.fdopen(handle, mode, **text) as file:
             # tells others that it is no leftover, where files can be locked
             with contextlib.suppress(OSError):
@@ -194,7 +194,7 @@ def _take(file: IO) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         else:
             file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     except OSError as error:
         if error.errno in _HELD:
             return False

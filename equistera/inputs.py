@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from equistera import PROJECT
 from equistera.errors import UserError
@@ -106,7 +107,7 @@ def work_dir(text: str) -> str:
 
 
 #: Options that mean the same in every tool.
-_COMMON = {
+_COMMON: dict[str, dict[str, Any]] = {
     "config": {"type": config, "help": "config file"},
     "--work-dir": {
         "type": work_dir, "metavar": "DIR", "help": "where checkpoints and logs go (default: work_dirs/NAME OF CONFIG)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 
 def settings_in(text: str) -> dict[str, object]:
@@ -24,7 +25,7 @@ def settings_in(text: str) -> dict[str, object]:
         return {}
 
 
-def _literal(node: ast.expr) -> object:
+def _literal(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
         return {keyword.arg: _literal(keyword.value) for keyword in node.keywords if keyword.arg}
     if isinstance(node, ast.Dict):

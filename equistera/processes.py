@@ -87,7 +87,7 @@ def join(launcher: str, environment: MutableMapping[str, str] = os.environ) -> s
             hint=f"Start it so: {start} tools/train.py ... --launcher {launcher}",
         )
     if launcher != "pytorch":
-        environment |= {"slurm": _of_slurm, "mpi": _of_open_mpi}[launcher](environment)
+        environment.update({"slurm": _of_slurm, "mpi": _of_open_mpi}[launcher](environment))
         environment["RANK"], environment["WORLD_SIZE"] = environment[process], environment[count]
         if _visible_gpus(environment) == 1:
             # the launcher gave each process a GPU of its own, which is the first that it sees

@@ -19,6 +19,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -249,7 +250,7 @@ def _load_file(path: Path) -> Skeleton:
     return parse(_content_of(path), name=path.stem)
 
 
-def _content_of(path: Path) -> object:
+def _content_of(path: Path) -> Any:
     try:
         # bytes, as for every JSON file, see equistera.dataset.coco.read_json, which stands above this module
         return json.loads(path.read_bytes())
@@ -259,7 +260,7 @@ def _content_of(path: Path) -> object:
         raise SkeletonError(f"{path} is not JSON: {error}") from error
 
 
-def parse(content: object, name: str) -> Skeleton:
+def parse(content: Any, name: str) -> Skeleton:
     """Validates the content of a skeleton file.
 
     Args:

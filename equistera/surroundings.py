@@ -43,7 +43,8 @@ def settle(environment: MutableMapping[str, str] = os.environ) -> None:
     environment["MPLBACKEND"] = "agg"
     # an experiment's "error" is for its own code: libraries warn while they are imported
     environment.pop("PYTHONWARNINGS", None)
-    warnings.filters[:] = [kept for kept in warnings.filters if kept[0] != "error"]
+    # a list, though typeshed says that it is any sequence
+    warnings.filters[:] = [kept for kept in warnings.filters if kept[0] != "error"]  # type: ignore[index]
     _allow_open_files()
     _refuse_replaced_packages(environment.get("PYTHONPATH", ""))
 

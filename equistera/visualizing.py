@@ -83,7 +83,14 @@ def settled(options: VisualizeOptions) -> Job:
     det_weights = checkpoints.detector_weights(options.det, options.det_weights) if options.det else None
     source = _source(options)
     if options.json:
-        read = [config, checkpoint, options.ann_file, options.det_weights, options.skeleton, *_files_of(source)]
+        read: list[str | Path | None] = [
+            config,
+            checkpoint,
+            options.ann_file,
+            options.det_weights,
+            options.skeleton,
+            *_files_of(source),
+        ]
         check_json("--json", options.json, "predictions of this tool", are_results, read, options.overwrite)
     return Job(options, config, checkpoint, det_weights, source)
 

@@ -161,7 +161,8 @@ def need_of(
     corners = []
     for center, scale in views:
         center, scale = center.astype(float), scale.astype(float)
-        turned = _turned_size(*with_aspect_ratio(scale * reach.largest, ratio).tolist(), reach.rotation)
+        width, height = with_aspect_ratio(scale * reach.largest, ratio).tolist()
+        turned = _turned_size(width, height, reach.rotation)
         room = scale / BOX_PADDING * reach.shift + np.array(turned) / 2 + MARGIN / min(density, 1.0)
         corners.append([*(center - room), *(center + room)])
     corners = np.array(corners)

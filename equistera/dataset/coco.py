@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -170,7 +171,7 @@ def checked_entries(
     return list(images.values()), entries
 
 
-def _take_id(value: object, known: set[int | str]) -> None:
+def _take_id(value: Any, known: set[int | str]) -> None:
     if not is_id(value):
         raise ValueError(f"id {str(value)[:40]} is neither a whole number nor a text")
     if value in known:

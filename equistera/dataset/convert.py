@@ -187,7 +187,8 @@ def convert(
     done.suspicions += suspicions(taken, skeleton.names)
     # what is taken once is not counted as read twice, or a part would seem to be missing
     for again in repeated:
-        done.read.subtract(picture=1, horse=len(again.entries) + sum(skip.what == "horse" for skip in again.skips))
+        done.read["picture"] -= 1
+        done.read["horse"] -= len(again.entries) + sum(skip.what == "horse" for skip in again.skips)
     for image_id, kept in enumerate(taken, 1):
         frame = kept.frame
         done.skips += kept.skips

@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Literal
 from urllib.parse import unquote
 
 from equistera.dataset.formats.labelstudio_addresses import UPLOAD_PREFIX
@@ -90,7 +91,7 @@ def _unquoted(part: str) -> str:
     return spelled(unquote(unquote(part)).replace("+", " "))
 
 
-def _stored(stem: str, form: str) -> str:
+def _stored(stem: str, form: Literal["NFC", "NFD"]) -> str:
     """A name as Django's ``get_valid_filename``, which Label Studio uses, leaves it."""
     kept = re.sub(r"[^-\w.]", "", unicodedata.normalize(form, stem).strip().replace(" ", "_"))
     return unicodedata.normalize("NFC", kept)

@@ -79,9 +79,9 @@ def frames_of(
     shared = {}
     for kind in (_DISPLAYED, _STORED, _SILENT, _EXCHANGED):
         of_kind = [i for i, claim in enumerate(claims) if claim == kind]
-        agreed = {beyond[i] for i in of_kind} - {""}
+        answers = {beyond[i] for i in of_kind} - {""}
         standing = "" if kind == _EXCHANGED else _standing([seen[i] for i in of_kind], target, skeleton)
-        shared[kind] = (agreed.pop() if len(agreed) == 1 else "", standing)
+        shared[kind] = (answers.pop() if len(answers) == 1 else "", standing)
     frames: list[Frame | Unusable] = []
     counts: Counter[str] = Counter()
     for one, claim, own in zip(seen, claims, beyond, strict=True):

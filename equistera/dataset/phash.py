@@ -116,8 +116,8 @@ def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list
             "Set the picture folder with --img-dir, or repair them. Or move them away and convert the annotation file "
             "with tools/convert_dataset.py, which leaves out pictures that are missing.",
         )
-    ids = list(paths)
-    return [[ids[i] for i in group] for group in near_duplicates(results, distance)]
+    ids, hashes = list(paths), [result for result in results if not isinstance(result, images.ImageError)]
+    return [[ids[i] for i in group] for group in near_duplicates(hashes, distance)]
 
 
 def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[list[int]]:

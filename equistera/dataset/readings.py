@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -46,7 +47,9 @@ _STRAY_FROM = 5
 #: Points in the very corner from which on they are no clicks.
 _PLACEHOLDERS = 2
 
-Points, Boxes, Sizes = np.ndarray, np.ndarray, np.ndarray
+Points: TypeAlias = np.ndarray
+Boxes: TypeAlias = np.ndarray
+Sizes: TypeAlias = np.ndarray
 
 #: Other meanings of points, for refusing: what they are then, and how the format has them.
 _POINTS: dict[str, Callable[[Points, Boxes, Sizes], Points]] = {
@@ -169,8 +172,8 @@ def _labels(animals: Sequence[tuple[Animal, Frame]], target: Mapping[str, str], 
         if animal.box is not None and min(animal.box[2:]) > 0:
             boxes[n] = animal.box
     # what is no place in any picture is told one by one later; here it must only not overflow
-    arrays = (np.clip(values, -_FAR, _FAR) for values in (points, displayed, boxes * _scales(animals)))
-    return Labels([animal for animal, _ in animals], *arrays, sizes)
+    points, displayed, boxes = (np.clip(a, -_FAR, _FAR) for a in (points, displayed, boxes * _scales(animals)))
+    return Labels([animal for animal, _ in animals], points, displayed, boxes, sizes)
 
 
 def _scales(animals: Sequence[tuple[Animal, Frame]]) -> np.ndarray:

@@ -149,8 +149,8 @@ def read_all(files: Sequence[Path], name: str, wanted: Sequence[str] = ()) -> tu
     if problems:
         raise UserError(f"{len(problems)} of {counted(len(files), 'files')} cannot be read:", problems)
     kinds: dict[str, list[NotLabels]] = defaultdict(list)
-    for error in others:
-        kinds[error.what].append(error)
+    for other in others:
+        kinds[other.what].append(other)
     if not exports:
         first, *more = kinds.values()
         raise UserError(

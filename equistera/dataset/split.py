@@ -10,9 +10,10 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any, TypeAlias
 
 from equistera.dataset.phash import DISTANCE
 from equistera.errors import UserError
@@ -29,7 +30,7 @@ GROUP_BY_HELP = (
 #: Draws tried for a balanced split; with single pictures the first one is balanced already.
 _DRAWS = 200
 
-ImageId = Hashable
+ImageId: TypeAlias = Any
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import pydantic
 
@@ -15,7 +15,7 @@ from equistera.dataset.coco import read_coco
 from equistera.dataset.paths import name_parts
 from equistera.errors import UserError
 
-_Id = pydantic.StrictInt | pydantic.StrictStr
+_Id: TypeAlias = pydantic.StrictInt | pydantic.StrictStr
 
 
 class _Image(pydantic.BaseModel):

@@ -144,7 +144,7 @@ def _visibility(part: Mapping) -> dict[str, tuple[int, int, int]]:
             counts[name][0] += flag == 2
             counts[name][1] += flag == 1
             counts[name][2] += 1
-    return {name: tuple(row) for name, row in counts.items()}
+    return {name: (row[0], row[1], row[2]) for name, row in counts.items()}
 
 
 def table(coco: Mapping, assignment: Mapping[ImageId, str]) -> str:

@@ -28,6 +28,7 @@ import os
 import sys
 import types
 from collections.abc import Mapping
+from typing import Any
 
 from yapf.yapflib import yapf_api
 
@@ -109,7 +110,7 @@ def _gradients(input, offset, weight, grad, sizes: Mapping[str, int]):
 
     with torch.enable_grad():
         leaves = [value.detach().requires_grad_() for value in (input, offset, weight)]
-        return torch.autograd.grad(_deform_conv(*leaves, sizes), leaves, grad)
+        return torch.autograd.grad(_deform_conv(leaves[0], leaves[1], leaves[2], sizes), leaves, grad)
 
 
 def has_compiled_mmcv() -> bool:
@@ -125,7 +126,7 @@ def install() -> None:
     # importing albumentations would otherwise ask the network for a newer version
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     if _EXT not in sys.modules and not has_compiled_mmcv():
-        operators = _StandIn(_EXT, "run ./setup.sh --compiled-mmcv to build mmcv's operators")
+        operators: Any = _StandIn(_EXT, "run ./setup.sh --compiled-mmcv to build mmcv's operators")
         operators.nms = _nms
         for name in ("forward", "backward_input", "backward_parameters"):
             setattr(operators, f"deform_conv_{name}", globals()[f"_deform_conv_{name}"])

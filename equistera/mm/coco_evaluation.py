@@ -69,6 +69,8 @@ class COCOeval(cocoeval.COCOeval):
             self.params.kpt_oks_sigmas = np.asarray(sigmas, dtype=float)
         self.crowds = iouType == "keypoints_crowd"
 
+    stats: np.ndarray
+
     def summarize(self) -> None:
         """Sets ``stats``: AP, AP50, AP75, AP and AR of medium and large ones, AR..., or those of CrowdPose."""
         super().summarize()

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -128,7 +129,7 @@ def refuse_code(overrides: Sequence[str]) -> None:
     """
     for override in overrides:
         key, _, text = override.partition("=")
-        values = parse_value(text)
+        values: Any = parse_value(text)
         for part in reversed(key.split(".")):
             values = {part: values}
         _refuse_foreign(values, f"Give it again: {commands.line('--cfg-options', override)}")
@@ -142,7 +143,7 @@ def _refuse_foreign(values: Mapping, hint: str) -> None:
         )
 
 
-def _foreign(node: object) -> Iterator[str]:
+def _foreign(node: Any) -> Iterator[str]:
     """Modules that a config would import and dotted names of types, which MMEngine would look up anywhere."""
     if isinstance(node, Mapping):
         imports = node.get("custom_imports")
@@ -215,9 +216,9 @@ def _name_weights_once(config: Config) -> None:
         (config.pretrained,) = map(str, named.values())
 
 
-def _take_pretrained(key: str, node: object) -> Iterator[tuple[str, object]]:
+def _take_pretrained(key: str, node: Any) -> Iterator[tuple[str, object]]:
     """Takes every initialisation from a file out of a part of the config."""
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MutableMapping):
         return
     inits = node.get("init_cfg") or []
     inits = [inits] if isinstance(inits, Mapping) else list(inits)
@@ -283,7 +284,7 @@ def _arguments(part: Mapping) -> set[str]:
         return set()
     names: set[str] = set()
     for cls in inspect.getmro(found):
-        parameters = inspect.signature(cls.__init__).parameters.values() if "__init__" in vars(cls) else ()
+        parameters = inspect.signature(vars(cls)["__init__"]).parameters.values() if "__init__" in vars(cls) else ()
         names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
         if parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break

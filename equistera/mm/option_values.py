@@ -38,8 +38,8 @@ def parse_value(text: str) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            elements = ast.parse(source, mode="eval").body.elts
-        values = [_value(element, source) for element in elements]
+            listed = ast.parse(source, mode="eval").body
+        values = [_value(element, source) for element in getattr(listed, "elts", ())]
     except (SyntaxError, ValueError, AttributeError):
         return _unparsable(text.strip())
     except (RecursionError, MemoryError) as error:

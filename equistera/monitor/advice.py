@@ -270,10 +270,10 @@ def _weak_keypoints(run: Run, summary: Summary) -> Finding | None:
 
 
 def _slow_data(run: Run, summary: Summary) -> Finding | None:
-    step, waiting = run.training_curve("time")[1], run.training_curve("data_time")[1]
-    if summary.state != RUNNING or not len(step) or not len(waiting):
+    steps, waits = run.training_curve("time")[1], run.training_curve("data_time")[1]
+    if summary.state != RUNNING or not len(steps) or not len(waits):
         return None
-    step, waiting = float(np.median(step[-20:])), float(np.median(waiting[-20:]))
+    step, waiting = float(np.median(steps[-20:])), float(np.median(waits[-20:]))
     if not step > 0 or waiting <= DATA_PART * step:
         return None
     return Finding(

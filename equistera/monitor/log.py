@@ -191,8 +191,8 @@ def _merge(
                     missing.append(f"{span} in no log here")
                 for void in [key for key in steps if key[0] >= epoch]:
                     del steps[void]
-                for void in [key for key in evaluations if key >= epoch]:
-                    del evaluations[void]
+                for late in [key for key in evaluations if key >= epoch]:
+                    del evaluations[late]
                 starts.append(Start(epoch - 1, _began(file)))
             previous = iteration
             steps.setdefault(step, {}).update((name.removeprefix("train/"), v) for name, v in entry.items())

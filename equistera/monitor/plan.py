@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from equistera.errors import UserError
 from equistera.files import read_json
@@ -151,7 +152,7 @@ def _dumped_settings(path: Path) -> dict[str, object]:
         return {}
 
 
-def _get(settings: object, *keys: str) -> object:
+def _get(settings: Any, *keys: str) -> Any:
     for key in keys:
         settings = settings.get(key) if isinstance(settings, dict) else None
     return settings

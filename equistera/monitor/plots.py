@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -141,7 +141,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         # of lines that coincide the later ones are thinner, so that all can be seen
         width = 1.5 + (len(panel.lines) - 1 - position if panel.coinciding else 0)
         marker = "o" if len(line.x) < _MARKED_POINTS and not line.faint else ""
-        appearance = {"alpha": 0.3, "linewidth": 0.8} if line.faint else {"linewidth": width}
+        appearance: dict[str, Any] = {"alpha": 0.3, "linewidth": 0.8} if line.faint else {"linewidth": width}
         # elsewhere the first line, the one that matters most, is on top
         appearance |= {"zorder": 2 + (position if panel.coinciding else -position) / 100}
         label = plain(line.label) or None
@@ -153,8 +153,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         _scale_log(axes)
     axes.set(title=panel.title, xlabel="epoch", ylabel=panel.y_label)
     axes.grid(alpha=0.3)
-    for position, text in panel.marks.items():
-        axes.axvline(position, color="0.4", linewidth=0.8, linestyle=":")
+    for place, text in panel.marks.items():
+        axes.axvline(place, color="0.4", linewidth=0.8, linestyle=":")
         axes.annotate(
             plain(text), (position, 1), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
             rotation=90, va="top", fontsize="x-small", color="0.3",

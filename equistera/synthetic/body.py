@@ -231,11 +231,10 @@ def build_body(build: Build, pose: Pose, frames: Frames) -> Body:
         points[f"{name}_eye"] = in_head(build, frames, eye_place(side) + outwards)
         points[f"{name}_ear"] = in_head(build, frames, ear_place(side))
     for leg, joints, hoof in zip(anatomy.LEGS, frames.joints, hooves, strict=True):
-        side = leg[0]
         if leg[1] == "f":
-            points[f"{side}_elbow"], points[f"{side}_knee"] = joints[2], joints[3]
+            points[f"{leg[0]}_elbow"], points[f"{leg[0]}_knee"] = joints[2], joints[3]
         else:
-            points[f"{side}_hip"], points[f"{side}_hock"] = joints[1], joints[3]
+            points[f"{leg[0]}_hip"], points[f"{leg[0]}_hock"] = joints[1], joints[3]
         points[f"{leg}_fetlock"] = joints[4]
         points[f"{leg}_hoof"] = hoof[2:4].mean(axis=(0, 1))
     return Body(mesh, points, trunk)

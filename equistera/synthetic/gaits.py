@@ -161,7 +161,7 @@ def _graze(rng: np.random.Generator, build: Build) -> Pose:
 
 def _lower_head(build: Build, pose: Pose, height: float) -> Pose:
     """Lowers the neck until the muzzle is so high above ground (in heights at the withers) or cannot go lower."""
-    lowest, highest = LIMITS_DEG["neck_pitch"][0], -40.0
+    lowest, highest = float(LIMITS_DEG["neck_pitch"][0]), -40.0
     for _ in range(7):
         pose = replace(pose, neck_pitch=(lowest + highest) / 2)
         frames = forward(build, _poised(pose))

@@ -96,8 +96,8 @@ def with_record(options: TrainOptions) -> TrainOptions:
             raise UserError("CONFIG is missing; only --resume --work-dir DIR does without", hint="See --help")
         if options.init:
             # a work dir stands for its best weights
-            start = Path(options.init)
-            inputs.checkpoint(start / "best.pth" if start.is_dir() else start)
+            named = Path(options.init)
+            inputs.checkpoint(named / "best.pth" if named.is_dir() else named)
         return _at(work_dirs.fresh(options.folder), options)
     if options.work_dir is None:
         options = _at(work_dirs.newest(options.folder), options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 # the presets that a phase names live there; it is as free of MM* as this package
 from equistera.augmentation import augmentation, parts_of
@@ -18,7 +19,7 @@ _WARMUP = ("share", "at_least", "at_most")
 _PHASE = ("name", "start", "lr_factor", "augmentation")
 
 
-def strategy_problems(strategy: object, stages: Sequence[Stage], from_scratch: bool = False) -> list[str]:
+def strategy_problems(strategy: Any, stages: Sequence[Stage], from_scratch: bool = False) -> list[str]:
     """Everything that is wrong with a strategy, whatever the length of the run.
 
     Args:
@@ -67,7 +68,7 @@ def _tier_problems(tier_lr: object) -> list[str]:
     return problems
 
 
-def _warmup_problems(warmup: object) -> list[str]:
+def _warmup_problems(warmup: Any) -> list[str]:
     problems = _key_problems("strategy.warmup", warmup, _WARMUP, ("epochs",))
     if problems:
         return problems

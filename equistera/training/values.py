@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import Any
 
 
-def is_number(value: object) -> bool:
+def is_number(value: Any) -> bool:
     """Whether a value is a finite number that a float can hold; true and false are none."""
     return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def number_problem(
-    name: str, value: object, low: float = -math.inf, high: float = math.inf, above: bool = False, below: bool = False
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, above: bool = False, below: bool = False
 ) -> list[str]:
     """A finding if a value is not a finite number within bounds.
 

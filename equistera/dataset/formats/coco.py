@@ -351,7 +351,9 @@ def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]])
             "the number of keypoints is not that of its category",
             f"{len(values)} numbers, expected {3 * len(names)} for {len(names)} keypoints",
         )
-    points = {name: point(*values[3 * i : 3 * i + 3], name) for i, name in enumerate(names)}
+    points = {
+        name: point(x, y, v, name) for name, x, y, v in zip(names, values[::3], values[1::3], values[2::3], strict=True)
+    }
     return image_id, Animal(points, box_of(annotation.get("bbox")), category, _area(annotation.get("area")))
 
 
@@ -366,7 +368,7 @@ def box_of(value: object) -> tuple[float, float, float, float] | None:
     box = numbers(value, "'bbox'")
     if len(box) != 4:
         raise Unusable("a box is not four numbers", f"'bbox' has {len(box)}")
-    return tuple(box)
+    return box[0], box[1], box[2], box[3]
 
 
 def _area(value: object) -> float | None:

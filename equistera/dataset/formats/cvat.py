@@ -8,6 +8,7 @@ Positions are pixels of the displayed picture. ``outside`` means not in the pict
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -168,7 +169,7 @@ def _drawn(element: Element, file: Path) -> Drawn:
     for position, skeleton in enumerate(element.findall("skeleton")):
         # one key for all points of the skeleton
         key = f"skeleton {position}"
-        own = readable(lambda child, key=key: _point(child, key), skeleton.findall("points"), "point", where, bad)
+        own = readable(functools.partial(_point, group=key), skeleton.findall("points"), "point", where, bad)
         if any(point.visibility != ABSENT for point in own):
             label = text(skeleton.get("label"), "a skeleton's label")
             regions.append(LooseBox(None, label, key, beside=_group(skeleton)))

@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from equistera import commands
 from equistera.dataset.formats.records import (
@@ -102,7 +103,7 @@ def _read_csv(path: Path) -> Export:
     if any(len(level) != width for level in levels):
         raise UserError(f"{path}: the header rows have different lengths: {sorted({len(level) for level in levels})}")
     check_scorer(path, levels[0][first:])
-    columns = [tuple(level[i].strip() for level in levels[1:]) for i in range(first, width)]
+    columns = [(levels[1][i].strip(), levels[2][i].strip(), levels[3][i].strip()) for i in range(first, width)]
 
     def table() -> Iterator[tuple[str, Sequence[object]]]:
         for row in rows:
@@ -271,7 +272,7 @@ def _read_file(path: Path) -> Export:
         raise UserError(f"{path} cannot be read as DeepLabCut's HDF5: {error}") from error
 
 
-def _read_table(group: object, path: Path) -> Export:
+def _read_table(group: Any, path: Path) -> Export:
     if "block0_values" not in group or "block1_values" in group:
         raise UserError(f"{path} is an HDF5 table of a layout that needs pickles or holds no numbers")
     values = group["block0_values"]
@@ -295,7 +296,7 @@ def _read_table(group: object, path: Path) -> Export:
     return export_of(path, columns, rows())
 
 
-def _labels(group: object, axis: str, path: Path) -> list[list[str]]:
+def _labels(group: Any, axis: str, path: Path) -> list[list[str]]:
     """The levels of a pandas index, each as long as the axis."""
     if axis in group:
         return [_texts(group[axis], path)]
@@ -312,7 +313,7 @@ def _labels(group: object, axis: str, path: Path) -> list[list[str]]:
     return levels
 
 
-def _texts(dataset: object, path: Path) -> list[str]:
+def _texts(dataset: Any, path: Path) -> list[str]:
     if dataset.dtype.kind != "S" or dataset.size * dataset.dtype.itemsize > MAX_CELLS:
         raise UserError(f"{path}: expected names, found {dataset.dtype} (pickled, or too many)")
     return [value.decode("utf-8") for value in dataset[:].tolist()]

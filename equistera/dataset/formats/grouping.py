@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from equistera.dataset.formats.records import Animal, Export, Picture, Skip, Unusable
 
@@ -99,7 +99,7 @@ class Labels:
         return label in self.named or label in self.tied or label in self.holding
 
 
-def readable(read: Callable[[object], _Read], items: Iterable, what: str, where: str, bad: list[Skip]) -> list[_Read]:
+def readable(read: Callable[[Any], _Read], items: Iterable, what: str, where: str, bad: list[Skip]) -> list[_Read]:
     """What can be read of some items; the others are noted down in ``bad``, and lose only themselves."""
     found = []
     for item in items:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
@@ -44,7 +45,7 @@ def accepts(content: object) -> bool:
     return isinstance(content, list) and any(_is_task(item) or _is_record(item) for item in content[:100])
 
 
-def read(content: object, path: Path, wanted: Collection[str]) -> Export:
+def read(content: Any, path: Path, wanted: Collection[str]) -> Export:
     """Reads an export.
 
     Of several annotations of one task the ground truth is taken, else the one with most points, else the newest; and

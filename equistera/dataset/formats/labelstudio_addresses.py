@@ -41,7 +41,7 @@ def pictures_of(data: Mapping[str, object], file_upload: object = None) -> dict[
         return {"image": file_upload}
     # an address need not end like a picture
     addresses = {key: value for key, value in texts.items() if "/" in value}
-    return addresses if len(addresses) == 1 else {"image": text(None, "the task's picture")}
+    return {**addresses} if len(addresses) == 1 else {"image": text(None, "the task's picture")}
 
 
 def address_of(pictures: Mapping[str, str | list[str]], tag: str | None, item: object, only_tag: bool) -> str:
@@ -64,9 +64,9 @@ def address_of(pictures: Mapping[str, str | list[str]], tag: str | None, item: o
         return chosen[item]
     singles = {key: value for key, value in pictures.items() if isinstance(value, str)}
     if not singles:
-        [*lists] = pictures.values()
-        if len(lists) == 1 and len(lists[0]) == 1:
-            return lists[0][0]
+        [*several] = pictures.values()
+        if len(several) == 1 and len(several[0]) == 1:
+            return several[0][0]
         raise Unusable("the task has a list of several pictures, and its regions do not say which (item_index)")
     if len(singles) == 1:
         return next(iter(singles.values()))

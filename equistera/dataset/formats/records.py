@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from equistera.errors import UserError
 from equistera.names import near
@@ -164,7 +165,7 @@ def shown(value: object, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def number(value: object, what: str) -> float:
+def number(value: Any, what: str) -> float:
     """A finite number from a file; raises :class:`Unusable` for text that is none, NaN, infinity, true, null ..."""
     try:
         result = math.nan if isinstance(value, bool) else float(value)

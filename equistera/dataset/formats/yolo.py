@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -93,8 +94,8 @@ def read(path: Path) -> Export:
             continue
         labelled[label].append(str(picture))
         export.add(Picture((str(picture),), where, tuple(animals), relative=True))
-        for error in problems:
-            export.skip("horse", where, error)
+        for problem in problems:
+            export.skip("horse", where, problem)
     export.notes += [
         f"{label} is the label file of {' and '.join(pictures)}: unless they show the same, one has the other's labels"
         for label, pictures in labelled.items()
@@ -127,7 +128,7 @@ def inside(picture: Picture) -> tuple[Picture, list[str]]:
                 outside.append(name)
             elif visibility:
                 points[name] = (min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height)), visibility)
-        animals.append(replace(animal, points=points, box=tuple(box)))
+        animals.append(replace(animal, points=points, box=(box[0], box[1], box[2], box[3])))
     return replace(picture, animals=tuple(animals)), outside
 
 
@@ -182,7 +183,7 @@ def _keypoint_shape(content: dict, path: Path) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def _by_number(names: object) -> dict[int, object]:
+def _by_number(names: Any) -> dict[int, Any]:
     """A list, or an object with numbers as keys; both are in use."""
     if isinstance(names, list):
         return dict(enumerate(names))
@@ -268,8 +269,9 @@ def _animal(
         raise Unusable("a class is none of the data YAML's names", f"{where}: class {fields[0]}")
     points = {}
     for k, name in enumerate(names):
-        x, y, *seen = fields[5 + k * dimensions : 5 + (k + 1) * dimensions]
-        x, y, visibility = point(x, y, *(seen or [VISIBLE]), f"{where}: {name}")
+        written: list[object] = [*fields[5 + k * dimensions : 5 + (k + 1) * dimensions], VISIBLE]
+        seen = dimensions > 2
+        x, y, visibility = point(written[0], written[1], written[2], f"{where}: {name}")
         # without flags, Ultralytics marks an unlabelled point by 0 0
         points[name] = (x, y, visibility if seen or (x, y) != (0.0, 0.0) else ABSENT)
     cx, cy, w, h = values[1:5]

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -217,7 +218,7 @@ def keypoint_names(category: object) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, list) and names else None
 
 
-def number(value: object) -> float:
+def number(value: Any) -> float:
     """A JSON number as float; NaN for anything else."""
     if type(value) not in _NUMBERS:
         return math.nan

@@ -89,8 +89,8 @@ def verify(
     for first, second in itertools.combinations(zip(files, states, strict=True), 2):
         rules = {recorded_rule(file.path.parent) for file, _ in (first, second)} if group_by is None else {group_by}
         # files of different splits have no rule in common
-        items = check_leaks(first, second, known, rules.pop() if len(rules) == 1 else "")
-        findings += gather(items, f"{first[0].path} and {second[0].path}", {})
+        leaks = check_leaks(first, second, known, rules.pop() if len(rules) == 1 else "")
+        findings += gather(leaks, f"{first[0].path} and {second[0].path}", {})
     return Verification(files, states, tuple(by_severity(findings)))
 
 

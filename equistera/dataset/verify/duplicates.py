@@ -25,7 +25,7 @@ _SHOWN = 4
 _BLOCK = 1 << 16
 
 
-def contents(states: Sequence[PictureState]) -> dict[Path, Hashable]:
+def contents(states: Sequence[PictureState]) -> Mapping[Path, Hashable]:
     """What tells the content of picture files apart: the size; where several have it, the end; then all bytes.
 
     Only such files are read, so that thousands of large photos take no time.
@@ -119,7 +119,7 @@ def check_leaks(
     ]
     hashes = [[states[i].hashes for i in places] for (_, states), places in zip((first, second), hashed, strict=True)]
     copied = {place for place, _ in same}
-    near = [(hashed[0][i], hashed[1][j]) for i, j in near_pairs(*hashes)] if all(hashed) else []
+    near = [(hashed[0][i], hashed[1][j]) for i, j in near_pairs(hashes[0], hashes[1])] if all(hashed) else []
     for pair in near:
         if pair[0] not in copied:
             yield Item("leak-near-duplicate", f"{names[0][pair[0]]} ~ {names[1][pair[1]]}", picture=pair[0])

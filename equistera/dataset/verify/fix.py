@@ -6,6 +6,7 @@ import copy
 import math
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -275,7 +276,7 @@ _STEPS: tuple[_Step, ...] = (
 )
 
 
-def _empty_nonfinite(value: object) -> int:
+def _empty_nonfinite(value: Any) -> int:
     """Replaces NaN and infinities by null, in place; returns how many."""
     places = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     count = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def _keypoint_values(file: AnnotationFile) -> Iterator[Item]:
     ):
         for n in np.flatnonzero(wrong.any(axis=1)).tolist():
             points = np.flatnonzero(wrong[n]).tolist()
-            text = f"{file.label(n)}: {_listed(points, lambda k, n=n, code=code: _point(file, n, k, code))}"
+            text = f"{file.label(n)}: {_listed(points, partial(_point, file, n, code=code))}"
             yield Item(code, text, annotation=n, points=tuple(points))
 
 
@@ -123,7 +124,7 @@ def _outside(file: AnnotationFile) -> Iterator[Item]:
         for n in np.flatnonzero(outside.any(axis=1)).tolist():
             points = np.flatnonzero(outside[n]).tolist()
             limits = file.annotation_picture_sizes[n] if code == "outside-picture" else file.boxes[n]
-            where = _listed(points, lambda k, n=n, code=code: _point(file, n, k, code))
+            where = _listed(points, partial(_point, file, n, code=code))
             text = f"{file.label(n)}: {where}, {_frame(limits)}"
             yield Item(code, text, annotation=n, points=tuple(points), badness=len(points))
 

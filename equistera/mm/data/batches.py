@@ -89,7 +89,7 @@ def start_worker(worker_id: int, num_workers: int, rank: int, seed: int) -> None
     worker_init_fn(worker_id, num_workers=num_workers, rank=rank, seed=seed)
     cv2.setNumThreads(1)
     # a thread hands batches over; what it fails at (open files, shared memory) is printed, and waited for for ever
-    multiprocessing.queues.Queue._on_queue_feeder_error = _hand_over_error
+    multiprocessing.queues.Queue._on_queue_feeder_error = _hand_over_error  # type: ignore[attr-defined]
 
 
 def _hand_over_error(queue: multiprocessing.queues.Queue, error: Exception, item: tuple[int, object]) -> None:

@@ -1,6 +1,7 @@
 """Any transforms of albumentations in a config, with the keypoints, the seed and the checks that they need."""
 
 from __future__ import annotations
+from typing import Any
 
 import copy
 import inspect
@@ -51,7 +52,7 @@ class FromAlbumentations(BaseTransform):
     """
 
     def __init__(self, codec: dict, transforms: Sequence[Mapping]):
-        self.input_size = tuple(int(side) for side in codec["input_size"])
+        self.input_size: Any = tuple(int(side) for side in codec["input_size"])
         problems: list[str] = []
         built = [_build(settings, f"transforms.{i}", problems) for i, settings in enumerate(transforms)]
         if not problems:

@@ -6,6 +6,7 @@ and its HueSaturationValue alone takes five times what two look-up tables take.
 """
 
 from __future__ import annotations
+from typing import Any
 
 import functools
 
@@ -50,7 +51,7 @@ def apply(
     Returns:
         BGR uint8 [H, W, 3], and what was applied: by the name of its field, the value drawn.
     """
-    drawn: dict[str, object] = {}
+    drawn: dict[str, Any] = {}
     # all coins first, so that one probability does not shift the draws of the others
     coins = rng.random(8)
     image = _colour(image, values, rng, coins[:4] < values.photometric, drawn)
@@ -66,7 +67,7 @@ def apply(
 
 
 def _colour(
-    image: np.ndarray, values: Augmentation, rng: np.random.Generator, chosen: np.ndarray, drawn: dict[str, object]
+    image: np.ndarray, values: Augmentation, rng: np.random.Generator, chosen: np.ndarray, drawn: dict[str, Any]
 ) -> np.ndarray:
     draws = {
         "brightness": rng.uniform(-values.brightness, values.brightness),

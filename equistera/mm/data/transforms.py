@@ -6,6 +6,7 @@ only. Every draw comes from the sample's own ``rng``.
 """
 
 from __future__ import annotations
+from typing import Any
 
 from pathlib import Path
 
@@ -110,7 +111,7 @@ class CropToInput(BaseTransform):
     """
 
     def __init__(self, codec: dict | None = None):
-        self.input_size = None if codec is None else tuple(int(side) for side in codec["input_size"])
+        self.input_size: Any = None if codec is None else tuple(int(side) for side in codec["input_size"])
 
     def transform(self, results: dict) -> dict:
         width, height = input_size = self.input_size or results["input_size"]

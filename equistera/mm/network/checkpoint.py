@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -69,7 +70,7 @@ def load(path: str | Path) -> dict:
     Raises:
         UserError: The file is missing, broken, holds code, or is no checkpoint; a weight is not finite.
     """
-    content = read(Path(path))
+    content: Any = read(Path(path))
     holder, weights = _weights_in(content)
     if weights is None:
         found = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
@@ -82,8 +83,10 @@ def load(path: str | Path) -> dict:
 
 
 #: Under which names programs keep the weights in what they save; the first that is there counts.
-HOLDERS = ("state_dict", "model_state_dict", "model", "ema_state_dict", "state_dict_ema", "model_ema", "ema", "module")
-HOLDERS += ("net", "network", "weights", "params")
+HOLDERS = (
+    *("state_dict", "model_state_dict", "model", "ema_state_dict", "state_dict_ema", "model_ema", "ema", "module"),
+    *("net", "network", "weights", "params"),
+)
 
 
 def _weights_in(content: object) -> tuple[str | None, Mapping | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
@@ -34,7 +36,7 @@ class StagedOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         network: SkeletonPoseEstimator = getattr(model, "module", model)
-        groups = []
+        groups: list[dict[str, Any]] = []
         for stage in reversed(network.stages):
             parameters = [parameter for _, parameter in network.stage_parameters(stage.name)]
             decayed = [parameter for parameter in parameters if parameter.ndim > 1]

@@ -16,7 +16,7 @@ from equistera.mm.prediction.split_predictions import Split, files_of, predict_s
 
 def calibrations_of(
     predictors: Mapping[str, Predictor],
-    checkpoints: Mapping[str, str],
+    checkpoints: Mapping[str, Path],
     predicted: tuple[Split, Mapping[str, list[dict]]],
     flip_test: bool,
     ensemble: bool,
@@ -81,7 +81,7 @@ def _fitted(name: str, split: Split, results: list[dict], predictor: Predictor) 
     return calibration, {"ann_file": str(split.root / split.ann_file), **about}
 
 
-def _store(checkpoint: str, calibration: Calibration, about: dict, flip_test: bool, settings: str) -> None:
+def _store(checkpoint: str | Path, calibration: Calibration, about: dict, flip_test: bool, settings: str) -> None:
     try:
         path = store_calibration(checkpoint, calibration, flip_test, settings, **about)
     except WriteError as error:

@@ -99,10 +99,10 @@ def _look(
     for frame in frames:
         if found[frame.number] is None:
             (pose,) = poses[frame.number]
-            box = box_of(pose.points[is_sure(pose.scores)], frame.image.shape[1::-1])
-            if box is not None:
-                closer.append((frame, box))
-    predicted = predictor.poses(((frame.image, box) for frame, box in closer), batch_size)
+            around = box_of(pose.points[is_sure(pose.scores)], frame.image.shape[1::-1])
+            if around is not None:
+                closer.append((frame, around))
+    predicted = predictor.poses(((frame.image, around) for frame, around in closer), batch_size)
     for (frame, _), pose in zip(closer, predicted, strict=True):
         if pose.scores.mean() > poses[frame.number][0].scores.mean():
             poses[frame.number] = [pose]

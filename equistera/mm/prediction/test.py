@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     split = Split.of(lead.config, options.split or _split_there(lead), lead.skeleton)
     # what can be refused is refused before the long work
     groups = _groups(split, options.group_by)
-    body_length = tuple(options.body_length) if options.body_length else None
+    body_length = (options.body_length[0], options.body_length[1]) if options.body_length else None
     if body_length:
         _check_body_length(split.ground_truth, lead.skeleton, body_length)
     out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
@@ -143,7 +144,7 @@ def _loaded(
     taken: str,
     data_root: str | None = None,
     skeleton: str | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> tuple[dict[str, Predictor], dict[str, Path]]:
     """Loads every model that is named.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from typing import Any
 
 from equistera.dataset.animals import PictureAnimals, read_animals
 from equistera.errors import UserError
@@ -56,8 +57,9 @@ def visualize(job: Job) -> int:
     confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, predictor.settings)
     print(confidence.description)
     pictures = read_animals(options.ann_file, predictor.skeleton) if options.ann_file else None
-    image_ids = _image_ids(pictures, source) if pictures else None
-    if pictures:
+    image_ids = None
+    if pictures and isinstance(source, PictureFiles):
+        image_ids = _image_ids(pictures, source)
         refuse_other_pictures(options.ann_file, pictures, source)
     where = detector or (Everywhere() if pictures is None else Annotated(pictures))
     frames = where.checked(source.frames()) if isinstance(where, Annotated) else source.frames()
@@ -94,7 +96,7 @@ def _detector(job: Job) -> Where | None:
     # mmdet's part of the import takes a while that others need not wait for
     from equistera.mm.prediction.detect import Detected
 
-    chosen = {"classes": job.options.det_class, "threshold": job.options.det_thr}
+    chosen: dict[str, Any] = {"classes": job.options.det_class, "threshold": job.options.det_thr}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     return Detected(job.options.det, job.det_weights, **chosen)
 

@@ -112,7 +112,9 @@ def picture_marks(paths: Iterable[Path]) -> set[str]:
 def _mark(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            size, head = file.seek(0, os.SEEK_END), file.seek(0) or file.read(_END)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            head = file.read(_END)
             file.seek(max(0, size - _END))
             return hashlib.sha256(b"%d %b %b" % (size, head, file.read(_END))).hexdigest()[:12]
     except OSError:

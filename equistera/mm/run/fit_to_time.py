@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -102,7 +103,7 @@ def earlier_fit(work_dir: Path, meta: Mapping, budget: float | None) -> Fitted |
         UserError: Another time was given.
     """
     path = work_dir / RUN_FILE
-    content = read_json(path) if path.is_file() else settings_in(str(meta.get("config")))
+    content: Any = read_json(path) if path.is_file() else settings_in(str(meta.get("config")))
     try:
         fitted = Fitted.from_json(content["fitted"]) if content.get("fitted") else None
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import distributed
@@ -64,7 +65,7 @@ class Interruption:
         self._asked = 0
         self._asked_at = 0.0
         self._process = os.getpid()
-        self._previous: dict[int, object] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
         raise_missed_interrupt()

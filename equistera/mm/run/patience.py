@@ -48,7 +48,7 @@ class PatientVisualizer(PoseLocalVisualizer):
 
 def never_mind(handler: logging.Handler) -> None:
     """Makes a log file's handler lose what it cannot write; ``logging`` would print a traceback for every line."""
-    handler.handleError = functools.partial(_report, handler, handler.handleError)
+    setattr(handler, "handleError", functools.partial(_report, handler, handler.handleError))  # noqa: B010
 
 
 def _report(handler: logging.Handler, otherwise: Callable, record: logging.LogRecord) -> None:
@@ -56,7 +56,7 @@ def _report(handler: logging.Handler, otherwise: Callable, record: logging.LogRe
     if not isinstance(error, OSError):
         otherwise(record)
     elif not getattr(handler, "told", False):
-        handler.told = True
+        setattr(handler, "told", True)  # noqa: B010
         print(f"warning: the log file cannot be written: {error}\n  Training goes on.", file=sys.stderr, flush=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -171,7 +172,7 @@ def metrics_of(config: Config) -> list[ConfigDict]:
     return [evaluator for evaluator in evaluators if evaluator.type == "KeypointMetric"]
 
 
-def _seed_problem(seed: object) -> list[str]:
+def _seed_problem(seed: Any) -> list[str]:
     if not count_problem("seed", seed, 0) and seed <= MOST_SEED:
         return []
     return [f"seed: expected a whole number from 0 to {MOST_SEED}, found {seed!r}"]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PARTS = ("state_dict", "optimizer", "loop", "hooks", "meta")
 
 #: What such a checkpoint says of itself, and of which kinds it is.
-SAYS = {"epoch": int, "iter": int, "evaluation_pending": bool, "fingerprint": dict, "lengths": list}
+SAYS: dict[str, Any] = {"epoch": int, "iter": int, "evaluation_pending": bool, "fingerprint": dict, "lengths": list}
 SAYS |= {"from_scratch": bool, "skeleton": dict, "best_score": float | int | None, "best_epoch": int | None}
 SAYS |= {"best_rank": list}
 
@@ -137,7 +137,7 @@ def load_whole(path: Path) -> dict:
     return content
 
 
-def _keypoints(meta: Mapping) -> object:
+def _keypoints(meta: Mapping) -> Any:
     return meta["skeleton"].get("keypoints") if isinstance(meta["skeleton"], dict) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -76,8 +76,8 @@ def settle(options: TrainOptions) -> Settled:
         _refuse_beside("max_time", options, "train_cfg.max_epochs", "train_cfg.val_interval")
     if found is None:
         weights = choose_weights(config, options.init, options.from_scratch)
-        missing = weights if isinstance(weights, UserError) else None
-        return Settled(options, config, work_dir, record, data, weights=None if missing else weights, missing=missing)
+        known = Settled(options, config, work_dir, record, data)
+        return replace(known, missing=weights) if isinstance(weights, UserError) else replace(known, weights=weights)
     meta = found.meta
     config.from_scratch = meta["from_scratch"]
     steps = fitted.fit.steps_per_epoch if fitted else _steps(config, data)

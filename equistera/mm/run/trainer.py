@@ -76,6 +76,9 @@ class Trainer(Runner):
         evaluated: The weights that were evaluated last, or None before the first evaluation.
     """
 
+    model: nn.Module
+    optim_wrapper: OptimWrapper
+
     weights: Weights | None = None
     resume_point: FoundCheckpoint | None = None
     started_with: Mapping[str, str] = MappingProxyType({})

@@ -253,7 +253,7 @@ def test_pictures_missing_and_truncated_are_all_named(horses, tiny, tmp_path):
     [
         ("{", "is not JSON"),
         ("[]", "is not a COCO keypoint file"),
-        ('{"images": [], "annotations": []}', "needs the lists"),
+        ('{"images": [], "annotations": []}', "the list categories is missing"),
     ],
 )
 def test_annotations_that_cannot_be_read(horses, tiny, tmp_path, text, finding):
