@@ -17,7 +17,7 @@ from equistera.dataset.locate import MISSING, PictureFinder
 from equistera.dataset.matching import Selection, read_keypoint_map, select
 from equistera.dataset.orientation import FoundPicture, frames_of
 from equistera.dataset.place import clear, image_dir, is_same, place
-from equistera.dataset.readings import meant
+from equistera.dataset.readings import interpret
 from equistera.dataset.repeats import Labelled, agree, repeats_note, suspicions, take_once
 from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
 from equistera.dataset.split import SPLITS, SplitSpec
@@ -155,7 +155,7 @@ def convert(
         The entries; a picture that comes up twice is taken once.
 
     Raises:
-        UserError: As :func:`equistera.dataset.repeats.take_once` and :func:`equistera.dataset.readings.meant`.
+        UserError: As :func:`equistera.dataset.repeats.take_once` and :func:`equistera.dataset.readings.interpret`.
     """
     done = Conversion()
     labelled: list[Labelled] = []
@@ -225,7 +225,7 @@ def _labelled(
         else:
             usable.append((one, frame))
     animals = [(animal, frame) for one, frame in usable for animal in one.animals]
-    read, more = meant(animals, export, target, skeleton)
+    read, more = interpret(animals, export, target, skeleton)
     done.notes += [*notes, *more]
     following = iter(read)
     for one, frame in usable:

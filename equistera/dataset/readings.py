@@ -101,7 +101,7 @@ class Labels:
     sizes: Sizes
 
 
-def meant(
+def interpret(
     animals: Sequence[tuple[Animal, Frame]], export: Export, target: Mapping[str, str], skeleton: Skeleton
 ) -> tuple[list[Animal], list[str]]:
     """Reads the numbers of an export as they are meant.

@@ -7,7 +7,7 @@ from equistera import skeleton
 from equistera.dataset.anatomy import reference_for
 from equistera.dataset.annotate import Frame
 from equistera.dataset.formats.records import Animal, Export
-from equistera.dataset.readings import meant, upper_left
+from equistera.dataset.readings import interpret, upper_left
 from equistera.errors import UserError
 
 HORSE = skeleton.load("horse26")
@@ -36,7 +36,7 @@ def read(keypoints, boxes=None, scale=(1.0, 1.0)):
     for n, rows in enumerate(keypoints):
         box = None if boxes is None else tuple(boxes[n].tolist())
         animals.append((animal(rows, box), Frame(*SIZE.tolist(), scale=scale)))
-    found, notes = meant(animals, Export(Path("a.json"), "COCO keypoints"), NAMES, HORSE)
+    found, notes = interpret(animals, Export(Path("a.json"), "COCO keypoints"), NAMES, HORSE)
     return np.array([one.box for one in found if one.box is not None]), notes
 
 
@@ -145,7 +145,7 @@ def test_points_in_the_very_corner_are_no_labels(horses):
     keypoints[~labelled] = [0, 0, 2]
     keypoints[0, 0] = [-1, -1, 1]
     animals = [(animal(rows), Frame(*SIZE.tolist())) for rows in keypoints]
-    found, [note] = meant(animals, Export(Path("a.json"), "COCO keypoints"), NAMES, HORSE)
+    found, [note] = interpret(animals, Export(Path("a.json"), "COCO keypoints"), NAMES, HORSE)
     assert f"{(~labelled).sum() + labelled[0, 0]} points lie at exactly (0, 0) or (-1, -1): taken for not" in note
     assert [sum(flag > 0 for *_, flag in one.points.values()) for one in found][1:] == labelled.sum(axis=1).tolist()[1:]
     # one may be a click
@@ -160,9 +160,9 @@ def test_flags_of_tools_that_know_only_labelled_and_not(horses):
     assert "labelled points has flag 2 (visible), all have 1: taken for visible" in note
     few = Animal({"nose": (5, 5, 1), "neck": (0, 0, 0)})
     export = Export(Path("a.json"), "COCO keypoints")
-    assert meant([(few, Frame(640, 480))], export, NAMES, HORSE)[0] == [few]
+    assert interpret([(few, Frame(640, 480))], export, NAMES, HORSE)[0] == [few]
     many = [(Animal({name: (i, 9 * i, int(i > 3)) for i, name in enumerate(HORSE.names)}), Frame(640, 480))]
-    [seen], _ = meant(many, export, NAMES, HORSE)
+    [seen], _ = interpret(many, export, NAMES, HORSE)
     assert {flag for *_, flag in seen.points.values()} == {0, 2}
 
 
