@@ -19,8 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from equistera.errors import UserError
-from equistera.evaluation.instances import EvaluationSet
-from equistera.evaluation.oks import keypoint_similarity
+from equistera.evaluation.instances import EvaluationSet, keypoint_similarity
 
 PCK_THRESHOLDS = (0.05, 0.1, 0.2)
 
@@ -87,18 +86,9 @@ def confusion(animals: EvaluationSet, size: np.ndarray) -> np.ndarray:
     Returns:
         float64 [K, K]; NaN where no animal counts, and on the diagonal.
     """
-    hits, counted = confusion_counts(animals, size)
+    by_point = (swapped_with(animals, size, i) for i in range(len(animals.skeleton)))
+    hits, counted = np.array([[lies.sum(axis=0), counts.sum(axis=0)] for lies, counts in by_point]).transpose(1, 0, 2)
     return np.divide(hits, counted, out=np.full(hits.shape, np.nan), where=counted > 0)
-
-
-def confusion_counts(animals: EvaluationSet, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [K, K] twice: numerator and denominator of :func:`confusion`."""
-    count = len(animals.skeleton)
-    hits, counted = np.zeros((count, count), dtype=int), np.zeros((count, count), dtype=int)
-    for i in range(count):
-        taken, other = swapped_with(animals, size, i)
-        hits[i], counted[i] = taken.sum(axis=0), other.sum(axis=0)
-    return hits, counted
 
 
 def swapped_with(animals: EvaluationSet, size: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,15 +6,15 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
-from equistera import html
+from equistera import drawing, html
+from equistera.cutout import cut, view
 from equistera.errors import UserError
 from equistera.evaluation import report_plots
 from equistera.evaluation.comparison import number, side_by_side, winner, with_interval
-from equistera.evaluation.keypoint_metrics import CORRECT
+from equistera.evaluation.keypoint_metrics import CORRECT, correct_points
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.per_animal import animal_rows, left_right_swaps, worst_and_typical
 from equistera.evaluation.picture_scores import METRICS, PCK
-from equistera.evaluation.report_pictures import animal_panels
 from equistera.evaluation.table import COLUMNS, PAIRED, counted, how_intervals_were_made, keypoint_cells
 
 #: Pictures shown of the worst, of the typical and of the swapped kind: for one model, and for each of several.
@@ -25,6 +25,13 @@ NAMED_SWAPS = 4
 
 #: PCK@0.1 below which a keypoint's figure is marked as bad, or as a warning.
 BAD, POOR = 0.5, 0.8
+
+#: Width and height of one panel, pixels; the part of the picture is widened to this shape, so that panels line up.
+PANEL = (440, 330)
+GAP = 6
+
+#: From a wrong prediction to where the point is: white; to its mirror image's place: vermillion (Okabe and Ito).
+WRONG, SWAPPED = (255, 255, 255), (213, 94, 0)
 
 DEFINITIONS = (
     "A point counts when it is labelled, visible or hidden; the last two columns are PCK@0.1 of visible and of hidden "
@@ -155,3 +162,44 @@ def _picture(n: int, row: dict, scored: Scored, load: Callable) -> tuple[str, st
     except UserError as error:
         return html.badge(f"{row['file_name']}: {error.summary}", "error"), ""
     return html.photo(panels, caption, max_side=max(panels.shape)), caption
+
+
+def animal_panels(picture: np.ndarray, scored: Scored, n: int) -> np.ndarray:
+    """The annotation above the prediction, cut out around the animal.
+
+    On the prediction a line leads from every wrong point (error of at least 0.1 of the animal's size) to where it
+    should be, in another colour where it lies on its mirror image.
+
+    Args:
+        picture: RGB uint8 [H, W, 3].
+        scored: A model's predictions and annotations.
+        n: Row of the animal.
+
+    Returns:
+        RGB uint8, two panels of one size.
+    """
+    animals = scored.animals
+    origin, factor = view(picture.shape, animals.bbox_xywh[n], animals.keypoints[n][animals.labelled[n]], PANEL)
+    truth = cut(picture, origin, factor, PANEL)
+    prediction = truth.copy()
+    true_points, points = (animals.keypoints[n] - origin) * factor, (animals.predictions[n] - origin) * factor
+    # the page shows the panels reduced
+    scale = 1.3 * drawing.stroke_scale(max(PANEL))
+    drawing.draw_pose(truth, true_points, animals.skeleton, visible=animals.visibility[n], scale=scale)
+    if not animals.missed[n]:
+        drawing.draw_pose(prediction, points, animals.skeleton, scores=animals.scores[n], scale=scale)
+        wrong = animals.labelled[n] & ~correct_points(animals, scored.size)[n] & np.isfinite(scored.size[n])
+        _draw_errors(prediction, points, true_points, wrong, left_right_swaps(scored)[n])
+    return np.concatenate([truth, np.full((GAP, PANEL[0], 3), 255, np.uint8), prediction])
+
+
+def _draw_errors(
+    image: np.ndarray, points: np.ndarray, true_points: np.ndarray, wrong: np.ndarray, swapped: np.ndarray
+) -> None:
+    import cv2
+
+    for k in np.flatnonzero(wrong | swapped):
+        # far-away predictions would overflow OpenCV's coordinates
+        start, end = (tuple(np.clip(np.round(p), -1e4, 1e4).astype(int).tolist()) for p in (points[k], true_points[k]))
+        cv2.line(image, start, end, (20, 20, 20), 4, cv2.LINE_AA)
+        cv2.line(image, start, end, SWAPPED if swapped[k] else WRONG, 2, cv2.LINE_AA)

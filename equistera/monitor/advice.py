@@ -13,8 +13,7 @@ import numpy as np
 
 # a run is judged by what its weights are judged by
 from equistera.evaluation import constant_guess
-from equistera.monitor.curves import gap_curve, main_metric, smooth
-from equistera.monitor.run import Run
+from equistera.monitor.run import Run, gap_curve, main_metric, smooth
 from equistera.monitor.summary import FINISHED, RUNNING, SILENT, Summary
 from equistera.progress import duration
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equistera.monitor.curves import best_of, gap_curve, main_metric
-from equistera.monitor.run import Run
+from equistera.monitor.run import Run, best_of, gap_curve, main_metric
 
 #: Metrics shown beside the one that a run is judged by, as they were at the best epoch.
 OTHER_METRICS = ("AP50", "AP75", "AR", "PCK@0.1", "PCK@0.2", "PCK", "median_px", "EPE", "NME")
@@ -33,7 +32,7 @@ class Summary:
         phase: Name of the phase at ``position``.
         lr: Learning rate by stage at the last step; the key ``""`` stands for the one of the whole optimiser.
         loss: Median of the last logged steps; NaN or infinite when one of them is.
-        metric: The metric the run is judged by, see ``curves.main_metric``; ``""`` before the first evaluation.
+        metric: The metric the run is judged by, see ``run.main_metric``; ``""`` before the first evaluation.
         best, best_epoch: Its highest value and where (of equals as in ``best.pth``).
         last, last_epoch: Its latest value.
         gap: Training subset minus validation at the latest epoch that has both.

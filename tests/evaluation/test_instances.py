@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from equistera.evaluation.instances import pair
-from equistera.evaluation.oks import instance_oks, keypoint_similarity
+from equistera.evaluation.instances import instance_oks, keypoint_similarity, pair
 
 
 def two_in_one_picture(make):

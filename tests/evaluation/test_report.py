@@ -10,8 +10,7 @@ from equistera.evaluation import compare, evaluate, mean_pose, report_plots, sco
 from equistera.evaluation.calibration import Calibration
 from equistera.evaluation.metrics import Options, Scored
 from equistera.evaluation.per_animal import FIELDS, animal_rows, left_right_swaps, worst_and_typical
-from equistera.evaluation.report import report
-from equistera.evaluation.report_pictures import PANEL, animal_panels
+from equistera.evaluation.report import PANEL, animal_panels, report
 
 
 def grey(_image_id):

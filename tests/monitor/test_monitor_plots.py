@@ -9,8 +9,7 @@ from PIL import Image
 
 from equistera.errors import UserError
 from equistera.monitor.log import RunLogError
-from equistera.monitor.panels import panels
-from equistera.monitor.plots import plot_run, plot_runs
+from equistera.monitor.plots import panels, plot_run, plot_runs
 
 
 def full(first=1, last=4, ap=0.5, **train_values):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from monitor_lines import epochs, train, val
 
-from equistera.monitor.curves import gap_curve, smooth
 from equistera.monitor.log import read_run
-from equistera.monitor.panels import panels
+from equistera.monitor.plots import panels
+from equistera.monitor.run import gap_curve, smooth
 from equistera.monitor.summary import FINISHED, RUNNING, SILENT, is_finished, summarize
 
 

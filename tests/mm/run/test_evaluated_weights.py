@@ -105,8 +105,8 @@ def test_training_pictures_are_scored_beside_validation(trained):
         errors = {name: record[f"train_subset/normalised_error/{name}"] for name in ("weights", "weights+norms")}
         errors["average+norms"] = record["train_subset/normalised_error/average+norms"]
         assert record["train_subset/normalised_error"] == min(errors.values())
-    from equistera.monitor.curves import gap_curve
     from equistera.monitor.log import read_run
+    from equistera.monitor.run import gap_curve
 
     epochs, gaps = gap_curve(read_run(trained), "PCK@0.1")
     assert epochs.tolist() == [1, 2, 3]
