@@ -7,7 +7,6 @@ configs/animal_2d_keypoint/topdown_heatmap/ap10k/td-hm_hrnet-w32_8xb64-210e_ap10
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from equistera import skeleton as skeletons
 from equistera.augmentation import PRESETS, Augmentation
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.data.photometric import DEGREES
+from equistera.mm.export import model_config
 
 RTMPOSE_LR, HRNET_LR = 4e-3, 5e-4
 
@@ -164,24 +164,6 @@ def hrnet_scheduler(max_epochs: int) -> list[dict]:
             "by_epoch": True,
         },
     ]
-
-
-def model_config(config: Config) -> dict:
-    """The config's network as MMPose's ``TopdownPoseEstimator``."""
-    model = copy.deepcopy(config.model.to_dict())
-    codec = dict(config.codec)
-    stride = model.pop("stride")
-    for name in ("skeleton", "codec", "stages", "precision", "dropout"):
-        model.pop(name, None)
-    model["type"] = "TopdownPoseEstimator"
-    model["head"] |= {"out_channels": len(skeletons.load(config.skeleton)), "decoder": codec}
-    if codec["type"] == "SimCCLabel":
-        model["head"] |= {
-            "input_size": codec["input_size"],
-            "in_featuremap_size": tuple(side // stride for side in codec["input_size"]),
-            "simcc_split_ratio": codec["simcc_split_ratio"],
-        }
-    return model
 
 
 def optim_wrapper(config: Config, amp: bool = False) -> dict:

@@ -21,6 +21,7 @@ from mmengine.registry import init_default_scope
 from equistera import PROJECT, commands
 from equistera.errors import UserError
 from equistera.inputs import find_config
+from equistera.mm.adoption import adopted, is_mmposes
 from equistera.mm.option_values import parse_value
 from equistera.names import did_you_mean
 
@@ -50,10 +51,12 @@ def load(path: str | Path, overrides: Sequence[str] = (), **shared: object) -> C
 
 
 def resolve(config: Config, overrides: Sequence[str] = (), **shared: object) -> Config:
-    """What :func:`load` does with a config that was :func:`read`; it is changed."""
-    for key, value in shared.items():
-        if value is not None:
-            config[key] = value
+    """What :func:`load` does with a config that was :func:`read`; it is changed, and replaced if it is MMPose's own."""
+    given = {key: value for key, value in shared.items() if value is not None}
+    if is_mmposes(config):
+        config = adopted(Config({**config.to_dict(), **given}, filename=config.filename))
+    for key, value in given.items():
+        config[key] = value
     _override(config, overrides)
     missing = [key for key in SHARED if key not in config]
     if missing:

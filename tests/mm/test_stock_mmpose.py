@@ -11,6 +11,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 
+from equistera import skeleton as skeletons
+from equistera.mm import config as configs
+from equistera.mm.export import plain_config
 from equistera.mm.prediction import test as testing
 from equistera.mm.run.train import TrainOptions, train
 
@@ -107,3 +110,46 @@ def test_the_runner_tests(run, ours, tmp_path):
     assert metrics["coco/AP"] == pytest.approx(figures["AP"], abs=1e-6)
     for sample in mmengine.load(dumped):
         assert sample["pred_instances"]["keypoints"][0] == pytest.approx(points[sample["id"]][:, :2], abs=0.1)
+
+
+@pytest.fixture(scope="module")
+def stock_checkpoint(trained, horses, tmp_path_factory):
+    """Of MMPose's own network, written by MMEngine's own Runner with an average of the weights beside them."""
+    ours = configs.load(str(trained / "demo_rtmpose_t.py"))
+    plain = plain_config(ours, skeletons.load("horse26")).to_dict()
+    encode = {"type": "GenerateTarget", "encoder": plain["codec"]}
+    steps = plain["val_dataloader"]["dataset"]["pipeline"]
+    dataset = {**plain["val_dataloader"]["dataset"], "pipeline": [*steps[:-1], encode, steps[-1]], "test_mode": False}
+    loader = {"batch_size": 2, "sampler": {"type": "DefaultSampler", "shuffle": True}, "dataset": dataset}
+    work_dir = tmp_path_factory.mktemp("stock_runner")
+    runner = Runner(
+        model=plain["model"],
+        work_dir=str(work_dir),
+        train_dataloader=loader,
+        train_cfg={"by_epoch": True, "max_epochs": 1},
+        optim_wrapper={"optimizer": {"type": "AdamW", "lr": 1e-3}},
+        param_scheduler={"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "end": 2},
+        custom_hooks=[{"type": "EMAHook", "ema_type": "ExpMomentumEMA"}],
+        default_hooks={"checkpoint": {"type": "CheckpointHook", "interval": 1}},
+        default_scope="mmpose",
+        experiment_name="stock_runner",
+    )
+    runner.train()
+    return work_dir / "epoch_1.pth"
+
+
+def test_a_checkpoint_of_mmengines_runner_is_tested_and_begins_a_run(trained, stock_checkpoint, horses, tiny, tmp_path):
+    config = str(trained / "demo_rtmpose_t.py")
+    metrics = testing.test(testing.TestOptions([config, str(stock_checkpoint)], out=str(tmp_path / "test")))
+    assert len(metrics) == 1
+    work_dir = train(
+        TrainOptions(
+            "configs/demo_rtmpose_t.py",
+            work_dir=str(tmp_path / "run"),
+            data_root=str(horses),
+            init=str(stock_checkpoint),
+            cfg_options=tiny(**{"train_cfg.max_epochs": 1, "from_scratch": False}),
+        )
+    )
+    log = next(work_dir.glob("*/*.log")).read_text()
+    assert "head: 26 keypoints: 26 exact (horse26 (26 keypoints), as the checkpoint's meta.dataset_meta says)" in log

@@ -19,6 +19,16 @@ from equistera.training.stages import Stage, assign, layout_for
 from equistera.training.values import number_problem
 
 
+def complete_head(head: Mapping, codec: Mapping, keypoints: int, stride: int) -> dict:
+    """A head's config with what follows from the codec, the number of keypoints and the stride of its features."""
+    head = {**head, "out_channels": keypoints, "decoder": codec}
+    if codec["type"] == "SimCCLabel":
+        head["input_size"] = codec["input_size"]
+        head["in_featuremap_size"] = tuple(side // stride for side in codec["input_size"])
+        head["simcc_split_ratio"] = codec["simcc_split_ratio"]
+    return head
+
+
 @MODELS.register_module()
 class SkeletonPoseEstimator(TopdownPoseEstimator):
     """A top-down model whose head follows from a skeleton and a codec, and whose stages can be frozen.
@@ -54,11 +64,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         if problems := number_problem("model.dropout", dropout, 0, 1, below=True):
             raise UserError("the network cannot be built:", problems)
         self_skeleton = skeletons.load(skeleton)
-        head = {**head, "out_channels": len(self_skeleton), "decoder": codec}
-        if codec["type"] == "SimCCLabel":
-            head["input_size"] = codec["input_size"]
-            head["in_featuremap_size"] = tuple(side // stride for side in codec["input_size"])
-            head["simcc_split_ratio"] = codec["simcc_split_ratio"]
+        head = complete_head(head, codec, len(self_skeleton), stride)
         super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)
         self.skeleton = self_skeleton
         self.input_size = tuple(codec["input_size"])

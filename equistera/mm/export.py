@@ -1,0 +1,145 @@
+"""A trained network as plain MMPose: a config and a checkpoint that need nothing of this project."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmpose.registry import MODELS
+
+import equistera
+from equistera import skeleton as skeletons
+from equistera.errors import UserError
+from equistera.files import atomic_write
+from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
+from equistera.mm.network import checkpoint
+from equistera.mm.network.model import complete_head
+from equistera.mm.prediction.predict import Predictor
+from equistera.outputs import check_folder, same_file
+from equistera.skeleton import Skeleton
+
+#: What our network takes beside what MMPose's has.
+_OURS = ("skeleton", "codec", "stride", "dropout", "stages", "precision")
+#: Packages whose classes an environment with MMPose has.
+_STOCK = {"mmpose", "mmdet", "mmcv", "mmengine", "torch"}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What the user asked for; see ``tools/export.py --help``."""
+
+    config: str
+    checkpoint: str
+    to: str
+    out: str
+    skeleton: str | None = None
+    overwrite: bool = False
+
+
+def export(options: ExportOptions) -> tuple[Path, Path]:
+    """Writes the config and the checkpoint.
+
+    Args:
+        options: What the user asked for.
+
+    Returns:
+        Their paths: ``OUT/NAME.py`` and ``OUT/NAME.pth``, by the name of the config.
+
+    Raises:
+        UserError: The checkpoint does not belong to the config, the network has classes that MMPose lacks, or the
+            files are there already.
+    """
+    predictor = Predictor(options.config, options.checkpoint, device="cpu", skeleton=options.skeleton)
+    plain = plain_config(predictor.config, predictor.skeleton)
+    if foreign := sorted({*_foreign(plain.model)}):
+        raise UserError(f"the network has classes that no MMPose knows: {', '.join(foreign)}")
+    out, name = Path(options.out), Path(predictor.config.filename).stem
+    files = out / f"{name}.py", out / f"{name}.pth"
+    check_folder("--out", out)
+    if there := [str(path) for path in files if path.exists()]:
+        if any(same_file(path, given) for path in there for given in (options.config, options.checkpoint)):
+            raise UserError("the export would take the place of what it is made of:", there, "Choose another --out")
+        if not options.overwrite:
+            raise UserError("the export is there already:", there, "--overwrite replaces it; or choose another --out")
+    meta = {
+        "dataset_meta": dataset_meta_of(predictor.skeleton),
+        "cfg": plain.pretty_text,
+        "equistera_version": equistera.__version__,
+    }
+    checkpoint.save(files[1], {"meta": meta, "state_dict": predictor.model.state_dict()})
+    with atomic_write(files[0]) as file:
+        file.write(plain.pretty_text)
+    print("written:", *files, sep="\n  ")
+    print("  (MMPose samples a photo that becomes smaller where this project averages it: points differ a little)")
+    return files
+
+
+def plain_config(config: Config, skeleton: Skeleton) -> Config:
+    """What MMPose needs to test and to deploy the network of a config, in its own words.
+
+    Args:
+        config: Resolved.
+        skeleton: Of the network.
+    """
+    codec = config.codec.to_dict()
+    dataset = {
+        "type": "BaseCocoStyleDataset",
+        "data_mode": "topdown",
+        "metainfo": metainfo_of(skeleton),
+        "data_root": config.data_root,
+        "pipeline": [
+            {"type": "LoadImage"},
+            {"type": "GetBBoxCenterScale"},
+            {"type": "TopdownAffine", "input_size": codec["input_size"]},
+            {"type": "PackPoseInputs"},
+        ],
+        "test_mode": True,
+    }
+    loaders = {}
+    for split in ("val", "test"):
+        ours = config.get(f"{split}_dataloader")
+        if ours is not None:
+            loaders[f"{split}_dataloader"] = {
+                "batch_size": ours.batch_size,
+                "num_workers": 0,
+                "sampler": {"type": "DefaultSampler", "shuffle": False, "round_up": False},
+                "dataset": {**dataset, "ann_file": ours.dataset.ann_file, "data_prefix": {**ours.dataset.data_prefix}},
+            }
+            loaders |= {f"{split}_cfg": {}, f"{split}_evaluator": {"type": "CocoMetric"}}
+    return Config(
+        {
+            "default_scope": "mmpose",
+            "dataset_type": dataset["type"],
+            "data_mode": dataset["data_mode"],
+            "codec": codec,
+            "model": model_config(config),
+            **loaders,
+            "visualizer": {"type": "PoseLocalVisualizer", "vis_backends": [{"type": "LocalVisBackend"}]},
+            "default_hooks": {"visualization": {"type": "PoseVisualizationHook", "enable": False}},
+        }
+    )
+
+
+def model_config(config: Config) -> dict:
+    """A config's network as MMPose's ``TopdownPoseEstimator``."""
+    model = copy.deepcopy(config.model.to_dict())
+    keypoints = len(skeletons.load(config.skeleton))
+    head = complete_head(model["head"], config.codec.to_dict(), keypoints, model["stride"])
+    model = {name: value for name, value in model.items() if name not in _OURS}
+    preprocessor = {**model["data_preprocessor"], "type": "PoseDataPreprocessor"}
+    return {**model, "type": "TopdownPoseEstimator", "head": head, "data_preprocessor": preprocessor}
+
+
+def _foreign(node: object) -> Iterator[str]:
+    """Types of a network that are registered by other packages than MMPose's own."""
+    if isinstance(node, Mapping):
+        found = MODELS.get(node["type"]) if isinstance(node.get("type"), str) else None
+        if found is not None and found.__module__.split(".")[0] not in _STOCK:
+            yield node["type"]
+        node = node.values()
+    if isinstance(node, (list, tuple)) or not isinstance(node, (str, bytes, int, float, type(None))):
+        for item in node:
+            yield from _foreign(item)

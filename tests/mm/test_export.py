@@ -1,0 +1,126 @@
+"""What tools/export.py writes needs nothing of this project."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from mmpose.apis import inference_topdown, init_model
+
+from equistera.errors import UserError
+from equistera.mm import config as configs
+from equistera.mm import register  # noqa: F401
+from equistera.mm.export import ExportOptions, export
+
+#: Loads the export where this project cannot be imported, and what compiled packages MMPose asks for is empty.
+ELSEWHERE = """
+import json, sys, types
+sys.modules["equistera"] = None
+import numpy as np
+import pycocotools.coco, pycocotools.cocoeval, pycocotools.mask
+for name in ("", ".coco", ".cocoeval", ".mask"):
+    sys.modules["xtcocotools" + name] = sys.modules["pycocotools" + name]
+from importlib.machinery import ModuleSpec
+class Empty(types.ModuleType):
+    __path__ = []
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return None
+for name in ("mmcv._ext", "imgaug", "imgaug.augmenters", "imgaug.augmentables", "imgaug.augmentables.lines",
+             "imgaug.augmentables.segmaps"):
+    sys.modules[name] = Empty(name)
+    sys.modules[name].__spec__ = ModuleSpec(name, loader=None)
+from mmpose.apis import inference_topdown, init_model
+config, checkpoint, picture, box = sys.argv[1:]
+model = init_model(config, checkpoint, device="cpu")
+(sample,) = inference_topdown(model, picture, np.array([json.loads(box)], dtype=np.float32))
+try:
+    import equistera
+except ImportError:
+    names = model.dataset_meta["keypoint_id2name"]
+    print(json.dumps({"points": sample.pred_instances.keypoints[0].tolist(), "names": names}))
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported")
+    config = str(trained / "demo_rtmpose_t.py")
+    return export(ExportOptions(config, str(trained / "best.pth"), "mmpose", str(out)))
+
+
+def animal_of(horses):
+    content = json.loads((horses / "annotations" / "val.json").read_text())
+    animal, names = content["annotations"][0], {image["id"]: image["file_name"] for image in content["images"]}
+    x, y, width, height = animal["bbox"]
+    return str(horses / "images" / "val" / names[animal["image_id"]]), [x, y, x + width, y + height]
+
+
+def test_it_is_loaded_where_this_project_is_not(exported, horses, tmp_path):
+    picture, box = animal_of(horses)
+    words = [sys.executable, "-c", ELSEWHERE, *map(str, exported), picture, json.dumps(box)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    there = json.loads(done.stdout.splitlines()[-1])
+    (here,) = inference_topdown(init_model(*map(str, exported), device="cpu"), picture, np.array([box], np.float32))
+    assert here.pred_instances.keypoints[0] == pytest.approx(np.array(there["points"]), abs=0.1)
+    assert there["names"]["0"] == "nose"
+    assert "equistera" not in exported[0].read_text()
+
+
+def test_its_network_says_what_ours_says(exported, trained):
+    """The same crop, the same outputs; crops themselves are made in MMPose's way there."""
+    import torch
+
+    ours = init_model(str(trained / "demo_rtmpose_t.py"), str(trained / "best.pth"), device="cpu")
+    theirs = init_model(*map(str, exported), device="cpu")
+    assert type(theirs).__name__ == "TopdownPoseEstimator"
+    picture = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        for own, other in zip(ours.raw_outputs(picture), theirs(picture, None, mode="tensor"), strict=True):
+            assert torch.allclose(own, other, atol=1e-6)
+
+
+def test_nothing_is_replaced_unasked(exported, trained):
+    options = [str(trained / "demo_rtmpose_t.py"), str(trained / "best.pth"), "mmpose"]
+    with pytest.raises(UserError, match="there already") as caught:
+        export(ExportOptions(*options, str(exported[0].parent)))
+    assert "--overwrite" in caught.value.hint
+    export(ExportOptions(*options, str(exported[0].parent), overwrite=True))
+    with pytest.raises(UserError, match="would take the place of what it is made of"):
+        export(ExportOptions(*options, str(trained), overwrite=True))
+
+
+def test_classes_of_others_are_refused(trained, tmp_path, monkeypatch):
+    """A backbone that a user registered is in no other environment."""
+    from mmdet.models import CSPNeXt
+    from mmpose.registry import MODELS
+
+    class Mine(CSPNeXt):
+        pass
+
+    Mine.__module__ = "my_project.backbones"
+    MODELS.register_module(name="CSPNeXtOfMine", module=Mine, force=True)
+    text = (
+        (trained / "demo_rtmpose_t.py")
+        .read_text()
+        .replace("_scope_='mmdet',", "")
+        .replace("'CSPNeXt'", "'CSPNeXtOfMine'")
+    )
+    config = tmp_path / "mine.py"
+    config.write_text(text)
+    with pytest.raises(UserError, match="CSPNeXtOfMine"):
+        export(ExportOptions(str(config), str(trained / "best.pth"), "mmpose", str(tmp_path / "out")))
+
+
+def test_configs_of_all_families_are_plain():
+    from equistera import skeleton as skeletons
+    from equistera.mm.export import plain_config
+
+    for name in ("rtmpose_m_ap10k", "hrnet_w32_ap10k", "demo_rtmpose_t"):
+        config = configs.load(f"configs/{name}.py")
+        plain = plain_config(config, skeletons.load(config.skeleton))
+        assert "equistera" not in str(plain.to_dict())
+        assert plain.model.head.out_channels == 26
