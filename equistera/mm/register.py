@@ -10,4 +10,4 @@ from equistera.mm.data import (  # noqa: F401
     transforms,
 )
 from equistera.mm.network import model, optim  # noqa: F401
-from equistera.mm.run import loop, metric, patience, prediction_pictures, saving, step_log, tracking, trainer  # noqa: F401
+from equistera.mm.run import logs, loop, metric, prediction_pictures, saving, trainer  # noqa: F401

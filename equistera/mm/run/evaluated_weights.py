@@ -81,15 +81,15 @@ def candidates(trainer, subset: TrainingSubset, average: Mapping[str, torch.Tens
 @contextlib.contextmanager
 def swapped(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> Iterator[None]:
     """Entries of a network's state are others within the block, and the same to the bit after it, however it ends."""
-    own = put(network, tensors)
+    own = overwritten(network, tensors)
     try:
         yield
     finally:
-        put(network, own)
+        overwritten(network, own)
 
 
 @torch.no_grad()
-def put(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def overwritten(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Overwrites entries of a network's state; returns copies of what was there."""
     state = network.state_dict()
     before = {name: state[name].clone() for name in tensors}

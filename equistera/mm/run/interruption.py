@@ -119,10 +119,10 @@ class Interruption:
         if not self._asked:
             self._asked, self._asked_at = int(number), time.monotonic()
         if number == getattr(signal, "SIGHUP", None):
-            _speak_into_the_void()
+            _discard_output()
 
 
-def _speak_into_the_void() -> None:
+def _discard_output() -> None:
     """Output to a terminal that is gone would fail, and with it the run."""
     with open(os.devnull, "w") as void:
         for stream in (sys.__stdout__, sys.__stderr__):

@@ -31,9 +31,9 @@ from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.run.console import Console
 from equistera.mm.run.evaluated_weights import SUBSET, candidates, swapped
 from equistera.mm.run.interruption import StopRequested
+from equistera.mm.run.logs import StepLog
 from equistera.mm.run.nonfinite import NonFinite
 from equistera.mm.run.saving import SaveCheckpoints
-from equistera.mm.run.step_log import StepLog
 from equistera.mm.run.training_subset import TrainingSubset
 from equistera.training.checkpoints import ERROR
 from equistera.training.clock import Clock, Fitted

@@ -16,9 +16,9 @@ from equistera.mm.network.precision import use_mixed_precision
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
 from equistera.mm.run.fit_to_time import Fitted, earlier_fit
+from equistera.mm.run.logs import check_services
 from equistera.mm.run.preflight import DataSummary, Weights, check_data, choose_weights, finish, give_length
 from equistera.mm.run.resume import FoundCheckpoint
-from equistera.mm.run.tracking import check_services
 from equistera.outputs import check_folder
 from equistera.processes import rank, world_size
 from equistera.training.fit import parse_duration

@@ -29,12 +29,12 @@ from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import initialise
 from equistera.mm.run.fingerprint import fingerprint, picture_marks
 from equistera.mm.run.fit_to_time import apply_fit, estimate, fit
+from equistera.mm.run.logs import add_text
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says, build_checked, check_hooks
 from equistera.mm.run.planning import plan_of, steps_per_update
 from equistera.mm.run.preflight import check_data, give_length
 from equistera.mm.run.run_file import write_run_file
 from equistera.mm.run.settle import Settled, configured, settle
-from equistera.mm.run.tracking import add_text
 from equistera.mm.run.trainer import Trainer, device_name, join_group
 from equistera.monitor.log import RunLogError
 from equistera.monitor.plots import CURVES_NAME, plot_run

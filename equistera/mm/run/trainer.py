@@ -36,7 +36,7 @@ from equistera.mm.network.transfer import format_transfer_table, initialise
 from equistera.mm.run.evaluated_weights import Candidate
 from equistera.mm.run.fingerprint import git_commit
 from equistera.mm.run.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
-from equistera.mm.run.patience import never_mind
+from equistera.mm.run.logs import tolerate_write_errors
 from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import Weights, lengths_of
 from equistera.mm.run.resume import FoundCheckpoint, resume
@@ -214,7 +214,7 @@ class Trainer(Runner):
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if isinstance(handler, logging.FileHandler):
-                never_mind(handler)
+                tolerate_write_errors(handler)
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.ERROR)
         return logger

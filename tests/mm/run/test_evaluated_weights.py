@@ -14,7 +14,7 @@ from equistera.mm.network import checkpoint
 from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.network.norm_statistics import open_norms, reestimate
 from equistera.mm.prediction.predict import Predictor
-from equistera.mm.run.evaluated_weights import put
+from equistera.mm.run.evaluated_weights import overwritten
 from equistera.mm.run.train import TrainOptions, train
 from equistera.mm.run.training_subset import TrainingSubset
 from equistera.training.ema import Ema
@@ -85,10 +85,10 @@ def test_the_average_follows_the_rule_and_leaves_frozen_weights(network):
     network.freeze(["stem"])
     expected = before["head.cls_x.weight"].double()
     for step in range(6):
-        put(network, {"head.cls_x.weight": torch.full_like(before["head.cls_x.weight"], step)})
+        overwritten(network, {"head.cls_x.weight": torch.full_like(before["head.cls_x.weight"], step)})
         average.update(ema, step)
         expected = ema.decay_at(step) * expected + (1 - ema.decay_at(step)) * step
-    put(network, before)
+    overwritten(network, before)
     network.freeze([])
     network.eval()
     torch.testing.assert_close(average.tensors["head.cls_x.weight"].double(), expected, rtol=1e-6, atol=1e-6)

@@ -14,10 +14,10 @@ from torch import nn
 
 from equistera.errors import UserError
 from equistera.mm import config as configs
-from equistera.mm.run import step_log
+from equistera.mm.run import logs
 from equistera.mm.run.console import Console
+from equistera.mm.run.logs import StepLog
 from equistera.mm.run.loop import train_step
-from equistera.mm.run.step_log import StepLog
 from equistera.mm.run.train import TrainOptions, train
 
 DEMO = "configs/demo_rtmpose_t.py"
@@ -70,7 +70,7 @@ def test_no_history_of_a_run_grows_for_ever_and_all_that_is_shown_stays(horses, 
             lengths.update({name: len(history.data[0]) for name, history in runner.message_hub.log_scalars.items()})
 
         with monkeypatch.context() as patched:
-            patched.setattr(step_log, "KEPT", kept)
+            patched.setattr(logs, "KEPT", kept)
             patched.setattr(Console, "step", look)
             # 3 epochs of 4 steps
             options = tiny(**{"log_processor.window_size": 3, "default_hooks.logger.interval": 1})

@@ -1,19 +1,130 @@
-"""Services that follow a run: what MMEngine's visualizer backends leave out or get wrong."""
+"""The log of a run and the services that follow it: what MMEngine leaves out of them, gets wrong, or waits for.
+
+A full disk costs a run its logs for a while, not its life. MMEngine takes loss and gradient norm to the host at every
+step, and a GPU has nothing to do until the host, which waited for it, has put the next step together: here the host
+asks the device for them when the log is written.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import logging
 import sys
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from mmengine.config import Config
-from mmengine.registry import VISBACKENDS
+from mmengine.hooks import RuntimeInfoHook
+from mmengine.logging import MessageHub
+from mmengine.registry import HOOKS, VISBACKENDS
 from mmengine.visualization import LocalVisBackend, MLflowVisBackend, Visualizer
+from mmpose.registry import VISUALIZERS
+from mmpose.visualization import PoseLocalVisualizer
 
-from equistera.errors import UserError
+from equistera.errors import UserError, WriteError
 from equistera.files import atomic_write
+
+#: Values of each scalar that are kept in memory: MMEngine's million is copied whole at every step.
+KEPT = 1000
+
+
+@HOOKS.register_module()
+class RuntimeInfo(RuntimeInfoHook):
+    """MMEngine's hook without what it logs of a step, which :class:`StepLog` hands over."""
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
+        """Nothing: it would wait for the device."""
+
+
+class StepLog:
+    """Figures of steps that are not in the log yet.
+
+    Args:
+        config: Of the run; its ``default_hooks.logger`` says how often the log is written.
+    """
+
+    def __init__(self, config: Config):
+        self._interval = (config.default_hooks.get("logger") or {}).get("interval", 10)
+        self._pending: dict[str, list[float | torch.Tensor]] = {}
+
+    def note(self, figures: Mapping[str, float | torch.Tensor]) -> None:
+        """Adds a step's figures: numbers, or tensors of one number that nobody changes afterwards."""
+        for name, value in figures.items():
+            self._pending.setdefault(name, []).append(value)
+
+    def is_due(self, number: int, last: bool) -> bool:
+        """Whether the log is written after a step (from 0) of an epoch."""
+        return last or (number + 1) % self._interval == 0
+
+    def hand_over(self, hub: MessageHub) -> None:
+        """Gives all figures to MMEngine, whose hook and processor write the log; waits for the device once."""
+        pending, self._pending = self._pending, {}
+        tensors = [value for values in pending.values() for value in values if isinstance(value, torch.Tensor)]
+        # one copy to the host for all of them
+        numbers = iter(torch.stack([value.double().reshape(()) for value in tensors]).tolist() if tensors else ())
+        for name, values in pending.items():
+            for value in values:
+                hub.update_scalar(f"train/{name}", next(numbers) if isinstance(value, torch.Tensor) else value)
+        for name, history in hub.log_scalars.items():
+            if name.startswith("train/"):
+                history.max_length = KEPT
+
+
+@VISUALIZERS.register_module()
+class PatientVisualizer(PoseLocalVisualizer):
+    """MMPose's visualizer, to which a backend that cannot write is a warning, given once."""
+
+    _told = False
+
+    def __init__(self, name: str = "visualizer", **kwargs):
+        super().__init__(name, **kwargs)
+        # TensorBoard writes in a thread of its own, whose end the next call reports
+        threading.excepthook = functools.partial(_end_of_thread, threading.excepthook)
+
+    def _patiently(self, write: Callable, *args: object, **kwargs: object) -> None:
+        try:
+            write(*args, **kwargs)
+        except (OSError, WriteError) as error:
+            if not self._told:
+                self._told = True
+                print(f"warning: curves cannot be written: {error}\n  Training goes on.", file=sys.stderr, flush=True)
+
+    def add_scalar(self, *args, **kwargs) -> None:
+        self._patiently(super().add_scalar, *args, **kwargs)
+
+    def add_scalars(self, *args, **kwargs) -> None:
+        self._patiently(super().add_scalars, *args, **kwargs)
+
+    def add_image(self, *args, **kwargs) -> None:
+        self._patiently(super().add_image, *args, **kwargs)
+
+    def close(self) -> None:
+        self._patiently(super().close)
+
+
+def tolerate_write_errors(handler: logging.Handler) -> None:
+    """Makes a log file's handler lose what it cannot write; ``logging`` would print a traceback for every line."""
+    setattr(handler, "handleError", functools.partial(_report, handler, handler.handleError))  # noqa: B010
+
+
+def _report(handler: logging.Handler, otherwise: Callable, record: logging.LogRecord) -> None:
+    error = sys.exc_info()[1]
+    if not isinstance(error, OSError):
+        otherwise(record)
+    elif not getattr(handler, "told", False):
+        setattr(handler, "told", True)  # noqa: B010
+        print(f"warning: the log file cannot be written: {error}\n  Training goes on.", file=sys.stderr, flush=True)
+
+
+def _end_of_thread(otherwise: Callable, ended: threading.ExceptHookArgs) -> None:
+    if not issubclass(ended.exc_type, OSError):
+        otherwise(ended)
+
 
 #: What has to be installed for a backend, by its name in a config.
 PACKAGES = {
