@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from equistera import files
 from equistera.errors import UserError
-from equistera.mm.run.tracking import WholePicturesBackend
+from equistera.mm.run.logs import WholePicturesBackend
 from equistera.mm.run.train import TrainOptions, train
 
 PROJECT = Path(__file__).resolve().parents[3]
