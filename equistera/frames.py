@@ -13,11 +13,14 @@ import numpy as np
 from equistera.dataset.images import JPEGS, LISTED, SUFFIXES, WRITTEN, ImageError, read_rgb
 from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
+from equistera.files import atomic_write
 from equistera.in_order import default_threads, in_order
-from equistera.marks import check_targets, is_marked, write_marked
 from equistera.names import near
-from equistera.outputs import check_folder
+from equistera.outputs import Written, check_targets, record
 from equistera.words import counted
+
+#: Who draws, for the records of folders.
+TOOL = "visualize"
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ class PictureFiles:
             return f"cannot be written as {target.suffix}: {error.err}"
         if not done:
             return f"cannot be written as {target.suffix}"
-        write_marked(target, encoded.tobytes())
+        with atomic_write(target, "wb") as file:
+            file.write(encoded.tobytes())
+        record(TOOL, target)
         return ""
 
     def close(self) -> None:
@@ -107,7 +112,7 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
         folder: Where they are.
         out: Where their drawings go, under the same names, with ``.jpg`` behind those that cannot be written; None to
             draw nothing. Inside ``folder`` it is not looked for pictures.
-        overwrite: Whether drawings may replace files that are none, but never one of the pictures.
+        overwrite: Whether drawings may replace other files than untouched drawings, but never one of the pictures.
 
     Raises:
         UserError: There is no such folder or no picture in it, or a drawing would take the place of another file.
@@ -120,7 +125,8 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
     if out is not None and Path(out).resolve() == folder.resolve():
         raise UserError("--out is the folder of the pictures; they are not overwritten", hint="Choose another folder")
     there = sorted(_pictures_below(folder, Path(out).resolve() if out else None))
-    names = [name for name in there if not is_marked(folder / name)]
+    written = Written()
+    names = [name for name in there if not written.by(TOOL, folder / name)]
     drawings = sorted({*there} - {*names})
     notes = [f"left out: {counted(len(drawings), 'drawings')} of this tool, such as {drawings[0]}"] if drawings else []
     if not names:
@@ -128,12 +134,8 @@ def picture_folder(folder: str | Path, out: str | Path | None, overwrite: bool =
     if out is None:
         return PictureFiles(folder, names, None, notes)
     targets = {name: Path(out) / _drawn_name(name) for name in names}
-    sources = {(folder / name).resolve() for name in names}
-    taken = [str(target) for target in targets.values() if target.resolve() in sources]
-    if taken:
-        raise UserError("drawings would take the place of pictures:", taken, "Choose another --out")
-    check_targets("--out", targets.values(), overwrite)
-    check_folder("--out", out)
+    sources = [folder / name for name in names]
+    check_targets("--out", targets.values(), inputs=sources, overwrite=overwrite, tool=TOOL)
     return PictureFiles(folder, names, targets, notes)
 
 
@@ -168,8 +170,7 @@ def one_picture(path: str | Path, out: str | Path | None, overwrite: bool = Fals
         hint = f"{path.parent} holds {counted(len(there), 'pictures')}, such as {there[0]}" if there else ""
         raise UserError(f"no such picture: {path}{near(path)}", hint=hint)
     if out is not None:
-        check_targets("--out", [Path(out)], overwrite)
-        check_folder("--out", Path(out).parent)
+        check_targets("--out", [out], overwrite=overwrite, tool=TOOL)
     return PictureFiles(path.parent, [path.name], {path.name: Path(out)} if out else None)
 
 

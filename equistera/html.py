@@ -11,7 +11,6 @@ import io
 import re
 import zlib
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -54,15 +53,6 @@ def environment() -> Environment:
     )
     made.globals |= {"badge": badge, "policy": _POLICY}
     return made
-
-
-def is_page(path: Path) -> bool:
-    """Whether a file is one that :func:`render` made."""
-    try:
-        with path.open("rb") as file:
-            return f'content="{_POLICY}"'.encode() in file.read(1000)
-    except OSError:
-        return False
 
 
 def badge(text: object, kind: str) -> Markup:

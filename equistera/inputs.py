@@ -124,6 +124,10 @@ _COMMON: dict[str, dict[str, Any]] = {
         "type": override, "nargs": "+", "action": "extend", "default": [], "metavar": "KEY=VALUE",
         "help": "entries of the config with other values, such as train_dataloader.batch_size=32",
     },
+    "--overwrite": {
+        "action": "store_true",
+        "help": "replace files that exist; what this tool wrote itself and nobody changed needs no such word",
+    },
 }  # fmt: skip
 
 

@@ -1,48 +1,63 @@
-"""Whether a tool may write where it was told to; asked before the work, so that none is lost after it."""
+"""May a tool write here? One rule for all tools, asked before the work, so that none is lost after it.
+
+A file that exists is refused, and ``--overwrite`` named; a file that the command reads is never replaced. Drawings,
+figures and curves that a tool has written itself, and that nobody has touched since, are replaced without a question,
+so that a command can be run again: each folder that such files were written into has a record of them.
+"""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from equistera.errors import UserError, WriteError
-from equistera.files import read_json
+
+#: In every folder that drawings, figures or curves were written into: a line of JSON a file, of which the last counts.
+RECORD = ".written_by_equistera"
 
 
-def check_json(
+def check_targets(
     option: str,
-    target: str | Path,
-    what: str,
-    is_ours: Callable[[object], bool],
+    targets: Iterable[str | Path],
+    *,
     inputs: Iterable[str | Path | None] = (),
     overwrite: bool = False,
+    tool: str | None = None,
 ) -> None:
-    """Refuses to replace a JSON file of anything but what is to be written, so that a command can be run again.
+    """Refuses files that may not be written.
 
     Args:
-        option: What named the file, such as ``--json``.
-        target: The file to be written.
-        what: Its kind, for the message.
-        is_ours: Whether the content of a JSON file is of that kind.
+        option: What named them or their folder, such as ``--out``.
+        targets: The files; their folders need not exist.
         inputs: Files that the command reads; those that are None do not count.
-        overwrite: Replace any file but an input.
+        overwrite: Whether the user said ``--overwrite``: replace any file but an input.
+        tool: Replace what :func:`record` was told that this tool wrote, too; None where every file is asked about.
 
     Raises:
-        UserError: The file is an input, a folder, or exists and is of another kind; or it cannot be written.
+        UserError: Some are inputs, folders, or exist; all of them are named.
+        WriteError: A folder cannot be written to, or not be made.
     """
-    target = Path(target)
-    if target.is_dir():
-        raise UserError(f"{option} {target} is a folder, expected a file name")
-    if any(same_file(target, path) for path in inputs if path):
+    targets = [Path(target) for target in targets]
+    there = [path for path in targets if os.path.lexists(path)]
+    read = {_identity(Path(path)) for path in inputs if path is not None}
+    if taken := [str(path) for path in targets if _identity(path) in read]:
+        raise UserError(f"{option}: what this command reads is never replaced:", taken, "Choose another place")
+    if folders := [str(path) for path in there if path.is_dir()]:
+        raise UserError(f"{option}: a file cannot take the place of a folder:", folders, "Choose another place")
+    ours = Written()
+    foreign = [str(path) for path in there if not overwrite and not (tool and ours.by(tool, path))]
+    if foreign:
         raise UserError(
-            f"{option} {target} is an input of this command; it is not replaced", hint="Choose another name"
+            f"{option}: files exist already and are not overwritten:",
+            foreign,
+            "Add --overwrite to replace them, or choose another place",
         )
-    if os.path.lexists(target) and not overwrite and not holds_json(target, is_ours):
-        raise UserError(f"{option} {target} exists and does not hold {what}; it is kept", hint="Choose another name")
-    check_folder(option, target.parent)
+    for folder in dict.fromkeys(path.parent for path in targets):
+        check_folder(option, folder)
 
 
 def check_folder(option: str, folder: str | Path) -> None:
@@ -63,17 +78,69 @@ def check_folder(option: str, folder: str | Path) -> None:
         raise WriteError(f"{option} {folder}", error) from error
 
 
+def record(tool: str, path: str | Path) -> None:
+    """Remembers that a tool has just written a file, so that it may replace it as long as nobody changes it.
+
+    Raises:
+        WriteError: The record cannot be written.
+    """
+    path = Path(path)
+    # behind whatever a killed process left
+    line = "\n" + json.dumps({"file": path.name, "tool": tool, **_stamp(path)})
+    try:
+        # one line at once, behind those of other threads and processes
+        with open(path.parent / RECORD, "ab", buffering=0) as file:
+            file.write(line.encode())
+    except OSError as error:
+        raise WriteError(path.parent / RECORD, error) from error
+
+
+class Written:
+    """What tools have written, as the folders' records say; each is read once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, dict[str, dict]] = {}
+
+    def by(self, tool: str, path: Path) -> bool:
+        """Whether a file is there as a tool, named as :func:`record` was told, wrote it."""
+        if path.parent not in self._folders:
+            self._folders[path.parent] = _read(path.parent / RECORD)
+        entry = self._folders[path.parent].get(path.name, {})
+        if entry.get("tool") != tool or path.is_symlink() or not path.is_file():
+            return False
+        return _stamp(path).items() <= entry.items()
+
+
 def same_file(a: str | Path, b: str | Path) -> bool:
     """Whether two paths lead to one file, by links too; of files that do not exist, the paths are compared."""
+    return _identity(Path(a)) == _identity(Path(b))
+
+
+def _identity(path: Path) -> tuple[int, int] | Path:
     try:
-        return os.path.samefile(a, b)
+        found = path.stat()
     except OSError:
-        return Path(a).resolve() == Path(b).resolve()
+        return path.resolve()
+    return found.st_dev, found.st_ino
 
 
-def holds_json(path: Path, is_ours: Callable[[object], bool]) -> bool:
-    """Whether a file is JSON of which ``is_ours`` is true."""
+def _stamp(path: Path) -> dict[str, int]:
+    found = path.stat()
+    return {"size": found.st_size, "time": found.st_mtime_ns}
+
+
+def _read(path: Path) -> dict[str, dict]:
+    """A record's last entry of each file; lines that are half-written or others' say nothing."""
+    entries = {}
     try:
-        return is_ours(read_json(path))
-    except UserError:
-        return False
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("file"), str):
+            entries[entry["file"]] = entry
+    return entries

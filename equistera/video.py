@@ -16,11 +16,10 @@ import numpy as np
 
 from equistera.dataset.images import SUFFIXES, ImageError, read_header
 from equistera.errors import UserError
-from equistera.frames import Frame
+from equistera.frames import TOOL, Frame
 from equistera.in_order import in_order
-from equistera.marks import check_targets
 from equistera.names import near
-from equistera.outputs import check_folder, same_file
+from equistera.outputs import check_targets, record, same_file
 from equistera.video_writer import ENDINGS, VideoWriter
 from equistera.words import counted
 
@@ -52,7 +51,7 @@ class VideoFrames:
     Args:
         path: A file of one of :data:`CONTAINERS`.
         out: A name that ends in one of :data:`~equistera.video_writer.ENDINGS`, or None to draw nothing.
-        overwrite: Whether it may replace a file that is no drawing of ours, but never the video itself.
+        overwrite: Whether it may replace another file than an untouched drawing, but never the video itself.
 
     Attributes:
         out: The file written.
@@ -149,6 +148,7 @@ class VideoFrames:
             # behind the last frame that could be read there is nothing to be heard
             self._writer.close(self._last if self.problems else None)
             self.notes += self._writer.notes
+            record(TOOL, self.out)
 
     def abandon(self) -> None:
         """Leaves no half-written video behind."""
@@ -161,8 +161,7 @@ class VideoFrames:
             raise UserError("--out is the video itself; it is not overwritten", hint="Choose another name")
         if self.out.suffix.lower() not in ENDINGS:
             raise UserError(f"--out {self.out} is no name of a video", hint=f"Known: {', '.join(ENDINGS)}")
-        check_targets("--out", [self.out], overwrite)
-        check_folder("--out", self.out.parent)
+        check_targets("--out", [self.out], overwrite=overwrite, tool=TOOL)
 
     def _decoded(self) -> Iterator[Frame]:
         import av

@@ -13,7 +13,6 @@ import numpy as np
 
 from equistera.errors import UserError, WriteError
 from equistera.files import atomic_write
-from equistera.marks import video_mark
 
 if TYPE_CHECKING:
     import av
@@ -132,8 +131,6 @@ class VideoWriter:
                 self._container.mux(packet)
             self._hear(sound_until)
             self._container.close()
-            self._file.seek(0, 2)
-            self._file.write(video_mark(self.out.suffix))
             self._place.close()
         if self._other_sizes:
             width, height = self._size

@@ -8,14 +8,11 @@ from pathlib import Path
 from equistera import checkpoints, inputs
 from equistera.dataset.images import SUFFIXES
 from equistera.errors import UserError
-from equistera.frames import PictureFiles, one_picture, picture_folder
+from equistera.frames import TOOL, PictureFiles, one_picture, picture_folder
 from equistera.named_models import members
-from equistera.outputs import check_json
+from equistera.outputs import check_targets
 from equistera.video import VideoFrames
 from equistera.video_writer import ENDINGS
-
-#: Of each result.
-FIELDS = {"image_id", "file_name", "category_id", "bbox", "keypoints", "score"}
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,8 @@ def settled(options: VisualizeOptions) -> Job:
             options.skeleton,
             *_files_of(source),
         ]
-        check_json("--json", options.json, "predictions of this tool", are_results, read, options.overwrite)
+        check_targets("--json", [options.json], inputs=read, overwrite=options.overwrite, tool=TOOL)
     return Job(options, config, checkpoint, det_weights, source)
-
-
-def are_results(content: object) -> bool:
-    """Whether the content of a JSON file is a list of predictions as this tool writes them; an empty one counts."""
-    return isinstance(content, list) and all(isinstance(one, dict) and one.keys() == FIELDS for one in content)
 
 
 def _refuse_what_would_be_ignored(options: VisualizeOptions) -> None:

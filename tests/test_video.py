@@ -77,7 +77,7 @@ def test_a_video_replaces_a_drawn_one_and_no_other_file(tmp_path):
     write(tmp_path / "a.mp4")
     write(tmp_path / "mine.mp4")
     before = (tmp_path / "mine.mp4").read_bytes()
-    with pytest.raises(UserError, match="no drawings of this tool"):
+    with pytest.raises(UserError, match="files exist already"):
         VideoFrames(tmp_path / "a.mp4", tmp_path / "mine.mp4")
     assert (tmp_path / "mine.mp4").read_bytes() == before
     for overwrite in (True, False):

@@ -14,7 +14,7 @@ from equistera import cli, inputs
 
 def parse_args(argv):
     parser = cli.parser(__doc__)
-    inputs.add_common(parser, "config", "--data-root", "--skeleton", "--cfg-options")
+    inputs.add_common(parser, "config", "--data-root", "--skeleton", "--cfg-options", "--overwrite")
     parser.add_argument(
         "--out", "--out-dir", dest="out_dir", required=True, help="folder for augmentation.jpg and augmentation.json"
     )

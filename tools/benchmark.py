@@ -50,7 +50,7 @@ def parse_args(argv):
     parser.add_argument("--compile", action="store_true", help="ours with torch.compile (step, train)")
     parser.add_argument("--threads", type=int, help="threads of torch on a CPU (default: all cores; not pipeline)")
     parser.add_argument("--folder", help="where photos are kept (default: the system's temporary folder)")
-    inputs.add_common(parser, "--device", "--cfg-options")
+    inputs.add_common(parser, "--device", "--cfg-options", "--overwrite")
     return {key: value for key, value in vars(parser.parse_args(argv)).items() if value is not None}
 
 
@@ -60,7 +60,7 @@ def main(argv):
     sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
     from speed.command import benchmark
 
-    benchmark(given.pop("what"), given.pop("json", None), given)
+    benchmark(given.pop("what"), given.pop("json", None), given, given.pop("overwrite"))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,11 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--skeleton", default=skeleton.DEFAULT, help="points to label: a built-in skeleton or a file")
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of all pictures (default: 640x480 to 1280x960)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each processor)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the demo data set in OUT; other files stay")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the demo data set in OUT, where others stay, or the sheet",
+    )
     parser.add_argument("--sheet", metavar="FILE", help="write a contact sheet with drawn keypoints (.jpg)")
     args = parser.parse_args(argv)
     if not args.out and not args.sheet:
@@ -49,9 +53,10 @@ def _size(text: str) -> tuple[int, int]:
 def main(argv: Sequence[str]) -> None:
     args = parse_args(argv)
     if args.sheet:
-        from equistera.synthetic.sheet import check_sheet, write_sheet
+        from equistera.outputs import check_targets
+        from equistera.synthetic.sheet import TOOL, write_sheet
 
-        check_sheet(args.sheet)
+        check_targets("--sheet", [args.sheet], overwrite=args.overwrite, tool=TOOL)
     if args.out:
         counts = {"train": args.train, "val": args.val, "test": args.test}
         out = write_dataset(

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from equistera import cli
+from equistera import cli, inputs
 
 
 def seconds(text: str) -> float:
@@ -37,6 +37,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         "--out", type=Path, metavar="F.png",
         help="the picture (default: training_curves.png in the work folder, or training_comparison.png in the first)",
     )  # fmt: skip
+    inputs.add_common(parser, "--overwrite")
     args = parser.parse_args(argv)
     if args.compare and len(args.compare) < 2:
         parser.error("--compare needs two work folders or more; for one run use --work-dir")
@@ -48,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     # after the arguments: --help need not wait for NumPy
     from equistera.monitor.follow import monitor
 
-    monitor(args.compare or [args.work_dir], args.out, args.watch)
+    monitor(args.compare or [args.work_dir], args.out, args.watch, args.overwrite)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def parse_args(argv):
         help="draw whole groups for the intervals, as tools/split_dataset.py groups: folder, or a regular expression "
         "such as '^(horse[0-9]+)_'; for pictures of few horses or videos",
     )
-    inputs.add_common(parser, "--data-root", "--skeleton", "--device", "--cfg-options")
+    inputs.add_common(parser, "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite")
     # options may stand between a config and its checkpoint
     return vars(parser.parse_intermixed_args(argv))
 

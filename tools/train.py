@@ -37,6 +37,7 @@ def parse_args(argv):
     parser.add_argument("--max-time", metavar="TIME", help="fit the run to this time, such as 2h, 90m or 1h30m")
     parser.add_argument("--plan", action="store_true", help="say what the run would do, and stop")
     parser.add_argument("--json", metavar="FILE", help="write the plan for machines")
+    parser.add_argument("--overwrite", action="store_true", help="let --json replace a file; no run is ever replaced")
     parser.add_argument("--cache", metavar="auto|off|DIR", help="crops of the photos: beside the work dir, none, there")
     parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
     parser.add_argument(

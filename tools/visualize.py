@@ -39,7 +39,6 @@ def parse_args(argv):
         help="where to draw: a file for --img or --video (.mp4, .mov, .avi), a folder for --img-dir; never in place of "
         "what is read",
     )  # fmt: skip
-    parser.add_argument("--overwrite", action="store_true", help="replace files that are no drawings of this tool, too")
     parser.add_argument("--json", metavar="FILE", help="write the predictions too, as COCO keypoint results")
     parser.add_argument("--ann-file", help="COCO file with boxes; what it labels is drawn beside the predictions")
     parser.add_argument(
@@ -60,7 +59,7 @@ def parse_args(argv):
         "--amp", action=argparse.BooleanOptionalAction,
         help="mixed precision (default: on GPUs and CPUs that have units for it, where it is about twice as fast)",
     )  # fmt: skip
-    inputs.add_common(parser, "--skeleton", "--device", "--cfg-options")
+    inputs.add_common(parser, "--skeleton", "--device", "--cfg-options", "--overwrite")
     # options may stand between a config and its checkpoint
     options = vars(parser.parse_intermixed_args(argv))
     named = [options.pop(name) for name in ("config", "checkpoint")]

@@ -6,7 +6,7 @@ import importlib
 
 from equistera.errors import UserError
 from equistera.files import write_json
-from equistera.outputs import check_json
+from equistera.outputs import check_targets, record
 from speed.options import PHONE, SMALL, Options, start
 from speed.rounds import Case, machine
 
@@ -33,13 +33,14 @@ _ONLY = {
 _ONE = {"config": ("data",), "sizes": ("step", "train"), "workers": ("train", "infer")}
 
 
-def benchmark(what: str, json: str | None, given: dict) -> list[Case]:
+def benchmark(what: str, json: str | None, given: dict, overwrite: bool = False) -> list[Case]:
     """Measures and reports.
 
     Args:
         what: Name of a subcommand.
         json: File for the figures, or None.
         given: Fields of :class:`Options` that the user gave.
+        overwrite: Replace a file of ``json`` that this did not write, or that was changed since.
 
     Returns:
         What was measured.
@@ -49,7 +50,7 @@ def benchmark(what: str, json: str | None, given: dict) -> list[Case]:
     """
     _refuse_what_would_be_ignored(what, given)
     if json:
-        check_json("--json", json, "figures of a benchmark", _are_figures)
+        check_targets("--json", [json], overwrite=overwrite, tool="benchmark")
     options = Options(**_DEFAULTS.get(what, {}) | given)
     start(options)
     cases = importlib.import_module(f"speed.{what}").benchmark(options)
@@ -58,6 +59,7 @@ def benchmark(what: str, json: str | None, given: dict) -> list[Case]:
         figures = [case.as_json() for case in cases]
         settings = {key: value for key, value in vars(options).items() if key != "folder"}
         write_json(json, {"benchmark": what, "machine": machine(), "options": settings, "cases": figures}, indent=1)
+        record("benchmark", json)
         print(f"  figures  {json}")
     return cases
 
@@ -71,7 +73,3 @@ def _refuse_what_would_be_ignored(what: str, given: dict) -> None:
     problems += [f"--{name}: it takes one, found {len(given[name])}" for name in too_many]
     if problems:
         raise UserError(f"the benchmark {what!r} would ignore options:", problems, "See tools/benchmark.py --help")
-
-
-def _are_figures(content: object) -> bool:
-    return isinstance(content, dict) and {"benchmark", "machine", "cases"} <= content.keys()

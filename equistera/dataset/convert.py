@@ -25,6 +25,7 @@ from equistera.dataset.split_dataset import split_coco
 from equistera.dataset.split_files import planned_files, read_split
 from equistera.errors import UserError
 from equistera.files import write_json
+from equistera.outputs import check_targets
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.words import counted
@@ -250,11 +251,7 @@ def _check_free(request: Request) -> None:
     if request.split is not None:
         planned_files(request.output, request.split.names, overwrite=request.overwrite)
         return
-    target = request.output / f"{UNSPLIT}.json"
-    if target.exists() and not request.overwrite:
-        raise UserError(
-            f"{target} exists already and is not overwritten", hint="Add --overwrite, or choose another --output."
-        )
+    check_targets("--out", [request.output / f"{UNSPLIT}.json"], overwrite=request.overwrite)
 
 
 def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:

@@ -20,6 +20,7 @@ from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
 from equistera.files import atomic_write, write_json
 from equistera.names import near
+from equistera.outputs import check_targets
 from equistera.skeleton import Skeleton
 from equistera.words import counted
 
@@ -83,7 +84,8 @@ def export_annotations(
     if doubled := sorted(name for name, count in names.items() if count > 1):
         raise UserError("pictures with the same name in several files:", doubled, "Export the files one by one.")
     config = output.with_name(f"{output.stem}_labelling.xml")
-    _check_free([output, config] if to == "labelstudio" else [output], overwrite)
+    targets = [output, config] if to == "labelstudio" else [output]
+    check_targets("--out", targets, inputs=ann_files, overwrite=overwrite)
     horses = sum(len(picture.animals) for picture in pictures)
     written = f"wrote {counted(len(pictures), 'pictures')}, {counted(horses, 'horses')} to {output}"
     if to == "labelstudio":
@@ -174,7 +176,178 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
     if problems:
         raise UserError("labels that YOLO cannot hold:", problems, "More about them: tools/verify_dataset.py --help")
     data_yaml = output / "data.yaml"
-    _check_free([data_yaml, *labels], overwrite)
+    check_targets("--out", [data_yaml, *labels], overwrite=overwrite)
+    stale = sorted(str(path) for path in (output / "labels").rglob("*.txt") if path not in labels)
+    if stale:
+        raise UserError("label files of another export would stay:", stale, "Remove that folder, or choose another.")
+    place(places, images, overwrite=overwrite)
+    for label, lines in labels.items():
+        with atomic_write(label) as file:
+            file.write(lines)
+    with atomic_write(data_yaml) as file:
+        file.write(yolo.data_yaml(skeleton, [HORSE], list(splits)))
+    written = (
+        f"wrote {counted(len(labels), 'pictures')} ({', '.join(splits)}) to {output}; Ultralytics reads {data_yaml}"
+    )
+    if not left_out:
+        return written
+    shown = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
+    return f"{written}\nleft out, outside the picture: {counted(len(left_out), 'points')}, {shown}"
+
+
+#: Values of ``--to``.
+FORMATS = ("labelstudio", "cvat", "coco", "yolo")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One annotation file, read.
+
+    Attributes:
+        path: The file.
+        img_dir: Where its pictures lie.
+        pictures: Its pictures with size, and animals with boxes; pixels.
+    """
+
+    path: Path
+    img_dir: Path
+    pictures: tuple[Picture, ...]
+
+
+def export_annotations(
+    ann_files: Sequence[Path],
+    to: str,
+    output: Path,
+    skeleton: Skeleton,
+    *,
+    img_dir: Path | None = None,
+    images: str = "link",
+    url_prefix: str = labelstudio.URL_PREFIX,
+    overwrite: bool = False,
+) -> str:
+    """Writes COCO keypoint files in another format.
+
+    Args:
+        ann_files: Files to export together; for YOLO each is a split, named by its file.
+        to: One of :data:`FORMATS`.
+        output: File to write; for YOLO a folder.
+        skeleton: The files' skeleton.
+        img_dir: Folder of the pictures; by default ``images/<file's name>`` beside the annotation folder.
+        images: For YOLO, how to put the pictures beside the labels: one of :data:`equistera.dataset.place.WAYS`.
+        url_prefix: For Label Studio, what stands before a picture's name in a task.
+        overwrite: Replace output that exists.
+
+    Returns:
+        What was written and what to do with it, for the terminal.
+
+    Raises:
+        UserError: A file cannot be read or exported, or output exists.
+    """
+    if img_dir is not None and not img_dir.is_dir():
+        raise UserError(
+            f"no such picture folder: {img_dir}{near(img_dir)}", hint="--img-dir names the folder of the pictures."
+        )
+    sources = [_read(path, img_dir, skeleton) for path in ann_files]
+    if to == "yolo":
+        return _write_yolo(sources, output, skeleton, images, overwrite)
+    pictures = [picture for source in sources for picture in source.pictures]
+    names = Counter(picture.names[0] for picture in pictures)
+    if doubled := sorted(name for name, count in names.items() if count > 1):
+        raise UserError("pictures with the same name in several files:", doubled, "Export the files one by one.")
+    config = output.with_name(f"{output.stem}_labelling.xml")
+    targets = [output, config] if to == "labelstudio" else [output]
+    check_targets("--out", targets, inputs=ann_files, overwrite=overwrite)
+    horses = sum(len(picture.animals) for picture in pictures)
+    written = f"wrote {counted(len(pictures), 'pictures')}, {counted(horses, 'horses')} to {output}"
+    if to == "labelstudio":
+        write_json(output, labelstudio.write(pictures, url_prefix))
+        with atomic_write(config) as file:
+            file.write(labelstudio.labelling_config(skeleton))
+        return (
+            f"{written}\nIn Label Studio: make a project with the labelling interface of {config} (Settings, Labeling "
+            f"Interface, Code), then import {output.name}.\nA picture's address is {url_prefix}NAME; --url-prefix "
+            "changes it."
+        )
+    if to == "cvat":
+        labels = commands.tool("labelling_config", "--to", "cvat", "--output", "labels.json")
+        with atomic_write(output) as file:
+            cvat.write(file, pictures, skeleton.names)
+        return (
+            f"{written}\nIn CVAT: a task needs the pictures and, pasted into 'Raw', the labels that this writes:\n"
+            f"  {labels}\nThen upload annotations as 'CVAT 1.1'."
+        )
+    write_json(output, coco.write(pictures, skeleton.names, skeleton.link_indices.tolist()))
+    return written
+
+
+def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> Source:
+    content = load_annotations(path, skeleton)
+    folder = img_dir or image_dir(path.absolute().parent, path.stem)
+    category = content["categories"][0]
+    animals: dict[object, list[Animal]] = {image["id"]: [] for image in content["images"]}
+    problems = []
+    for annotation in content["annotations"]:
+        try:
+            animals[annotation["image_id"]].append(_animal(annotation, category["name"], skeleton))
+        except Unusable as error:
+            problems.append(f"annotation {annotation.get('id')}: {error}")
+    pictures = []
+    for image in content["images"]:
+        if not animals[image["id"]]:
+            continue
+        size = positive_size(image.get("width"), image.get("height"))
+        try:
+            size = size or read_header(picture_path(folder, image["file_name"])).size
+        except ImageError as error:
+            problems.append(f"{image['file_name']}: no width and height in the file, and {error.summary}")
+            continue
+        name = image["file_name"].replace("\\", "/")
+        if not name.isprintable():
+            problems.append(f"{name!r}: a file name with characters that XML and text files cannot hold")
+        pictures.append(Picture((name,), f"{path.name}, picture {name}", tuple(animals[image["id"]]), size))
+    if problems:
+        raise UserError(f"{path} cannot be exported:", problems, f"More about it: {verify_command(path)}")
+    if not pictures:
+        raise UserError(f"{path} has no animal with a labelled keypoint")
+    return Source(path, folder, tuple(pictures))
+
+
+def _animal(annotation: dict, category: str, skeleton: Skeleton) -> Animal:
+    values = annotation["keypoints"]
+    points = {
+        name: (values[3 * i], values[3 * i + 1], flag(values[3 * i + 2], name)) for i, name in enumerate(skeleton.names)
+    }
+    return Animal(points, tuple(annotation["bbox"]), category, annotation["area"])
+
+
+def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, images: str, overwrite: bool) -> str:
+    splits: dict[str, Source] = {}
+    for source in sources:
+        # Ultralytics knows no other names; a file such as all.json is there to be trained on
+        split = source.path.stem if source.path.stem in SPLITS else SPLITS[0]
+        if split in splits:
+            raise UserError(f"{splits[split].path} and {source.path} would both be YOLO's split {split!r}")
+        splits[split] = source
+    labels, places = {}, {}
+    problems, left_out = [], []
+    for split, source in splits.items():
+        for picture in source.pictures:
+            target = check_inside(output / "images" / split, picture.names[0])
+            label = (output / "labels" / split / target.relative_to(output / "images" / split)).with_suffix(".txt")
+            if label in labels:
+                raise UserError(f"two pictures of {source.path} would have the label file {label}: rename one")
+            try:
+                whole, outside = yolo.inside(picture)
+            except Unusable as error:
+                problems.append(f"{picture.where}: {error}")
+                continue
+            left_out += [f"{name} of {picture.names[0]}" for name in outside]
+            labels[label] = yolo.write_label(whole, skeleton.names, [HORSE])
+            places[target] = picture_path(source.img_dir, picture.names[0])
+    if problems:
+        raise UserError("labels that YOLO cannot hold:", problems, "More about them: tools/verify_dataset.py --help")
+    data_yaml = output / "data.yaml"
+    check_targets("--out", [data_yaml, *labels], overwrite=overwrite)
     stale = sorted(str(path) for path in (output / "labels").rglob("*.txt") if path not in labels)
     if stale:
         raise UserError("label files of another export would stay:", stale, "Remove that folder, or choose another.")
@@ -233,7 +406,7 @@ def write_labelling_config(skeleton: Skeleton, to: str, output: Path, category: 
     """
     if output.suffix.lower() != ENDINGS[to]:
         raise UserError(f"{output}: expected a name that ends in {ENDINGS[to]}")
-    _check_free([output], overwrite)
+    check_targets("--out", [output], overwrite=overwrite)
     if not category.strip():
         raise UserError("the animal needs a name", hint="Leave --category out to call it horse.")
     # the only horse that there is to draw, and to take the places of points from, is the synthetic one

@@ -15,6 +15,7 @@ from pathlib import Path
 from equistera.dataset.split import SPLITS, ImageId, SplitSpec, parts_of
 from equistera.errors import UserError
 from equistera.files import read_json, write_json
+from equistera.outputs import check_targets
 
 SPLIT_FILE = "split.json"
 #: A repeated group that holds a repeat or a choice.
@@ -100,14 +101,7 @@ def planned_files(out_dir: str | Path, splits: Sequence[str], *, overwrite: bool
     """
     out_dir = Path(out_dir)
     files = {name: out_dir / f"{name}.json" for name in splits}
-    existing = [path for path in (*files.values(), out_dir / SPLIT_FILE) if path.exists()]
-    if existing and not overwrite:
-        raise UserError(
-            "files exist already and are not overwritten:",
-            map(str, existing),
-            "Add --overwrite to replace them (pictures of the existing split stay where they are), "
-            "or choose another --output.",
-        )
+    check_targets("--out", [*files.values(), out_dir / SPLIT_FILE], overwrite=overwrite)
     others = set(read_split(out_dir).values()) - set(splits)
     left = [str(out_dir / f"{name}.json") for name in sorted(others) if (out_dir / f"{name}.json").exists()]
     if left:

@@ -83,11 +83,6 @@ def compare(models: Mapping[str, Scored]) -> dict:
     return {"models": {name: model.metrics for name, model in models.items()}, "pairs": pairs}
 
 
-def is_comparison(content: object) -> bool:
-    """Whether the content of a JSON file is what :func:`compare` returns."""
-    return isinstance(content, dict) and content.keys() == {"models", "pairs"}
-
-
 def winner(pair: dict) -> str | None:
     """The clearly better model of a pair, or None."""
     if not pair["clear"]:

@@ -3,58 +3,18 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from equistera.errors import UserError
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.per_animal import FIELDS, animal_rows
 from equistera.files import atomic_write, write_json
-from equistera.outputs import check_json
+from equistera.outputs import record
 
 #: Names of the files, as :func:`write_model` writes them.
 METRICS, PREDICTIONS, PER_PICTURE = FILES = ("metrics.json", "predictions.json", "per_picture.csv")
-
-
-#: What every ``metrics.json`` and every entry of ``predictions.json`` has, at least and just.
-_SOME_METRICS = {"split", "flip_test", "AP", "per_keypoint"}
-_RESULT = {"image_id", "ann_id", "category_id", "keypoints", "score"}
-
-
-def check_model(option: str, folder: Path) -> None:
-    """Refuses a folder in which :func:`write_model` would replace other files than those of an earlier evaluation.
-
-    Args:
-        option: What named the folder, such as ``--out``.
-        folder: Need not exist.
-
-    Raises:
-        UserError: There is such a file, or the folder cannot be written.
-    """
-    check_json(option, folder / METRICS, "metrics of this tool", _are_metrics)
-    check_json(option, folder / PREDICTIONS, "predictions of this tool", _are_predictions)
-    rows = folder / PER_PICTURE
-    if os.path.lexists(rows) and not _are_rows(rows):
-        raise UserError(
-            f"{option} {rows} exists and does not hold rows of this tool; it is kept", hint="Choose another name"
-        )
-
-
-def _are_metrics(content: object) -> bool:
-    return isinstance(content, dict) and content.keys() >= _SOME_METRICS
-
-
-def _are_predictions(content: object) -> bool:
-    return isinstance(content, list) and all(isinstance(one, dict) and one.keys() == _RESULT for one in content)
-
-
-def _are_rows(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.readline(1000).decode("utf-8", "replace").strip() == ",".join(FIELDS)
-    except OSError:
-        return False
+#: Who writes them, for the records of folders.
+TOOL = "test"
 
 
 def write_model(folder: Path, scored: Scored, results: list[dict], about: Mapping[str, object]) -> None:
@@ -72,3 +32,5 @@ def write_model(folder: Path, scored: Scored, results: list[dict], about: Mappin
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(animal_rows(scored))
+    for name in FILES:
+        record(TOOL, folder / name)

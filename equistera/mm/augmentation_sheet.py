@@ -16,13 +16,12 @@ from equistera.augmentation_report import format_rows, measure, rows_json
 from equistera.dataset.ready import check_split, missing_files
 from equistera.drawing import contact_sheet, draw_pose
 from equistera.errors import UserError
-from equistera.files import write_json
-from equistera.marks import check_targets, write_marked
+from equistera.files import atomic_write, write_json
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.run import preflight
-from equistera.outputs import check_json
+from equistera.outputs import check_targets, record
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.synthetic.photo import encode
@@ -38,6 +37,8 @@ _QUALITY = 90
 _FIELDS = ("config", "phase", "phase_name", "epochs", "seed", "samples", "transforms")
 #: From here on the pipeline makes targets of the crop; what the model sees is done.
 _TARGETS = ("EncodeTargets", "PackPoseInputs")
+#: Who writes, for the records of folders.
+_TOOL = "augmentation"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class SheetOptions:
     data_root: str | None = None
     skeleton: str | None = None
     seed: int | None = None
+    overwrite: bool = False
     cfg_options: list[str] = field(default_factory=list)
 
 
@@ -71,8 +73,7 @@ def augmentation_sheet(options: SheetOptions) -> Path:
         if getattr(options, name) < 1:
             raise UserError(f"--{name} {getattr(options, name)}: expected 1 or more")
     sheet, numbers = Path(options.out_dir) / "augmentation.jpg", Path(options.out_dir) / "augmentation.json"
-    check_targets("--out", [sheet], hint="Choose another place")
-    check_json("--out", numbers, "the numbers of an augmentation", _are_numbers)
+    check_targets("--out", [sheet, numbers], overwrite=options.overwrite, tool=_TOOL)
     config = configs.load(
         options.config,
         options.cfg_options,
@@ -103,7 +104,8 @@ def augmentation_sheet(options: SheetOptions) -> Path:
             sample = dataset.prepare_data(i)
             cells.append(_cell(sample, skeleton, _caption(sample["drawn"])))
     dataset.seed = seed
-    write_marked(sheet, encode(contact_sheet(cells, columns=1 + _VERSIONS, cell=(_SIDE, _SIDE + _CAPTION)), _QUALITY))
+    with atomic_write(sheet, "wb") as file:
+        file.write(encode(contact_sheet(cells, columns=1 + _VERSIONS, cell=(_SIDE, _SIDE + _CAPTION)), _QUALITY))
 
     drawn = _draw(dataset, range(first, end), options.draws)
     rows = measure(drawn, dataset.augmentation_at(first))
@@ -112,12 +114,10 @@ def augmentation_sheet(options: SheetOptions) -> Path:
     print(f"{where}: {counted(len(drawn), 'samples')} drawn\n{format_rows(rows)}")
     values = (str(options.config), options.phase, phase, [first + 1, end], config.randomness.seed)
     write_json(numbers, dict(zip(_FIELDS, (*values, len(drawn), rows_json(rows)), strict=True)), indent=1)
+    for path in (sheet, numbers):
+        record(_TOOL, path)
     print(f"  sheet    {sheet}\n  numbers  {numbers}")
     return sheet
-
-
-def _are_numbers(content: object) -> bool:
-    return isinstance(content, dict) and content.keys() == set(_FIELDS)
 
 
 def epochs_of_phase(config: Config, phase: int) -> tuple[int, int]:

@@ -25,6 +25,7 @@ def monitor(
     work_dirs: Sequence[str | Path],
     out: str | Path | None = None,
     watch: float | None = None,
+    overwrite: bool = False,
     stream: TextIO | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -35,6 +36,7 @@ def monitor(
         out: PNG file; by default ``training_curves.png`` (of several: ``training_comparison.png``) in the first
             folder.
         watch: Seconds between two looks at live runs, until all have finished or Ctrl-C; None for one look.
+        overwrite: Replace a picture that this did not draw, or that was changed since.
         stream: Where to print; stdout by default.
         sleep: Waits between two looks.
 
@@ -48,7 +50,7 @@ def monitor(
     stream = stream or sys.stdout
     by_label = dict(zip(labels(paths), paths, strict=True))
     out = Path(out) if out else paths[0] / (CURVES_NAME if len(paths) == 1 else COMPARISON_NAME)
-    check_out(out)
+    check_out(out, overwrite)
     if watch is not None:
         try:
             _follow(by_label, out, watch, stream, sleep)

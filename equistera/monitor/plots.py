@@ -14,6 +14,7 @@ from equistera.errors import UserError
 from equistera.files import atomic_write
 from equistera.monitor.log import RunLogError, read_run
 from equistera.monitor.run import Run, best_of, gap_curve, main_metric, smooth
+from equistera.outputs import check_targets, record
 from equistera.plot_text import plain
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ CURVES_NAME = "training_curves.png"
 COMPARISON_NAME = "training_comparison.png"
 
 #: Written into every picture, so that a new one replaces only an old one of ours.
-_PICTURE_TITLE = "Equistera Trainer: training curves"
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+#: Who writes, for the records of folders.
+_TOOL = "monitor_training"
 
 #: Colour-blind-safe palette of Okabe and Ito (2008), without its yellow, which is faint on white.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -97,7 +98,7 @@ def plot_run(work_dir: str | Path, out: str | Path | None = None) -> Path:
 
     Raises:
         RunLogError: No log of a run that has taken a step, or nothing in it to plot.
-        UserError: ``out`` is not a place to write to.
+        WriteError: ``out`` cannot be written.
     """
     work_dir = Path(work_dir)
     return plot_runs({work_dir.resolve().name: read_run(work_dir)}, out or work_dir / CURVES_NAME)
@@ -108,44 +109,32 @@ def plot_runs(runs: Runs, out: str | Path) -> Path:
 
     Args:
         runs: By label.
-        out: PNG file.
+        out: PNG file; one that is there is replaced, see :func:`check_out`.
 
     Returns:
         The file.
 
     Raises:
         RunLogError: There is nothing to plot in the logs.
-        UserError: ``out`` cannot be written, is not named ``.png``, or is a file that was not made by this function.
+        WriteError: ``out`` cannot be written.
     """
     out = Path(out)
-    check_out(out)
     figure = _draw(runs)
     with atomic_write(out, "wb") as file:
-        figure.savefig(file, format="png", dpi=_DPI, metadata={"Title": _PICTURE_TITLE})
+        figure.savefig(file, format="png", dpi=_DPI)
+    record(_TOOL, out)
     return out
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, overwrite: bool = False) -> None:
     """Refuses a place for a picture early, before there is work to lose.
 
     Raises:
-        UserError: Not named ``.png``, a folder, or a file that is not a picture of ours.
+        UserError: Not named ``.png``, or a file that :func:`plot_runs` did not write or somebody has changed.
     """
     if out.suffix.lower() != ".png":
         raise UserError(f"the picture must be named *.png, found {out.name!r}")
-    if out.is_dir():
-        raise UserError(f"{out} is a folder; expected the name of a picture")
-    if not out.exists():
-        return
-    try:
-        with out.open("rb") as file:
-            start = file.read(1024)
-    except OSError as error:
-        raise UserError(f"cannot read {out}, which is to be replaced: {error.strerror}") from error
-    if not start.startswith(_PNG_SIGNATURE) or _PICTURE_TITLE.encode() not in start:
-        raise UserError(
-            f"{out} exists and is not a picture of training curves; it is kept", hint="Choose another name with --out."
-        )
+    check_targets("--out", [out], overwrite=overwrite, tool=_TOOL)
 
 
 def _draw(runs: Runs) -> Figure:

@@ -8,24 +8,16 @@ import cv2
 import numpy as np
 
 from equistera import drawing, skeleton
-from equistera.marks import check_targets, write_marked
-from equistera.outputs import check_folder
+from equistera.files import atomic_write
+from equistera.outputs import record
 from equistera.synthetic import labels, photo
 from equistera.synthetic.sample import make_sample
 
 _CELL, _COLUMNS = (320, 240), 4
 #: Pictures on a sheet, and the quality of its JPEG.
 PICTURES, _QUALITY = 12, 72
-
-
-def check_sheet(path: str | Path) -> None:
-    """Refuses early to replace another file than an earlier sheet, or a place that cannot be written.
-
-    Raises:
-        UserError: There is such a file, or it is such a place.
-    """
-    check_folder("--sheet", Path(path).parent)
-    check_targets("--sheet", [Path(path)], hint="Choose another name")
+#: Who writes it, for the records of folders.
+TOOL = "make_demo_data"
 
 
 def write_sheet(path: str | Path, seed: int = 0, skeleton_name: str = skeleton.DEFAULT) -> Path:
@@ -45,5 +37,7 @@ def write_sheet(path: str | Path, seed: int = 0, skeleton_name: str = skeleton.D
             points = labels.convert(label.keypoints, target)
             drawing.draw_pose(picture, points[:, :2], target, visible=points[:, 2])
         cells.append(picture)
-    write_marked(Path(path), photo.encode(drawing.contact_sheet(cells, _COLUMNS, _CELL), _QUALITY))
+    with atomic_write(path, "wb") as file:
+        file.write(photo.encode(drawing.contact_sheet(cells, _COLUMNS, _CELL), _QUALITY))
+    record(TOOL, path)
     return Path(path)

@@ -50,6 +50,7 @@ class TrainOptions:
     max_time: str | None = None
     plan: bool = False
     json: str | None = None
+    overwrite: bool = False
     device: str | None = None
     seed: int | None = None
     cfg_options: list[str] = field(default_factory=list)

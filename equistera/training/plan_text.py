@@ -42,11 +42,6 @@ def format_plan(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def is_plan(content: object) -> bool:
-    """Whether the content of a JSON file is what :func:`plan_json` made."""
-    return isinstance(content, dict) and {"lr_scale", "phases", "steps_per_epoch", "warmup_steps"} <= content.keys()
-
-
 def plan_json(plan: Plan) -> dict:
     """The plan in plain values that JSON takes. Epochs count from 1 and ranges include both ends."""
     schedule, setup = plan.schedule, plan.setup

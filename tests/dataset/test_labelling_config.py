@@ -97,7 +97,7 @@ def test_names_that_cvat_cannot_hold(tmp_path):
 
 def test_files_that_are_not_written(tmp_path):
     (tmp_path / "a.xml").touch()
-    with pytest.raises(UserError, match="exist already and are not overwritten"):
+    with pytest.raises(UserError, match="exist already"):
         written(tmp_path, "labelstudio", HORSE, "a.xml")
     assert "26 points" in write_labelling_config(HORSE, "labelstudio", tmp_path / "a.xml", "horse", overwrite=True)
     with pytest.raises(UserError, match=r"ends in \.json"):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from equistera.errors import UserError
 from equistera.monitor.log import RunLogError
-from equistera.monitor.plots import panels, plot_run, plot_runs
+from equistera.monitor.plots import check_out, panels, plot_run, plot_runs
 
 
 def full(first=1, last=4, ap=0.5, **train_values):
@@ -154,24 +154,26 @@ def test_nothing_to_plot_is_an_error_and_leaves_no_file(make_run, tmp_path):
 
 
 def test_files_of_the_user_are_kept(make_run, tmp_path):
-    runs = {"run": make_run(full())}
+    curves = plot_runs({"run": make_run(full())}, tmp_path / "curves.png")
+    check_out(curves)
     photo, text = tmp_path / "photo.png", tmp_path / "text.png"
     Image.new("RGB", (4, 4)).save(photo)
     text.write_text("mine")
     for path in (photo, text):
         before = path.read_bytes()
-        with pytest.raises(UserError, match="is not a picture of training curves"):
-            plot_runs(runs, path)
+        with pytest.raises(UserError, match="--out: files exist already"):
+            check_out(path)
+        check_out(path, overwrite=True)
         assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("out.jpg", r"\*\.png"), ("out", r"\*\.png"), ("folder.png", "is a folder")]
+    ("name", "message"), [("out.jpg", r"\*\.png"), ("out", r"\*\.png"), ("folder.png", "place of a folder")]
 )
-def test_out_must_be_a_picture(make_run, tmp_path, name, message):
+def test_out_must_be_a_picture(tmp_path, name, message):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(UserError, match=message):
-        plot_runs({"run": make_run(full())}, tmp_path / name)
+        check_out(tmp_path / name)
 
 
 def test_out_below_a_file_is_an_error(make_run, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from equistera.errors import UserError
+from equistera.outputs import check_targets
 from equistera.synthetic import sheet, writer
 from equistera.synthetic.writer import RECORD, write_dataset
 
@@ -178,9 +179,9 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
 def test_contact_sheet(tmp_path, monkeypatch):
     monkeypatch.setattr(sheet, "PICTURES", 2)
     path = sheet.write_sheet(tmp_path / "sheet.jpg", seed=1)
-    sheet.check_sheet(path)
+    check_targets("--sheet", [path], tool=sheet.TOOL)
     (tmp_path / "train.json").write_text("{}")
-    with pytest.raises(UserError, match="--sheet: files that are no drawings of this tool"):
-        sheet.check_sheet(tmp_path / "train.json")
+    with pytest.raises(UserError, match="--sheet: files exist already"):
+        check_targets("--sheet", [tmp_path / "train.json"], tool=sheet.TOOL)
     assert path.read_bytes()[:2] == b"\xff\xd8"
     assert path.read_bytes() == sheet.write_sheet(tmp_path / "again.jpg", seed=1).read_bytes()

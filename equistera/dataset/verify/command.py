@@ -21,7 +21,7 @@ from equistera.dataset.verify.structure import check_structure
 from equistera.dataset.verify.swaps import check_swaps
 from equistera.errors import UserError
 from equistera.files import atomic_write, write_json
-from equistera.outputs import check_folder, same_file
+from equistera.outputs import check_targets
 from equistera.skeleton import Skeleton
 from equistera.words import counted
 
@@ -158,7 +158,8 @@ def verify_dataset(
     if fix and len(paths) != 1:
         raise UserError(f"--fix repairs one file at a time, found {len(paths)}")
     for option, target in (("--report", report), ("--fix", fix)):
-        _check_target(option, target, paths, overwrite)
+        if target is not None:
+            check_targets(option, [target], inputs=paths, overwrite=overwrite)
     result = verify(
         paths, skeletons.load(skeleton), image_dirs=image_dirs, decode=not quick, group_by=group_by, workers=workers
     )
@@ -173,18 +174,6 @@ def verify_dataset(
     if fix:
         _fix(result, fix)
     return int(result.failed)
-
-
-def _check_target(option: str, target: Path | None, inputs: Sequence[str | Path], overwrite: bool) -> None:
-    if target is None:
-        return
-    if any(same_file(target, path) for path in inputs):
-        raise UserError(f"{option} {target} is an input, and those are never changed", hint="Choose another name.")
-    if target.is_dir():
-        raise UserError(f"{option} {target} is a folder, expected a file name")
-    check_folder(option, target.parent)
-    if target.exists() and not overwrite:
-        raise UserError(f"{target} exists already", hint="Add --overwrite to replace it, or choose another name.")
 
 
 def _fix(result: Verification, target: Path) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
+import mmdet
 import numpy as np
 import torch
 from mmcv.ops import nms
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
 from equistera.checkpoints import detector_weights
@@ -26,9 +27,8 @@ CLASSES = {
     name: 14 + i
     for i, name in enumerate(("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"))
 }
-#: Depth, width and neck blocks of each of :data:`equistera.checkpoints.DETECTORS`, as in MMDetection's configs; only
-#: the tiny one has no exponential scale on its distances.
-VARIANTS = {"rtmdet": (0.67, 0.75, 2, True), "rtmdet_tiny": (0.167, 0.375, 1, False)}
+#: MMDetection's own config of each of :data:`equistera.checkpoints.DETECTORS`.
+CONFIGS = {"rtmdet": "rtmdet_m_8xb32-300e_coco.py", "rtmdet_tiny": "rtmdet_tiny_8xb32-300e_coco.py"}
 SIDE = 640
 #: Grey of the padding that the public weights were trained with.
 PADDING = 114
@@ -38,71 +38,23 @@ BATCH = 4
 SAME_ANIMAL = 0.65
 
 
-def network(variant: str) -> ConfigDict:
-    """Config of an RTMDet, as MMDetection's registry builds it."""
-    depth, width, blocks, exponential = VARIANTS[variant]
-    norm, act = {"type": "BN"}, {"type": "SiLU", "inplace": True}
-    channels = [int(base * width) for base in (256, 512, 1024)]
-    config = {
-        "type": "RTMDet",
-        "data_preprocessor": {
-            "type": "DetDataPreprocessor",
-            "mean": [103.53, 116.28, 123.675],
-            "std": [57.375, 57.12, 58.395],
-            "bgr_to_rgb": False,
-        },
-        "backbone": {
-            "type": "CSPNeXt",
-            "arch": "P5",
-            "expand_ratio": 0.5,
-            "deepen_factor": depth,
-            "widen_factor": width,
-            "channel_attention": True,
-            "norm_cfg": norm,
-            "act_cfg": act,
-        },
-        "neck": {
-            "type": "CSPNeXtPAFPN",
-            "in_channels": channels,
-            "out_channels": channels[0],
-            "num_csp_blocks": blocks,
-            "expand_ratio": 0.5,
-            "norm_cfg": norm,
-            "act_cfg": act,
-        },
-        "bbox_head": {
-            "type": "RTMDetSepBNHead",
-            "num_classes": 80,
-            "in_channels": channels[0],
-            "feat_channels": channels[0],
-            "stacked_convs": 2,
-            "anchor_generator": {"type": "MlvlPointGenerator", "offset": 0, "strides": [8, 16, 32]},
-            "bbox_coder": {"type": "DistancePointBBoxCoder"},
-            "loss_cls": {"type": "QualityFocalLoss", "use_sigmoid": True, "beta": 2.0, "loss_weight": 1.0},
-            "loss_bbox": {"type": "GIoULoss", "loss_weight": 2.0},
-            "with_objectness": False,
-            "exp_on_reg": exponential,
-            "share_conv": True,
-            "pred_kernel_size": 1,
-            "norm_cfg": norm,
-            "act_cfg": act,
-        },
-        "test_cfg": {
-            "nms_pre": 3000,
-            "min_bbox_size": 0,
-            "score_thr": 0.05,
-            "nms": {"type": "nms", "iou_threshold": SAME_ANIMAL},
-            "max_per_img": 100,
-        },
-    }
-    return ConfigDict(config)
+def network(detector: str) -> ConfigDict:
+    """Config of a detector's network, as MMDetection's registry builds it: its own, for prediction on one device."""
+    folder = Path(mmdet.__file__).parent / ".mim" / "configs" / "rtmdet"
+    config = Config.fromfile(folder / CONFIGS[detector]).model
+    for part in (config.backbone, config.neck, config.bbox_head):
+        part.norm_cfg = {"type": "BN"}
+    config.backbone.init_cfg = config.train_cfg = None
+    # boxes of less confidence than anybody asks for take time and are of no use here
+    config.test_cfg.update(nms_pre=3000, score_thr=0.05, max_per_img=100)
+    return config
 
 
 class Detected:
     """Boxes that a detector finds; says where to look, see :class:`equistera.mm.prediction.where.Where`.
 
     Args:
-        variant: A key of :data:`VARIANTS`.
+        variant: A key of :data:`CONFIGS`.
         weights: Its weights; by default those of the manifest, in ``checkpoints/``.
         classes: Names of :data:`CLASSES` that count.
         threshold: Boxes of less confidence are left out.

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from equistera import html
 from equistera.checkpoints import file_hash
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import picture_path, read_rgb
 from equistera.dataset.split import picture_groups
 from equistera.errors import UserError
-from equistera.evaluation.comparison import compare, is_comparison, score_models
+from equistera.evaluation.comparison import compare, score_models
 from equistera.evaluation.constant_guess import constant_results, mean_pose
-from equistera.evaluation.files import FILES, check_model, write_model
+from equistera.evaluation.files import FILES, TOOL, write_model
 from equistera.evaluation.instances import pair
 from equistera.evaluation.keypoint_metrics import animal_size
 from equistera.evaluation.metrics import Scored
@@ -34,7 +33,7 @@ from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.split_predictions import Split, files_of, predict_split
 from equistera.mm.run.fingerprint import picture_marks
 from equistera.named_models import members, short_names
-from equistera.outputs import check_folder, check_json, holds_json
+from equistera.outputs import Written, check_targets, record
 from equistera.skeleton import Skeleton
 
 #: Enough for two digits of a 95 % interval, in a fraction of a second.
@@ -55,6 +54,7 @@ class TestOptions:
     compare: bool = False
     ensemble: bool = False
     report: bool = False
+    overwrite: bool = False
     flip_test: bool = False
     body_length: list[str] | None = None
     group_by: str = "none"
@@ -236,13 +236,9 @@ def _folder_of(name: str, names: Collection[str], out: Path) -> Path:
 
 
 def _check_out(out: Path, options: TestOptions, names: Collection[str]) -> None:
-    check_folder("--out", out)
-    for name in names:
-        check_model("--out", _folder_of(name, names, out))
-    if options.compare:
-        check_json("--out", out / COMPARISON, "a comparison of models", is_comparison)
-    if options.report and (out / REPORT).exists() and not html.is_page(out / REPORT):
-        raise UserError(f"{out / REPORT} is no report of ours; it is kept", hint="Choose another --out")
+    targets = [_folder_of(name, names, out) / file for name in names for file in FILES]
+    targets += [out / COMPARISON] * options.compare + [out / REPORT] * options.report
+    check_targets("--out", targets, overwrite=options.overwrite, tool=TOOL)
 
 
 def _write(
@@ -255,10 +251,9 @@ def _write(
     options: TestOptions,
 ) -> None:
     # what an earlier test left here and this one does not write anew would stand beside other models' figures
-    if holds_json(out / COMPARISON, is_comparison):
-        (out / COMPARISON).unlink()
-    if html.is_page(out / REPORT):
-        (out / REPORT).unlink()
+    for path in (out / COMPARISON, out / REPORT):
+        if Written().by(TOOL, path):
+            path.unlink()
     written = []
     for name, model in scored.items():
         folder = _folder_of(name, scored, out)
@@ -268,10 +263,12 @@ def _write(
         written += [str(folder / file) for file in FILES]
     if comparison:
         write_json(out / COMPARISON, comparison, indent=1)
+        record(TOOL, out / COMPARISON)
         written.append(str(out / COMPARISON))
     if options.report:
         with atomic_write(out / REPORT) as file:
             file.write(_page(scored, checkpoints, split, comparison, options))
+        record(TOOL, out / REPORT)
         written.append(str(out / REPORT))
     print("written:", *written, sep="\n  ")
 

@@ -9,7 +9,7 @@ from typing import Any
 from equistera.dataset.animals import PictureAnimals, read_animals
 from equistera.errors import UserError
 from equistera.files import write_json
-from equistera.frames import PictureFiles
+from equistera.frames import TOOL, PictureFiles
 from equistera.in_order import in_order
 from equistera.mm import config as configs
 from equistera.mm.prediction.confidence import Confidence
@@ -17,6 +17,7 @@ from equistera.mm.prediction.pose_drawing import draw_seen, results_of
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.stream import Seen, predict_frames
 from equistera.mm.prediction.where import Annotated, Everywhere, Where, refuse_other_pictures
+from equistera.outputs import record
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.video import VideoFrames
@@ -82,6 +83,7 @@ def visualize(job: Job) -> int:
         raise
     if options.json:
         write_json(options.json, results)
+        record(TOOL, options.json)
     _say(options, source, done, empty, len(results))
     if source.problems:
         raise UnreadableError("not all of the video could be read:", source.problems)

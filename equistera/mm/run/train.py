@@ -38,7 +38,7 @@ from equistera.mm.run.settle import Settled, configured, settle
 from equistera.mm.run.trainer import Trainer, device_name, join_group
 from equistera.monitor.log import RunLogError
 from equistera.monitor.plots import CURVES_NAME, plot_run
-from equistera.outputs import check_json
+from equistera.outputs import check_targets, record
 from equistera.processes import join, rank
 from equistera.progress import duration
 from equistera.training import work_dir as work_dirs
@@ -46,7 +46,7 @@ from equistera.training.fit import parse_duration
 from equistera.training.options import TrainOptions, resume_command, with_record
 from equistera.training.plan import Plan
 from equistera.training.plan_check import check_plan
-from equistera.training.plan_text import format_plan, is_plan, plan_json
+from equistera.training.plan_text import format_plan, plan_json
 from equistera.words import counted
 
 __all__ = ["TrainOptions", "build_cache", "train"]
@@ -65,7 +65,7 @@ def train(options: TrainOptions) -> Path:
         UserError: Anything the user can put right, found before the first step wherever possible.
     """
     if options.json:
-        check_json("--json", options.json, "a plan", is_plan)
+        check_targets("--json", [options.json], overwrite=options.overwrite, tool="train")
     options = with_record(options)
     launcher = join(options.launcher)
     choose_device(options.device)
@@ -136,6 +136,7 @@ def _planned(run: Settled) -> tuple[Plan, SkeletonPoseEstimator | None]:
         plan = dataclasses.replace(plan, seconds=estimate(config, network, plan, run.work_dir, done))
     if options.json:
         write_json(options.json, plan_json(plan), indent=1)
+        record("train", options.json)
     return plan, None if measured else network
 
 

@@ -160,7 +160,7 @@ def test_files_of_the_same_names_stay_and_are_named_before_the_prediction(
     (folder / name).write_text(content)
     weights = [str(trained / "best.pth"), str(trained / "latest.pth")] if several else [str(trained / "best.pth")]
     given = {"models": [DEMO, *weights], "data_root": str(horses), "cfg_options": tiny(), "out": str(tmp_path / "out")}
-    with pytest.raises(UserError, match=rf"--out .*{name} exists and does not hold .* of this tool; it is kept"):
+    with pytest.raises(UserError, match=rf"--out: files exist already and are not overwritten:\n.*{name}"):
         run_test(Options(**given, ensemble=several))
     assert (folder / name).read_text() == content
 

@@ -81,6 +81,6 @@ def test_a_plan_replaces_a_plan_and_nothing_else(horses, tmp_path):
         plan(tmp_path / "plan.json")
     labels = tmp_path / "train.json"
     labels.write_text((horses / "annotations" / "train.json").read_text())
-    with pytest.raises(UserError, match="does not hold a plan; it is kept"):
+    with pytest.raises(UserError, match="--json: files exist already"):
         plan(labels)
     assert labels.read_text() == (horses / "annotations" / "train.json").read_text()
