@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from equistera.errors import UserError
-from equistera.names import did_you_mean
+from equistera.words import did_you_mean
 
 
 @dataclass(frozen=True)

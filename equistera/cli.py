@@ -11,10 +11,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
-from equistera import failures, processes, surroundings
-from equistera.errors import Stopped, UserError
-from equistera.names import did_you_mean
-from equistera.spoken import patiently
+from equistera import environment, processes
+from equistera.errors import Stopped, UserError, explained
+from equistera.words import did_you_mean
 
 #: What asks a process to end beside Ctrl-C: ``kill``, a terminal that is gone, the window or Ctrl-Break of Windows.
 _ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
@@ -82,11 +81,11 @@ def run(main: Callable[..., int | None], argv: Sequence[str] | None = None) -> i
         nobody reads the output any more, as after ``| head``, changes nothing: the work is done to its end.
     """
     try:
-        surroundings.settle()
+        environment.prepare()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    with patiently() as (out, _):
+    with environment.tolerant_streams() as (out, _):
         code = _exit_code(main, sys.argv[1:] if argv is None else argv)
         out.flush()
         if out.lost is not None and not out.reader_is_gone:
@@ -112,11 +111,11 @@ def _exit_code(main: Callable[..., int | None], argv: Sequence[str]) -> int:
         print("interrupted" + f" by {signal.Signals(number).name}" * (number != signal.SIGINT), file=sys.stderr)
         return 128 + number
     except (OSError, RuntimeError, MemoryError, ImportError) as error:
-        told = failures.explained(error)
-        if told is None:
+        failure = explained(error)
+        if failure is None:
             raise
         processes.let_the_first_speak()
-        print(f"error: {told}", file=sys.stderr)
+        print(f"error: {failure}", file=sys.stderr)
         return 1
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from equistera.errors import UserError, WriteError
-from equistera.names import near
+from equistera.words import near
 
 try:
     import fcntl

@@ -15,9 +15,8 @@ from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
 from equistera.files import atomic_write
 from equistera.in_order import default_threads, in_order
-from equistera.names import near
 from equistera.outputs import Written, check_targets, record
-from equistera.words import counted
+from equistera.words import counted, near
 
 #: Who draws, for the records of folders.
 TOOL = "visualize"

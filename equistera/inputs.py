@@ -11,7 +11,7 @@ from typing import Any
 
 from equistera import PROJECT
 from equistera.errors import UserError
-from equistera.names import did_you_mean, near
+from equistera.words import did_you_mean, near
 
 
 def config(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from equistera import inputs
 from equistera.errors import UserError
 from equistera.monitor.plan import read_plan
-from equistera.names import near
+from equistera.words import near
 
 _OF_EVERY_RUN = re.compile(r"best|latest|(epoch|step)_\d+")
 _USAGE = "WORK_DIR, or CONFIG CHECKPOINT [CHECKPOINT ...]; another CONFIG holds for the checkpoints after it"

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from equistera.errors import UserError
-from equistera.names import did_you_mean, fold, near
 from equistera.skeleton_problems import problems_of
+from equistera.words import did_you_mean, fold, near
 
 BUILTIN_DIR = Path(__file__).parent / "skeletons"
 DEFAULT = "horse26"

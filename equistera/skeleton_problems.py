@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection
 
-from equistera.names import did_you_mean, fold
 from equistera.training.values import is_number
+from equistera.words import did_you_mean, fold
 
 HALVES = ("upper", "lower")
 SIDES = ("left", "middle", "right")

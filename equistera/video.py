@@ -18,10 +18,9 @@ from equistera.dataset.images import SUFFIXES, ImageError, read_header
 from equistera.errors import UserError
 from equistera.frames import TOOL, Frame
 from equistera.in_order import in_order
-from equistera.names import near
 from equistera.outputs import check_targets, record, same_file
 from equistera.video_writer import ENDINGS, VideoWriter
-from equistera.words import counted
+from equistera.words import counted, near
 
 if TYPE_CHECKING:
     import av

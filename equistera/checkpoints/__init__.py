@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from equistera import PROJECT, commands
 from equistera.errors import UserError
-from equistera.names import did_you_mean
+from equistera.words import did_you_mean
 
 #: What the three configs of the training guide need.
 DEFAULT_NAMES = ("rtmpose_m_ap10k", "hrnet_w32_ap10k", "hrnet_w32_animalpose")

@@ -19,10 +19,9 @@ from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
 from equistera.files import atomic_write, write_json
-from equistera.names import near
 from equistera.outputs import check_targets
 from equistera.skeleton import Skeleton
-from equistera.words import counted
+from equistera.words import counted, near
 
 #: Values of ``--to``.
 FORMATS = ("labelstudio", "cvat", "coco", "yolo")

@@ -26,8 +26,7 @@ from equistera.dataset.formats.records import Unusable
 from equistera.dataset.images import LISTED, PHOTOS, SUFFIXES
 from equistera.dataset.paths import ends_with, is_hidden, name_parts, spelled
 from equistera.errors import UserError
-from equistera.names import near
-from equistera.words import counted
+from equistera.words import counted, near
 
 #: Reasons of pictures that are not found.
 NOT_FOUND = "picture not found"

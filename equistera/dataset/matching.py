@@ -12,8 +12,8 @@ from equistera.dataset.formats import animalpose
 from equistera.dataset.formats.records import HORSE, Export
 from equistera.errors import UserError
 from equistera.files import read_json
-from equistera.names import did_you_mean
 from equistera.skeleton import Skeleton
+from equistera.words import did_you_mean
 
 
 @dataclass(frozen=True)

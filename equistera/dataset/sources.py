@@ -14,9 +14,8 @@ from equistera.dataset.split import SPLITS
 from equistera.dataset.split_files import SPLIT_FILE, read_split
 from equistera.errors import UserError
 from equistera.files import read_json
-from equistera.names import near
 from equistera.progress import track
-from equistera.words import counted
+from equistera.words import counted, near
 
 #: How the description of an annotation file starts that was converted.
 CONVERTED = "Converted from"

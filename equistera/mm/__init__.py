@@ -7,15 +7,14 @@ import contextlib
 import io
 import warnings
 
-from equistera import failures
-from equistera.errors import UserError
+from equistera.errors import UserError, explained
 from equistera.mm import bridge
 
 try:
     import torch
 except Exception as error:
     # of any kind: its own variables (TORCH_LOGS), libraries of another CUDA (LD_LIBRARY_PATH), a broken install
-    raise failures.explained(error) or UserError(
+    raise explained(error) or UserError(
         f"torch does not start: {type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}",
         hint="Unset what it names, and LD_LIBRARY_PATH or TORCH_* if they are set; ./setup.sh repairs the install",
     ) from error

@@ -23,7 +23,7 @@ from equistera.errors import UserError
 from equistera.inputs import find_config
 from equistera.mm.adoption import adopted, is_mmposes
 from equistera.mm.option_values import parse_value
-from equistera.names import did_you_mean
+from equistera.words import did_you_mean
 
 #: Variables that parts of a config refer to.
 SHARED = ("skeleton", "data_root", "codec")

@@ -17,8 +17,8 @@ from pathlib import Path
 from equistera.errors import UserError
 from equistera.monitor.plan import RUN_FILE, Plan, read_plan
 from equistera.monitor.run import Point, Run, Start
-from equistera.names import near
 from equistera.training.checkpoints import BEST
+from equistera.words import near
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 _TIMESTAMP = re.compile(r"20\d{6}_\d{6}")

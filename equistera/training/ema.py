@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from equistera.errors import UserError
-from equistera.names import did_you_mean
 from equistera.training.values import number_problem
+from equistera.words import did_you_mean
 
 #: Half-life as a share of the run: an average over the last steps that the cosine has brought near to rest.
 SHARE = 0.02

@@ -16,9 +16,9 @@ from equistera import PROJECT, commands, inputs
 from equistera.errors import UserError
 from equistera.files import read_json
 from equistera.monitor.plan import RUN_FILE
-from equistera.names import near
 from equistera.processes import OWN, start_command, world_size
 from equistera.training import work_dir as work_dirs
+from equistera.words import near
 
 #: Options that a resumed run has from its record unless they are given again; those to start from are a pair.
 CARRIED = ("data_root", "skeleton", "amp", "compile", "max_time", "device", "seed", "cache")

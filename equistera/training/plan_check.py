@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from equistera.augmentation import parts_of
 from equistera.errors import UserError
-from equistera.names import did_you_mean
 from equistera.training.ema import SHARE as EMA_SHARE
 from equistera.training.plan import Plan, steps_in_epoch
 from equistera.training.scaling import REFERENCE_BATCH
 from equistera.training.schedule import HANDFUL, MOST_WARMUP, length_problems
-from equistera.words import counted
+from equistera.words import counted, did_you_mean
 
 #: Presets that hide, turn and recolour so much that random weights need many steps to learn anything, and how many.
 #: On 58 pictures HRNet-W32 and RTMPose-s leave the mean pose behind within 200 and 300 steps under ``light``

@@ -9,9 +9,9 @@ from typing import Any
 # the presets that a phase names live there; it is as free of MM* as this package
 from equistera.augmentation import augmentation, parts_of
 from equistera.errors import UserError
-from equistera.names import did_you_mean
 from equistera.training.stages import TIERS, Stage
 from equistera.training.values import count_problem, number_problem
+from equistera.words import did_you_mean
 
 _REQUIRED = ("reference_lr", "tier_lr", "opens_at", "ramp_share", "warmup", "final_ratio", "phases")
 _OPTIONAL = ("reference_batch", "scale_lr_with_batch")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from equistera.errors import UserError
-from equistera.names import near
+from equistera.words import near
 
 #: Annotation files above this size are refused: 5,000 pictures with 26 points take some 20 MB in the wordiest format.
 MAX_FILE_BYTES = 512 * 1024**2

@@ -13,8 +13,8 @@ import numpy as np
 
 from equistera.dataset.coco import is_id, read_coco
 from equistera.errors import UserError
-from equistera.names import near
 from equistera.skeleton import Skeleton, SkeletonError
+from equistera.words import near
 
 #: Longest side that a picture can have: that of a JPEG (ITU-T T.81, B.2.2), with room for stitched panoramas.
 MAX_SIDE = 1_000_000

@@ -20,7 +20,7 @@ from mmpose.registry import TRANSFORMS
 from pydantic import ValidationError
 
 from equistera.errors import UserError
-from equistera.names import did_you_mean
+from equistera.words import did_you_mean
 
 if not hasattr(A.augmentations, "transforms"):
     # MMPose's Albumentation looks there for what changes pixels alone, and albumentations 2 has no such module

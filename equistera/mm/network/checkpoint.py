@@ -18,8 +18,7 @@ from typing import Any
 
 import torch
 
-from equistera.errors import UserError, WriteError
-from equistera.failures import MachineFailure
+from equistera.errors import MachineFailure, UserError, WriteError
 from equistera.files import atomic_write
 from equistera.mm.network.checkpoint_file import read
 

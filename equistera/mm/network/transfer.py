@@ -23,8 +23,8 @@ from equistera.errors import UserError
 from equistera.mm.network.checkpoint import load_fitting, upgrade_keys
 from equistera.mm.network.checkpoint_skeleton import OUTPUT_LAYER, OUTPUT_WEIGHT, skeleton_of_checkpoint
 from equistera.mm.network.model import SkeletonPoseEstimator
-from equistera.names import did_you_mean
 from equistera.skeleton import Skeleton
+from equistera.words import did_you_mean
 
 HEAD = "head."
 

@@ -25,7 +25,7 @@ from mmengine.registry import LOOPS
 from mmengine.runner import BaseLoop, ValLoop
 from torch import nn
 
-from equistera.failures import explained
+from equistera.errors import explained
 from equistera.mm.data.loading import in_use
 from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.run.console import Console

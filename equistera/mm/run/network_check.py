@@ -11,8 +11,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import set_random_seed
 from mmpose.registry import MODELS
 
-from equistera.errors import UserError
-from equistera.failures import explained
+from equistera.errors import UserError, explained
 from equistera.mm.network.model import SkeletonPoseEstimator
 
 #: What is said where the parts of a run do not fit together.

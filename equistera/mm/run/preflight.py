@@ -17,10 +17,10 @@ from equistera.errors import UserError
 from equistera.mm.config import resolve_path
 from equistera.mm.data.loading import settle_loader
 from equistera.mm.network import checkpoint
-from equistera.names import near
 from equistera.training.checkpoints import BEST
 from equistera.training.schedule import opening
 from equistera.training.values import count_problem, number_problem
+from equistera.words import near
 
 #: Seeds that every generator takes (NumPy's legacy one has 32 bits).
 MOST_SEED = 2**32 - 1

@@ -18,8 +18,7 @@ from equistera import commands
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import picture_path
-from equistera.errors import Stopped, UserError
-from equistera.failures import MachineFailure
+from equistera.errors import MachineFailure, Stopped, UserError
 from equistera.files import remove_unfinished, write_json
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import use_cache

@@ -28,8 +28,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
 from torch.utils.data import DataLoader
 
-from equistera.errors import Stopped, UserError
-from equistera.failures import explained
+from equistera.errors import Stopped, UserError, explained
 from equistera.mm.data.loading import in_use
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import format_transfer_table, initialise

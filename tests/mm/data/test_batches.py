@@ -16,7 +16,7 @@ from mmpose.registry import TRANSFORMS
 from torch.utils.data import DataLoader
 
 from equistera.errors import UserError
-from equistera.failures import explained
+from equistera.errors import explained
 from equistera.mm import config as configs
 from equistera.mm.run import preflight
 from equistera.mm.data.batches import BatchPreprocessor, PackTraining, pictures_of, stack_samples, start_worker

@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from equistera.failures import MachineFailure
+from equistera.errors import MachineFailure
 from equistera.mm.network import checkpoint
 from equistera.mm.run.loop import TrainLoop
 from equistera.mm.run.train import TrainOptions, train

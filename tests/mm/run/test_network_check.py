@@ -4,8 +4,7 @@ import errno
 
 import pytest
 
-from equistera.errors import UserError
-from equistera.failures import MachineFailure
+from equistera.errors import MachineFailure, UserError
 from equistera.mm.run.network_check import as_config_says
 
 

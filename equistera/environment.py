@@ -1,18 +1,20 @@
-"""What a process inherits and a tool decides for itself: variables, limits, closed streams.
+"""What a process inherits and a tool decides for itself: variables, limits, and streams that may end before the work.
 
 Notebooks, clusters and containers set much that is meant for others. What has a right value here gets it; what cannot
-be put right is refused by name.
+be put right is refused by name. Nothing that is said is worth a run: where nobody reads it, the work goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.machinery
 import os
 import sys
 import warnings
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import IO
 
 from equistera.errors import UserError
 
@@ -27,9 +29,11 @@ OPEN_FILES = 16384
 
 #: What PYTHONPATH must not replace: the versions that fit together are installed.
 _OURS = ("numpy", "cv2", "torch", "torchvision", "mmengine", "mmcv", "mmpose", "mmdet", "matplotlib")
+#: Whoever read the output is gone for good: a pipe's reader, a terminal.
+_GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ESHUTDOWN, errno.ECONNRESET, errno.EINVAL)
 
 
-def settle(environment: MutableMapping[str, str] = os.environ) -> None:
+def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     """Makes this process independent of what it inherited; to be called before anything large is imported.
 
     Args:
@@ -87,3 +91,74 @@ def _refuse_replaced_packages(python_path: str) -> None:
         raise UserError(
             "PYTHONPATH puts other packages before the installed ones:", problems, "unset PYTHONPATH, and run it again"
         )
+
+
+class TolerantStream:
+    """A stream that loses what cannot be written.
+
+    Args:
+        stream: The stream meant.
+
+    Attributes:
+        lost: Why something was lost, first of all; None as long as nothing was.
+    """
+
+    def __init__(self, stream: IO[str]):
+        self._stream = stream
+        self.lost: OSError | ValueError | None = None
+
+    @property
+    def reader_is_gone(self) -> bool:
+        """Whether nothing that is written from now on is read."""
+        return isinstance(self.lost, ValueError) or (self.lost is not None and self.lost.errno in _GONE)
+
+    def write(self, text: str) -> int:
+        with self._tolerance():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._tolerance():
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return not self.reader_is_gone and self._stream.isatty()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _tolerance(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeError:
+            raise
+        except (OSError, ValueError) as error:  # a closed file is a ValueError
+            self.lost = self.lost or error
+            if self.reader_is_gone:
+                _silence(self._stream)
+
+
+def _silence(stream: IO[str]) -> None:
+    """Lets what libraries and worker processes write there go nowhere, and what is left in the stream's memory."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as void:
+        os.dup2(void.fileno(), stream.fileno())
+        stream.flush()
+
+
+@contextlib.contextmanager
+def tolerant_streams() -> Iterator[tuple[TolerantStream, TolerantStream]]:
+    """Makes standard output and error lose what cannot be written, for a while."""
+    before = sys.stdout, sys.stderr
+    for stream in before:
+        # a file name may hold what the console's encoding does not
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    out, err = tolerant = TolerantStream(sys.stdout), TolerantStream(sys.stderr)
+    sys.stdout, sys.stderr = tolerant
+    try:
+        yield tolerant
+    finally:
+        out.flush()
+        err.flush()
+        sys.stdout, sys.stderr = before

@@ -1,5 +1,6 @@
 """Tools in a process that inherited what notebooks, clusters and containers set."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from equistera import surroundings
+from equistera import cli, environment
 from equistera.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -71,9 +72,9 @@ def test_another_version_of_a_package_is_refused_by_name(tmp_path, monkeypatch):
     (tmp_path / "mmcv").mkdir()
     (tmp_path / "mmcv" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    surroundings.settle({})
+    environment.prepare({})
     with pytest.raises(UserError, match="mmcv from") as refused:
-        surroundings.settle({"PYTHONPATH": f"{PROJECT}{os.pathsep}{tmp_path}"})
+        environment.prepare({"PYTHONPATH": f"{PROJECT}{os.pathsep}{tmp_path}"})
     assert "unset PYTHONPATH" in str(refused.value)
     assert len(refused.value.problems) == 1
 
@@ -92,3 +93,51 @@ def test_a_torch_that_does_not_start_is_one_sentence():
     assert done.returncode == 1
     assert done.stderr.startswith("error: torch does not start: ModuleNotFoundError")
     assert "Traceback" not in done.stderr
+
+
+class Broken(io.StringIO):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def write(self, text):
+        raise self.error
+
+    flush = write_through = lambda self: self.write("")
+
+
+def work(argv):
+    print("first")
+    print("second", flush=True)
+    argv.append("done")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BrokenPipeError(32, "Broken pipe"), 0),
+        (OSError(5, "Input/output error"), 0),
+        (ValueError("I/O operation on closed file"), 0),
+        (OSError(28, "No space left on device"), 1),
+    ],
+)
+def test_the_work_is_done_whatever_becomes_of_the_output(error, code, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdout", Broken(error))
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: os.open(os.devnull, os.O_WRONLY), raising=False)
+    did = []
+    assert cli.run(work, did) == code
+    assert did == ["done"]
+    said = capsys.readouterr().err
+    assert said == ("error: the output is not whole: No space left on device\n" if code else "")
+
+
+def test_a_real_pipe_without_a_reader(monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        did = []
+        assert cli.run(work, did) == 0
+        # what libraries and worker processes write there goes nowhere
+        os.write(write, b"noise")
+    assert did == ["done"]

@@ -3,8 +3,7 @@ import errno
 import pytest
 
 from equistera import cli
-from equistera.errors import UserError
-from equistera.failures import explained
+from equistera.errors import UserError, explained
 
 
 @pytest.mark.parametrize(
