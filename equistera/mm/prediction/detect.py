@@ -20,7 +20,7 @@ from equistera.checkpoints import detector_weights
 from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.mm.network import checkpoint
-from equistera.mm.prediction.where import Box
+from equistera.mm.prediction.stream import Box
 
 #: COCO's animals by their place among its 80 classes (https://cocodataset.org, "thing" classes in order of their ids).
 CLASSES = {
@@ -50,8 +50,8 @@ def network(detector: str) -> ConfigDict:
     return config
 
 
-class Detected:
-    """Boxes that a detector finds; says where to look, see :class:`equistera.mm.prediction.where.Where`.
+class DetectedBoxes:
+    """Boxes that a detector finds; a :data:`equistera.mm.prediction.stream.BoxSource`.
 
     Args:
         variant: A key of :data:`CONFIGS`.

@@ -1,25 +1,53 @@
-"""Poses on a stream of pictures: many through the model together, read and drawn meanwhile in other threads."""
+"""Poses on a stream of pictures: where to look in each, many through the model together, read and drawn meanwhile."""
 
 from __future__ import annotations
 
 import dataclasses
+import filecmp
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from equistera.dataset.animals import Animal, PictureAnimals
 from equistera.dataset.boxes import box_around
-from equistera.frames import Frame
+from equistera.dataset.images import ImageError, picture_path
+from equistera.dataset.phash import DISTANCE, perceptual_hash
+from equistera.dataset.verify.annotation_file import default_image_dir
+from equistera.errors import UserError
+from equistera.frames import Frame, PictureFiles
 from equistera.mm.prediction.predict import Pose, Predictor
-from equistera.mm.prediction.where import Box, Where
+from equistera.outputs import same_file
 
 #: Pixels that are held at most while a batch is gathered: 450 MB of decoded pictures.
 MAX_HELD_PIXELS = 150e6
 #: Fewer confident keypoints than this do not say where the animal is.
 ENOUGH_POINTS = 4
+#: So many pictures that are not the labelled file itself are compared with it: copies, perhaps saved anew, are fine.
+_COMPARED = 50
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class Box:
+    """A box to look into.
+
+    Attributes:
+        xywh: x, y, width, height, pixels.
+        score: Confidence that there is an animal.
+        animal: What is annotated there, if anything.
+    """
+
+    xywh: tuple[float, float, float, float]
+    score: float = 1.0
+    animal: Animal | None = None
+
+
+#: Says where to look: boxes of each frame (all have an image); None where nothing is known but the picture itself.
+BoxSource = Callable[[Sequence[Frame]], list[list[Box] | None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class PosedFrame:
     """A picture and what was found on it.
 
     Attributes:
@@ -32,18 +60,92 @@ class Seen:
     poses: list[Pose]
     boxes: list[Box] | None
 
-    def without_pixels(self) -> Seen:
+    def without_pixels(self) -> PosedFrame:
         """The same, but the memory of the picture can be given back."""
         return dataclasses.replace(self, frame=dataclasses.replace(self.frame, image=None))
+
+
+class AnnotatedBoxes:
+    """The boxes of an annotation file; a :data:`BoxSource`.
+
+    Args:
+        pictures: What the file holds.
+    """
+
+    def __init__(self, pictures: PictureAnimals):
+        self.pictures = pictures
+
+    def checked(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames; those of another size than the file says have its difference as their error instead of pixels."""
+        for frame in frames:
+            size = self.pictures.sizes.get(self.pictures.find(frame.name))
+            found = None if frame.image is None else (frame.image.shape[1], frame.image.shape[0])
+            if size and found and found != size:
+                error = f"has {found[0]}x{found[1]} pixels, --ann-file labels one of {size[0]}x{size[1]}"
+                frame = dataclasses.replace(frame, image=None, error=error)
+            yield frame
+
+    def __call__(self, frames: Sequence[Frame]) -> list[list[Box] | None]:
+        return [
+            [Box(a.bbox, a.score, a) for a in self.pictures.animals.get(self.pictures.find(frame.name), ())]
+            for frame in frames
+        ]
+
+
+def refuse_other_pictures(ann_file: str | Path, pictures: PictureAnimals, source: PictureFiles) -> None:
+    """Makes sure that pictures are those that a file labels, and not those of another split with the same names.
+
+    Args:
+        ann_file: COCO file; where its own pictures lie follows from its place.
+        pictures: What it holds.
+        source: The pictures to be drawn.
+
+    Raises:
+        UserError: A picture of the same name beside the annotations shows something else.
+    """
+    own = default_image_dir(Path(ann_file))
+    pairs = _unlike(own, pictures, source)
+    others = [f"{path} is not {labelled}" for path, labelled in pairs if _differ(path, labelled)]
+    if others:
+        raise UserError(
+            f"--ann-file {ann_file} labels other pictures that only have the same names:",
+            others,
+            f"Its own are in {own}; give the annotations of the pictures that are to be drawn",
+        )
+
+
+def _unlike(own: Path, pictures: PictureAnimals, source: PictureFiles) -> Iterator[tuple[Path, Path]]:
+    """Pictures and those of the same name beside the annotations, where the files are not the same; the first ones."""
+    compared = 0
+    for name in source.names:
+        known = pictures.find(name)
+        if known is None or compared == _COMPARED:
+            continue
+        path = source.folder / name
+        try:
+            labelled = picture_path(own, known)
+        except ImageError:
+            continue  # a name that leads elsewhere says nothing of this picture
+        if labelled.is_file() and not same_file(path, labelled):
+            compared += 1
+            if not filecmp.cmp(path, labelled, shallow=False):
+                yield path, labelled
+
+
+def _differ(path: Path, labelled: Path) -> bool:
+    try:
+        return (perceptual_hash(path) ^ perceptual_hash(labelled)).bit_count() > DISTANCE
+    except ImageError:
+        return False  # named when it is read to be drawn
 
 
 def predict_frames(
     predictor: Predictor,
     frames: Iterable[Frame],
-    where: Where,
+    where: BoxSource | None,
     is_sure: Callable[[np.ndarray], np.ndarray],
     batch_size: int = 16,
-) -> Iterator[Seen]:
+) -> Iterator[PosedFrame]:
     """Predicts on every frame, in order.
 
     Where nothing is known of the place of the animal, the model looks at the whole picture and once more at where the
@@ -52,7 +154,7 @@ def predict_frames(
     Args:
         predictor: The model.
         frames: Pictures; those without an image are handed on.
-        where: Says where to look.
+        where: Says where to look; None: one animal somewhere in each picture.
         is_sure: Raw confidences, [K], to whether each point counts as found, bool [K].
         batch_size: Crops that go through the model together.
 
@@ -61,10 +163,11 @@ def predict_frames(
     """
     for chunk in _chunks(frames, batch_size):
         usable = [frame for frame in chunk if frame.image is not None]
-        found = dict(zip((frame.number for frame in usable), where(usable), strict=True)) if usable else {}
+        boxes = where(usable) if where and usable else [None] * len(usable)
+        found = dict(zip((frame.number for frame in usable), boxes, strict=True))
         poses = _look(predictor, usable, found, is_sure, batch_size)
         for frame in chunk:
-            yield Seen(frame, poses.get(frame.number, []), found.get(frame.number))
+            yield PosedFrame(frame, poses.get(frame.number, []), found.get(frame.number))
 
 
 def _chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:

@@ -12,11 +12,9 @@ from equistera.files import write_json
 from equistera.frames import TOOL, PictureFiles
 from equistera.in_order import in_order
 from equistera.mm import config as configs
-from equistera.mm.prediction.confidence import Confidence
-from equistera.mm.prediction.pose_drawing import draw_seen, results_of
+from equistera.mm.prediction.pose_drawing import Confidence, draw_poses, results_of
 from equistera.mm.prediction.predict import Predictor
-from equistera.mm.prediction.stream import Seen, predict_frames
-from equistera.mm.prediction.where import Annotated, Everywhere, Where, refuse_other_pictures
+from equistera.mm.prediction.stream import AnnotatedBoxes, BoxSource, PosedFrame, predict_frames, refuse_other_pictures
 from equistera.outputs import record
 from equistera.progress import track
 from equistera.skeleton import Skeleton
@@ -62,10 +60,10 @@ def visualize(job: Job) -> int:
     if pictures and isinstance(source, PictureFiles):
         image_ids = _image_ids(pictures, source)
         refuse_other_pictures(options.ann_file, pictures, source)
-    where = detector or (Everywhere() if pictures is None else Annotated(pictures))
-    frames = where.checked(source.frames()) if isinstance(where, Annotated) else source.frames()
+    where = detector or (AnnotatedBoxes(pictures) if pictures else None)
+    frames = where.checked(source.frames()) if isinstance(where, AnnotatedBoxes) else source.frames()
     stream = predict_frames(predictor, frames, where, confidence.is_sure, options.batch_size)
-    work = _Finish(source, predictor.skeleton, confidence)
+    work = _Draw(source, predictor.skeleton, confidence)
     results, failed, empty = [], [], 0
     finished = in_order(work, stream, source.writers, ahead=2 * source.writers)
     done = 0
@@ -92,15 +90,15 @@ def visualize(job: Job) -> int:
     return 0
 
 
-def _detector(job: Job) -> Where | None:
+def _detector(job: Job) -> BoxSource | None:
     if job.det_weights is None:
         return None
     # mmdet's part of the import takes a while that others need not wait for
-    from equistera.mm.prediction.detect import Detected
+    from equistera.mm.prediction.detect import DetectedBoxes
 
     chosen: dict[str, Any] = {"classes": job.options.det_class, "threshold": job.options.det_thr}
     chosen = {name: value for name, value in chosen.items() if value is not None}
-    return Detected(job.options.det, job.det_weights, **chosen)
+    return DetectedBoxes(job.options.det, job.det_weights, **chosen)
 
 
 def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, object]:
@@ -123,24 +121,24 @@ def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, obje
     return {name: pictures.image_ids[found] for name, found in known.items() if found is not None}
 
 
-class _Finish:
+class _Draw:
     """What is done with a picture after the prediction, in another thread than the model's.
 
     Args:
         source: Where drawings are written.
         skeleton: The keypoints.
-        confidence: As for :func:`~.pose_drawing.draw_seen`.
+        confidence: As for :func:`~.pose_drawing.draw_poses`.
     """
 
     def __init__(self, source: PictureFiles | VideoFrames, skeleton: Skeleton, confidence: Confidence):
         self.source, self.skeleton, self.confidence = source, skeleton, confidence
         self.draws = source.targets is not None
 
-    def __call__(self, seen: Seen) -> tuple[Seen, str]:
+    def __call__(self, seen: PosedFrame) -> tuple[PosedFrame, str]:
         """The picture without its pixels, which are no longer needed, and what went wrong, if anything."""
         problem = seen.frame.error
         if self.draws and not problem:
-            problem = self.source.write(seen.frame, draw_seen(seen, self.skeleton, self.confidence))
+            problem = self.source.write(seen.frame, draw_poses(seen, self.skeleton, self.confidence))
         return seen.without_pixels(), problem
 
 

@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 
 from equistera.errors import UserError
 from equistera.frames import Frame
-from equistera.mm.prediction.detect import CLASSES, Detected, _fit, network
+from equistera.mm.prediction.detect import CLASSES, DetectedBoxes, _fit, network
 from equistera.mm.prediction.visualize import visualize
 from equistera.visualizing import VisualizeOptions, settled
 
@@ -46,7 +46,7 @@ def overlap(a, b):
 
 
 def test_boxes_lie_in_pictures_of_any_size_and_do_not_repeat(weights):
-    detect = Detected("rtmdet_tiny", weights, threshold=0.2)
+    detect = DetectedBoxes("rtmdet_tiny", weights, threshold=0.2)
     pictures = frames((200, 300), (1300, 700), (40, 900), (64, 64), (500, 500))
     found = detect(pictures)
     assert len(found) == len(pictures)
@@ -64,19 +64,19 @@ def test_boxes_lie_in_pictures_of_any_size_and_do_not_repeat(weights):
 def test_class_and_threshold_filter(weights):
     picture = frames((300, 400))
     horses, cows, sheep = (
-        Detected("rtmdet_tiny", weights, classes=[name], threshold=0.2)(picture)[0]
+        DetectedBoxes("rtmdet_tiny", weights, classes=[name], threshold=0.2)(picture)[0]
         for name in ("horse", "cow", "sheep")
     )
     assert max(box.score for box in horses) > max(box.score for box in cows) > 0.2
     assert sheep == []
-    both = Detected("rtmdet_tiny", weights, classes=["horse", "cow"], threshold=0.2)(picture)[0]
+    both = DetectedBoxes("rtmdet_tiny", weights, classes=["horse", "cow"], threshold=0.2)(picture)[0]
     # the same places again as cows are not other animals
     assert len(both) <= len(horses) + 1
-    assert Detected("rtmdet_tiny", weights, threshold=0.99)(picture) == [[]]
+    assert DetectedBoxes("rtmdet_tiny", weights, threshold=0.99)(picture) == [[]]
 
 
 def test_a_batch_gives_what_single_pictures_give(weights):
-    detect = Detected("rtmdet_tiny", weights, threshold=0.3)
+    detect = DetectedBoxes("rtmdet_tiny", weights, threshold=0.3)
     pictures = frames((200, 300), (300, 200), (240, 320))
     together, alone = detect(pictures), [detect([frame])[0] for frame in pictures]
     for a, b in zip(together, alone, strict=True):
@@ -95,22 +95,22 @@ def test_fitting_keeps_proportions():
 def test_missing_weights_name_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr("equistera.checkpoints.path_of", lambda name: tmp_path / f"{name}.pth")
     with pytest.raises(UserError, match=r"download_checkpoints\.py rtmdet_m_coco"):
-        Detected("rtmdet")
+        DetectedBoxes("rtmdet")
     with pytest.raises(UserError, match=r"gone\.pth does not exist"):
-        Detected("rtmdet_tiny", tmp_path / "gone.pth")
+        DetectedBoxes("rtmdet_tiny", tmp_path / "gone.pth")
 
 
 def test_weights_of_another_network_are_refused(weights, trained):
     with pytest.raises(UserError, match="weights differ"):
-        Detected("rtmdet", weights)
+        DetectedBoxes("rtmdet", weights)
     with pytest.raises(UserError, match="weights differ"):
-        Detected("rtmdet_tiny", trained / "best.pth")
+        DetectedBoxes("rtmdet_tiny", trained / "best.pth")
 
 
 @pytest.mark.parametrize("wrong", [{"classes": ["unicorn"]}, {"threshold": 0.0}, {"threshold": 1.5}])
 def test_wrong_wishes_are_refused(weights, wrong):
     with pytest.raises(UserError):
-        Detected("rtmdet_tiny", weights, **wrong)
+        DetectedBoxes("rtmdet_tiny", weights, **wrong)
 
 
 def test_visualize_looks_where_horses_were_found(horses, trained, tiny, tmp_path, weights, capsys):
@@ -143,8 +143,8 @@ def test_weights_that_name_other_classes_are_refused(weights, tmp_path):
         content["meta"] = {"dataset_meta": {"CLASSES": tuple(said)}}
         torch.save(content, tmp_path / "x.pth")
         if fits:
-            Detected("rtmdet_tiny", tmp_path / "x.pth")
+            DetectedBoxes("rtmdet_tiny", tmp_path / "x.pth")
             continue
         with pytest.raises(UserError, match="other classes than COCO's: horse") as caught:
-            Detected("rtmdet_tiny", tmp_path / "x.pth")
+            DetectedBoxes("rtmdet_tiny", tmp_path / "x.pth")
         assert any(problem.startswith("horse is not class 17") for problem in caught.value.problems)
