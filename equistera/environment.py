@@ -53,6 +53,11 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     _refuse_replaced_packages(environment.get("PYTHONPATH", ""))
 
 
+def usable_cores() -> int:
+    """CPU cores that this process may use: fewer than the machine has under ``taskset``, Slurm or a CPU set."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _open_standard_streams() -> None:
     """Where standard input, output or error is closed, the next file to be opened would take its number, and whatever
     a library prints would go into that file."""

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -127,6 +128,25 @@ def replace(written: str | Path, target: str | Path) -> None:
             if time.monotonic() > end:
                 raise PermissionError(errno.EACCES, "another program has it open; close that", str(target)) from error
             time.sleep(0.1)
+
+
+def link_or_copy(source: Path, target: Path, symbolic: bool = False) -> None:
+    """Makes ``target`` a second name of a file; a copy where the disk has no such links.
+
+    Args:
+        source: The file.
+        target: Must not exist.
+        symbolic: Whether a symbolic link will do where there can be no hard one.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    for make in (os.link, os.symlink) if symbolic else (os.link,):
+        # not possible on this disk: the next best way
+        with contextlib.suppress(OSError):
+            make(source, target)
+            return
+    shutil.copy2(source, target)
 
 
 def remove_unfinished(folder: Path, name: str | None = None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+
+from equistera.environment import usable_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -14,7 +16,7 @@ R = TypeVar("R")
 
 def default_threads() -> int:
     """Threads for decoding and encoding pictures: more than 4 outrun any model on one machine."""
-    return max(1, min(4, os.cpu_count() or 1))
+    return max(1, min(4, usable_cores()))
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], threads: int, ahead: int) -> Iterator[R]:

@@ -18,6 +18,7 @@ from equistera.crops.decoding import decode
 from equistera.crops.request import Crop, Request, cut
 from equistera.crops.store import INDEX, PIXELS, CropStore, index_of, offsets_of
 from equistera.dataset.images import read_header
+from equistera.environment import usable_cores
 from equistera.errors import UserError, WriteError
 from equistera.files import exclusive, write_json
 from equistera.in_order import in_order
@@ -184,7 +185,7 @@ def _cut_all(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:
 
 def threads_for(bytes_each: int = 0) -> int:
     """Threads to decode with: one for each core, as far as the memory that each may take allows."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return max(1, min(cores, _MOST_THREADS, _DECODED // max(1, bytes_each)))
 
 

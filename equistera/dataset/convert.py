@@ -16,6 +16,7 @@ from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_c
 from equistera.dataset.locate import MISSING, PictureFinder
 from equistera.dataset.matching import Selection, read_keypoint_map, select
 from equistera.dataset.orientation import FoundPicture, frames_of
+from equistera.dataset.paths import name_parts
 from equistera.dataset.place import clear, image_dir, is_same, place
 from equistera.dataset.readings import interpret
 from equistera.dataset.repeats import Labelled, agree, repeats_note, suspicions, take_once
@@ -283,8 +284,7 @@ def _look_up(
             raise Unusable(error.reason, error.detail, error.hint or hint) from error
         # relative on every system, or training would refuse it
         name = picture.plain_name or picture.names[-1]
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-        return "/".join(part for part in parts if not part.endswith(":")) or name, None
+        return "/".join(part for part in name_parts(name) if not part.endswith(":")) or name, None
     path = finder.root / file_name
     try:
         header = read_header(path)

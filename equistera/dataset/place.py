@@ -13,7 +13,7 @@ from pathlib import Path
 
 from equistera.dataset.images import ImageError, check_inside
 from equistera.errors import UserError, WriteError
-from equistera.files import remove_unfinished, replace
+from equistera.files import link_or_copy, remove_unfinished, replace
 from equistera.progress import track
 from equistera.words import counted
 
@@ -73,7 +73,7 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
             if way == "copy":
                 shutil.copy2(source, temporary)
             else:
-                _link(source.resolve(), temporary)
+                link_or_copy(source.resolve(), temporary, symbolic=True)
             replace(temporary, target)
         except OSError as error:
             raise UserError(f"cannot put {source} at {target}: {WriteError(target, error).reason}") from error
@@ -143,13 +143,3 @@ def _is_another(target: Path, source: Path) -> bool:
         return not target.is_file() or not (target.samefile(source) or filecmp.cmp(source, target, shallow=False))
     except OSError:
         return True  # what cannot be read cannot be known to be the same
-
-
-def _link(source: Path, target: Path) -> None:
-    for make in (os.link, os.symlink):
-        try:
-            make(source, target)
-        except OSError:
-            continue  # not possible on this disk: the next best way
-        return
-    shutil.copy2(source, target)

@@ -169,11 +169,11 @@ def _override(config: Config, overrides: Sequence[str]) -> None:
             problems.append(f"{override!r}: expected key=value")
             continue
         value = parse_value(text)
-        if isinstance(_entry(config, key), str) and type(value) in (int, float):
+        if isinstance(entry_at(config, key), str) and type(value) in (int, float):
             # a folder 2024/12 is no fraction
             value = text.strip()
         problems += _unknown_key(config, key)
-        if isinstance(value, dict) and not isinstance(_entry(config, key, {}), Mapping):
+        if isinstance(value, dict) and not isinstance(entry_at(config, key, {}), Mapping):
             # MMEngine merges dictionaries, and there is none to merge with
             value["_delete_"] = True
         problems += _contradictions(key, value, values)
@@ -233,7 +233,7 @@ def _take_pretrained(key: str, node: Any) -> Iterator[tuple[str, object]]:
         yield from _take_pretrained(f"{key}.{name}", part)
 
 
-def _entry(config: Config, key: str, missing: object = None) -> object:
+def entry_at(config: Config, key: str, missing: object = None) -> object:
     """What the config holds at a dotted key, or ``missing``."""
     here: object = dict(config.items())
     for part in key.split("."):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from equistera import __version__, skeleton
 from equistera.dataset.coco import category_of
+from equistera.environment import usable_cores
 from equistera.errors import UserError, WriteError
 from equistera.files import atomic_write, read_json, write_json
 from equistera.progress import track
@@ -83,7 +84,7 @@ def write_dataset(
         for split in SPLITS:
             if names[split]:
                 (out / "images" / split).mkdir(parents=True, exist_ok=True)
-        done = _render(out, tasks, seed, size, workers or available_workers())
+        done = _render(out, tasks, seed, size, workers or usable_cores())
         results = dict(zip(tasks, track(done, "rendering horses", len(tasks)), strict=True))
         for split in SPLITS:
             if names[split]:
@@ -92,11 +93,6 @@ def write_dataset(
     except OSError as error:
         raise WriteError(error.filename or out, error) from error
     return out
-
-
-def available_workers() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def coco_of(split: str, pictures: Iterable[dict], target: Skeleton, seed: int) -> dict:

@@ -15,6 +15,7 @@ import torch
 from mmengine.config import ConfigDict
 from torch.utils.data import DataLoader
 
+from equistera.environment import usable_cores
 from equistera import skeleton as skeletons
 from equistera.processes import processes_here, rank
 from equistera.words import counted
@@ -34,7 +35,7 @@ def cores_per_process() -> int:
     not count.
     """
     processes = processes_here()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     if processes == 1 and allowed.isdigit() and int(allowed):
         cores = min(cores, int(allowed))

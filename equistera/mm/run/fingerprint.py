@@ -15,6 +15,7 @@ from equistera import PROJECT
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import picture_path
+from equistera.mm.config import entry_at
 from equistera.processes import world_size
 
 #: Parts of a config that decide what the weights become. What is logged, saved or kept, where the data lie and how many
@@ -94,7 +95,7 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
     found[STEP] = f"{batch * math.prod(parts.values())} (batch {batch}{size})"
     found[EPOCH] = str(steps_per_epoch)
     for key in DECISIVE:
-        found |= {name: _short(value) for name, value in _entries(key, _get(config, key))}
+        found |= {name: _short(value) for name, value in _entries(key, entry_at(config, key))}
     return found
 
 
@@ -162,13 +163,6 @@ def git_commit() -> str | None:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _get(config: Config, key: str) -> object:
-    here: object = dict(config.items())
-    for part in key.split("."):
-        here = here.get(part) if isinstance(here, Mapping) else None
-    return here
 
 
 def _entries(key: str, value: object) -> Iterator[tuple[str, object]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import time
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from mmengine.registry import HOOKS
 
 import equistera
 from equistera.errors import UserError
-from equistera.files import replace
+from equistera.files import link_or_copy, replace
 from equistera.mm.network import checkpoint
 from equistera.training.checkpoints import BEST, LATEST, outdated, ranked, saves_after
 
@@ -165,8 +163,5 @@ def _point_to(name: Path, target: Path) -> None:
     """Makes ``name`` a second name of ``target``, or a copy where the file system has no links."""
     temporary = name.with_name(f".{name.name}.part")
     temporary.unlink(missing_ok=True)
-    try:
-        os.link(target, temporary)
-    except OSError:
-        shutil.copyfile(target, temporary)
+    link_or_copy(target, temporary)
     replace(temporary, name)
