@@ -179,5 +179,5 @@ def test_annotations_that_cannot_be_exported(tmp_path):
 
 
 def test_output_must_be_a_file(tmp_path):
-    with pytest.raises(UserError, match="must name a file"):
+    with pytest.raises(UserError, match="place of a folder"):
         export_annotations([save(tmp_path, [annotation([(1, 2, 2)])])], "cvat", tmp_path, HORSE, overwrite=True)

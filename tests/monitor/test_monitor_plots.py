@@ -95,7 +95,7 @@ def test_plot_run_writes_a_picture_beside_the_log_and_replaces_it(make_run, tmp_
     with (work_dir / "20260101_120000" / "vis_data" / "scalars.json").open("a") as file:
         file.write('{"val/AP": 0.9, "step": 4}\n')
     assert plot_run(work_dir).read_bytes() != before
-    assert [path.name for path in sorted(work_dir.iterdir())] == ["20260101_120000", "training_curves.png"]
+    assert [path.name for path in sorted(work_dir.glob("[!.]*"))] == ["20260101_120000", "training_curves.png"]
 
 
 @pytest.mark.parametrize("name", ["a$b$c", "_hidden", "конь", "x" * 300, "100%"])

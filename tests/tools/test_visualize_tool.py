@@ -36,7 +36,7 @@ def check_folder(run_tool, horses, model, tmp_path, count, large):
     clean = sorted((horses / "images" / "train").iterdir())
     (tmp_path / "mixed").mkdir()
     sizes = write_mixed(clean, tmp_path / "mixed", count, large)
-    before = {path: path.read_bytes() for path in (tmp_path / "mixed").rglob("*.*")}
+    before = {path: path.read_bytes() for path in (tmp_path / "mixed").rglob("[!.]*.*")}
     done = run_tool(
         "visualize.py", *model, "--img-dir", tmp_path / "mixed", "--out-dir", tmp_path / "out",
         "--json", tmp_path / "poses.json", cwd=tmp_path,
@@ -47,14 +47,16 @@ def check_folder(run_tool, horses, model, tmp_path, count, large):
     assert listed == set(BROKEN)
     assert "Traceback" not in done.stderr
     assert f"{count - 5} pictures drawn: {tmp_path / 'out'}" in done.stdout
-    assert sizes.keys() == {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
+    assert sizes.keys() == {
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("[!.]*.*")
+    }
     for name, size in sizes.items():
         with Image.open(tmp_path / "out" / name) as drawn:
             assert drawn.size == size, name
             drawn.load()
     poses = json.loads((tmp_path / "poses.json").read_text())
     assert [pose["file_name"] for pose in poses] == sorted(sizes)
-    assert {path: path.read_bytes() for path in (tmp_path / "mixed").rglob("*.*")} == before
+    assert {path: path.read_bytes() for path in (tmp_path / "mixed").rglob("[!.]*.*")} == before
 
 
 def check_video(run_tool, horses, model, tmp_path, frames):

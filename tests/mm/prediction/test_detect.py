@@ -122,7 +122,7 @@ def test_visualize_looks_where_horses_were_found(horses, trained, tiny, tmp_path
     assert visualize(settled(VisualizeOptions(**given, det_thr=0.4))) == 0
     poses = json.loads((tmp_path / "p.json").read_text())
     assert len(poses) > 4  # several animals a picture
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == 4
     assert visualize(settled(VisualizeOptions(**given, det_thr=0.99))) == 0
     assert json.loads((tmp_path / "p.json").read_text()) == []
     assert "no horse was found on 4 of them" in capsys.readouterr().out

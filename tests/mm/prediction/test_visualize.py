@@ -37,7 +37,7 @@ def test_a_folder_is_drawn_and_the_pictures_stay(horses, trained, tiny, tmp_path
     source = horses / "images" / "test"
     before = {path.name: path.read_bytes() for path in source.iterdir()}
     assert draw(trained, tiny, img_dir=str(source), out=str(tmp_path / "out")) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(before)
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == set(before)
     for name, content in before.items():
         drawn, plain = cv2.imread(str(tmp_path / "out" / name)), cv2.imread(str(source / name))
         assert drawn.shape == plain.shape
@@ -59,7 +59,7 @@ def test_boxes_come_from_an_annotation_file_and_its_labels_stand_beside(horses, 
     assert len(results.anns) == len(boxes) == 4
     for result in results.anns.values():
         assert result["bbox"] == pytest.approx(boxes[result["image_id"]], abs=0.02)
-    for path in (tmp_path / "out").iterdir():
+    for path in (tmp_path / "out").glob("[!.]*"):
         drawn, plain = cv2.imread(str(path)), cv2.imread(str(folder / path.name))
         assert drawn.shape[0] == plain.shape[0]
         assert drawn.shape[1] > 2 * plain.shape[1]
@@ -169,7 +169,7 @@ def test_bad_pictures_are_named_at_the_end_and_the_others_drawn(horses, trained,
     assert "1 of 5 pictures could not be used" in str(caught.value)
     assert "broken.jpg: " in str(caught.value)
     assert str(folder) not in str(caught.value)
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == 4
 
 
 @pytest.mark.parametrize(
@@ -200,10 +200,10 @@ def test_drawings_below_the_pictures_are_not_taken_for_pictures(horses, trained,
     shutil.copytree(horses / "images" / "test", folder)
     for _ in range(2):
         draw(trained, tiny, img_dir=str(folder), out=str(folder / "drawn"))
-    assert len(list(folder.rglob("*.*"))) == 8
+    assert len(list(folder.rglob("[!.]*.*"))) == 8
     capsys.readouterr()
     draw(trained, tiny, img_dir=str(folder), out=str(tmp_path / "again"), json=str(tmp_path / "p.json"))
-    assert len(list((tmp_path / "again").rglob("*.*"))) == len(read(tmp_path / "p.json")) == 4
+    assert len(list((tmp_path / "again").rglob("[!.]*.*"))) == len(read(tmp_path / "p.json")) == 4
     assert "left out: 4 drawings of this tool, such as drawn/" in capsys.readouterr().out
 
 
