@@ -14,6 +14,7 @@ from equistera import skeleton
 from equistera.errors import UserError
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.prediction.test import test as run_test
+from equistera.outputs import record
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEMO = "configs/demo_rtmpose_t.py"
@@ -126,7 +127,8 @@ def test_a_report_of_earlier_models_does_not_stay_beside_new_figures(horses, tra
     page = (out / "report.html").read_text()
     for shown in ("weights on test", f"checkpoint: {weights}", f"data: {horses / 'annotations' / 'test.json'} (test)"):
         assert shown in page
-    (out / "comparison.json").write_text('{"models": {}, "pairs": []}')
+    (out / "comparison.json").write_text("{}")
+    record("test", out / "comparison.json")
     score(horses, trained, tiny, out, checkpoint=weights)
     assert not (out / "report.html").exists()
     assert not (out / "comparison.json").exists()
@@ -138,7 +140,7 @@ def test_foreign_files_stay(horses, trained, tiny, tmp_path):
     (out / "report.html").write_text("<html>mine</html>")
     score(horses, trained, tiny, out)
     assert (out / "report.html").read_text() == "<html>mine</html>"
-    with pytest.raises(UserError, match="is no report of ours"):
+    with pytest.raises(UserError, match="--out: files exist already and are not overwritten"):
         score(horses, trained, tiny, out, checkpoint=out / "weights" / "best.pth", report=True)
 
 
