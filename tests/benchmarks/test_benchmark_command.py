@@ -91,7 +91,7 @@ def test_options_that_would_be_ignored_are_refused(given, what, changes, finding
 
 def test_a_file_that_holds_no_figures_is_kept(given, tmp_path):
     (tmp_path / "train.json").write_text('{"images": []}')
-    with pytest.raises(UserError, match="does not hold figures of a benchmark"):
+    with pytest.raises(UserError, match="files exist already"):
         benchmark("step", str(tmp_path / "train.json"), given)
 
 
