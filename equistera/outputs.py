@@ -41,10 +41,10 @@ def check_targets(
         UserError: Some are inputs, folders, or exist; all of them are named.
         WriteError: A folder cannot be written to, or not be made.
     """
-    targets = [Path(target) for target in targets]
-    there = [path for path in targets if os.path.lexists(path)]
+    files = [Path(target) for target in targets]
+    there = [path for path in files if os.path.lexists(path)]
     read = {_identity(Path(path)) for path in inputs if path is not None}
-    if taken := [str(path) for path in targets if _identity(path) in read]:
+    if taken := [str(path) for path in files if _identity(path) in read]:
         raise UserError(f"{option}: what this command reads is never replaced:", taken, "Choose another place")
     if folders := [str(path) for path in there if path.is_dir()]:
         raise UserError(f"{option}: a file cannot take the place of a folder:", folders, "Choose another place")
@@ -56,7 +56,7 @@ def check_targets(
             foreign,
             "Add --overwrite to replace them, or choose another place",
         )
-    for folder in dict.fromkeys(path.parent for path in targets):
+    for folder in dict.fromkeys(path.parent for path in files):
         check_folder(option, folder)
 
 
