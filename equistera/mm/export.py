@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmpose.registry import MODELS
@@ -133,7 +134,7 @@ def model_config(config: Config) -> dict:
     return {**model, "type": "TopdownPoseEstimator", "head": head, "data_preprocessor": preprocessor}
 
 
-def _foreign(node: object) -> Iterator[str]:
+def _foreign(node: Any) -> Iterator[str]:
     """Types of a network that are registered by other packages than MMPose's own."""
     if isinstance(node, Mapping):
         found = MODELS.get(node["type"]) if isinstance(node.get("type"), str) else None
