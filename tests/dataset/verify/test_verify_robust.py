@@ -68,8 +68,8 @@ def test_mutants(tmp_path, animals):
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "expected an object, found list"),
-        ("{}", "it lacks the list images, annotations, categories"),
-        ('{"images": [], "categories": []}', "it lacks the list annotations"),
+        ("{}", "the lists images, annotations, categories are missing"),
+        ('{"images": [], "categories": []}', "the list annotations is missing"),
     ],
 )
 def test_files_that_are_no_coco_files(tmp_path, text, message):
