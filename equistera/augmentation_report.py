@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from equistera.augmentation import Augmentation
+from equistera.words import aligned
 
 #: A share that is off by more standard deviations of its coin than this is pointed out.
 _TOO_FAR = 4
@@ -145,11 +146,7 @@ def format_rows(rows: Sequence[Row]) -> str:
         asked_range = f"{_range(*row.asked.range)} {row.asked.unit}" if row.asked and row.asked.range else ""
         drawn_range = _range(row.low, row.high) if row.low is not None else kinds
         body.append((row.name, asked, f"{row.share:.1%}", asked_range, drawn_range, row.note))
-    widths = [max(len(line[i]) for line in (header, *body)) for i in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (header, *body)
-    )
+    return "\n".join(aligned([header, *body]))
 
 
 def _range(low: float, high: float) -> str:

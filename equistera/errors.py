@@ -9,6 +9,10 @@ import errno
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pydantic
 
 
 class UserError(Exception):
@@ -37,6 +41,26 @@ class UserError(Exception):
         if self.hint:
             lines.append(f"  {self.hint}")
         return "\n".join(lines)
+
+
+def shape_problems(error: pydantic.ValidationError) -> list[str]:
+    """What pydantic found: ``images[0].file_name: Input should be a valid string, found 7``, a line each."""
+    lines = []
+    for one in error.errors():
+        if one["type"] == "value_error":
+            # our own words
+            lines.append(str(one["ctx"]["error"]))
+            continue
+        # of a choice of types each is told by its name, as the last part of the place
+        types = {"int", "str"}.intersection(one["loc"][-1:])
+        place = "".join(
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in one["loc"] if part not in types
+        )
+        own_words = {"model_type": "should be an object", "dataclass_type": "should be an object"}
+        problem = "should be a whole number or a text" if types else own_words.get(one["type"], one["msg"])
+        lines.append(f"{place.removeprefix('.')}: {problem}, found {str(one['input'])[:60]}".removeprefix(": "))
+    # an id that is neither a number nor a text is told twice, as either
+    return list(dict.fromkeys(lines))
 
 
 class WriteError(UserError):

@@ -1,6 +1,9 @@
-"""Names that people gave, as matplotlib shows them unchanged."""
+"""What every plot shares: colours, and names that people gave as matplotlib shows them unchanged."""
 
 from __future__ import annotations
+
+#: Colour-blind-safe palette of Okabe and Ito (2008), without its yellow, which is faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 _LONGEST = 60
 #: Scripts up to here (Latin, IPA) are in every weight of the font that matplotlib brings; of others it draws boxes and

@@ -1,10 +1,10 @@
-"""Words for people: numbers with their nouns, names compared kindly and guessed at where they are wrong."""
+"""Words for people: numbers with their nouns, names compared kindly and guessed at where they are wrong, tables."""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -41,3 +41,16 @@ def near(path: str | Path) -> str:
 def _guess(name: str, folded: Mapping[str, str], alike: float) -> str:
     close = difflib.get_close_matches(fold(name), folded, n=1, cutoff=alike)
     return f", did you mean {folded[close[0]]!r}?" if close else ""
+
+
+def aligned(rows: Sequence[Sequence[str]], right: bool = False) -> list[str]:
+    """Lines of a table: the first column to the left, the others there too, or to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if right and i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines

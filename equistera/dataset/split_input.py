@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -13,7 +13,7 @@ import pydantic
 from equistera.commands import verify_command
 from equistera.dataset.coco import read_coco
 from equistera.dataset.paths import name_parts
-from equistera.errors import UserError
+from equistera.errors import UserError, shape_problems
 
 _Id: TypeAlias = pydantic.StrictInt | pydantic.StrictStr
 
@@ -60,20 +60,10 @@ def read_to_split(path: str | Path) -> dict:
         _Coco.model_validate(content)
         problems = [*_contradictions(content), *_not_finite(content)]
     except pydantic.ValidationError as error:
-        # an id that is neither a number nor a text is told twice, as either
-        problems = list(dict.fromkeys(map(_in_words, error.errors())))
+        problems = shape_problems(error)
     if problems:
         raise UserError(f"{path} cannot be split:", problems, f"Look closer: {verify_command(path)}")
     return content
-
-
-def _in_words(error: Mapping) -> str:
-    """``images[0].file_name: Input should be a valid string, found 7``."""
-    types = {"int", "str"}.intersection(error["loc"][-1:])
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"] if part not in types)
-    own_words = {"model_type": "should be an object"}
-    problem = "should be a whole number or a text" if types else own_words.get(error["type"], error["msg"])
-    return f"{place.removeprefix('.')}: {problem}, found {str(error['input'])[:60]}"
 
 
 def _contradictions(content: dict) -> Iterator[str]:

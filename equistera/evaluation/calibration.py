@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from equistera.errors import UserError
 from equistera.evaluation.instances import EvaluationSet, pair
@@ -45,7 +46,7 @@ class Calibration:
 
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Calibrated probabilities of raw confidences, any shape."""
-        return _sigmoid((_logit(scores) + self.bias) / self.temperature)
+        return special.expit((_logit(scores) + self.bias) / self.temperature)
 
     def to_json(self) -> dict:
         """``{"temperature", "bias"}``, to be stored beside a checkpoint."""
@@ -204,7 +205,7 @@ def _logistic_regression(x: np.ndarray, target: np.ndarray) -> tuple[float, floa
         return float(np.mean(np.logaddexp(0, z) - target * z))
 
     for _ in range(100):
-        p = _sigmoid(design @ weights)
+        p = special.expit(design @ weights)
         gradient = design.T @ (p - target) / len(x)
         # the ridge keeps the step finite where all confidences are equal
         curvature = (design * (p * (1 - p))[:, None]).T @ design / len(x) + 1e-9 * np.eye(2)
@@ -218,9 +219,4 @@ def _logistic_regression(x: np.ndarray, target: np.ndarray) -> tuple[float, floa
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:
-    clipped = np.clip(np.asarray(probability, dtype=float), MARGIN, 1 - MARGIN)
-    return np.log(clipped) - np.log1p(-clipped)
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * np.asarray(z)))
+    return special.logit(np.clip(np.asarray(probability, dtype=float), MARGIN, 1 - MARGIN))

@@ -10,14 +10,12 @@ import numpy as np
 from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.picture_scores import PCK
-from equistera.plot_text import plain
+from equistera.plot_text import PALETTE, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Colours of several models, from the colour-blind-safe palette of Okabe and Ito (2008).
-MODEL_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GUESS_COLOR = "#888888"
 CURVE_UP_TO = 0.3
 
@@ -27,7 +25,7 @@ FEWEST_IN_BIN = 5
 
 def model_color(i: int) -> str:
     """Colour of the i-th model."""
-    return MODEL_COLORS[i % len(MODEL_COLORS)]
+    return PALETTE[i % len(PALETTE)]
 
 
 def keypoint_figure(models: Mapping[str, Scored]) -> Figure:

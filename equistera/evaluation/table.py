@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from equistera import words
 from equistera.evaluation.comparison import in_words, number, side_by_side, with_interval
 from equistera.evaluation.picture_scores import PCK
+from equistera.words import aligned
 
 COLUMNS = (
     ("points", "points", "d"),
@@ -45,7 +46,7 @@ def format_table(metrics: dict) -> str:
     rows = [[name, *keypoint_cells(row)] for name, row in metrics["per_keypoint"].items()]
     summary = [["all", *keypoint_cells(metrics)]]
     summary += [[part, *keypoint_cells(metrics[part])] for part in ("visible", "hidden")]
-    lines += ["", *aligned(["keypoint", *(title for title, _, _ in COLUMNS)], rows, summary), "", counted(metrics)]
+    lines += ["", *with_rules(["keypoint", *(title for title, _, _ in COLUMNS)], rows, summary), "", counted(metrics)]
     if "bootstrap" in metrics:
         lines.append(how_intervals_were_made(metrics["bootstrap"]))
     guess = metrics.get("constant_guess")
@@ -72,9 +73,9 @@ def format_comparison(models: Mapping[str, dict], pairs: Sequence[dict] = ()) ->
         for name in first["per_keypoint"]
     ]
     lines = [
-        *aligned(*side_by_side(models), []),
+        *with_rules(*side_by_side(models), []),
         "",
-        *aligned([PCK, *models], rows, []),
+        *with_rules([PCK, *models], rows, []),
         "",
         counted_in(first),
         how_intervals_were_made(first["bootstrap"]),
@@ -116,13 +117,8 @@ def keypoint_cells(row: dict) -> list[str]:
     return ["-" if row.get(key) is None else format(row[key], form) for _, key, form in COLUMNS]
 
 
-def aligned(header: list[str], rows: list[list[str]], summary: list[list[str]]) -> list[str]:
+def with_rules(header: list[str], rows: list[list[str]], summary: list[list[str]]) -> list[str]:
     """Lines of a table: the first column to the left, the others to the right, the summary under a rule."""
-    widths = [max(len(line[i]) for line in [header, *rows, *summary]) for i in range(len(header))]
-
-    def line(values: list[str]) -> str:
-        first, *others = (f"{value:>{width}}" for value, width in zip(values, widths, strict=True))
-        return "  ".join([f"{first.strip():<{widths[0]}}", *others])
-
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return [line(header), rule, *map(line, rows), *([rule, *map(line, summary)] if summary else [])]
+    head, *lines = aligned([header, *rows, *summary], right=True)
+    rule = "-" * len(head)
+    return [head, rule, *lines[: len(rows)], *([rule, *lines[len(rows) :]] if summary else [])]

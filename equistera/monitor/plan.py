@@ -7,16 +7,21 @@ config that MMEngine dumps beside every log is parsed, never executed.
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from equistera.errors import UserError
+import pydantic
+
+from equistera.errors import UserError, shape_problems
 from equistera.files import read_json
 from equistera.literals import settings_in
 from equistera.training.values import is_number
 
 RUN_FILE = "run.json"
+
+_Epochs = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,12 @@ class Phase:
     """A part of the training; epochs count from 0, ``end`` is the first epoch after it."""
 
     name: str
-    start: float
-    end: float
+    start: _Epochs
+    end: _Epochs
+
+    def __post_init__(self):
+        if not self.start < self.end:
+            raise ValueError(f"phase {self.name!r} must start before it ends")
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,20 @@ class Plan:
     """
 
     config: str | None = None
-    max_epochs: int | None = None
-    steps_per_epoch: int | None = None
+    max_epochs: pydantic.PositiveInt | None = None
+    steps_per_epoch: pydantic.PositiveInt | None = None
     phases: tuple[Phase, ...] = ()
     base_lr: float | None = None
     watched: str | None = None
     validation: str | None = None
     started: str | None = None
+
+    def __post_init__(self):
+        for earlier, later in itertools.pairwise(self.phases):
+            if later.start < earlier.end:
+                raise ValueError(
+                    f"phase {later.name!r} starts at {later.start:g} before {earlier.name!r} ends at {earlier.end:g}"
+                )
 
     def phase_at(self, position: float) -> Phase | None:
         """The phase at a moment, in epochs since the start; the last one holds on after its end."""
@@ -87,57 +103,18 @@ def read_plan(work_dir: Path, config_dump: Path) -> Plan:
 
 def _from_run_file(path: Path, known: Plan) -> Plan:
     content = read_json(path)
-    problems = _run_file_problems(content)
-    if problems:
+    if isinstance(content, dict):
+        content = {key: value for key, value in content.items() if value is not None}
+    try:
+        # from JSON text: there a list may be a tuple and an object a phase, and nothing else is taken for another kind
+        plan = pydantic.TypeAdapter(Plan).validate_json(json.dumps(content), strict=True)
+    except pydantic.ValidationError as error:
         raise UserError(
-            f"{path} cannot be used:", problems, "Remove it to look at the log alone (without phases and time left)."
-        )
-    return replace(
-        known,
-        config=content.get("config"),
-        max_epochs=content.get("max_epochs"),
-        steps_per_epoch=content.get("steps_per_epoch"),
-        phases=tuple(Phase(phase["name"], phase["start"], phase["end"]) for phase in content.get("phases") or ()),
-        validation=content.get("validation"),
-        started=content.get("started"),
-    )
-
-
-def _run_file_problems(content: object) -> list[str]:
-    if not isinstance(content, dict):
-        return [f"expected an object, found {type(content).__name__}"]
-    problems = [
-        f"{key!r} must be a whole number of at least 1, found {content[key]!r}"
-        for key in ("max_epochs", "steps_per_epoch")
-        if content.get(key) is not None and not _is_count(content[key])
-    ]
-    problems += [
-        f"{key!r} must be {what}, found {content[key]!r}"
-        for key, what in (("config", "a path"), ("started", "a time"), ("validation", "text"))
-        if not isinstance(content.get(key), str | None)
-    ]
-    phases = content.get("phases") or []
-    if not isinstance(phases, list):
-        return [*problems, f"'phases' must be a list, found {type(phases).__name__}"]
-    wrong = [phase for phase in phases if not _is_phase(phase)]
-    problems += [f"expected a phase with name, start < end (epochs), found {phase!r}" for phase in wrong]
-    if not wrong:
-        problems += [
-            f"phase {later['name']!r} starts at {later['start']} before {earlier['name']!r} ends at {earlier['end']}"
-            for earlier, later in itertools.pairwise(phases)
-            if later["start"] < earlier["end"]
-        ]
-    return problems
-
-
-def _is_phase(phase: object) -> bool:
-    return (
-        isinstance(phase, dict)
-        and isinstance(phase.get("name"), str)
-        and is_number(phase.get("start"))
-        and is_number(phase.get("end"))
-        and 0 <= phase["start"] < phase["end"]
-    )
+            f"{path} cannot be used:",
+            shape_problems(error),
+            "Remove it to look at the log alone (without phases and time left).",
+        ) from error
+    return replace(plan, base_lr=known.base_lr, watched=known.watched)
 
 
 def _is_count(value: object) -> bool:

@@ -15,7 +15,7 @@ from equistera.files import atomic_write
 from equistera.monitor.log import RunLogError, read_run
 from equistera.monitor.run import Run, best_of, gap_curve, main_metric, smooth
 from equistera.outputs import check_targets, record
-from equistera.plot_text import plain
+from equistera.plot_text import PALETTE, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,12 +24,9 @@ if TYPE_CHECKING:
 CURVES_NAME = "training_curves.png"
 COMPARISON_NAME = "training_comparison.png"
 
-#: Written into every picture, so that a new one replaces only an old one of ours.
 #: Who writes, for the records of folders.
 _TOOL = "monitor_training"
 
-#: Colour-blind-safe palette of Okabe and Ito (2008), without its yellow, which is faint on white.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES = ("-", "--", "-.", ":")
 _MARKERS = "osD^vPX*"
 
@@ -170,7 +167,7 @@ def _draw(runs: Runs) -> Figure:
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
     for position, line in enumerate(panel.lines):
-        color, dash = _COLORS[line.style % len(_COLORS)], _DASHES[line.style // len(_COLORS) % len(_DASHES)]
+        color, dash = PALETTE[line.style % len(PALETTE)], _DASHES[line.style // len(PALETTE) % len(_DASHES)]
         # of lines that coincide the later ones are thinner, so that all can be seen
         width = 1.5 + (len(panel.lines) - 1 - position if panel.coinciding else 0)
         marker = "o" if len(line.x) < _MARKED_POINTS and not line.faint else ""
@@ -245,7 +242,7 @@ def _draw_keypoint_dots(axes: Axes, runs: Runs, metric: str, keypoints: list[str
         if np.isnan(latest).all():
             continue
         axes.plot(
-            latest, np.arange(len(keypoints)), _MARKERS[style % len(_MARKERS)], color=_COLORS[style % len(_COLORS)],
+            latest, np.arange(len(keypoints)), _MARKERS[style % len(_MARKERS)], color=PALETTE[style % len(PALETTE)],
             alpha=0.8, label=plain(label),
         )  # fmt: skip
     axes.set_yticks(np.arange(len(keypoints)), [plain(name) for name in keypoints], fontsize="small")

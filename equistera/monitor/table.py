@@ -12,6 +12,7 @@ from equistera.monitor.advice import Finding
 from equistera.monitor.run import Run
 from equistera.monitor.summary import SILENT, Summary
 from equistera.progress import duration
+from equistera.words import aligned
 
 _WEAKEST = 3
 _WIDTH = 100
@@ -40,8 +41,7 @@ def report(runs: Mapping[str, tuple[Run, Summary, Sequence[Finding]]]) -> str:
         # runs may lack rows that others have; merged group by group the order holds
         names = dict.fromkeys(name for group in groups for name, cell in group.items() if cell)
         rows += [[name, *(group.get(name) or _UNKNOWN for group in groups)] for name in names]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(rows)
     lines += _other_validation_sets({label: run.plan.validation for label, (run, _, _) in runs.items()})
     for label, (_, _, findings) in runs.items():
         for finding in findings:
