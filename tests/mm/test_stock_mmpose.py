@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 
 from equistera import skeleton as skeletons
+from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.export import plain_config
 from equistera.mm.prediction import test as testing
@@ -110,6 +111,22 @@ def test_the_runner_tests(run, ours, tmp_path):
     assert metrics["coco/AP"] == pytest.approx(figures["AP"], abs=1e-6)
     for sample in mmengine.load(dumped):
         assert sample["pred_instances"]["keypoints"][0] == pytest.approx(points[sample["id"]][:, :2], abs=0.1)
+
+
+def test_training_is_not_for_another_runner(trained, tmp_path):
+    config = Config.fromfile(config_of(trained))
+    config.work_dir = str(tmp_path)
+    with pytest.raises(UserError, match="Runner cannot train what this config says"):
+        Runner.from_cfg(config).train()
+
+
+def test_a_checkpoint_of_another_network_is_refused_by_their_tools_too(trained, tmp_path):
+    """MMEngine would only log what does not fit, and predict with random weights."""
+    text = (trained / "demo_rtmpose_t.py").read_text()
+    (tmp_path / "other.py").write_text(text.replace("'horse26'", "'ap10k'"))
+    with pytest.raises(UserError, match="does not belong to this config") as caught:
+        init_model(str(tmp_path / "other.py"), str(trained / "best.pth"), device="cpu")
+    assert caught.value.problems[0].startswith("keypoints: ")
 
 
 @pytest.fixture(scope="module")

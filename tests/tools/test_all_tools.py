@@ -10,6 +10,7 @@ PLACES = {
     "augmentation.py": ("--out", "--out-dir"),
     "convert_dataset.py": ("--out", "--output"),
     "download_checkpoints.py": ("--out", "--dir"),
+    "export.py": ("--out",),
     "export_annotations.py": ("--out", "--output"),
     "make_demo_data.py": ("--out",),
     "monitor_training.py": ("--out",),

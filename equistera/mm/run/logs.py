@@ -180,7 +180,8 @@ class WholePicturesBackend(LocalVisBackend):
 
     def __init__(self, save_dir: str, img_save_dir: str = "vis_image", **kwargs):
         super().__init__(save_dir, img_save_dir, **kwargs)
-        self.pictures = Path(save_dir) / img_save_dir
+        # MMPose's inferencers name no place, and MMEngine then leaves the backend out
+        self.pictures = Path(save_dir or "") / img_save_dir
 
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs) -> None:
         with atomic_write(self.pictures / f"{name}_{step}.png", "wb") as file:
@@ -201,7 +202,7 @@ class MLflowBackend(MLflowVisBackend):
     """
 
     def __init__(self, save_dir: str, tracking_uri: str | None = None, artifact_location: str | None = None, **kwargs):
-        folder = Path(save_dir).resolve()
+        folder = Path(save_dir or "").resolve()
         if tracking_uri is None:
             tracking_uri = f"sqlite:///{(folder / 'mlflow.db').as_posix()}"
             artifact_location = artifact_location or (folder / "mlflow").as_uri()

@@ -25,7 +25,7 @@ from mmengine.registry import LOOPS
 from mmengine.runner import BaseLoop, ValLoop
 from torch import nn
 
-from equistera.errors import explained
+from equistera.errors import UserError, explained
 from equistera.mm.data.loading import in_use
 from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.run.console import Console
@@ -69,6 +69,11 @@ class TrainLoop(BaseLoop):
     val_begin = 1
 
     def __init__(self, runner, dataloader, max_epochs: int, val_interval: int = 1):
+        if not hasattr(runner, "network"):
+            raise UserError(
+                f"{type(runner).__name__} cannot train what this config says",
+                hint="python tools/train.py CONFIG trains; MMEngine's own Runner can only test it",
+            )
         super().__init__(runner, dataloader)
         self.max_epochs, self.val_interval = max_epochs, val_interval
         self.epoch = self.iter = 0
