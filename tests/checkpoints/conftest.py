@@ -29,7 +29,7 @@ def server():
 
 @pytest.fixture
 def patience():
-    return Patience(timeout=2.0, tries=3, pause=0.01)
+    return Patience(timeout=60.0, tries=3, pause=0.01)
 
 
 @pytest.fixture

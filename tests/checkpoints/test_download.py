@@ -145,7 +145,7 @@ class TestResuming:
 
     def test_slow_server(self, folder, publish, server):
         checkpoint, content = publish()
-        folder.patience = Patience(timeout=0.2, tries=3, pause=0.01)
+        folder.patience = Patience(timeout=0.2, tries=100, pause=0.01)
         server.plan = [Answer(silent=1.0)]
         folder.get(checkpoint)
         assert "sent nothing for 0.2 s; trying again" in folder.said[0]

@@ -106,7 +106,7 @@ class NotHandedOver:
 def test_a_batch_that_cannot_be_handed_over_is_an_error_of_its_loader():
     """Not one that is waited for: a process with few open files met it."""
     start = functools.partial(start_worker, num_workers=1, rank=0, seed=3)
-    loader = DataLoader(range(2), collate_fn=lambda _: NotHandedOver(), num_workers=1, worker_init_fn=start, timeout=9)
+    loader = DataLoader(range(2), collate_fn=lambda _: NotHandedOver(), num_workers=1, worker_init_fn=start, timeout=120)
     with pytest.raises(OSError, match="Too many open files") as caught:
         list(loader)
     assert "Raise it: ulimit -n 65536" in explained(caught.value).hint
