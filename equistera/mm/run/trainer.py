@@ -40,6 +40,7 @@ from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import Weights, lengths_of
 from equistera.mm.run.resume import FoundCheckpoint, resume
 from equistera.mm.run.run_file import write_run_file
+from equistera.mm.run.saving import SaveCheckpoints
 from equistera.training.schedule import Schedule, moved_epoch, refitted
 from equistera.words import counted
 
@@ -136,6 +137,8 @@ class Trainer(Runner):
         if type(self.optim_wrapper) not in (OptimWrapper, AmpOptimWrapper):
             kind = type(self.optim_wrapper).__name__
             ignored.append(f"optim_wrapper.type: expected OptimWrapper or AmpOptimWrapper, found {kind}")
+        if not any(isinstance(hook, SaveCheckpoints) for hook in self.hooks):
+            ignored.append("default_hooks.checkpoint.type: expected SaveCheckpoints, whose files a run goes on from")
         if ignored:
             raise UserError("the config cannot be trained:", ignored)
         _ = self.train_loop, self.val_loop

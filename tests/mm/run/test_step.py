@@ -121,12 +121,23 @@ def test_gradients_of_several_steps_are_clipped_together_and_their_norm_is_told(
     assert layer.weight.grad is None
 
 
-def test_what_has_no_effect_is_refused_and_not_ignored(horses, tiny, tmp_path):
+def test_what_has_no_effect_is_refused_and_not_ignored(horses, tiny, tmp_path, monkeypatch):
+    class OwnSaves(Hook):
+        def __init__(self, interval, keep, best):
+            pass
+
+    monkeypatch.setitem(HOOKS.module_dict, "OwnSaves", OwnSaves)
     config = tmp_path / "own.py"
-    config.write_text(f"_base_ = {str(configs.PROJECT / DEMO)!r}\nauto_scale_lr = dict(base_batch_size=16)\n")
+    config.write_text(
+        f"_base_ = {str(configs.PROJECT / DEMO)!r}\nauto_scale_lr = dict(base_batch_size=16)\n"
+        "default_hooks = dict(checkpoint=dict(type='OwnSaves'))\n"
+    )
     with pytest.raises(UserError, match="the config cannot be trained") as caught:
         train(TrainOptions(str(config), work_dir=str(tmp_path / "w"), data_root=str(horses), cfg_options=tiny()))
-    assert caught.value.problems == ["auto_scale_lr: has no effect here; strategy.scale_lr_with_batch has"]
+    assert caught.value.problems == [
+        "auto_scale_lr: has no effect here; strategy.scale_lr_with_batch has",
+        "default_hooks.checkpoint.type: expected SaveCheckpoints, whose files a run goes on from",
+    ]
 
 
 def test_a_users_own_hooks_are_called_and_their_state_goes_on(horses, tiny, tmp_path, monkeypatch):
