@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import hypothesis
 import pytest
 
 # Networks this small are slower on several threads, and the number of threads decides the last bits of their sums:
@@ -17,6 +18,12 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 # A process that is forked from one with a pool of OpenCV's threads waits for them for ever.
 cv2.setNumThreads(1)
+
+# How fast a machine is decides nothing: not how long an example takes, nor how long examples take to be made.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 # nohup and a shell's & make what they start deaf to these, and the tools rightly leave it so
 signal.signal(signal.SIGINT, signal.default_int_handler)

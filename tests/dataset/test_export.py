@@ -58,7 +58,7 @@ points_of_a_horse = st.lists(
 
 
 @pytest.mark.parametrize("to", FORMATS)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(points=points_of_a_horse.filter(lambda points: any(p[2] for p in points)))
 def test_round_trip_gives_the_same_points_and_visibility(tmp_path_factory, to, points):
     folder = tmp_path_factory.mktemp(to)

@@ -89,7 +89,7 @@ def test_interval_leaves_empty_draws_out():
     assert interval(np.array([np.nan])) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.floats(-100, 100), min_size=1, max_size=12),
     st.integers(0, 2**32 - 1),

@@ -116,7 +116,7 @@ def test_two_predictions_for_one_annotation(make, animal):
         check_results(twice, prepare(make.truth(2), animal), animal)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_junk_never_gives_a_traceback(make, animal, data):
     truth, results = make.truth(2), [make.result(1), make.result(2)]

@@ -260,7 +260,7 @@ names = st.sampled_from(["epoch", "iter", "loss", "lr", "lr/head", "step", "val/
 entries = st.dictionaries(names, json_values | st.integers(1, 9), max_size=6)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(lines=st.lists(entries.map(json.dumps) | st.text(max_size=20), max_size=12), tail=st.binary(max_size=20))
 def test_anything_gives_a_run_or_a_user_error(tmp_path_factory, write_log, lines, tail):
     work_dir = tmp_path_factory.mktemp("run")
@@ -275,7 +275,7 @@ def test_anything_gives_a_run_or_a_user_error(tmp_path_factory, write_log, lines
     assert (np.diff(positions) >= 0).all()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(kills=st.lists(st.tuples(st.integers(1, 12), st.integers(0, 3)), max_size=4), steps=st.integers(1, 4))
 def test_however_often_killed_the_curve_is_that_of_an_undisturbed_run(tmp_path_factory, write_log, kills, steps):
     """Each start goes on from a checkpoint up to three epochs before the kill, and logs its own number as the loss."""

@@ -12,7 +12,7 @@ ADULT = anatomy.BUILDS["warmblood"]
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=seeds, gait=st.sampled_from(list(gaits.GAITS)))
 def test_sampled_poses_stay_inside_the_joint_limits(seed, gait):
     rng = np.random.default_rng(seed)
@@ -38,7 +38,7 @@ def test_a_knee_does_not_bend_forward():
     assert FORE_LIMITS_DEG["knee"][1] <= 5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds)
 def test_mirroring_twice_changes_nothing(seed):
     rng = np.random.default_rng(seed)
@@ -48,7 +48,7 @@ def test_mirroring_twice_changes_nothing(seed):
         assert np.array_equal(value, getattr(twice, name)), name
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds)
 def test_a_mirrored_pose_gives_the_mirrored_joints(seed):
     pose = gaits.sample_pose(np.random.default_rng(seed), ADULT)
@@ -57,7 +57,7 @@ def test_a_mirrored_pose_gives_the_mirrored_joints(seed):
     np.testing.assert_allclose(mirrored[[1, 0, 3, 2]] * [1, -1, 1], joints, atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds)
 def test_bones_keep_their_length_in_every_pose(seed):
     rng = np.random.default_rng(seed)

@@ -208,7 +208,7 @@ def runs(draw):
 
 
 @given(runs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_rate_rises_only_in_warmup_and_ramp(run):
     for stage in run.stages:
         rates = [run.lr(stage, step) for step in range(run.total_steps)]
@@ -225,7 +225,7 @@ def test_a_rate_rises_only_in_warmup_and_ramp(run):
 
 
 @given(runs(), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_epoch_lies_in_the_one_phase_that_spans_it(run, data):
     epoch = data.draw(st.integers(0, run.max_epochs - 1))
     spanning = [phase for phase in run.phases if phase.start <= epoch < phase.end]
@@ -233,7 +233,7 @@ def test_every_epoch_lies_in_the_one_phase_that_spans_it(run, data):
 
 
 @given(st.integers(1, 40), st.integers(1, 7), st.data(), st.sampled_from([0.1, 0.5, 2.0]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_scale_scales_every_rate(epochs, steps, data, factor):
     step = data.draw(st.integers(0, epochs * steps - 1))
     plain = schedule(epochs, steps)
@@ -243,7 +243,7 @@ def test_the_scale_scales_every_rate(epochs, steps, data, factor):
 
 
 @given(st.integers(3, 2000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_three_epochs_or_more_give_every_phase_one(epochs):
     assert length_problems(make_schedule(SHIPPED, CSPNEXT, epochs, 1)) == []
 

@@ -153,7 +153,7 @@ RARE = Costs((StepTime(0, 2.0), StepTime(1 / 3, 2.0), StepTime(1 / 2, 4.0)), eva
 
 @given(st.floats(0.25 * HOUR, 20 * HOUR), costs_of_a_run, st.integers(1, 400))
 @example(900.0, RARE, 95)  # three whole epochs are the most steps, but leave an eighth of the time unused
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_fitted_run_takes_the_time_within_five_percent(budget, costs, steps):
     fit = fit_to_time(budget, costs, steps, least_epochs=3)
     assert 0.95 * budget <= fit.seconds <= budget
@@ -164,7 +164,7 @@ def test_a_fitted_run_takes_the_time_within_five_percent(budget, costs, steps):
 
 
 @given(st.floats(0.25 * HOUR, 5 * HOUR), costs_of_a_run, st.integers(1, 400), st.floats(0.8, 1.25))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_corrections_keep_the_time_on_a_machine_of_another_speed(budget, costs, steps, slower):
     """Every tenth of the run the costs turn out ``slower`` times what was measured, and the run is fitted anew."""
     fit = first = fit_to_time(budget, costs, steps, least_epochs=3)
@@ -253,7 +253,7 @@ def kept_to_time(budget, costs, steps, machine):
     noise=st.sampled_from([0.0, 0.1, 0.3]),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_busy_while_neither_swings_a_run_nor_makes_it_late(
     budget, epoch, evaluation, slower, begin, length, times, noise, seed
 ):

@@ -154,7 +154,7 @@ junk = st.recursive(
 
 
 @given(st.sampled_from(sorted(strategy())), junk, st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_stands_in_a_field_is_used_or_refused_in_words(field, value, from_scratch):
     try:
         run = make_schedule(strategy(**{field: value}), CSPNEXT, 30, 4, from_scratch=from_scratch)
@@ -164,7 +164,7 @@ def test_whatever_stands_in_a_field_is_used_or_refused_in_words(field, value, fr
 
 
 @given(st.sampled_from(["name", "start", "lr_factor", "augmentation"]), junk)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_whatever_stands_in_a_phase_is_used_or_refused_in_words(field, value):
     phases = strategy()["phases"]
     phases[1][field] = value

@@ -41,7 +41,7 @@ def test_targets_point_at_the_keypoints_and_carry_the_schemas_weights(codec):
 
 
 @given(points_anywhere)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_simcc_targets_equal_the_codecs_to_the_bit(rows):
     codec, points, visible = EncodeTargets(SIMCC).codec, *split(rows)
     ours, theirs = encode_simcc(points, visible, codec), codec.encode(points, visible)
@@ -50,7 +50,7 @@ def test_simcc_targets_equal_the_codecs_to_the_bit(rows):
 
 
 @given(points_anywhere)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_heatmaps_equal_the_codecs(rows):
     codec, points, visible = EncodeTargets(HEATMAP).codec, *split(rows)
     ours, theirs = encode_heatmaps(points, visible, codec), codec.encode(points, visible)

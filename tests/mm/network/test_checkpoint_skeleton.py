@@ -117,7 +117,7 @@ JSON_LIKE = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(meta=JSON_LIKE, channels=st.integers(1, 4))
 def test_any_meta_information_gives_a_skeleton_of_that_size_or_a_reason(meta, channels):
     found, how = skeleton_of_checkpoint({**content_with(channels), "meta": meta}, "x.pth")
