@@ -1,7 +1,8 @@
 """Drawing poses on pictures: one look for contact sheets, predictions, reports and verification.
 
 Left, middle and right of the body have the schema's colours (see ``skeleton.SIDE_COLORS``); limbs carry a dark
-outline, so that they stand out on any coat and for any eye. Pictures are RGB, uint8 [H, W, 3].
+outline, so that they stand out on any coat and for any eye. Pictures are RGB, uint8 [H, W, 3]. Plots take their
+colours from here, and the names that people gave as matplotlib shows them unchanged.
 """
 
 from __future__ import annotations
@@ -16,6 +17,17 @@ from equistera.skeleton import Skeleton
 _OUTLINE = (20, 20, 20)
 #: OpenCV draws at 1/2**SHIFT of a pixel.
 _SHIFT = 4
+
+#: Beyond the picture in a part of it.
+BEYOND_THE_PICTURE = (60, 60, 60)
+
+#: Colour-blind-safe palette of Okabe and Ito (2008), without its yellow, which is faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+_LONGEST = 60
+#: Scripts up to here (Latin, IPA) are in every weight of the font that matplotlib brings; of others it draws boxes and
+#: fills the terminal with warnings.
+_FIRST_UNKNOWN = "\u0250"
 
 
 def draw_pose(
@@ -177,3 +189,52 @@ def contact_sheet(
         x = (i % columns) * (width + gap) + (width - size[0]) // 2
         sheet[y : y + size[1], x : x + size[0]] = small
     return sheet
+
+
+def view(
+    shape: tuple[int, ...], bbox: np.ndarray, points: np.ndarray, panel: tuple[int, int]
+) -> tuple[np.ndarray, float]:
+    """Which part to show: the box and all points with a margin, moved where the panel would reach beyond the picture.
+
+    Args:
+        shape: Height and width of the picture.
+        bbox: [4], x, y, width, height.
+        points: [N, 2], pixels.
+        panel: Width and height, pixels.
+
+    Returns:
+        The picture's coordinates of the panel's corner, float64 [2], and panel pixels per picture pixel: a point p of
+        the picture lies at ``(p - corner) * factor``.
+    """
+    corners = np.concatenate([points, bbox[None, :2], bbox[None, :2] + bbox[None, 2:]])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    factor = float((np.array(panel) / (1.2 * np.maximum(high - low, 1))).min())
+    window = np.array(panel) / factor
+    room = np.array([shape[1], shape[0]]) - window
+    return np.where(room >= 0, np.clip((low + high - window) / 2, 0, np.maximum(room, 0)), room / 2), factor
+
+
+def cut(picture: np.ndarray, corner: np.ndarray, factor: float, panel: tuple[int, int]) -> np.ndarray:
+    """The part of a picture that fills a panel, see :func:`view`; what lies beyond the picture is grey."""
+    import cv2
+
+    filled = np.full((panel[1], panel[0], 3), BEYOND_THE_PICTURE, np.uint8)
+    size = np.array([picture.shape[1], picture.shape[0]])
+    low = np.clip(np.floor(corner), 0, size).astype(int)
+    high = np.clip(np.ceil(corner + np.array(panel) / factor), 0, size).astype(int)
+    if (high <= low).any():
+        return filled
+    x0, y0 = np.clip(np.round((low - corner) * factor), 0, panel).astype(int)
+    x1, y1 = np.clip(np.round((high - corner) * factor), 0, panel).astype(int)
+    if x1 > x0 and y1 > y0:
+        interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        part = picture[low[1] : high[1], low[0] : high[0]]
+        filled[y0:y1, x0:x1] = cv2.resize(part, (int(x1 - x0), int(y1 - y0)), interpolation=interpolation)
+    return filled
+
+
+def plain(text: str) -> str:
+    """Text as matplotlib shows it unchanged: short, Latin, no mathematics, no leading _ (which hides a legend)."""
+    short = text if len(text) <= _LONGEST else f"...{text[-_LONGEST:]}"
+    known = "".join(c if c < _FIRST_UNKNOWN and c.isprintable() else "?" for c in short).replace("$", r"\$")
+    return f" {known}" if known.startswith("_") else known

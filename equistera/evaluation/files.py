@@ -1,4 +1,4 @@
-"""The files that an evaluation leaves of each model: metrics, predictions, a row for each animal."""
+"""What an evaluation leaves of each model: its files, and a row an animal of how good it was and what went wrong."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
+from equistera.evaluation.keypoint_metrics import CORRECT, correct_points, pck_name, swapped_with
 from equistera.evaluation.metrics import Scored
-from equistera.evaluation.per_animal import FIELDS, animal_rows
 from equistera.files import atomic_write, write_json
 from equistera.outputs import record
 
@@ -15,6 +17,85 @@ from equistera.outputs import record
 METRICS, PREDICTIONS, PER_PICTURE = FILES = ("metrics.json", "predictions.json", "per_picture.csv")
 #: Who writes them, for the records of folders.
 TOOL = "test"
+
+#: Columns of :func:`animal_rows`.
+FIELDS = (
+    "image_id",
+    "file_name",
+    "ann_id",
+    "points",
+    "OKS",
+    pck_name(CORRECT),
+    "median_px",
+    "worst_keypoint",
+    "worst_px",
+    "mean_confidence",
+    "swapped",
+)
+
+
+def animal_rows(scored: Scored) -> list[dict]:
+    """What a per-picture CSV holds.
+
+    Args:
+        scored: A model's predictions and annotations.
+
+    Returns:
+        One dict of :data:`FIELDS` for every animal, in the file's order. ``swapped`` names the keypoints that lie on
+        their mirror image, separated by spaces. What an animal without a prediction does not have is None.
+    """
+    animals, size = scored.animals, scored.size
+    names = np.array(animals.skeleton.names)
+    correct = correct_points(animals, size)
+    swapped = left_right_swaps(scored)
+    rows = []
+    for n, error in enumerate(animals.error_px):
+        labelled, missed = animals.labelled[n], bool(animals.missed[n])
+        worst = None if missed else int(np.nanargmax(error))
+        rows.append(
+            {
+                "image_id": animals.image_ids[n].item(),
+                "file_name": animals.file_names[animals.image_ids[n].item()],
+                "ann_id": animals.ann_ids[n].item(),
+                "points": int(labelled.sum()),
+                "OKS": float(animals.oks[n]),
+                pck_name(CORRECT): float(correct[n, labelled].mean()) if np.isfinite(size[n]) else None,
+                "median_px": None if missed else float(np.median(error[labelled])),
+                "worst_keypoint": None if missed else str(names[worst]),
+                "worst_px": None if missed else float(error[worst]),
+                "mean_confidence": None if missed else float(animals.scores[n, labelled].mean()),
+                "swapped": " ".join(names[swapped[n]]),
+            }
+        )
+    return rows
+
+
+def left_right_swaps(scored: Scored) -> np.ndarray:
+    """bool [N, K]: predictions that lie on their mirror image (see :func:`~.keypoint_metrics.confusion`)."""
+    animals = scored.animals
+    columns = [
+        swapped_with(animals, scored.size, k)[0][:, mirror] for k, mirror in enumerate(animals.skeleton.flip_indices)
+    ]
+    return np.stack(columns, axis=1)
+
+
+def worst_and_typical(scored: Scored, worst: int, typical: int) -> tuple[np.ndarray, np.ndarray]:
+    """Animals to look at.
+
+    Args:
+        scored: A model's predictions and annotations.
+        worst: How many of the lowest OKS.
+        typical: How many around the median OKS of the rest.
+
+    Returns:
+        Two int arrays of rows: the worst ones, worst first (of equal OKS the larger error first), and typical ones.
+    """
+    animals = scored.animals
+    error = np.where(np.isnan(animals.error_px), 0, np.minimum(animals.error_px, 1e9)).sum(axis=1)
+    order = np.lexsort((-error, animals.oks))
+    rest = order[worst:]
+    start = max(0, (len(rest) - typical) // 2)
+    return order[:worst], rest[start : start + typical]
 
 
 def write_model(folder: Path, scored: Scored, results: list[dict], about: Mapping[str, object]) -> None:

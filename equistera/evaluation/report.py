@@ -7,13 +7,13 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import numpy as np
 
 from equistera import drawing, html
-from equistera.cutout import cut, view
+from equistera.drawing import cut, view
 from equistera.errors import UserError
 from equistera.evaluation import report_plots
 from equistera.evaluation.comparison import number, side_by_side, winner, with_interval
+from equistera.evaluation.files import animal_rows, left_right_swaps, worst_and_typical
 from equistera.evaluation.keypoint_metrics import CORRECT, correct_points
 from equistera.evaluation.metrics import Scored
-from equistera.evaluation.per_animal import animal_rows, left_right_swaps, worst_and_typical
 from equistera.evaluation.picture_scores import METRICS, PCK
 from equistera.evaluation.table import COLUMNS, PAIRED, counted, how_intervals_were_made, keypoint_cells
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from equistera.drawing import PALETTE, plain
 from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.picture_scores import PCK
-from equistera.plot_text import PALETTE, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

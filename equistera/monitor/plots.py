@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equistera.drawing import PALETTE, plain
 from equistera.errors import UserError
 from equistera.files import atomic_write
 from equistera.monitor.log import RunLogError, read_run
 from equistera.monitor.run import Run, best_of, gap_curve, main_metric, smooth
 from equistera.outputs import check_targets, record
-from equistera.plot_text import PALETTE, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ import pytest
 from equistera.errors import UserError
 from equistera.evaluation import compare, evaluate, mean_pose, report_plots, score_models
 from equistera.evaluation.calibration import Calibration
+from equistera.evaluation.files import FIELDS, animal_rows, left_right_swaps, worst_and_typical
 from equistera.evaluation.metrics import Options, Scored
-from equistera.evaluation.per_animal import FIELDS, animal_rows, left_right_swaps, worst_and_typical
 from equistera.evaluation.report import PANEL, animal_panels, report
 
 

@@ -13,7 +13,7 @@ from equistera.dataset.verify import suspects
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.command import Verification
 from equistera.dataset.verify.findings import tally
-from equistera.plot_text import plain
+from equistera.drawing import plain
 
 #: Examples shown of each finding.
 _EXAMPLES = 8

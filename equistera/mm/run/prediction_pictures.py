@@ -10,9 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from torch import Tensor
 
-from equistera.cutout import cut, view
 from equistera.dataset.images import read_rgb
-from equistera.drawing import contact_sheet, draw_pose, put_text
+from equistera.drawing import contact_sheet, cut, draw_pose, put_text, view
 from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.run.metric import to_result
 from equistera.skeleton import Skeleton
