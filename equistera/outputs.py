@@ -8,6 +8,7 @@ so that a command can be run again: each folder that such files were written int
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import tempfile
@@ -85,9 +86,9 @@ def record(tool: str, path: str | Path) -> None:
         WriteError: The record cannot be written.
     """
     path = Path(path)
-    # behind whatever a killed process left
-    line = "\n" + json.dumps({"file": path.name, "tool": tool, **_stamp(path)})
     try:
+        # behind whatever a killed process left
+        line = "\n" + json.dumps({"file": path.name, "tool": tool, "sha256": _hash(path)})
         # one line at once, behind those of other threads and processes
         with open(path.parent / RECORD, "ab", buffering=0) as file:
             file.write(line.encode())
@@ -108,7 +109,11 @@ class Written:
         entry = self._folders[path.parent].get(path.name, {})
         if entry.get("tool") != tool or path.is_symlink() or not path.is_file():
             return False
-        return _stamp(path).items() <= entry.items()
+        try:
+            # not by its time: a run that was copied to another disk is still the tool's
+            return entry.get("sha256") == _hash(path)
+        except OSError:
+            return False  # what cannot be read may be anybody's
 
 
 def same_file(a: str | Path, b: str | Path) -> bool:
@@ -124,9 +129,9 @@ def _identity(path: Path) -> tuple[int, int] | Path:
     return found.st_dev, found.st_ino
 
 
-def _stamp(path: Path) -> dict[str, int]:
-    found = path.stat()
-    return {"size": found.st_size, "time": found.st_mtime_ns}
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> dict[str, dict]:
