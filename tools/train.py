@@ -16,7 +16,6 @@ import sys
 import time
 
 from equistera import cli, device, inputs, processes
-from equistera.training.options import TrainOptions, with_record
 
 
 def parse_args(argv):
@@ -60,6 +59,9 @@ def main(argv):
         if processes.OWN not in os.environ:
             return processes.start(count, options["launcher"], sys.argv)
         options["launcher"] = "pytorch"
+    # after the arguments: what is missing need not wait for NumPy
+    from equistera.training.options import TrainOptions, with_record
+
     options = with_record(TrainOptions(**options, started=started))
     device.choose(options.device)
     from equistera.mm.run.train import train
