@@ -205,6 +205,9 @@ class Trainer(Runner):
         elif self.weights is not None:
             self._start_from(self.weights.path, self.weights.content)
             self.weights.content.clear()
+        elif not self.cfg.from_scratch:
+            # built by another program than ours
+            self.warn("this run starts from random weights: only tools/train.py loads the config's 'pretrained'")
 
     @staticmethod
     def build_dataloader(*args, **kwargs) -> DataLoader:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from equistera.mm.run.console import Console
 from equistera.mm.run.logs import StepLog
 from equistera.mm.run.loop import train_step
 from equistera.mm.run.train import TrainOptions, train
+from equistera.mm.run.trainer import Trainer
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -166,3 +168,13 @@ def test_a_users_own_hooks_are_called_and_their_state_goes_on(horses, tiny, tmp_
     train(TrainOptions(**given, cfg_options=tiny(**{"train_cfg.max_epochs": 2})))
     train(TrainOptions(**given, cfg_options=tiny(**{"train_cfg.max_epochs": 3}), resume=True))
     assert called == [(1, 4, 4, True, True), (2, 8, 8, True, True), (3, 12, 12, True, True)]
+
+
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_random_weights_that_nobody_asked_for_are_said(from_scratch):
+    """A stock program builds the trainer by its name and loads no weights."""
+    said, network = [], SimpleNamespace(is_init=True, state_dict=dict)
+    cfg = SimpleNamespace(from_scratch=from_scratch)
+    trainer = SimpleNamespace(network=network, resume_point=None, weights=None, cfg=cfg, warn=said.append)
+    Trainer._begin(trainer)
+    assert [message[:39] for message in said] == ([] if from_scratch else ["this run starts from random weights: th"])
