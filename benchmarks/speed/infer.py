@@ -21,10 +21,11 @@ from mmpose.registry import MODELS
 from equistera import skeleton as skeletons
 from equistera.dataset.images import read_rgb
 from equistera.in_order import default_threads, in_order
+from equistera.mm import config as configs
 from equistera.mm.data.loading import with_workers
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.network import checkpoint
-from equistera.mm.network.precision import use_mixed_precision
+from equistera.mm.network.precision import mixed_precision
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.trainer import Trainer
 from speed import stock
@@ -110,7 +111,7 @@ def _evaluation(options: Options, path: str, folder: Path) -> Case:
     config.val_dataloader = with_workers(config.val_dataloader, workers)
     config.work_dir, config.experiment_name = str(folder / "run"), f"evaluation_{folder.name}"
     if options.amp:
-        use_mixed_precision(config)
+        configs.write(config, mixed_precision())
     trainer = Trainer.from_cfg(config)
     # builds the loops, which evaluation outside of a training run needs as well
     loop, network = trainer.val_loop, trainer.network

@@ -99,5 +99,5 @@ def load(
     config.from_scratch = False
     config.train_dataloader.dataset.augmentation = preset
     preflight.finish(config, 0)
-    use_cache(config, root, OFF if options.cache == OFF else str(options.photos / FOLDER))
+    configs.write(config, use_cache(config, root, OFF if options.cache == OFF else str(options.photos / FOLDER)))
     return config

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from equistera.mm.network.precision import use_mixed_precision
+from equistera.mm import config as configs
+from equistera.mm.network.precision import mixed_precision
 from speed import stock
 from speed.networks import first_batch, ours, stepper
 from speed.options import Options, load
@@ -29,7 +30,7 @@ def benchmark(options: Options) -> list[Case]:
             if options.amp and not amp:
                 case.note = "stock in float32: its loss fails in bfloat16, and a CPU has no other"
         if options.amp:
-            use_mixed_precision(config)
+            configs.write(config, mixed_precision())
         for phase in options.phases:
             network, wrapper = ours(config, phase)
             if options.compile:

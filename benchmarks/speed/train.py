@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from mmengine.runner import Runner
 
+from equistera.mm import config as configs
 from equistera.mm.augmentation_sheet import epochs_of_phase
 from equistera.mm.data.loading import with_workers
-from equistera.mm.network.precision import use_mixed_precision
+from equistera.mm.network.precision import mixed_precision
 from equistera.mm.run.loop import TrainLoop
 from equistera.mm.run.trainer import Trainer
 from speed import stock
@@ -49,7 +50,7 @@ def _measure(options: Options, path: str, phase: int, folder: Path) -> Case:
     stock_config = stock.runner(config, str(folder / "stock"), amp)
     config.work_dir, config.experiment_name = str(folder / "ours"), f"ours_{folder.name}"
     if options.amp:
-        use_mixed_precision(config)
+        configs.write(config, mixed_precision())
     trainer = Trainer.from_cfg(config)
     if options.compile:
         trainer.network.compile_backbone()

@@ -71,6 +71,21 @@ def resolve(config: Config, overrides: Sequence[str] = (), **shared: object) -> 
     return config
 
 
+def write(config: Config, entries: Mapping[str, object]) -> None:
+    """Gives a config what was decided of it. Nothing else in this package writes to one.
+
+    Args:
+        config: Resolved; changed.
+        entries: Values by dotted key, lists reached by number; what a key lies in must be there.
+    """
+    for key, value in entries.items():
+        *parents, name = key.split(".")
+        here = config
+        for part in parents:
+            here = here[int(part)] if isinstance(here, (list, tuple)) else here[part]
+        here[name] = value
+
+
 def resolve_path(path: str | Path) -> Path:
     """A path of a config: absolute, or relative to the project."""
     return Path(path) if Path(path).is_absolute() else PROJECT / path

@@ -10,15 +10,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from equistera.errors import UserError
-from equistera.training.values import number_problem
-from equistera.words import did_you_mean
-
 #: Half-life as a share of the run: an average over the last steps that the cosine has brought near to rest.
 SHARE = 0.02
 
 #: Longest half-life in steps, about that of the decay 0.9998 that MMPose's RTMPose configs have for large data sets.
 AT_MOST = 3500
+
+USUAL = {"share": SHARE, "at_most": AT_MOST}
 
 
 @dataclass(frozen=True)
@@ -65,20 +63,9 @@ def make_ema(settings: Mapping | None, total_steps: int) -> Ema | None:
 
     Returns:
         The average, or None.
-
-    Raises:
-        UserError: The settings are malformed.
     """
     if settings is None:
         return None
-    known = {"share": SHARE, "at_most": AT_MOST}
-    if not isinstance(settings, Mapping):
-        raise UserError(f"ema: expected None or dict(share=, at_most=), found {settings!r}")
-    problems = [f"ema: unknown field {key!r}{did_you_mean(key, known)}" for key in settings if key not in known]
-    values = {**known, **settings}
-    problems += number_problem("ema.share", values["share"], 0, 1, above=True)
-    problems += number_problem("ema.at_most", values["at_most"], 1)
-    if problems:
-        raise UserError("the averaging of weights cannot be set up:", problems)
+    share, at_most = (own if (own := settings.get(name)) is not None else usual for name, usual in USUAL.items())
     # no floor: in a run of a few steps there is nothing to average, and the average is the weights themselves
-    return Ema(min(values["share"] * max(1, total_steps), values["at_most"]))
+    return Ema(min(share * max(1, total_steps), at_most))

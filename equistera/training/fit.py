@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from equistera.errors import UserError
 from equistera.progress import duration
 from equistera.training.schedule import HANDFUL, first_epoch
-from equistera.training.values import number_problem
 from equistera.words import counted
 
 #: Most of the time that evaluations may take.
@@ -169,9 +168,6 @@ def fit_to_time(budget: float, costs: Costs, steps_per_epoch: int, least_epochs:
     Raises:
         UserError: Not even the shortest run fits; the message says how long that takes.
     """
-    problems = cost_problems(costs)
-    if problems:
-        raise UserError("the run cannot be fitted to a time:", problems)
     planned = PLANNED_SHARE * budget
     shortest = run_seconds(costs, least_epochs, 1, least_epochs)
     if shortest > planned:
@@ -191,16 +187,6 @@ def fit_to_time(budget: float, costs: Costs, steps_per_epoch: int, least_epochs:
     else:
         chosen = _shorter_epochs(costs, planned, steps_per_epoch, least_epochs)
     return Fit(budget, *chosen, run_seconds(costs, *chosen))
-
-
-def cost_problems(costs: Costs) -> list[str]:
-    """What is wrong with measured times."""
-    problems = [] if costs.steps and costs.steps[0].start == 0 else ["the first step time must hold from 0 on"]
-    for step in costs.steps:
-        problems += number_problem("seconds for a step", step.seconds, 0, above=True)
-    for name in ("evaluation", "epoch", "start_up"):
-        problems += number_problem(f"seconds for {name}", getattr(costs, name), 0)
-    return problems
 
 
 def _affordable_evaluations(costs: Costs, planned: float) -> int:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from equistera.errors import UserError
 from equistera.training.checkpoints import disk_use, saves_in_run
 from equistera.training.ema import Ema
 from equistera.training.fit import Fit
 from equistera.training.scaling import LrScaling
 from equistera.training.schedule import Phase, Schedule
-from equistera.training.values import count_problem
 
 
 @dataclass(frozen=True)
@@ -137,13 +135,7 @@ def steps_in_epoch(samples: int, batch_size: int, processes: int = 1, drop_last:
 
     Returns:
         Steps; 0 where the samples do not fill one batch and ``drop_last`` holds.
-
-    Raises:
-        UserError: ``batch_size`` is no batch size.
     """
-    problems = count_problem("train_dataloader.batch_size", batch_size)
-    if problems:
-        raise UserError(problems[0])
     share = -(-samples // processes)
     return share // batch_size if drop_last else -(-share // batch_size)
 
@@ -157,19 +149,7 @@ def make_plan(schedule: Schedule, setup: Setup) -> Plan:
 
     Returns:
         The plan; :func:`equistera.training.plan_check.check_plan` judges it.
-
-    Raises:
-        UserError: An interval of the config is no interval; all are listed.
     """
-    problems = count_problem("train_cfg.val_interval", setup.val_interval)
-    problems += count_problem("default_hooks.checkpoint.interval", setup.checkpoint_interval)
-    problems += count_problem("default_hooks.checkpoint.keep", setup.checkpoints_kept, 0)
-    problems += count_problem("train_dataloader.batch_size", setup.batch_size)
-    problems += count_problem("optim_wrapper.accumulative_counts", setup.accumulated)
-    if setup.patience is not None:
-        problems += count_problem("early_stopping.patience", setup.patience)
-    if problems:
-        raise UserError("the run cannot be planned:", problems)
     steps = schedule.steps_per_epoch
     lasting = [phase for phase in schedule.phases if phase.end > phase.start] if steps else []
     return Plan(schedule, setup, tuple(_phase_plan(schedule, phase) for phase in lasting))

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 from equistera.errors import UserError
-from equistera.training.values import count_problem, number_problem
 
 #: The batch that the learning rates of the configs are written for.
 REFERENCE_BATCH = 16
@@ -89,14 +88,8 @@ def scale_lr(
         The factor and its reasons.
 
     Raises:
-        UserError: A value is out of range, or no rule is known for the optimiser.
+        UserError: No rule is known for the optimiser.
     """
-    problems = number_problem("optim_wrapper.optimizer.lr", lr, 0, above=True)
-    problems += number_problem("strategy.reference_lr", reference_lr, 0, above=True)
-    problems += count_problem("samples in a step", total_batch)
-    problems += count_problem("strategy.reference_batch", reference_batch)
-    if problems:
-        raise UserError("the learning rate cannot be worked out:", problems)
     rule = "square root" if optimizer in ADAPTIVE else "linear" if optimizer in PLAIN else "off"
     if enabled and rule == "off" and total_batch != reference_batch:
         raise UserError(

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from equistera.errors import UserError
 from equistera.training.stages import Stage
 from equistera.training.strategy import strategy_problems
-from equistera.training.values import count_problem, number_problem
 from equistera.words import counted
 
 #: A warm-up's ``at_least`` of up to so many steps gives way in a run that is too short for it (a smoke test of a few
@@ -209,9 +208,6 @@ def make_schedule(
         UserError: The strategy is malformed or does not fit the network; all findings are listed.
     """
     problems = strategy_problems(strategy, stages, from_scratch)
-    problems += count_problem("train_cfg.max_epochs", max_epochs)
-    problems += count_problem("steps in an epoch", steps_per_epoch, 0)
-    problems += number_problem("factor on the learning rates", lr_scale, 0, above=True)
     if problems:
         raise UserError(
             "the training strategy cannot work:",

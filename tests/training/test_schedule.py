@@ -279,16 +279,6 @@ def test_least_epochs():
     assert "0.99999" in error.value.hint
 
 
-def test_arguments_that_are_no_length_or_factor():
-    with pytest.raises(UserError) as error:
-        make_schedule(strategy(), CSPNEXT, 0, -1, math.nan)
-    assert error.value.problems == [
-        "train_cfg.max_epochs: expected a whole number of at least 1, found 0",
-        "steps in an epoch: expected a whole number of at least 0, found -1",
-        "factor on the learning rates: expected a number above 0, found nan",
-    ]
-
-
 @pytest.mark.parametrize("changes", [[(60, 240)], [(60, 400)], [(20, 200), (90, 180), (150, 260)], [(299, 301)]])
 def test_a_run_whose_length_changes_never_raises_a_rate_outside_of_its_ramp(changes):
     run = schedule(steps=4)

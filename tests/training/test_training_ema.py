@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equistera.errors import UserError
 from equistera.training.ema import Ema, make_ema
 
 
@@ -45,18 +44,3 @@ def test_a_decay_that_only_rises_up_to_the_half_lifes(half_life, step):
     assert 0 <= ema.decay_at(step) <= ema.decay_at(step + 1) <= ema.decay < 1
     if step >= ema.start_steps:
         assert ema.decay_at(step + 1) == ema.decay
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (0.0002, "expected None or dict"),
-        ({"momentum": 0.0002}, "unknown field 'momentum'"),
-        ({"shar": 0.02}, "did you mean 'share'"),
-        ({"share": 0}, "ema.share: expected a number above 0 and at most 1, found 0"),
-        ({"at_most": "long"}, "ema.at_most: expected a number at least 1, found 'long'"),
-    ],
-)
-def test_malformed_settings(settings, message):
-    with pytest.raises(UserError, match=message):
-        make_ema(settings, 100)

@@ -38,17 +38,22 @@ def cache_folder(config: Config, work_dir: Path, option: str | None = None) -> P
     return work_dir.parent / FOLDER if wanted == AUTO else Path(wanted).expanduser().resolve()
 
 
-def use_cache(config: Config, work_dir: Path, option: str | None = None, required: bool = False) -> None:
-    """Makes the caches of both splits where they are missing, and lets the loaders' data sets read from them.
+def use_cache(
+    config: Config, work_dir: Path, option: str | None = None, required: bool = False
+) -> dict[str, str]:
+    """Makes the caches of both splits where they are missing.
 
     All processes of a run call this; one makes the files and the others wait.
 
     Args:
-        config: A resolved config; ``cache`` of its data sets is set.
+        config: A resolved config.
         work_dir: Of the run.
         option: As for :func:`cache_folder`.
         required: Whether to stop where there can be no cache. A folder that was asked for by name is required too;
             otherwise photos are decoded at every step, and a message says so.
+
+    Returns:
+        Entries of the config by which the loaders' data sets read from them.
 
     Raises:
         UserError: There is no room for a cache that is required, or a picture cannot be decoded.
@@ -57,10 +62,10 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
     if folder is None and required:
         raise UserError("the crop cache is switched off", hint="--cache DIR, or cache.dir in the config, names one")
     if folder is None:
-        return
-    opened = []
-    for loader in (config.train_dataloader, config.val_dataloader):
-        dataset = DATASETS.build({**loader.dataset, "pipeline": [], "cache": None})
+        return {}
+    opened, entries = [], {}
+    for name in ("train_dataloader", "val_dataloader"):
+        dataset = DATASETS.build({**config[name].dataset, "pipeline": [], "cache": None})
         try:
             opened.append(ensure(folder, dataset.crop_request, cache_limit(config)))
         except CacheRefused as refused:
@@ -68,10 +73,11 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
                 raise
             print(f"{refused}\n  photos are decoded at every step instead", flush=True)
             continue
-        loader.dataset.cache = str(folder)
+        entries[f"{name}.dataset.cache"] = str(folder)
     if opened:
         size = sum(store.bytes for store in opened)
         print(f"crop cache: {counted(sum(map(len, opened)), 'animals')}, {size / 1e6:,.0f} MB in {folder}", flush=True)
+    return entries
 
 
 def cache_limit(config: Config) -> int:

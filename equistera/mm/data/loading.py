@@ -53,12 +53,15 @@ def default_workers() -> int:
     return min(1, cores_per_process() - 1)
 
 
-def settle_loader(loader: ConfigDict, seed: int) -> None:
-    """Fills in what a loader's config leaves as None.
+def loader_settings(loader: Mapping, seed: int) -> dict[str, object]:
+    """What a loader is to have beside what its config says.
 
     Args:
-        loader: Config of a loader; changed.
+        loader: Config of a loader.
         seed: Of the run.
+
+    Returns:
+        Entries of its config: workers and what goes with them.
     """
     gpu = torch.cuda.is_available()
     # batches that wait for each worker: a GPU may take several at once, a CPU never waits for a second one
@@ -68,26 +71,23 @@ def settle_loader(loader: ConfigDict, seed: int) -> None:
     if workers is None:
         workers, fitting = _that_fit(loader, wanted[0], ahead or fitting)
     chosen = {"persistent_workers": workers > 0, "pin_memory": gpu, "prefetch_factor": fitting if workers else None}
-    loader.num_workers = workers
-    for name, value in chosen.items():
-        if loader.get(name) is None:
-            loader[name] = value
-    loader.worker_init_fn = {"type": "start_worker", "num_workers": loader.num_workers, "rank": rank(), "seed": seed}
+    return {
+        "num_workers": workers,
+        **{name: value if loader.get(name) is None else loader[name] for name, value in chosen.items()},
+        "worker_init_fn": {"type": "start_worker", "num_workers": workers, "rank": rank(), "seed": seed},
+    }
 
 
 def with_workers(loader: ConfigDict, workers: int) -> ConfigDict:
     """A settled loader's config with another number of workers, and what goes with it.
 
     Args:
-        loader: Config of a loader that :func:`settle_loader` filled in; unchanged.
+        loader: Config of a loader with its :func:`loader_settings`; unchanged.
         workers: Processes that load; 0 loads in the process itself.
     """
-    changed = ConfigDict(loader)
-    changed.num_workers, changed.persistent_workers = workers, workers > 0
-    changed.worker_init_fn = {**changed.worker_init_fn, "num_workers": workers}
-    if not workers:
-        changed.prefetch_factor = None
-    return changed
+    changed: dict[str, object] = {"num_workers": workers, "persistent_workers": workers > 0}
+    changed["worker_init_fn"] = {**loader.worker_init_fn, "num_workers": workers}
+    return ConfigDict({**loader, **changed, **({} if workers else {"prefetch_factor": None})})
 
 
 def _that_fit(loader: ConfigDict, workers: int, ahead: int) -> tuple[int, int]:

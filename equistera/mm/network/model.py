@@ -16,7 +16,6 @@ from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
 from equistera.mm.network.compiling import CompiledBackbone
 from equistera.mm.network.losses import head_loss
 from equistera.training.stages import Stage, assign, layout_for
-from equistera.training.values import number_problem
 
 
 def complete_head(head: Mapping, codec: Mapping, keypoints: int, stride: int) -> dict:
@@ -46,7 +45,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         kwargs: As :class:`TopdownPoseEstimator` takes them.
 
     Raises:
-        UserError: The skeleton or ``dropout`` is not valid, or a parameter belongs to no stage or to several.
+        UserError: The skeleton is not valid, or a parameter belongs to no stage or to several.
     """
 
     def __init__(
@@ -61,8 +60,6 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         precision: str | None = None,
         **kwargs,
     ):
-        if problems := number_problem("model.dropout", dropout, 0, 1, below=True):
-            raise UserError("the network cannot be built:", problems)
         self_skeleton = skeletons.load(skeleton)
         head = complete_head(head, codec, len(self_skeleton), stride)
         super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)

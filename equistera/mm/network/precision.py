@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import torch
-from mmengine.config import Config
 
 
-def use_mixed_precision(config: Config) -> None:
+def mixed_precision() -> dict[str, str]:
     """bfloat16 where the device computes in it; float16, whose gradients must be scaled, on older GPUs.
 
-    Args:
-        config: Changed; a CPU that has no bfloat16 arithmetic leaves it as it is, and says so.
+    Returns:
+        Entries of a config; none for a CPU that has no bfloat16 arithmetic, which is said.
     """
     if torch.cuda.is_available():
         if torch.cuda.is_bf16_supported(including_emulation=False):
-            config.model.precision = "bfloat16"
-        else:
-            config.model.precision = "float16"
-            config.optim_wrapper.type = "AmpOptimWrapper"
-    elif torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
-        config.model.precision = "bfloat16"
-    else:
-        print("--amp: this CPU has no bfloat16 arithmetic, which would only be slower; staying with float32")
+            return {"model.precision": "bfloat16"}
+        return {"model.precision": "float16", "optim_wrapper.type": "AmpOptimWrapper"}
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        return {"model.precision": "bfloat16"}
+    print("--amp: this CPU has no bfloat16 arithmetic, which would only be slower; staying with float32")
+    return {}
 
 
 def mixed_precision_pays() -> bool:

@@ -19,7 +19,7 @@ from equistera.mm.devices import choose_device
 from equistera.mm.network import checkpoint
 from equistera.mm.network.checkpoint_record import refuse_contradictions, settings_digest
 from equistera.mm.network.checkpoint_skeleton import named_in
-from equistera.mm.network.precision import mixed_precision_pays, use_mixed_precision
+from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
 from equistera.skeleton import Skeleton
 
 
@@ -82,9 +82,8 @@ class Predictor:
         refuse_contradictions(content, checkpoint_file, self.config, self.skeleton)
         self.trained_on = {*(content["meta"].get("trained_on") or ())}
         self.settings = settings_digest(self.config, self.skeleton)
-        self.config.model.test_cfg.flip_test = flip_test
-        if mixed_precision_pays() if amp is None else amp:
-            use_mixed_precision(self.config)
+        precision = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
+        configs.write(self.config, {"model.test_cfg.flip_test": flip_test, **precision})
         self.model = MODELS.build(self.config.model)
         checkpoint.load_exactly(
             self.model,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from equistera.dataset.ready import check_split, missing_files
-from equistera.mm.data.loading import settle_loader
+from equistera.mm.data.loading import loader_settings
 from equistera.mm.prediction.ensemble import ENSEMBLE, by_input, mean_outputs
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.metric import to_result
@@ -91,10 +90,9 @@ def predict_split(predictors: Mapping[str, Predictor], split: Split, ensemble: b
 
 
 def _loader(predictor: Predictor, split: Split):
-    settings = copy.deepcopy(predictor.config.val_dataloader)
-    settings.dataset.data_root = str(split.root)
-    settings.dataset.ann_file, settings.dataset.data_prefix.img = split.ann_file, split.images
-    settle_loader(settings, seed=0)
+    own = predictor.config.val_dataloader
+    dataset = {"data_root": str(split.root), "ann_file": split.ann_file, "data_prefix": {"img": split.images}}
+    settings = {**own, **loader_settings(own, seed=0), "dataset": {**own.dataset, **dataset}}
     # workers are forked, and one forked from a process with a pool of OpenCV's threads waits for them for ever
     cv2.setNumThreads(1)
     return Runner.build_dataloader(settings)

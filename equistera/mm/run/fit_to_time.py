@@ -119,20 +119,23 @@ def earlier_fit(work_dir: Path, meta: Mapping, budget: float | None) -> Fitted |
     return fitted
 
 
-def apply_fit(config: Config, fitted: Fitted) -> None:
-    """Gives a config the length that was fitted.
+def fit_entries(config: Config, fitted: Fitted) -> dict[str, object]:
+    """The entries of a config that give a run the length that was fitted.
 
     Args:
-        config: Of the run; changed.
+        config: Of the run.
         fitted: What :func:`fit` found.
     """
-    config.fitted = fitted.to_json()
-    fit, dataset = fitted.fit, config.train_dataloader.dataset
-    config.train_cfg.max_epochs, config.train_cfg.val_interval = fit.epochs, fit.val_interval
-    # a save belongs to each evaluation and is part of its measured time
-    config.default_hooks.checkpoint.interval = fit.val_interval
-    config.train_dataloader.sampler.most = fit.steps_per_epoch * config.train_dataloader.batch_size
-    dataset.augmentation = augmentation_by_epoch(config)
+    fit = fitted.fit
+    return {
+        "fitted": fitted.to_json(),
+        "train_cfg.max_epochs": fit.epochs,
+        "train_cfg.val_interval": fit.val_interval,
+        # a save belongs to each evaluation and is part of its measured time
+        "default_hooks.checkpoint.interval": fit.val_interval,
+        "train_dataloader.sampler.most": fit.steps_per_epoch * config.train_dataloader.batch_size,
+        "train_dataloader.dataset.augmentation": augmentation_by_epoch(config, [(0, fit.epochs)]),
+    }
 
 
 def measure(config: Config, network: SkeletonPoseEstimator, started: float, work_dir: Path) -> Costs:

@@ -74,7 +74,9 @@ def plan_of(
     opened = [stage.name for stage in network.stages if stage.name in schedule.opens_at]
     trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
     ema = make_ema(config.get("ema"), schedule.total_steps)
-    produced = tuple(f"{metric.get('prefix', 'val')}/{name}" for metric in metrics_of(config) for name in SCORES)
+    produced = tuple(
+        f"{metric.get('prefix', 'val')}/{name}" for metric in metrics_of(config).values() for name in SCORES
+    )
     return make_plan(
         schedule,
         Setup(

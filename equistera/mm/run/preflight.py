@@ -14,16 +14,15 @@ from equistera import skeleton as skeletons
 from equistera.checkpoints import command_for, default_dir, manifest, path_of
 from equistera.dataset.ready import check_split, missing_files
 from equistera.errors import UserError
+from equistera.mm import config as configs
 from equistera.mm.config import resolve_path
-from equistera.mm.data.loading import settle_loader
+from equistera.mm.data.loading import loader_settings
 from equistera.mm.network import checkpoint
 from equistera.training.checkpoints import BEST
+from equistera.training.config_shape import RunConfig
 from equistera.training.schedule import opening
-from equistera.training.values import count_problem, number_problem
+from equistera.training.values import problems_of
 from equistera.words import near
-
-#: Seeds that every generator takes (NumPy's legacy one has 32 bits).
-MOST_SEED = 2**32 - 1
 
 #: Annotation files that our metric can be given, and the loader whose file each must be.
 EVALUATED = {"ann_file": "val_dataloader", "train_ann_file": "train_dataloader"}
@@ -61,32 +60,36 @@ def finish(config: Config, seed: int | None) -> None:
     Raises:
         UserError: A value of the config that nothing could be worked out from.
     """
-    if seed is not None:
-        config.randomness.seed = seed
-    if config.randomness.get("seed") is None:
-        config.randomness.seed = 0
+    if seed is None:
+        seed = 0 if config.randomness.get("seed") is None else config.randomness.seed
+    # a config that a run wrote has the lengths of that one
+    configs.write(config, {"randomness.seed": seed, "lengths": None})
     problems = value_problems(config)
     if problems:
         raise UserError("the config has values that no run can have:", problems)
-    for loader in (config.train_dataloader, config.val_dataloader):
-        settle_loader(loader, config.randomness.seed)
+    for name in ("train_dataloader", "val_dataloader"):
+        settings = loader_settings(config[name], seed)
+        configs.write(config, {f"{name}.{key}": value for key, value in settings.items()})
     if problems := worker_problems(config):
         raise UserError("the config has values that no run can have:", problems)
-    for metric in metrics_of(config):
-        metric.update(data_root=config.data_root, train_ann_file=config.train_dataloader.dataset.ann_file)
-    config.train_dataloader.dataset.seed = config.randomness.seed
-    _settle_augmentation(config)
-
-
-def _settle_augmentation(config: Config) -> None:
-    """Gives the training set each phase's augmentation, and every phase the one that is meant for the whole run."""
-    dataset = config.train_dataloader.dataset
-    own = dataset.get("augmentation")
+    dataset, own = config.train_dataloader.dataset, config.train_dataloader.dataset.get("augmentation")
+    entries = {"train_dataloader.dataset.seed": seed}
+    for key in metrics_of(config):
+        entries |= {f"{key}.data_root": config.data_root, f"{key}.train_ann_file": dataset.ann_file}
     if isinstance(own, (str, Mapping)):
-        # the phases are what the plan shows
-        for phase in config.strategy.phases:
-            phase.augmentation = own
-    by_epoch = augmentation_by_epoch(config)
+        # what is meant for the whole run is each phase's: the phases are what the plan shows
+        entries |= {f"strategy.phases.{i}.augmentation": own for i in range(len(config.strategy.phases))}
+    configs.write(config, entries)
+    configs.write(config, {"train_dataloader.dataset.augmentation": _augmentation(config, own)})
+
+
+def _augmentation(config: Config, own: Any) -> list:
+    """Each phase's augmentation, for the training set, whose own entry can say no more than that.
+
+    Raises:
+        UserError: It does.
+    """
+    by_epoch = augmentation_by_epoch(config, lengths_of(config))
     # a run's own copy of its config holds what was written here
     written = [tuple(entry) if isinstance(entry, list) else entry for entry in own] if _is_list(own) else own
     if not isinstance(own, (str, Mapping)) and own is not None and written != by_epoch:
@@ -95,7 +98,7 @@ def _settle_augmentation(config: Config) -> None:
             hint="Which epochs have which is said by the phases: --cfg-options strategy.phases.0.augmentation=light\n"
             "  If a run wrote it and you changed the epochs: --cfg-options train_dataloader.dataset.augmentation=None",
         )
-    dataset.augmentation = by_epoch
+    return by_epoch
 
 
 def _is_list(value: object) -> bool:
@@ -104,13 +107,10 @@ def _is_list(value: object) -> bool:
 
 def value_problems(config: Config) -> list[str]:
     """What is wrong with single values on which everything else builds; the plan checks the others."""
-    problems = count_problem("train_cfg.max_epochs", config.train_cfg.max_epochs)
-    problems += _seed_problem(config.randomness.seed)
-    for name in ("train_dataloader", "val_dataloader"):
-        workers = config[name].get("num_workers")
-        problems += count_problem(f"{name}.num_workers", workers, 0) if workers is not None else []
-    problems += _input_size_problem(config) + _precision_problems(config)
-    return problems + _evaluation_problems(config) + _file_problems(config)
+    problems = problems_of(RunConfig, dict(config.items()))
+    if problems:
+        return problems
+    return _input_size_problem(config) + _precision_problems(config) + _file_problems(config)
 
 
 def worker_problems(config: Config) -> list[str]:
@@ -133,55 +133,35 @@ def _precision_problems(config: Config) -> list[str]:
     return []
 
 
-def _evaluation_problems(config: Config) -> list[str]:
-    """Values that nothing reads before the first evaluation."""
-    subset, norms, stopping = (config.get(name) for name in ("training_subset", "norm_statistics", "early_stopping"))
-    if isinstance(subset, Mapping):
-        problems = count_problem("training_subset.pictures", subset.get("pictures"))
-    else:
-        problems = [f"training_subset: expected dict(pictures=N), for the choice of weights needs it, found {subset!r}"]
-    if isinstance(norms, Mapping):
-        problems += count_problem("norm_statistics.pictures", norms.get("pictures"), 0)
-    elif norms is not None:
-        problems.append(f"norm_statistics: expected None or dict(pictures=N), found {norms!r}")
-    if isinstance(stopping, Mapping):
-        problems += number_problem("early_stopping.min_delta", stopping.get("min_delta", 0.0), 0)
-    else:
-        problems.append(f"early_stopping: expected dict(patience=None) for never, or epochs, found {stopping!r}")
-    return problems
-
-
 def _file_problems(config: Config) -> list[str]:
     """An evaluator that would read other annotations than the loader has pictures of."""
     problems, root = [], Path(config.data_root)
-    for metric in metrics_of(config):
+    for key, metric in metrics_of(config).items():
         for name, loader in EVALUATED.items():
             own, read = metric.get(name), config[loader].dataset.ann_file
             if own is not None and root / str(own) != root / read:
                 problems.append(
-                    f"val_evaluator.{name}: {own!r}, but {loader}.dataset.ann_file is {str(read)!r}: "
-                    f"leave it to follow, val_evaluator.{name}=None"
+                    f"{key}.{name}: {own!r}, but {loader}.dataset.ann_file is {str(read)!r}: "
+                    f"leave it to follow, {key}.{name}=None"
                 )
     return problems
 
 
-def metrics_of(config: Config) -> list[ConfigDict]:
-    """Our metrics among the evaluators of a run: its ``val_evaluator`` is one of them or a list."""
-    evaluators = config.val_evaluator
-    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-    return [evaluator for evaluator in evaluators if evaluator.type == "KeypointMetric"]
-
-
-def _seed_problem(seed: Any) -> list[str]:
-    if not count_problem("seed", seed, 0) and seed <= MOST_SEED:
-        return []
-    return [f"seed: expected a whole number from 0 to {MOST_SEED}, found {seed!r}"]
+def metrics_of(config: Config) -> dict[str, ConfigDict]:
+    """Our metrics among the evaluators of a run, by their keys: its ``val_evaluator`` is one of them or a list."""
+    own = config.val_evaluator
+    own = (
+        {f"val_evaluator.{i}": e for i, e in enumerate(own)}
+        if isinstance(own, (list, tuple))
+        else {"val_evaluator": own}
+    )
+    return {key: evaluator for key, evaluator in own.items() if evaluator.type == "KeypointMetric"}
 
 
 def _input_size_problem(config: Config) -> list[str]:
     size, stride = config.codec.input_size, config.model.stride
     sides = list(size) if isinstance(size, (tuple, list)) else [size]
-    numbers = not any(count_problem("", side) for side in sides)
+    numbers = all(type(side) is int and side > 0 for side in sides)
     if len(sides) == 2 and numbers and not any(side % stride for side in sides):
         return []
     near = [max(1, round(side / stride)) * stride for side in sides] if numbers and sides else [256]
@@ -196,17 +176,21 @@ def lengths_of(config: Config) -> list[tuple[int, int]]:
     return [(done, epochs) for done, epochs in config.get("lengths") or [(0, config.train_cfg.max_epochs)]]
 
 
-def give_length(config: Config, lengths: Sequence[Sequence[int]]) -> None:
-    """Gives a config the length that a run has by now, and that it had before; see :func:`lengths_of`."""
-    config.lengths = [list(length) for length in lengths]
-    config.train_cfg.max_epochs = config.lengths[-1][1]
-    config.train_dataloader.dataset.augmentation = augmentation_by_epoch(config)
+def length_entries(config: Config, lengths: Sequence[Sequence[int]]) -> dict[str, object]:
+    """The entries of a config that say how long a run is by now, and was before; see :func:`lengths_of`."""
+    return {
+        "lengths": [list(length) for length in lengths],
+        "train_cfg.max_epochs": lengths[-1][1],
+        "train_dataloader.dataset.augmentation": augmentation_by_epoch(config, lengths),
+    }
 
 
-def augmentation_by_epoch(config: Config) -> list:
-    """``(first epoch, preset)`` of every phase, for the length that the config has."""
-    lengths = lengths_of(config)
-    return [(opening(phase.start, lengths), phase.augmentation) for phase in config.strategy.phases]
+def augmentation_by_epoch(config: Config, lengths: Sequence[Sequence[int]]) -> list:
+    """``(first epoch, preset)`` of every phase of a run of these lengths; see :func:`lengths_of`."""
+    return [
+        (opening(phase.start, [(done, epochs) for done, epochs in lengths]), phase.augmentation)
+        for phase in config.strategy.phases
+    ]
 
 
 @dataclass(frozen=True)
@@ -222,11 +206,16 @@ class Weights:
     content: dict
 
 
+def begins_from_scratch(config: Config, init: str | None, from_scratch: bool) -> bool:
+    """Whether a run begins with random weights."""
+    return init is None and (from_scratch or config.from_scratch or config.pretrained is None)
+
+
 def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Weights | UserError | None:
     """The checkpoint that a run starts from, or None for random weights.
 
     Args:
-        config: Its ``pretrained`` and ``from_scratch``; the latter is set to what is decided.
+        config: Its ``pretrained`` and ``from_scratch``.
         init: ``--init``, a file that replaces the config's.
         from_scratch: ``--from-scratch``.
 
@@ -236,8 +225,7 @@ def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Weig
     Raises:
         UserError: The file is no checkpoint, or one that the user named is not there.
     """
-    config.from_scratch = init is None and (from_scratch or config.from_scratch or config.pretrained is None)
-    if config.from_scratch:
+    if begins_from_scratch(config, init, from_scratch):
         return None
     weights = Path(init) if init is not None else _file_of(str(config.pretrained))
     if weights.is_dir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
@@ -12,31 +12,55 @@ from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.data.caching import cache_folder, cache_limit
-from equistera.mm.network.precision import use_mixed_precision
+from equistera.mm.network.model import SkeletonPoseEstimator
+from equistera.mm.network.precision import mixed_precision
+from equistera.mm.network.transfer import initialise
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
-from equistera.mm.run.fit_to_time import Fitted, earlier_fit
+from equistera.mm.run.fit_to_time import Fitted, earlier_fit, fit_entries
 from equistera.mm.run.logs import check_services
-from equistera.mm.run.preflight import DataSummary, Weights, check_data, choose_weights, finish, give_length
+from equistera.mm.run.network_check import build_checked, check_hooks
+from equistera.mm.run.planning import plan_of
+from equistera.mm.run.preflight import (
+    DataSummary,
+    Weights,
+    begins_from_scratch,
+    check_data,
+    choose_weights,
+    finish,
+    length_entries,
+)
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.outputs import check_folder
 from equistera.processes import rank, world_size
 from equistera.training.fit import parse_duration
 from equistera.training.options import SAME, TrainOptions, is_given, make_record, read_record
-from equistera.training.plan import steps_in_epoch
+from equistera.training.plan import Plan, steps_in_epoch
+from equistera.training.plan_check import check_plan
+from equistera.training.plan_text import format_plan
 
 
 @dataclass(frozen=True)
-class Settled:
+class FinishedRun:
+    """A run that is to be resumed and has nothing left to do: of a spec what there is to say of it."""
+
+    config: Config
+    work_dir: Path
+    found: FoundCheckpoint
+
+
+@dataclass(frozen=True)
+class RunSpec:
     """A run that nothing known beforehand keeps from beginning.
 
     Attributes:
         options: What was asked for.
-        config: Resolved but for the crop cache and the length that a time asks for.
+        config: Complete but for the crop cache and the length that a time asks for.
         work_dir: Where it writes; need not exist.
         record: What ``run.json`` is to keep for ``--resume``.
         data: What it trains on.
-        finished: Whether the run that is resumed has nothing left to do.
+        network: As the config describes it; it computes, and takes the weights. None once a measuring has trained it.
+        plan: What the run is going to do.
         found: The checkpoint that it goes on from, or None.
         fitted: How the run that is resumed was fitted to a time, or None.
         weights: What it starts from; None for random weights, or if it goes on.
@@ -48,43 +72,67 @@ class Settled:
     work_dir: Path
     record: Mapping
     data: DataSummary
-    finished: bool = False
+    network: SkeletonPoseEstimator | None
+    plan: Plan
     found: FoundCheckpoint | None = None
     fitted: Fitted | None = None
     weights: Weights | None = None
     missing: UserError | None = None
 
 
-def settle(options: TrainOptions) -> Settled:
-    """Works out what a run is and refuses what cannot be, before anything is built.
+def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedRun:
+    """Works out what a run is and refuses what cannot be; nothing is written.
 
     Args:
         options: What was asked for, the record of the run included, see
             :func:`equistera.training.options.with_record`.
+        launcher: What started this process, as MMEngine knows it.
 
     Raises:
         UserError: Anything that the user can put right.
     """
     config, record = configured(options)
+    configs.write(config, {"launcher": launcher, "work_dir": str(options.folder)})
     work_dir, data = options.folder, check_data(config)
     if options.amp:
-        use_mixed_precision(config)
-    found = _found(config, options, data) if options.resume else None
+        configs.write(config, mixed_precision())
+    found = _found(options) if options.resume else None
     budget = parse_duration(options.max_time) if options.max_time else None
     fitted = earlier_fit(work_dir, found.meta, budget) if found else None
     if budget:
         _refuse_beside("max_time", options, "train_cfg.max_epochs", "train_cfg.val_interval")
+    weights = None
     if found is None:
+        scratch = begins_from_scratch(config, options.init, options.from_scratch)
+        configs.write(config, {"from_scratch": scratch, "resume": False})
         weights = choose_weights(config, options.init, options.from_scratch)
-        known = Settled(options, config, work_dir, record, data)
-        return replace(known, missing=weights) if isinstance(weights, UserError) else replace(known, weights=weights)
-    meta = found.meta
-    config.from_scratch = meta["from_scratch"]
-    steps = fitted.fit.steps_per_epoch if fitted else _steps(config, data)
-    resume.refuse_changes(found, fingerprint(config, steps), options, read_record(work_dir))
-    epochs = meta["lengths"][-1][1] if fitted else config.train_cfg.max_epochs
-    give_length(config, resume.new_lengths(found, epochs))
-    return Settled(options, config, work_dir, record, data, resume.is_finished(found, epochs), found, fitted)
+    else:
+        configs.write(config, {"from_scratch": found.meta["from_scratch"], "resume": True})
+        steps = fitted.fit.steps_per_epoch if fitted else _steps(config, data)
+        resume.refuse_changes(found, fingerprint(config, steps), options, read_record(work_dir))
+        if fitted is not None:
+            configs.write(config, fit_entries(config, fitted))
+        epochs = found.meta["lengths"][-1][1] if fitted else config.train_cfg.max_epochs
+        configs.write(config, length_entries(config, resume.new_lengths(found, epochs)))
+        if resume.is_finished(found, epochs) and not options.plan:
+            return FinishedRun(config, work_dir, found)
+    missing = weights if isinstance(weights, UserError) else None
+    weights = None if isinstance(weights, UserError) else weights
+    if missing is not None and not options.plan:
+        raise missing
+    network = build_checked(config)
+    check_hooks(config)
+    if weights is not None:
+        # weights of another network are refused before anything is written
+        initialise(network, weights.content, weights.path, config.head_init)
+    plan = plan_of(config, network, data, work_dir, fitted.fit if fitted else None)
+    try:
+        check_plan(plan)
+    except UserError:
+        if options.plan:
+            print(format_plan(plan))
+        raise
+    return RunSpec(options, config, work_dir, record, data, network, plan, found, fitted, weights, missing)
 
 
 def configured(options: TrainOptions) -> tuple[Config, Mapping]:
@@ -110,8 +158,6 @@ def configured(options: TrainOptions) -> tuple[Config, Mapping]:
         skeleton=configs.skeleton_argument(options.skeleton),
     )
     check_services(config)
-    # a config that a run wrote has the lengths of that one
-    config.lengths = None
     skeletons.load(config.skeleton)
     finish(config, options.seed)
     cache_limit(config)
@@ -136,7 +182,7 @@ def _refuse_beside(option: str, options: TrainOptions, *keys: str) -> None:
         raise UserError(f"--{name} and --cfg-options {' '.join(both)} decide the same", hint="Leave one of them out")
 
 
-def _found(config: Config, options: TrainOptions, data: DataSummary) -> FoundCheckpoint | None:
+def _found(options: TrainOptions) -> FoundCheckpoint | None:
     found = resume.find(options.folder)
     if rank() == 0:
         for name, problem in found.skipped if found else ():

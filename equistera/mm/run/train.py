@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -20,20 +20,19 @@ from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import picture_path
 from equistera.errors import MachineFailure, Stopped, UserError
 from equistera.files import remove_unfinished, write_json
+from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import use_cache
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
-from equistera.mm.network.model import SkeletonPoseEstimator
-from equistera.mm.network.transfer import initialise
 from equistera.mm.run.fingerprint import fingerprint, picture_marks
-from equistera.mm.run.fit_to_time import apply_fit, estimate, fit
+from equistera.mm.run.fit_to_time import estimate, fit, fit_entries
 from equistera.mm.run.logs import add_text
-from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says, build_checked, check_hooks
+from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says
 from equistera.mm.run.planning import plan_of, steps_per_update
-from equistera.mm.run.preflight import check_data, give_length
+from equistera.mm.run.preflight import check_data
 from equistera.mm.run.run_file import write_run_file
-from equistera.mm.run.settle import Settled, configured, settle
+from equistera.mm.run.settle import FinishedRun, RunSpec, configured, settle
 from equistera.mm.run.trainer import Trainer, device_name, join_group
 from equistera.monitor.log import RunLogError
 from equistera.monitor.plots import CURVES_NAME, plot_run
@@ -73,76 +72,62 @@ def train(options: TrainOptions) -> Path:
     if options.wanted is not None and rank() == 0:
         fresh = f"is for this run: {options.wanted} holds one already"
         print(options.folder, "is the newest of these runs" if options.resume else fresh, flush=True)
-    run = settle(options)
-    if run.finished and not options.plan:
-        if rank() == 0:
-            _draw_lost_curves(run.work_dir)
-            print(_finished(run))
-        return run.work_dir
-    if run.missing is not None and not options.plan:
-        raise run.missing
-    run.config.launcher = launcher
     if not torch.cuda.is_available():
         torch.set_num_threads(cores_per_process())
-    plan, network = _planned(run)
-    if options.plan:
-        print(format_plan(plan))
-        if run.missing is not None:
-            print(f"\n  note: {run.missing}")
-    else:
-        _execute(run, plan, network)
-    return run.work_dir
-
-
-def _planned(run: Settled) -> tuple[Plan, SkeletonPoseEstimator | None]:
-    """What the run is going to do, once it is known to be possible; its crop cache is there, unless it is a plan.
-
-    Returns:
-        The plan, and the network, or None where it was used up to measure how long a step takes.
-    """
-    config, options = run.config, run.options
-    network = build_checked(config)
-    check_hooks(config)
-    if run.weights is not None:
-        # weights of another network are refused before anything is written
-        initialise(network, run.weights.content, run.weights.path, config.head_init)
-    fitted, measured = run.fitted, False
-    plan = plan_of(config, network, run.data, run.work_dir, fitted.fit if fitted else None)
-    try:
-        check_plan(plan)
-    except UserError:
-        if options.plan:
-            print(format_plan(plan))
-        raise
-    if not options.plan:
-        use_cache(config, run.work_dir, options.cache)
-    if fitted is None and options.max_time:
-        budget = parse_duration(options.max_time)
+    spec = settle(options, launcher)
+    if isinstance(spec, FinishedRun):
         if rank() == 0:
-            print(f"measuring the first steps, to fit the run's epochs to {duration(budget)} ...", flush=True)
-        schedule = plan.schedule
-        lengths = schedule.steps_per_epoch, schedule.least_epochs
-        fitted = fit(config, network, budget, *lengths, options.started, run.work_dir)
-        measured = True
-    if fitted is not None:
-        apply_fit(config, fitted)
-        if run.found:
-            give_length(config, run.found.meta["lengths"])
-        plan = plan_of(config, network, run.data, run.work_dir, fitted.fit)
-        check_plan(plan)
-    if options.plan and fitted is None:
-        done = run.found.meta["epoch"] if run.found else 0
-        plan = dataclasses.replace(plan, seconds=estimate(config, network, plan, run.work_dir, done))
+            _draw_lost_curves(spec.work_dir)
+            print(_finished(spec))
+    elif options.plan:
+        _show_plan(spec)
+    else:
+        execute(spec)
+    return spec.work_dir
+
+
+def _show_plan(spec: RunSpec) -> None:
+    """Prints a plan, with the time that it takes here; the crop cache is not made for it."""
+    spec = _fitted(spec)
+    plan = spec.plan
+    if spec.fitted is None:
+        done = spec.found.meta["epoch"] if spec.found else 0
+        plan = dataclasses.replace(plan, seconds=estimate(spec.config, spec.network, plan, spec.work_dir, done))
+    _write_plan(spec.options, plan)
+    print(format_plan(plan))
+    if spec.missing is not None:
+        print(f"\n  note: {spec.missing}")
+
+
+def _write_plan(options: TrainOptions, plan: Plan) -> None:
     if options.json:
         write_json(options.json, plan_json(plan), indent=1)
         record("train", options.json)
-    return plan, None if measured else network
 
 
-def _execute(run: Settled, plan: Plan, network: SkeletonPoseEstimator | None) -> None:
+def _fitted(spec: RunSpec) -> RunSpec:
+    """A run whose length fits ``--max-time``, by its measured steps; as it is where that is not asked for."""
+    options, config = spec.options, spec.config
+    if spec.fitted is not None or not options.max_time:
+        return spec
+    budget, schedule = parse_duration(options.max_time), spec.plan.schedule
+    if rank() == 0:
+        print(f"measuring the first steps, to fit the run's epochs to {duration(budget)} ...", flush=True)
+    lengths = schedule.steps_per_epoch, schedule.least_epochs
+    fitted = fit(config, spec.network, budget, *lengths, options.started, spec.work_dir)
+    configs.write(config, fit_entries(config, fitted))
+    plan = plan_of(config, spec.network, spec.data, spec.work_dir, fitted.fit)
+    check_plan(plan)
+    # the measuring has trained it
+    return dataclasses.replace(spec, fitted=fitted, plan=plan, network=None)
+
+
+def execute(spec: RunSpec) -> None:
     """Makes the run what it was settled to be; first the parts, then the place for it."""
-    config, work_dir = run.config, run.work_dir
-    config.work_dir, config.resume = str(work_dir), run.found is not None
+    config, work_dir = spec.config, spec.work_dir
+    configs.write(config, use_cache(config, work_dir, spec.options.cache))
+    spec = _fitted(spec)
+    _write_plan(spec.options, spec.plan)
     work_dir.mkdir(parents=True, exist_ok=True)
     if config.launcher != "none":
         # all have read what is there before one writes
@@ -150,40 +135,40 @@ def _execute(run: Settled, plan: Plan, network: SkeletonPoseEstimator | None) ->
         barrier()
     # of several processes one keeps other runs out
     with work_dirs.held(work_dir) if rank() == 0 else contextlib.nullcontext():
-        trainer = _assembled(run, network, fingerprint(config, plan.schedule.steps_per_epoch))
+        with _leaving_nothing(work_dir), as_config_says(NOT_TOGETHER):
+            trainer = Trainer.of(config, spec.network)
+            trainer.weights, trainer.resume_point = spec.weights, spec.found
+            trainer.record, trainer.started = spec.record, spec.options.started
+            trainer.started_with = fingerprint(config, spec.plan.schedule.steps_per_epoch)
+            trainer.trained_on = _trained_on(spec)
+            trainer.prepare()
+        if spec.options.compile:
+            trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
         if trainer.rank == 0:
             remove_unfinished(work_dir)
-            print(banner(trainer, run), format_plan(plan), sep="\n", flush=True)
+            print(banner(trainer, spec), format_plan(spec.plan), sep="\n", flush=True)
             trainer.write_config()
             write_run_file(trainer)
-            add_text(trainer.visualizer, config, "plan", format_plan(plan))
-        _run(trainer, run)
+            add_text(trainer.visualizer, config, "plan", format_plan(spec.plan))
+        _run(trainer, spec)
 
 
-def _assembled(run: Settled, network: SkeletonPoseEstimator | None, started_with: Mapping[str, str]) -> Trainer:
-    """The trainer of a run with all its parts; nothing of it is left in the work dir if one cannot be built."""
-    config, there = run.config, {*run.work_dir.iterdir()}
+@contextlib.contextmanager
+def _leaving_nothing(work_dir: Path) -> Iterator[None]:
+    """Nothing is left in the work dir of what the block made there, if it refuses the run."""
+    there = {*work_dir.iterdir()}
     try:
-        with as_config_says(NOT_TOGETHER):
-            trainer = Trainer.of(config, network)
-            trainer.weights, trainer.resume_point = run.weights, run.found
-            trainer.record, trainer.started_with = run.record, started_with
-            trainer.trained_on = _trained_on(run)
-            trainer.started = run.options.started
-            trainer.prepare()
+        yield
     except UserError:
         if rank() == 0:
-            made = {*run.work_dir.iterdir()} - there
+            made = {*work_dir.iterdir()} - there
             # with nothing else in it the folder is of this start too
-            for path in made if there - {run.work_dir / work_dirs.LOCK_FILE} else [run.work_dir]:
+            for path in made if there - {work_dir / work_dirs.LOCK_FILE} else [work_dir]:
                 shutil.rmtree(path, ignore_errors=True)
         raise
-    if run.options.compile:
-        trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
-    return trainer
 
 
-def _trained_on(run: Settled) -> list[str]:
+def _trained_on(run: RunSpec) -> list[str]:
     """Marks of all pictures that the weights will have seen, those of before a resume with other data included."""
     dataset = run.config.train_dataloader.dataset
     folder = Path(run.config.data_root) / dataset.data_prefix.img
@@ -194,7 +179,7 @@ def _trained_on(run: Settled) -> list[str]:
     return sorted({*before, *picture_marks(picture_path(folder, name) for name in names)})
 
 
-def _run(trainer: Trainer, run: Settled) -> None:
+def _run(trainer: Trainer, run: RunSpec) -> None:
     """Trains, and says how it ended."""
     start = time.monotonic()
     try:
@@ -225,7 +210,7 @@ def build_cache(options: TrainOptions) -> None:
     use_cache(config, options.folder, options.cache, required=True)
 
 
-def _where_all_lies(run: Settled, curves: Path, learnt: bool) -> str:
+def _where_all_lies(run: RunSpec, curves: Path, learnt: bool) -> str:
     """What a run leaves and which commands come next."""
     work_dir, root = run.work_dir, Path(run.config.data_root)
     test = root / "images" / "test"
@@ -255,7 +240,7 @@ def _draw_lost_curves(work_dir: Path) -> None:
             print(f"no curves: {error}")
 
 
-def _finished(run: Settled) -> str:
+def _finished(run: FinishedRun) -> str:
     meta = run.found.meta
     longer = commands.line("--cfg-options", f"train_cfg.max_epochs={2 * meta['epoch']}")
     return (
@@ -270,7 +255,7 @@ def _score(config: Config, score: float | None, epoch: int | None) -> str:
     return f"{config.default_hooks.checkpoint.best.replace('/', ' ')} {score:.3f} after epoch {epoch}"
 
 
-def banner(trainer: Trainer, run: Settled) -> str:
+def banner(trainer: Trainer, run: RunSpec) -> str:
     """The few lines that a person reads before the first step."""
     network, config, data = trainer.network, run.config, run.data
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
@@ -296,7 +281,7 @@ def banner(trainer: Trainer, run: Settled) -> str:
     return "\n".join([f"Equistera Trainer {equistera.__version__}", *(f"  {k:<9}{v}" for k, v in rows.items())])
 
 
-def _of_run(run: Settled) -> tuple[str, str, str]:
+def _of_run(run: RunSpec) -> tuple[str, str, str]:
     """The weights of a run that goes on, its length, and how far it was, for the banner."""
     meta, before = run.found.meta, run.record["options"]
     begun = "random ones, from scratch" if meta["from_scratch"] else before["init"] or run.config.pretrained

@@ -152,7 +152,7 @@ def test_where_the_cache_lies(tmp_path, monkeypatch, option, configured, found):
 def test_without_room_photos_are_decoded_and_a_message_says_so(photos, tmp_path, capsys):
     config = configs.load(DEMO, ["cache.max_gb=0.00001"], data_root=str(photos))
     preflight.finish(config, 0)
-    use_cache(config, tmp_path / "run")
+    configs.write(config, use_cache(config, tmp_path / "run"))
     said = capsys.readouterr().out
     assert "limit of 0.0 MB" in said
     assert f"build_cache.py --clear --cache {tmp_path / 'crop_cache'}" in said

@@ -6,7 +6,7 @@ import torch
 from mmengine.config import ConfigDict
 
 from equistera.mm.data import loading
-from equistera.mm.data.loading import cores_per_process, settle_loader, with_workers
+from equistera.mm.data.loading import cores_per_process, loader_settings, with_workers
 
 LAUNCHED = ("OMP_NUM_THREADS", "LOCAL_WORLD_SIZE", "WORLD_SIZE")
 
@@ -35,7 +35,7 @@ def test_cores_of_a_process(cores, environment, expected, monkeypatch):
 
 def test_another_number_of_workers_takes_along_what_goes_with_it():
     loader = ConfigDict(num_workers=2)
-    settle_loader(loader, seed=7)
+    loader.update(loader_settings(loader, seed=7))
     alone, three = with_workers(loader, 0), with_workers(loader, 3)
     for config, workers in ((alone, 0), (loader, 2), (three, 3), (with_workers(alone, 1), 1)):
         torch.utils.data.DataLoader(
@@ -59,7 +59,7 @@ def test_what_workers_hand_over_fits_the_shared_memory(free_mb, workers, ahead, 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     codec = {"type": "SimCCLabel", "input_size": (256, 256), "simcc_split_ratio": 2.0}
     loader = ConfigDict(num_workers=None, batch_size=64, dataset={"skeleton": "horse26", "codec": codec})
-    settle_loader(loader, seed=7)
+    loader.update(loader_settings(loader, seed=7))
     # 64 x (196,608 bytes of picture + 26 points x 1,024 values of 4 bytes) = 19.4 MB, of 0.4 of the room
     assert (loader.num_workers, loader.prefetch_factor) == (workers, ahead)
     said = capsys.readouterr().err
@@ -67,5 +67,5 @@ def test_what_workers_hand_over_fits_the_shared_memory(free_mb, workers, ahead, 
                     "(docker run --shm-size=8g gives it room)\n")  # fmt: skip
     # what the user says is followed
     own = ConfigDict(loader, num_workers=3, prefetch_factor=None)
-    settle_loader(own, seed=7)
+    own.update(loader_settings(own, seed=7))
     assert (own.num_workers, own.prefetch_factor) == (3, 4)

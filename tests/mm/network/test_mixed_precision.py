@@ -56,7 +56,7 @@ def test_the_precision_follows_from_the_machine(machine, precision, wrapper, pay
     )
     monkeypatch.setattr(precisions, "torch", types.SimpleNamespace(cuda=cuda, cpu=cpu))
     config = configs.load(DEMO)
-    precisions.use_mixed_precision(config)
+    configs.write(config, precisions.mixed_precision())
     assert config.model.get("precision") == precision
     assert config.optim_wrapper.type == wrapper
     assert precisions.mixed_precision_pays() == pays
@@ -145,7 +145,7 @@ def test_a_run_with_amp_trains_and_evaluates_in_bfloat16(horses, tiny, trained, 
 @pytest.mark.parametrize(("amp", "pays", "mixed"), [(None, True, True), (None, False, False), (False, True, False)])
 def test_prediction_is_mixed_where_that_pays_unless_it_is_told_otherwise(trained, amp, pays, mixed, monkeypatch):
     monkeypatch.setattr(predict, "mixed_precision_pays", lambda: pays)
-    monkeypatch.setattr(predict, "use_mixed_precision", lambda config: config.model.update(precision="bfloat16"))
+    monkeypatch.setattr(predict, "mixed_precision", lambda: {"model.precision": "bfloat16"})
     predictor = predict.Predictor(next(trained.glob("*.py")), trained / "best.pth", device="cpu", amp=amp)
     assert (predictor.model.precision == torch.bfloat16) == mixed
 
@@ -154,12 +154,9 @@ def test_prediction_is_mixed_where_that_pays_unless_it_is_told_otherwise(trained
 def scaled_losses(monkeypatch):
     """A machine whose --amp is float16; the scaler is torch's own, on the CPU."""
 
-    def float16(config):
-        config.model.precision, config.optim_wrapper.type = "float16", "AmpOptimWrapper"
-        # far too large at first: the scaler halves it at every step that it leaves out
-        config.optim_wrapper.loss_scale = {"init_scale": 1e9}
-
-    monkeypatch.setattr(settle, "use_mixed_precision", float16)
+    # far too large at first: the scaler halves it at every step that it leaves out
+    wrapper = {"optim_wrapper.type": "AmpOptimWrapper", "optim_wrapper.loss_scale": {"init_scale": 1e9}}
+    monkeypatch.setattr(settle, "mixed_precision", lambda: {"model.precision": "float16", **wrapper})
     monkeypatch.setattr(amp_optimizer_wrapper, "is_cuda_available", lambda: True)
     monkeypatch.setattr(amp_optimizer_wrapper, "GradScaler", functools.partial(torch.amp.GradScaler, "cpu"))
 

@@ -125,12 +125,6 @@ def test_dropout_takes_feature_maps_from_the_head_in_training_alone(options, mon
     assert torch.equal(whole, maps)
 
 
-def test_a_dropout_of_all_maps_is_refused():
-    with pytest.raises(UserError, match="the network cannot be built") as error:
-        built("hrnet_w32_ap10k.py", "model.dropout=1")
-    assert error.value.problems == ["model.dropout: expected a number at least 0 and below 1, found 1"]
-
-
 @pytest.mark.parametrize("name", ["demo_rtmpose_t.py", "hrnet_w32_ap10k.py"])
 def test_outputs_on_a_mirrored_picture_are_put_back(name):
     """Points encoded as the mirrored picture shows them decode to where they are, under the exchanged names."""

@@ -462,7 +462,7 @@ def resumable(straight, tmp_path):
 def test_changed_settings_are_refused_by_name_before_anything_is_built(
     run, resumable, trained, monkeypatch, can_bfloat16, changes, finding
 ):
-    monkeypatch.setattr("equistera.mm.run.train.build_checked", None)
+    monkeypatch.setattr("equistera.mm.run.settle.build_checked", None)
     before = sorted(resumable.iterdir())
     with pytest.raises(UserError, match="was started with other data or settings") as caught:
         run(resumable, resume=True, **changes)
