@@ -177,4 +177,4 @@ def test_random_weights_that_nobody_asked_for_are_said(from_scratch):
     cfg = SimpleNamespace(from_scratch=from_scratch)
     trainer = SimpleNamespace(network=network, resume_point=None, weights=None, cfg=cfg, warn=said.append)
     Trainer._begin(trainer)
-    assert [message[:39] for message in said] == ([] if from_scratch else ["this run starts from random weights: th"])
+    assert ["random weights" in message for message in said] == ([] if from_scratch else [True])
