@@ -24,7 +24,7 @@ def run(run_tool, tmp_path):
 @pytest.fixture
 def ann_file(tmp_path):
     """Two pictures with a horse each, in the guide's layout."""
-    points = [value for k in range(26) for value in (10 + 7 * k, 20 + 5 * (k % 7), 2)]
+    points = {i: [value for k in range(26) for value in (10 + 7 * k, 20 + 5 * ((k + i) % 7), 2)] for i in (1, 2)}
     content = {
         "images": [{"id": i, "file_name": f"{i}.png", "width": 200, "height": 60} for i in (1, 2)],
         "annotations": [
@@ -32,7 +32,7 @@ def ann_file(tmp_path):
                 "id": i,
                 "image_id": i,
                 "category_id": 1,
-                "keypoints": points,
+                "keypoints": points[i],
                 "num_keypoints": 26,
                 "bbox": [5, 10, 190, 45],
                 "area": 190 * 45,
