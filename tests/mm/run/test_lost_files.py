@@ -10,6 +10,7 @@ from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run import fit_to_time, resume
 from equistera.mm.run.train import TrainOptions, train
+from equistera.monitor.plots import plot_run
 from equistera.training.clock import Fitted
 from equistera.training.fit import Costs, Fit, StepTime
 
@@ -54,7 +55,8 @@ def test_a_best_score_without_its_weights_is_said_and_they_are_made_again(work, 
     assert "finished" in capfd.readouterr().out
 
 
-def test_curves_of_a_finished_run_are_drawn_again(work, go_on, capfd):
+def test_curves_of_a_finished_run_are_drawn_again(work, go_on, capfd, monkeypatch):
+    monkeypatch.setattr("equistera.mm.run.train.plot_run", plot_run)
     (work / "training_curves.png").unlink()
     (work / ".training_curves.png.k2l3m4n5.part").touch()
     go_on()
