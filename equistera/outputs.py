@@ -55,7 +55,7 @@ def check_targets(
         raise UserError(
             f"{option}: files exist already and are not overwritten:",
             foreign,
-            "Add --overwrite to replace them, or choose another place",
+            f"Add --overwrite to replace them, or choose another {option}",
         )
     for folder in dict.fromkeys(path.parent for path in files):
         check_folder(option, folder)

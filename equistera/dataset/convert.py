@@ -252,7 +252,7 @@ def _check_free(request: Request) -> None:
     if request.split is not None:
         planned_files(request.output, request.split.names, overwrite=request.overwrite)
         return
-    check_targets("--out", [request.output / f"{UNSPLIT}.json"], overwrite=request.overwrite)
+    check_targets("--output", [request.output / f"{UNSPLIT}.json"], overwrite=request.overwrite)
 
 
 def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:

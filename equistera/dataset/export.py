@@ -84,7 +84,7 @@ def export_annotations(
         raise UserError("pictures with the same name in several files:", doubled, "Export the files one by one.")
     config = output.with_name(f"{output.stem}_labelling.xml")
     targets = [output, config] if to == "labelstudio" else [output]
-    check_targets("--out", targets, inputs=ann_files, overwrite=overwrite)
+    check_targets("--output", targets, inputs=ann_files, overwrite=overwrite)
     horses = sum(len(picture.animals) for picture in pictures)
     written = f"wrote {counted(len(pictures), 'pictures')}, {counted(horses, 'horses')} to {output}"
     if to == "labelstudio":
@@ -175,7 +175,7 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
     if problems:
         raise UserError("labels that YOLO cannot hold:", problems, "More about them: tools/verify_dataset.py --help")
     data_yaml = output / "data.yaml"
-    check_targets("--out", [data_yaml, *labels], overwrite=overwrite)
+    check_targets("--output", [data_yaml, *labels], overwrite=overwrite)
     stale = sorted(str(path) for path in (output / "labels").rglob("*.txt") if path not in labels)
     if stale:
         raise UserError("label files of another export would stay:", stale, "Remove that folder, or choose another.")
@@ -222,7 +222,7 @@ def write_labelling_config(skeleton: Skeleton, to: str, output: Path, category: 
     """
     if output.suffix.lower() != ENDINGS[to]:
         raise UserError(f"{output}: expected a name that ends in {ENDINGS[to]}")
-    check_targets("--out", [output], overwrite=overwrite)
+    check_targets("--output", [output], overwrite=overwrite)
     if not category.strip():
         raise UserError("the animal needs a name", hint="Leave --category out to call it horse.")
     # the only horse that there is to draw, and to take the places of points from, is the synthetic one

@@ -101,7 +101,7 @@ def planned_files(out_dir: str | Path, splits: Sequence[str], *, overwrite: bool
     """
     out_dir = Path(out_dir)
     files = {name: out_dir / f"{name}.json" for name in splits}
-    check_targets("--out", [*files.values(), out_dir / SPLIT_FILE], overwrite=overwrite)
+    check_targets("--output", [*files.values(), out_dir / SPLIT_FILE], overwrite=overwrite)
     others = set(read_split(out_dir).values()) - set(splits)
     left = [str(out_dir / f"{name}.json") for name in sorted(others) if (out_dir / f"{name}.json").exists()]
     if left:

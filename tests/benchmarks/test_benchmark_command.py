@@ -112,7 +112,7 @@ def test_data_measures_loaders_by_workers(given):
 
 def test_infer_measures_prediction_and_evaluation(given):
     # more than the benchmark asks for where nobody says otherwise
-    given["cfg_options"] = [*given["cfg_options"], "train_dataloader.num_workers=1", "val_dataloader.num_workers=1"]
+    given["cfg_options"] = [option.replace("num_workers=0", "num_workers=1") for option in given["cfg_options"]]
     prediction, evaluation = benchmark("infer", None, {**given, "rounds": 1})
     assert (prediction.unit, set(prediction.rates)) == ("pictures", {"ours", "ours, float32", "stock"})
     assert set(evaluation.rates) == {"evaluation", "bare forward"}

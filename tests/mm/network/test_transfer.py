@@ -52,7 +52,8 @@ def mmpose_scope():
 def build(family, skeleton, seed=0, *overrides):
     """A small model of one of our configs, with every weight random and away from zero."""
     name, options = FAMILIES[family]
-    config = configs.load(f"configs/{name}", [*options, f"skeleton={skeleton}", *overrides])
+    given = dict(option.split("=", 1) for option in (*options, f"skeleton={skeleton}", *overrides))
+    config = configs.load(f"configs/{name}", [f"{key}={value}" for key, value in given.items()])
     model = MODELS.build(config.model).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
