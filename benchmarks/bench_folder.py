@@ -69,9 +69,10 @@ class BenchFolder:
             self.call(log, "tools/make_demo_data.py", "--out", folder, *counts, *options)
         return folder
 
-    def write(self, content: dict, table: str) -> None:
-        """Writes ``results.json``, the machine included, and ``results.md``; prints the table."""
+    def write(self, content: dict, table: str, say: bool = True) -> None:
+        """Writes ``results.json``, the machine included, and ``results.md``; prints the table if it shall ``say`` it."""
         machine = f"{platform.machine()}, {self.threads} CPU threads, {self.device}"
         write_json(self.out / "results.json", {"machine": machine, **content}, indent=1)
         (self.out / "results.md").write_text(table + "\n", encoding="utf-8")
-        print(table)
+        if say:
+            print(table)
