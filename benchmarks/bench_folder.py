@@ -70,7 +70,7 @@ class BenchFolder:
         return folder
 
     def write(self, content: dict, table: str, say: bool = True) -> None:
-        """Writes ``results.json``, the machine included, and ``results.md``; prints the table if it shall ``say`` it."""
+        """Writes ``results.json``, the machine included, and ``results.md``; prints the table."""
         machine = f"{platform.machine()}, {self.threads} CPU threads, {self.device}"
         write_json(self.out / "results.json", {"machine": machine, **content}, indent=1)
         (self.out / "results.md").write_text(table + "\n", encoding="utf-8")

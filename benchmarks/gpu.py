@@ -79,13 +79,14 @@ def parity(machine: Machine) -> dict:
     """Weights after the same steps in float32 on both devices, by the distance that they moved."""
     import torch
     from speed.networks import first_batch, ours, stepper
-    from speed.options import Options, load
+    from speed.options import Options, load, start
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     result = {}
     for model in MODELS if not machine.short else ("demo_rtmpose_t",):
         name = model if machine.short else f"{model}_ap10k"
-        options = Options(folder=str(machine.out / "photos"), batch_size=4, pictures=8)
+        options = Options(device=machine.device, folder=str(machine.out / "photos"), batch_size=4, pictures=8)
+        start(options)
         config = load(options, str(PROJECT / f"configs/{name}.py"), options.sizes[0])
         batch = first_batch(config.train_dataloader)
         weights = []
@@ -93,15 +94,15 @@ def parity(machine: Machine) -> dict:
             torch.manual_seed(0)
             network, wrapper = ours(config, 1 if machine.short else 3)
             if device == machine.device:
-                start = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
-            network.load_state_dict(start)
+                before = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
+            network.load_state_dict(before)
             # the optimiser holds the same parameters: moving them keeps it theirs
             network.to(device)
             stepper(network, wrapper, batch, 2 if machine.short else PARITY_STEPS)()
             weights.append({key: value.detach().cpu().double() for key, value in network.named_parameters()})
         there, here = (torch.cat([value.flatten() for value in each.values()]) for each in weights)
-        before = torch.cat([start[key].double().flatten() for key in weights[0]])
-        apart = float((there - here).norm() / (here - before).norm())
+        start_at = torch.cat([before[key].double().flatten() for key in weights[0]])
+        apart = float((there - here).norm() / (here - start_at).norm())
         result[model] = {"apart": apart, "limit": PARITY_LIMIT}
         if not apart <= PARITY_LIMIT:
             raise UserError(f"{model}: weights are {apart:.3g} of their way apart, expected {PARITY_LIMIT} at most")
