@@ -37,8 +37,9 @@ from equistera.errors import UserError
 from equistera.files import read_json
 
 MODELS = ("rtmpose_m", "hrnet_w32")
-#: Steps that both devices do, and how far apart weights may be afterwards, as a share of how far they moved.
-PARITY_STEPS, PARITY_LIMIT = 20, 0.01
+#: Steps that both devices do, and how far apart weights may be afterwards, as a share of how far they moved. AdamW moves
+#: a weight at its full rate however small its gradient is, also where only rounding decides the gradient's sign.
+PARITY_STEPS, PARITY_LIMIT = 20, 0.05
 EPOCHS, PICTURES, ALL_EPOCHS = 20, 800, 300
 
 
@@ -162,9 +163,9 @@ def train(machine: Machine) -> list[dict]:
 
 def data(machine: Machine) -> list[dict]:
     """``benchmark.py data`` for some numbers of workers."""
-    workers = [0] if machine.short else [count for count in (1, 4, 8, 16) if count <= machine.threads]
+    workers = [0] if machine.short else sorted({min(count, machine.threads) for count in (4, 16)})
     config = PROJECT / "configs/rtmpose_m_ap10k.py"
-    words = ["--config", config, "--workers", *workers, "--batch-size", 64, "--rounds", 2, "--sizes", "1280x960"]
+    words = ["--config", config, "--workers", *workers, "--batch-size", 64, "--rounds", 1, "--sizes", "1280x960"]
     return machine.figures("data", "data", *words)
 
 

@@ -82,7 +82,7 @@ def load(
         options: Batch size and number of pictures are theirs.
         path: Of the config.
         size: Width and height of the photos.
-        batches: Batches that an epoch shall have; by default one animal a picture makes an epoch.
+        batches: Batches that an epoch shall have; by default one animal a picture, or one batch, makes an epoch.
         preset: Augmentation for the whole run; by default each phase's own.
 
     Returns:
@@ -91,7 +91,9 @@ def load(
     config = configs.load(path, options.cfg_options)
     batch = options.batch_size or config.train_dataloader.batch_size
     skeleton = skeletons.load(config.skeleton)
-    root = make_photos(options.photos, options.pictures, size, skeleton, batches and batches * batch)
+    # fewer animals than a batch has would make no batch at all
+    animals = max(batches * batch if batches else options.pictures, batch)
+    root = make_photos(options.photos, options.pictures, size, skeleton, animals)
     config = configs.load(path, options.cfg_options, data_root=str(root))
     for loader in (config.train_dataloader, config.val_dataloader):
         loader.dataset.ann_file, loader.dataset.data_prefix.img = "annotations/train.json", "images/train"

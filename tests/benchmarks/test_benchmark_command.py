@@ -116,3 +116,9 @@ def test_infer_measures_prediction_and_evaluation(given):
     prediction, evaluation = benchmark("infer", None, {**given, "rounds": 1})
     assert (prediction.unit, set(prediction.rates)) == ("pictures", {"ours", "ours, float32", "stock"})
     assert set(evaluation.rates) == {"evaluation", "bare forward"}
+
+
+def test_a_batch_larger_than_the_number_of_photos_is_a_batch(given_to_step):
+    cases = benchmark("step", None, {**given_to_step, "batch_size": 6, "against": "nothing"})
+    assert cases[0].rates["phase 1"]
+    assert "batch 6" in cases[0].name
