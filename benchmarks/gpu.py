@@ -37,7 +37,7 @@ from equistera.errors import UserError
 from equistera.files import read_json
 
 MODELS = ("rtmpose_m", "hrnet_w32")
-#: Steps that both devices do, and how far apart weights may be afterwards, as a share of how far they moved. AdamW moves
+#: Steps that both devices do, and how far apart weights may be afterwards, as a share of their way. AdamW moves
 #: a weight at its full rate however small its gradient is, also where only rounding decides the gradient's sign.
 PARITY_STEPS, PARITY_LIMIT = 20, 0.05
 EPOCHS, PICTURES, ALL_EPOCHS = 20, 800, 300
