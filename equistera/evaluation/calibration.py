@@ -2,18 +2,27 @@
 
 A point is "right" when its error is below 0.1 of the animal's size (PCK@0.1); points that are not labelled are left
 out, for nobody knows where they are.
+
+The calibration that belongs to a checkpoint lies beside it, ``best.calibration.json`` beside ``best.pth``. Averaging
+with the mirrored picture changes the confidences, so it has one of its own. The file names the weights by their SHA-256
+and what else confidences follow from by a digest of it: after another training under the same name, or with other
+settings of the network, it counts as absent.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import special
 
+from equistera import commands
+from equistera.checkpoints import file_hash
 from equistera.errors import UserError
 from equistera.evaluation.instances import EvaluationSet, pair
-from equistera.evaluation.keypoint_metrics import animal_size, correct_points
+from equistera.files import read_json, write_json
 from equistera.skeleton import Skeleton
 
 BINS = 10
@@ -26,6 +35,8 @@ FEWEST_POINTS = 50
 
 #: A confidence that has nothing to do with being right would get an infinite temperature.
 HOTTEST = 100.0
+
+_FIT_AGAIN = "Delete it and fit again: python tools/test.py CONFIG CHECKPOINT --split val"
 
 
 @dataclass(frozen=True)
@@ -48,39 +59,24 @@ class Calibration:
         """Calibrated probabilities of raw confidences, any shape."""
         return special.expit((_logit(scores) + self.bias) / self.temperature)
 
-    def to_json(self) -> dict:
-        """``{"temperature", "bias"}``, to be stored beside a checkpoint."""
-        return {"temperature": self.temperature, "bias": self.bias}
-
     @classmethod
     def from_json(cls, content: object) -> Calibration:
-        """Reads what :meth:`to_json` gave.
-
-        Raises:
-            UserError: Something else stands there.
-        """
+        """Reads ``{"temperature", "bias"}``; raises UserError where something else stands there."""
         numbers = [content.get(key) for key in ("temperature", "bias")] if isinstance(content, dict) else []
         # NaN is not below anything, and a whole number may be longer than any float
         if len(numbers) != 2 or not all(type(n) in (int, float) and abs(n) < 1e9 for n in numbers) or numbers[0] <= 0:
-            raise UserError(
-                f"a calibration must be {{'temperature': above 0, 'bias': number}}, found {content!r}",
-                hint="Fit it again: python tools/test.py CONFIG CHECKPOINT --split val",
-            )
+            raise UserError(f"a calibration must be {{'temperature': above 0, 'bias': number}}, found {content!r}")
         return cls(*map(float, numbers))
 
 
-def confidence_and_correctness(animals: EvaluationSet, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The labelled points of animals that something was predicted for.
-
-    Args:
-        animals: N animals.
-        size: float64 [N] pixels; animals without a size are left out.
+def confidence_and_correctness(animals: EvaluationSet) -> tuple[np.ndarray, np.ndarray]:
+    """The labelled points of animals that have a size and that something was predicted for.
 
     Returns:
         float64 [P] raw confidences and bool [P] whether the error is below 0.1 of the size.
     """
-    points = animals.labelled & (~animals.missed & np.isfinite(size))[:, None]
-    return animals.scores[points], correct_points(animals, size)[points]
+    points = animals.sized & ~animals.missed[:, None]
+    return animals.scores[points], animals.correct[points]
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> list[dict]:
@@ -100,16 +96,16 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -
     curve = []
     for b in range(bins):
         inside = index == b
-        some = bool(inside.any())
-        curve.append(
-            {
-                "low": b / bins,
-                "high": (b + 1) / bins,
-                "points": int(inside.sum()),
-                "confidence": float(confidence[inside].mean()) if some else None,
-                "correct": float(np.mean(correct[inside])) if some else None,
-            }
-        )
+        entry = {
+            "low": b / bins,
+            "high": (b + 1) / bins,
+            "points": int(inside.sum()),
+            "confidence": None,
+            "correct": None,
+        }
+        if entry["points"]:
+            entry |= {"confidence": float(confidence[inside].mean()), "correct": float(np.mean(correct[inside]))}
+        curve.append(entry)
     return curve
 
 
@@ -166,8 +162,7 @@ def fit_on_results(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> tu
     Raises:
         UserError: Annotations or predictions cannot be scored.
     """
-    animals = pair(gt_coco, results, skeleton)
-    confidence, correct = confidence_and_correctness(animals, animal_size(animals))
+    confidence, correct = confidence_and_correctness(pair(gt_coco, results, skeleton))
     calibration = fit(confidence, correct)
     summary = summarise_calibration(confidence, correct, calibration)
     errors = {key: summary[key] for key in ("ECE", "ECE_calibrated") if key in summary}
@@ -190,7 +185,7 @@ def summarise_calibration(confidence: np.ndarray, correct: np.ndarray, calibrati
     summary = {"ECE": expected_calibration_error(raw), "reliability": raw}
     if calibration is not None:
         fitted = reliability(calibration.apply(confidence), correct)
-        summary |= calibration.to_json()
+        summary |= asdict(calibration)
         summary |= {"ECE_calibrated": expected_calibration_error(fitted), "reliability_calibrated": fitted}
     return summary
 
@@ -220,3 +215,97 @@ def _logistic_regression(x: np.ndarray, target: np.ndarray) -> tuple[float, floa
 
 def _logit(probability: np.ndarray) -> np.ndarray:
     return special.logit(np.clip(np.asarray(probability, dtype=float), MARGIN, 1 - MARGIN))
+
+
+def calibration_path(checkpoint: str | Path) -> Path:
+    """Where a checkpoint's calibration is stored."""
+    return Path(checkpoint).with_suffix(".calibration.json")
+
+
+def missing_because(checkpoint: str | Path, flip_test: bool, settings: str = "") -> str:
+    """Why :func:`stored_calibration` gives None, and how to get one: a sentence for people."""
+    flag = ["--flip-test"] if flip_test else []
+    fit = commands.tool("test", "CONFIG", checkpoint, "--split", "val", *flag)
+    return f"no calibration: {_stored(checkpoint, flip_test, settings)[1]}; fit it: {fit}"
+
+
+def stored_calibration(checkpoint: str | Path, flip_test: bool = False, settings: str = "") -> Calibration | None:
+    """The calibration that ``tools/test.py`` has fitted for these weights.
+
+    Args:
+        checkpoint: The weights' file.
+        flip_test: Whether predictions are averaged with those on the mirrored picture.
+        settings: A digest of what else confidences follow from.
+
+    Returns:
+        The calibration, or None where none is stored for these very weights and settings.
+
+    Raises:
+        UserError: The file holds something else.
+    """
+    entry, _ = _stored(checkpoint, flip_test, settings)
+    try:
+        return None if entry is None else Calibration.from_json(entry)
+    except UserError as error:
+        raise UserError(f"{calibration_path(checkpoint)}: {error.summary}", hint=_FIT_AGAIN) from error
+
+
+def _stored(checkpoint: str | Path, flip_test: bool, settings: str) -> tuple[object, str]:
+    """The stored entry, None where there is none, and then why."""
+    path = calibration_path(checkpoint)
+    if not path.is_file():
+        return None, f"there is no {path}"
+    content = _read(path)
+    if content["sha256"] != file_hash(Path(checkpoint)):
+        return None, f"{path} is of other weights"
+    entry = content["fits"].get(_mode(flip_test))
+    if entry is None:
+        return None, f"the one in {path} is for predictions {'without' if flip_test else 'with'} --flip-test"
+    if isinstance(entry, dict) and entry.get("settings", "") != settings:
+        return None, f"{path} was fitted with other settings of the network"
+    return entry, ""
+
+
+def store_calibration(
+    checkpoint: str | Path, calibration: Calibration, flip_test: bool, settings: str = "", **about: object
+) -> Path:
+    """Stores a calibration beside its checkpoint; the other mode's is kept if it belongs to the same weights.
+
+    Args:
+        checkpoint: The weights' file.
+        calibration: Fitted on the validation set.
+        flip_test: As for :func:`stored_calibration`.
+        settings: Likewise.
+        **about: What else a reader should know, JSON-ready: on which pictures and points it was fitted.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        WriteError: The folder cannot be written.
+    """
+    path, sha256 = calibration_path(checkpoint), file_hash(Path(checkpoint))
+    fits = {}
+    if path.is_file():
+        earlier = _read(path)
+        fits = earlier["fits"] if earlier["sha256"] == sha256 else {}
+    fits[_mode(flip_test)] = {**asdict(calibration), "settings": settings, **about}
+    write_json(path, {"checkpoint": Path(checkpoint).name, "sha256": sha256, "fits": fits}, indent=1)
+    return path
+
+
+def _read(path: Path) -> dict:
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), kind) for key, kind in (("sha256", str), ("fits", dict))
+    ):
+        raise UserError(f"{path} is no calibration of a checkpoint: it needs 'sha256' and 'fits'", hint=_FIT_AGAIN)
+    try:
+        json.dumps(content["fits"], allow_nan=False)
+    except ValueError as error:
+        raise UserError(f"{path} holds numbers that are not finite", hint=_FIT_AGAIN) from error
+    return content
+
+
+def _mode(flip_test: bool) -> str:
+    return "flip_test" if flip_test else "plain"

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from equistera.errors import UserError
-from equistera.evaluation.bootstrap import SAMPLES, interval, paired_p_value
+from equistera.evaluation.bootstrap import METRICS, SAMPLES, interval, paired_p_value
 from equistera.evaluation.calibration import Calibration
+from equistera.evaluation.instances import PCK
 from equistera.evaluation.metrics import Options, Scored
-from equistera.evaluation.picture_scores import METRICS, PCK
 from equistera.skeleton import Skeleton
 
 #: Metrics that pairs of models are tested in.

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from equistera.evaluation.ground_truth import is_scored, prepare
-from equistera.evaluation.keypoint_metrics import CORRECT, pck_name
+from equistera.evaluation.instances import PCK
 from equistera.skeleton import Skeleton
-
-PCK = pck_name(CORRECT)
 
 GUESS = "a constant guess (the mean pose of the training set in the box)"
 #: What to do with a model that is not better.

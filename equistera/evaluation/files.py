@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.evaluation.keypoint_metrics import CORRECT, correct_points, pck_name, swapped_with
+from equistera.evaluation.instances import PCK
+from equistera.evaluation.keypoint_metrics import left_right_swaps
 from equistera.evaluation.metrics import Scored
 from equistera.files import atomic_write, write_json
 from equistera.outputs import record
@@ -25,7 +26,7 @@ FIELDS = (
     "ann_id",
     "points",
     "OKS",
-    pck_name(CORRECT),
+    PCK,
     "median_px",
     "worst_keypoint",
     "worst_px",
@@ -44,10 +45,8 @@ def animal_rows(scored: Scored) -> list[dict]:
         One dict of :data:`FIELDS` for every animal, in the file's order. ``swapped`` names the keypoints that lie on
         their mirror image, separated by spaces. What an animal without a prediction does not have is None.
     """
-    animals, size = scored.animals, scored.size
-    names = np.array(animals.skeleton.names)
-    correct = correct_points(animals, size)
-    swapped = left_right_swaps(scored)
+    animals = scored.animals
+    names, swapped = np.array(animals.skeleton.names), left_right_swaps(animals)
     rows = []
     for n, error in enumerate(animals.error_px):
         labelled, missed = animals.labelled[n], bool(animals.missed[n])
@@ -59,7 +58,7 @@ def animal_rows(scored: Scored) -> list[dict]:
                 "ann_id": animals.ann_ids[n].item(),
                 "points": int(labelled.sum()),
                 "OKS": float(animals.oks[n]),
-                pck_name(CORRECT): float(correct[n, labelled].mean()) if np.isfinite(size[n]) else None,
+                PCK: float(animals.correct[n, labelled].mean()) if np.isfinite(animals.size[n]) else None,
                 "median_px": None if missed else float(np.median(error[labelled])),
                 "worst_keypoint": None if missed else str(names[worst]),
                 "worst_px": None if missed else float(error[worst]),
@@ -68,15 +67,6 @@ def animal_rows(scored: Scored) -> list[dict]:
             }
         )
     return rows
-
-
-def left_right_swaps(scored: Scored) -> np.ndarray:
-    """bool [N, K]: predictions that lie on their mirror image (see :func:`~.keypoint_metrics.confusion`)."""
-    animals = scored.animals
-    columns = [
-        swapped_with(animals, scored.size, k)[0][:, mirror] for k, mirror in enumerate(animals.skeleton.flip_indices)
-    ]
-    return np.stack(columns, axis=1)
 
 
 def worst_and_typical(scored: Scored, worst: int, typical: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-from equistera.evaluation.keypoint_metrics import CORRECT, pck_name
+from equistera.evaluation.instances import PCK
 from equistera.words import counted
-
-PCK = pck_name(CORRECT)
 
 #: Fewer points than this say nothing about a single keypoint.
 FEWEST_POINTS = 10

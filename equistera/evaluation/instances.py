@@ -1,16 +1,29 @@
-"""Annotated animals and the predictions made for them, as arrays, and how near these are: COCO's OKS."""
+"""Annotated animals and the predictions made for them, as arrays, and how near these are: errors, PCK, COCO's OKS."""
 
 from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from equistera.errors import UserError
 from equistera.evaluation.ground_truth import check_results, is_scored, prepare
 from equistera.skeleton import Skeleton
+
+#: A prediction within this share of the animal's size counts as correct where one threshold has to be chosen:
+#: swaps, calibration, verdicts.
+CORRECT = 0.1
+
+
+def pck_name(threshold: float) -> str:
+    """``PCK@0.1``: the name of the metric in every table and file."""
+    return f"PCK@{threshold:g}"
+
+
+PCK = pck_name(CORRECT)
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,7 @@ class EvaluationSet:
         visibility: int64 [N, K]: 0 not labelled, 1 labelled but hidden, 2 visible.
         bbox_xywh: float64 [N, 4].
         area: float64 [N] square pixels.
+        size: float64 [N] pixels, what errors are measured in; NaN where it is not known.
         predictions: float64 [N, K, 2].
         scores: float64 [N, K] confidences.
         file_names: Every picture of the file, with or without animals: its file name by id.
@@ -40,6 +54,7 @@ class EvaluationSet:
     visibility: np.ndarray
     bbox_xywh: np.ndarray
     area: np.ndarray
+    size: np.ndarray
     predictions: np.ndarray
     scores: np.ndarray
     file_names: Mapping[Hashable, str]
@@ -70,13 +85,28 @@ class EvaluationSet:
         return np.where(self.labelled & self.missed[:, None], np.inf, distance)
 
     @functools.cached_property
+    def sized(self) -> np.ndarray:
+        """bool [N, K]: points that have a PCK: labelled ones of animals with a size."""
+        return self.labelled & np.isfinite(self.size)[:, None]
+
+    @functools.cached_property
+    def correct(self) -> np.ndarray:
+        """bool [N, K]: points whose error is below 0.1 of the animal's size."""
+        return self.error_px < CORRECT * self.size[:, None]
+
+    @functools.cached_property
     def oks(self) -> np.ndarray:
         """float64 [N]: OKS of every animal."""
         return instance_oks(self.error_px, self.labelled, self.area, self.skeleton.sigmas)
 
 
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """``part / whole``, NaN where ``whole`` is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
 def keypoint_similarity(error_px: np.ndarray, area: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """Similarity of single keypoints, ``exp(-d^2 / (2 * area * (2 * sigma)^2))``.
+    """Similarity of single keypoints, ``exp(-d^2 / (2 * area * (2 * sigma)^2))``, float64 [..., K] in [0, 1].
 
     Source: https://cocodataset.org/#keypoints-eval and pycocotools' ``COCOeval.computeOks``, whose ``k`` is
     ``2 * sigma`` and whose ``s^2`` is the annotation's ``area``.
@@ -85,32 +115,23 @@ def keypoint_similarity(error_px: np.ndarray, area: np.ndarray, sigmas: np.ndarr
         error_px: [..., K] distances in pixels; infinite gives 0, NaN stays NaN.
         area: [...] area of the annotated animal, square pixels.
         sigmas: [K].
-
-    Returns:
-        float64 [..., K] in [0, 1].
     """
     scaled = np.square(error_px) / (np.square(2 * sigmas) * (np.asarray(area)[..., None] + np.spacing(1)) * 2)
     return np.exp(-scaled)
 
 
 def instance_oks(error_px: np.ndarray, labelled: np.ndarray, area: np.ndarray, sigmas: np.ndarray) -> np.ndarray:
-    """OKS of whole animals: the mean similarity of the labelled keypoints, hidden ones (v=1) included.
+    """OKS of whole animals, float64 [...]: the mean similarity of the labelled keypoints, hidden ones (v=1) included.
 
-    Args:
-        error_px: [..., K] distances in pixels.
-        labelled: bool [..., K], visibility above 0.
-        area: [...] square pixels.
-        sigmas: [K].
-
-    Returns:
-        float64 [...]; NaN where nothing is labelled.
+    NaN where nothing is labelled (bool [..., K]); the other arguments as for :func:`keypoint_similarity`.
     """
     similarity = np.where(labelled, keypoint_similarity(error_px, area, sigmas), 0.0)
-    count = labelled.sum(axis=-1)
-    return np.divide(similarity.sum(axis=-1), count, out=np.full(count.shape, np.nan), where=count > 0)
+    return share(similarity.sum(axis=-1), labelled.sum(axis=-1))
 
 
-def pair(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> EvaluationSet:
+def pair(
+    gt_coco: dict, results: list[dict], skeleton: Skeleton, body_length: Sequence[str] | None = None
+) -> EvaluationSet:
     """Finds for every annotated animal the prediction that was made for it.
 
     A result with an ``ann_id`` belongs to that annotation. The others are given, within their picture and category,
@@ -122,12 +143,14 @@ def pair(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> EvaluationSe
         gt_coco: Content of a COCO keypoint file.
         results: COCO keypoint results in the skeleton's order (see :func:`~.ground_truth.check_results`).
         skeleton: The K keypoints.
+        body_length: Two keypoints whose distance is an animal's size, such as ``("withers", "tail_base")``; the box's
+            longer side by default.
 
     Returns:
         The animals in the file's order.
 
     Raises:
-        UserError: Annotations or predictions cannot be scored.
+        UserError: Annotations or predictions cannot be scored, or no animal has that body length.
     """
     ground_truth = prepare(gt_coco, skeleton)
     check_results(results, ground_truth, skeleton)
@@ -136,11 +159,10 @@ def pair(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> EvaluationSe
     truth = np.array([ann["keypoints"] for ann in annotations]).reshape(-1, count, 3)
     predicted = np.array([result["keypoints"] for result in results], dtype=float).reshape(-1, count, 3)
     area = np.array([ann["area"] for ann in annotations])
+    boxes = np.array([ann["bbox"] for ann in annotations], dtype=float)
     chosen = _assign(annotations, truth, area, results, predicted, skeleton)
     found = chosen >= 0
-    matched = np.concatenate(
-        [np.full((len(annotations), count, 2), np.nan), np.zeros((len(annotations), count, 1))], -1
-    )
+    matched = np.tile([np.nan, np.nan, 0.0], (len(annotations), count, 1))
     matched[found] = predicted[chosen[found]]
     return EvaluationSet(
         skeleton=skeleton,
@@ -148,13 +170,28 @@ def pair(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> EvaluationSe
         ann_ids=np.array([ann["id"] for ann in annotations]),
         keypoints=truth[..., :2],
         visibility=truth[..., 2].astype(int),
-        bbox_xywh=np.array([ann["bbox"] for ann in annotations], dtype=float),
+        bbox_xywh=boxes,
         area=area,
+        size=boxes[:, 2:].max(axis=1) if body_length is None else _body_lengths(truth, skeleton, body_length),
         predictions=matched[..., :2],
         scores=matched[..., 2],
         file_names={image["id"]: str(image.get("file_name", image["id"])) for image in ground_truth["images"]},
         extra=len(results) - int(found.sum()),
     )
+
+
+def _body_lengths(truth: np.ndarray, skeleton: Skeleton, names: Sequence[str]) -> np.ndarray:
+    if len(set(names)) != 2 or not all(name in skeleton.index for name in names):
+        raise UserError(
+            f"a body length needs two different keypoints, found {', '.join(names)}",
+            hint=f"Keypoints: {', '.join(skeleton.names)}",
+        )
+    ends = truth[:, [skeleton.index[name] for name in names]]
+    length = np.linalg.norm(ends[:, 0, :2] - ends[:, 1, :2], axis=-1)
+    usable = (ends[..., 2] > 0).all(axis=1) & (length > 0)
+    if not usable.any():
+        raise UserError(f"no animal has both {names[0]} and {names[1]} labelled")
+    return np.where(usable, length, np.nan)
 
 
 def _assign(annotations, truth, area, results, predicted, skeleton) -> np.ndarray:

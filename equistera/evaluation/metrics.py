@@ -7,17 +7,17 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from equistera.evaluation import bootstrap, keypoint_metrics, picture_scores
+from equistera.evaluation import bootstrap, keypoint_metrics
 from equistera.evaluation.average_precision import run_cocoeval, summary_of
 from equistera.evaluation.calibration import Calibration, confidence_and_correctness, summarise_calibration
 from equistera.evaluation.constant_guess import constant_results, outcome, verdict
 from equistera.evaluation.findings import weak_spots
-from equistera.evaluation.instances import EvaluationSet, pair
+from equistera.evaluation.instances import PCK, EvaluationSet, pair
 from equistera.skeleton import Skeleton
 
 
@@ -36,7 +36,7 @@ class Options:
         calibration: Fitted on the validation set.
     """
 
-    body_length: tuple[str, str] | None = None
+    body_length: Sequence[str] | None = None
     mean_pose: np.ndarray | None = None
     guess: Scored | None = None
     draws: int = 0
@@ -73,79 +73,64 @@ class Scored:
     Attributes:
         metrics: What :func:`evaluate` returns.
         animals: Annotations and predictions side by side.
-        size: float64 [N] pixels, what PCK is measured in.
         resampled: Metrics of every bootstrap draw, float64 [B] by name; empty without draws.
         guess: The constant guess on the same pictures, where a mean pose was given.
     """
 
     metrics: dict
     animals: EvaluationSet
-    size: np.ndarray
     resampled: dict[str, np.ndarray]
     guess: Scored | None = None
 
     @classmethod
     def of(cls, gt_coco: dict, results: list[dict], skeleton: Skeleton, options: Options) -> Scored:
         """See :func:`evaluate`."""
-        animals = pair(gt_coco, results, skeleton)
-        size = keypoint_metrics.animal_size(animals, options.body_length)
+        animals = pair(gt_coco, results, skeleton, options.body_length)
         cocoeval = run_cocoeval(gt_coco, results, skeleton)
         probability = options.calibration.apply if options.calibration else keypoint_metrics.clipped
-        table = keypoint_metrics.per_keypoint(animals, size, probability)
+        table = keypoint_metrics.per_keypoint(animals, probability)
         metrics = {
             **summary_of(cocoeval),
-            **keypoint_metrics.overall(animals, size, table),
+            **keypoint_metrics.overall(animals, table),
             "skeleton": skeleton.name,
             "pictures": len(animals.file_names),
             "animals": len(animals),
             "missed_animals": int(animals.missed.sum()),
             "extra_predictions": animals.extra,
             "size": "longer side of the box" if options.body_length is None else " to ".join(options.body_length),
-            "calibration": summarise_calibration(*confidence_and_correctness(animals, size), options.calibration),
+            "calibration": summarise_calibration(*confidence_and_correctness(animals), options.calibration),
             "per_keypoint": table,
         }
         resampled = {}
         if options.draws:
-            ids = picture_scores.picture_order(animals)
+            ids = bootstrap.picture_order(animals)
             weights = bootstrap.draw_weights(ids, options.groups, options.draws, options.seed)
-            scores = picture_scores.picture_scores(animals, size, cocoeval)
-            resampled = scores.resampled(weights)
-            metrics["intervals"] = _intervals(resampled, scores.resampled_pck(weights), skeleton)
-            metrics["bootstrap"] = _how(options, bootstrap.unit_count(ids, options.groups))
+            resampled, pck = bootstrap.resampled(animals, cocoeval, weights)
+            metrics["intervals"] = {
+                **{name: bootstrap.interval(values) for name, values in resampled.items()},
+                "per_keypoint": {name: {PCK: bootstrap.interval(pck[:, k])} for k, name in enumerate(skeleton.names)},
+            }
+            metrics["bootstrap"] = _how(options, ids)
         guess = None
         if options.mean_pose is not None:
             guess = options.guess
             if guess is None:
                 guessed = constant_results(gt_coco, options.mean_pose, skeleton)
                 guess = cls.of(gt_coco, guessed, skeleton, replace(options, mean_pose=None, calibration=None))
-            metrics["constant_guess"] = _beside(metrics, resampled, guess)
+            difference = bootstrap.interval(resampled[PCK] - guess.resampled[PCK]) if resampled else None
+            metrics["constant_guess"] = {
+                **{name: guess.metrics[name] for name in bootstrap.METRICS},
+                "outcome": outcome(metrics, guess.metrics, difference),
+                "verdict": verdict(metrics, guess.metrics, difference),
+            }
         metrics["weak_spots"] = weak_spots(metrics)
-        return cls(metrics, animals, size, resampled, guess)
+        return cls(metrics, animals, resampled, guess)
 
 
-def _intervals(resampled: dict[str, np.ndarray], pck: np.ndarray, skeleton: Skeleton) -> dict:
-    return {
-        **{name: bootstrap.interval(values) for name, values in resampled.items()},
-        "per_keypoint": {
-            name: {picture_scores.PCK: bootstrap.interval(pck[:, k])} for k, name in enumerate(skeleton.names)
-        },
-    }
-
-
-def _how(options: Options, units: int) -> dict:
+def _how(options: Options, ids: list) -> dict:
     unit = "pictures" if options.groups is None else "groups"
-    how = {"draws": options.draws, "seed": options.seed, "level": bootstrap.LEVEL, "drawn": unit, "count": units}
-    if units < bootstrap.FEW:
-        how["note"] = f"only {units} {unit}: the true intervals are wider than these"
+    count = len(ids if options.groups is None else {options.groups[image_id] for image_id in ids})
+    how = {"draws": options.draws, "seed": options.seed, "level": bootstrap.LEVEL, "drawn": unit, "count": count}
+    if count < bootstrap.FEW:
+        how["note"] = f"only {count} {unit}: the true intervals are wider than these"
     return how
-
-
-def _beside(metrics: dict, resampled: dict[str, np.ndarray], guess: Scored) -> dict:
-    difference = None
-    if resampled:
-        difference = bootstrap.interval(resampled[picture_scores.PCK] - guess.resampled[picture_scores.PCK])
-    return {
-        **{name: guess.metrics[name] for name in picture_scores.METRICS},
-        "outcome": outcome(metrics, guess.metrics, difference),
-        "verdict": verdict(metrics, guess.metrics, difference),
-    }

@@ -10,11 +10,12 @@ from equistera import drawing, html
 from equistera.drawing import cut, view
 from equistera.errors import UserError
 from equistera.evaluation import report_plots
+from equistera.evaluation.bootstrap import METRICS
 from equistera.evaluation.comparison import number, side_by_side, winner, with_interval
-from equistera.evaluation.files import animal_rows, left_right_swaps, worst_and_typical
-from equistera.evaluation.keypoint_metrics import CORRECT, correct_points
+from equistera.evaluation.files import animal_rows, worst_and_typical
+from equistera.evaluation.instances import CORRECT, PCK
+from equistera.evaluation.keypoint_metrics import left_right_swaps
 from equistera.evaluation.metrics import Scored
-from equistera.evaluation.picture_scores import METRICS, PCK
 from equistera.evaluation.table import COLUMNS, PAIRED, counted, how_intervals_were_made, keypoint_cells
 
 #: Pictures shown of the worst, of the typical and of the swapped kind: for one model, and for each of several.
@@ -112,7 +113,7 @@ def _model(scored: Scored, load: Callable, several: bool) -> dict:
     guess = metrics.get("constant_guess")
     worst_count, typical_count, swap_count = SHOWN_OF_SEVERAL if several else SHOWN
     worst, typical = worst_and_typical(scored, worst_count, typical_count)
-    swaps = left_right_swaps(scored).sum(axis=1)
+    swaps = left_right_swaps(scored.animals).sum(axis=1)
     swapped = [n for n in np.argsort(-swaps, kind="stable")[:swap_count] if swaps[n]]
     return {
         "headline": {metric: with_interval(metrics, metric) for metric in METRICS},
@@ -188,8 +189,8 @@ def animal_panels(picture: np.ndarray, scored: Scored, n: int) -> np.ndarray:
     drawing.draw_pose(truth, true_points, animals.skeleton, visible=animals.visibility[n], scale=scale)
     if not animals.missed[n]:
         drawing.draw_pose(prediction, points, animals.skeleton, scores=animals.scores[n], scale=scale)
-        wrong = animals.labelled[n] & ~correct_points(animals, scored.size)[n] & np.isfinite(scored.size[n])
-        _draw_errors(prediction, points, true_points, wrong, left_right_swaps(scored)[n])
+        wrong = animals.sized[n] & ~animals.correct[n]
+        _draw_errors(prediction, points, true_points, wrong, left_right_swaps(animals)[n])
     return np.concatenate([truth, np.full((GAP, PANEL[0], 3), 255, np.uint8), prediction])
 
 

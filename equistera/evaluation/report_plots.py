@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equistera.drawing import PALETTE, plain
+from equistera.evaluation.instances import PCK
 from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS
 from equistera.evaluation.metrics import Scored
-from equistera.evaluation.picture_scores import PCK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,9 +78,8 @@ def pck_curve(scored: Scored, thresholds: np.ndarray, visibility: int | None = N
         float64 [T]; NaN where no point counts.
     """
     animals = scored.animals
-    points = animals.labelled if visibility is None else animals.visibility == visibility
-    points = points & np.isfinite(scored.size)[:, None]
-    relative = animals.error_px / scored.size[:, None]
+    points = animals.sized if visibility is None else animals.sized & (animals.visibility == visibility)
+    relative = animals.error_px / animals.size[:, None]
     columns = [np.sort(relative[points[:, k], k]) for k in range(points.shape[1]) if points[:, k].any()]
     if not columns:
         return np.full(len(thresholds), np.nan)

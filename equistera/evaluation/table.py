@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from equistera import words
 from equistera.evaluation.comparison import in_words, number, side_by_side, with_interval
-from equistera.evaluation.picture_scores import PCK
+from equistera.evaluation.instances import PCK
 from equistera.words import aligned
 
 COLUMNS = (

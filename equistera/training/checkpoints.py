@@ -14,7 +14,7 @@ from pathlib import Path
 from equistera.errors import UserError
 
 # the name of a metric, which only its home knows how to write
-from equistera.evaluation.keypoint_metrics import CORRECT, pck_name
+from equistera.evaluation.instances import CORRECT, pck_name
 
 BEST, LATEST = "best.pth", "latest.pth"
 #: Error of the points by which weights of equal scores are told apart; lower is better.

@@ -1,5 +1,7 @@
 """Calibration on made-up predictions whose calibration is known."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,6 @@ from equistera.evaluation.calibration import (
     summarise_calibration,
 )
 from equistera.evaluation.instances import pair
-from equistera.evaluation.keypoint_metrics import animal_size
 
 
 def sigmoid(z):
@@ -111,14 +112,14 @@ def test_which_points_count(make, animal):
     points[2, 0] += 21
     scores = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
     animals = pair(truth, [make.result(1, points, scores)], animal)
-    confidence, correct = confidence_and_correctness(animals, animal_size(animals))
+    confidence, correct = confidence_and_correctness(animals)
     assert confidence.tolist() == [0.2, 0.3, 0.4, 0.5]
     assert correct.tolist() == [True, False, True, True]
 
 
 def test_json_round_trip():
     calibration = Calibration(1.7, -0.3)
-    assert Calibration.from_json(calibration.to_json()) == calibration
+    assert Calibration.from_json(asdict(calibration)) == calibration
 
 
 @pytest.mark.parametrize(

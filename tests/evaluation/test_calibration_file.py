@@ -5,8 +5,8 @@ import json
 import pytest
 
 from equistera.errors import UserError
-from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.calibration_file import (
+from equistera.evaluation.calibration import (
+    Calibration,
     calibration_path,
     missing_because,
     store_calibration,

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 from test_average_precision import messy_data
 
-from equistera.evaluation import keypoint_metrics as km
 from equistera.evaluation.average_precision import coco_ap, run_cocoeval
-from equistera.evaluation.bootstrap import draw_weights
+from equistera.evaluation.bootstrap import METRICS, draw_weights, picture_order, resampled
 from equistera.evaluation.instances import pair
 from equistera.evaluation.metrics import evaluate
-from equistera.evaluation.picture_scores import METRICS, picture_order, picture_scores
 
 
 def scores_of(truth, results, animal):
-    animals = pair(truth, results, animal)
-    size = km.animal_size(animals)
-    return picture_scores(animals, size, run_cocoeval(truth, results, animal)), picture_order(animals)
+    """A function from weights to the metrics and every keypoint's PCK, and the ids of the pictures."""
+    animals, cocoeval = pair(truth, results, animal), run_cocoeval(truth, results, animal)
+    return lambda weights: resampled(animals, cocoeval, weights), picture_order(animals)
 
 
 def repeated(truth, results, ids, weights):
@@ -43,14 +41,13 @@ def test_equals_brute_force(make, animal, seed):
         result["score"] = round(float(rng.random()), 2) + 1e-6 * rng.random()
     scores, ids = scores_of(truth, results, animal)
     weights = draw_weights(ids, samples=6, seed=seed)
-    found = scores.resampled(weights)
+    found, pck = scores(weights)
     for b, weight in enumerate(weights):
         expected = evaluate(*repeated(truth, results, ids, weight), animal)
         for name in METRICS:
             assert found[name][b] == pytest.approx(expected[name], abs=1e-9), (name, b)
-        by_keypoint = scores.resampled_pck(weight[None])[0]
         names = expected["per_keypoint"]
-        np.testing.assert_allclose(by_keypoint, [names[name]["PCK@0.1"] for name in animal.names])
+        np.testing.assert_allclose(pck[b], [names[name]["PCK@0.1"] for name in animal.names])
 
 
 def test_equal_scores_in_different_pictures(make, animal):
@@ -62,13 +59,13 @@ def test_equal_scores_in_different_pictures(make, animal):
     scores, ids = scores_of(truth, results, animal)
     weights = draw_weights(ids, samples=20, seed=1)
     expected = [coco_ap(*repeated(truth, results, ids, weight), animal)["AP"] for weight in weights]
-    np.testing.assert_allclose(scores.resampled(weights)["AP"], expected, atol=1e-9)
+    np.testing.assert_allclose(scores(weights)[0]["AP"], expected, atol=1e-9)
 
 
 def test_weights_of_one_give_the_metrics_themselves(make, animal):
     truth, results = messy_data(make, 5)
     scores, ids = scores_of(truth, results, animal)
-    found = scores.resampled(np.ones((1, len(ids)), dtype=int))
+    found, _ = scores(np.ones((1, len(ids)), dtype=int))
     metrics = evaluate(truth, results, animal)
     for name in METRICS:
         assert found[name][0] == pytest.approx(metrics[name], abs=1e-9)
@@ -78,9 +75,9 @@ def test_draws_in_parts_equal_draws_at_once(make, animal, monkeypatch):
     truth, results = messy_data(make, 6)
     scores, ids = scores_of(truth, results, animal)
     weights = draw_weights(ids, samples=25)
-    at_once = scores.resampled(weights)
-    monkeypatch.setattr("equistera.evaluation.picture_scores._CHUNK", 300)
-    in_parts = scores.resampled(weights)
+    at_once, _ = scores(weights)
+    monkeypatch.setattr("equistera.evaluation.bootstrap._CHUNK", 300)
+    in_parts, _ = scores(weights)
     for name in METRICS:
         np.testing.assert_array_equal(at_once[name], in_parts[name])
 
@@ -89,6 +86,6 @@ def test_a_draw_without_animals_is_nan(make, animal):
     truth = make.truth(2)
     truth["annotations"].pop()
     scores, _ = scores_of(truth, [make.result(1)], animal)
-    found = scores.resampled(np.array([[0, 2], [1, 1]]))
+    found, _ = scores(np.array([[0, 2], [1, 1]]))
     assert np.isnan([found[name][0] for name in METRICS]).all()
     assert found["AP"][1] == pytest.approx(1)

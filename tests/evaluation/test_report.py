@@ -8,7 +8,8 @@ import pytest
 from equistera.errors import UserError
 from equistera.evaluation import compare, evaluate, mean_pose, report_plots, score_models
 from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.files import FIELDS, animal_rows, left_right_swaps, worst_and_typical
+from equistera.evaluation.files import FIELDS, animal_rows, worst_and_typical
+from equistera.evaluation.keypoint_metrics import left_right_swaps
 from equistera.evaluation.metrics import Options, Scored
 from equistera.evaluation.report import PANEL, animal_panels, report
 
@@ -51,7 +52,7 @@ def test_worst_and_typical_animals(four):
 
 
 def test_swaps_of_single_animals(four):
-    assert np.argwhere(left_right_swaps(four)).tolist() == [[1, 1], [1, 2]]
+    assert np.argwhere(left_right_swaps(four.animals)).tolist() == [[1, 1], [1, 2]]
 
 
 def test_pck_curve_gives_the_metric_at_its_thresholds(four):

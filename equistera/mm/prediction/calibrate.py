@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from equistera.errors import WriteError
-from equistera.evaluation.calibration import Calibration, fit_on_results
-from equistera.evaluation.calibration_file import store_calibration, stored_calibration
+from equistera.evaluation.calibration import Calibration, fit_on_results, store_calibration, stored_calibration
 from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.split_predictions import Split, files_of, predict_split

@@ -15,7 +15,7 @@ import torch
 
 from equistera.evaluation.average_precision import instance_score
 from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.keypoint_metrics import CORRECT
+from equistera.evaluation.instances import CORRECT
 from equistera.mm.prediction.predict import Predictor
 
 #: Name of the ensemble in tables and files.

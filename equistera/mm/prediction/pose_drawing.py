@@ -11,8 +11,7 @@ import numpy as np
 from equistera.drawing import draw_box, draw_pose, put_text, side_by_side, viewing_scale
 from equistera.errors import UserError
 from equistera.evaluation.average_precision import instance_score
-from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.calibration_file import calibration_path, missing_because, stored_calibration
+from equistera.evaluation.calibration import Calibration, calibration_path, missing_because, stored_calibration
 from equistera.mm.prediction.stream import PosedFrame
 from equistera.skeleton import Skeleton
 
@@ -43,7 +42,7 @@ class Confidence:
             checkpoint: The weights' file; its calibration lies beside it.
             flip_test: Whether predictions are averaged with those on the mirrored picture.
             threshold: What the user asked for; None for the default.
-            settings: As for :func:`equistera.evaluation.calibration_file.stored_calibration`.
+            settings: As for :func:`equistera.evaluation.calibration.stored_calibration`.
 
         Raises:
             UserError: The threshold is not between 0 and 1, or the calibration file is broken.

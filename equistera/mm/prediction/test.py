@@ -21,7 +21,6 @@ from equistera.evaluation.comparison import compare, score_models
 from equistera.evaluation.constant_guess import constant_results, mean_pose
 from equistera.evaluation.files import FILES, TOOL, write_model
 from equistera.evaluation.instances import pair
-from equistera.evaluation.keypoint_metrics import animal_size
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
 from equistera.evaluation.table import format_comparison, format_table
@@ -34,7 +33,6 @@ from equistera.mm.prediction.split_predictions import Split, files_of, predict_s
 from equistera.mm.run.fingerprint import picture_marks
 from equistera.named_models import members, short_names
 from equistera.outputs import Written, check_targets, record
-from equistera.skeleton import Skeleton
 
 #: Enough for two digits of a 95 % interval, in a fraction of a second.
 BOOTSTRAP_DRAWS = 1000
@@ -95,9 +93,9 @@ def test(options: TestOptions) -> dict[str, dict]:
     split = Split.of(lead.config, options.split or _split_there(lead), lead.skeleton)
     # what can be refused is refused before the long work
     groups = _groups(split, options.group_by)
-    body_length = (options.body_length[0], options.body_length[1]) if options.body_length else None
-    if body_length:
-        _check_body_length(split.ground_truth, lead.skeleton, body_length)
+    if options.body_length:
+        anywhere = constant_results(split.ground_truth, np.zeros((len(lead.skeleton), 2)), lead.skeleton)
+        pair(split.ground_truth, anywhere, lead.skeleton, options.body_length)
     out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
     _check_out(out, options, [*predictors, *([ENSEMBLE] if options.ensemble else [])])
     _say_what_was_seen(predictors, split)
@@ -115,7 +113,7 @@ def test(options: TestOptions) -> dict[str, dict]:
         {} if split.name == "val" else calibrations,
         draws=BOOTSTRAP_DRAWS,
         mean_pose=_mean_pose(lead, split),
-        body_length=body_length,
+        body_length=options.body_length,
         groups=groups,
     )
     comparison = compare(scored) if options.compare else None
@@ -217,11 +215,6 @@ def _groups(split: Split, group_by: str) -> dict | None:
     if group_by == "none":
         return None
     return picture_groups({image["id"]: image["file_name"] for image in split.ground_truth["images"]}, group_by)
-
-
-def _check_body_length(ground_truth: dict, skeleton: Skeleton, body_length: tuple[str, str]) -> None:
-    anywhere = np.zeros((len(skeleton), 2))
-    animal_size(pair(ground_truth, constant_results(ground_truth, anywhere, skeleton), skeleton), body_length)
 
 
 def _default_out(checkpoints: list[Path], split: str) -> Path:

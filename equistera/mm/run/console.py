@@ -9,7 +9,7 @@ import torch
 from mmengine.dist import is_main_process
 
 from equistera.evaluation.constant_guess import outcome
-from equistera.evaluation.picture_scores import PCK
+from equistera.evaluation.instances import PCK
 from equistera.mm.run.evaluated_weights import SUBSET
 from equistera.mm.run.metric import GUESS, GUESSED, SCORES
 from equistera.progress import PLAIN_INTERVAL, duration

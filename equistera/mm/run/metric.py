@@ -14,9 +14,9 @@ from equistera import skeleton as skeletons
 from equistera.dataset.coco import load_annotations
 from equistera.evaluation.average_precision import instance_score
 from equistera.evaluation.constant_guess import mean_pose
+from equistera.evaluation.instances import PCK
 from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS, pck_name
 from equistera.evaluation.metrics import Options, Scored
-from equistera.evaluation.picture_scores import PCK
 from equistera.mm.config import resolve_path
 
 

@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from equistera.errors import UserError
-from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.calibration_file import calibration_path, stored_calibration
+from equistera.evaluation.calibration import Calibration, calibration_path, stored_calibration
 from equistera.mm import config as configs
 from equistera.mm.prediction.ensemble import fuse_points, fuse_results, mean_outputs
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...

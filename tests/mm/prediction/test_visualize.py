@@ -13,8 +13,7 @@ from pycocotools.coco import COCO
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
-from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.calibration_file import store_calibration
+from equistera.evaluation.calibration import Calibration, store_calibration
 from equistera.mm import config as configs
 from equistera.mm.network.checkpoint_record import settings_digest
 from equistera.mm.prediction.stream import box_of

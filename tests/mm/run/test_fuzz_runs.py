@@ -18,8 +18,8 @@ from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
-from equistera.evaluation.calibration import Calibration
-from equistera.evaluation.calibration_file import (
+from equistera.evaluation.calibration import (
+    Calibration,
     calibration_path,
     missing_because,
     store_calibration,
