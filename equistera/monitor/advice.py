@@ -6,14 +6,14 @@ moves by a few hundredths from one evaluation to the next without any reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 # a run is judged by what its weights are judged by
 from equistera.evaluation import constant_guess
-from equistera.monitor.run import Run, gap_curve, main_metric, smooth
+from equistera.evaluation.instances import PCK
+from equistera.monitor.run import Run, gap_curve, smooth
 from equistera.monitor.summary import FINISHED, RUNNING, SILENT, Summary
 from equistera.progress import duration
 
@@ -34,7 +34,6 @@ NOTHING_LEARNED, LEARNING_PART = 0.05, 0.1
 #: Part of each step that may go into waiting for pictures.
 DATA_PART = 0.4
 
-_CALM = "weaker augmentation and a longer warm-up help too. Check the labels: tools/verify_dataset.py"
 #: Of what the folder of a run lacks.
 _GONE = "What is shown is of the rest. Copy it back if it is elsewhere; --resume goes on and writes its best.pth again"
 
@@ -55,41 +54,40 @@ class Finding:
     advice: str
 
 
-def advise(run: Run, summary: Summary) -> list[Finding]:
+def advise(summary: Summary) -> list[Finding]:
     """Judges a run.
-
-    Args:
-        run: The run.
-        summary: Its summary.
 
     Returns:
         Findings, the gravest first; none when all is well. After a divergence no other finding is worth reading.
     """
-    missing = [Finding("missing", what, _GONE) for what in run.missing]
-    diverged = _divergence(run, summary)
-    if diverged:
+    missing = [Finding("missing", what, _GONE) for what in summary.run.missing]
+    if diverged := _divergence(summary):
         return [*missing, diverged]
-    rules: tuple[Callable[[Run, Summary], Finding | None], ...] = (
-        _stopped,
-        _nothing_evaluated,
-        lambda run, summary: _not_better_than_a_guess(run, summary) or _not_learning(run, summary),
-        lambda run, summary: _overfitting(run) or _plateau(run, summary),
-        _still_improving,
-        _weak_keypoints,
-        _slow_data,
+    found = (
+        _stopped(summary),
+        _nothing_evaluated(summary),
+        _not_better_than_a_guess(summary) or _not_learning(summary),
+        _overfitting(summary) or _plateau(summary),
+        _still_improving(summary),
+        _weak_keypoints(summary),
+        _slow_data(summary),
     )
-    return [*missing, *(finding for rule in rules if (finding := rule(run, summary)))]
+    return [*missing, *filter(None, found)]
 
 
-def _tenth_of_lr(run: Run) -> str:
-    value = f"{run.plan.base_lr / 10:g}" if run.plan.base_lr else "..."
-    return f"a tenth of the learning rate (--cfg-options optim_wrapper.optimizer.lr={value})"
+def _calmer(summary: Summary) -> str:
+    base_lr = summary.run.plan.base_lr
+    value = f"{base_lr / 10:g}" if base_lr else "..."
+    return (
+        f"a tenth of the learning rate (--cfg-options optim_wrapper.optimizer.lr={value}); "
+        "weaker augmentation and a longer warm-up help too. Check the labels: tools/verify_dataset.py"
+    )
 
 
-def _divergence(run: Run, summary: Summary) -> Finding | None:
-    positions, losses = run.training_curve("loss")
+def _divergence(summary: Summary) -> Finding | None:
+    positions, losses = summary.run.training_curve("loss")
     stop = "Stop it and start again" if summary.state == RUNNING else "Start again"
-    advice = f"{stop} with {_tenth_of_lr(run)}; {_CALM}"
+    advice = f"{stop} with {_calmer(summary)}"
     finite = np.isfinite(losses)
     if not finite[-1]:
         since = positions[np.flatnonzero(finite)[-1] + 1] if finite.any() else positions[0]
@@ -106,7 +104,7 @@ def _divergence(run: Run, summary: Summary) -> Finding | None:
     return Finding("diverged", message, advice)
 
 
-def _stopped(run: Run, summary: Summary) -> Finding | None:
+def _stopped(summary: Summary) -> Finding | None:
     if summary.state != SILENT:
         return None
     return Finding(
@@ -117,9 +115,9 @@ def _stopped(run: Run, summary: Summary) -> Finding | None:
     )
 
 
-def _nothing_evaluated(run: Run, summary: Summary) -> Finding | None:
+def _nothing_evaluated(summary: Summary) -> Finding | None:
     # not evaluation_curve(), which leaves -1 out: COCO's "no object to evaluate", which is never right
-    values = [value for point in run.evaluations if np.isfinite(value := point.values.get("val/AP", np.nan))]
+    values = [value for point in summary.run.evaluations if np.isfinite(value := point.values.get("val/AP", np.nan))]
     if not values or max(values) >= 0:
         return None
     return Finding(
@@ -134,12 +132,12 @@ def _is_early(summary: Summary) -> bool:
     return not summary.max_epochs or summary.position < LEARNING_PART * summary.max_epochs
 
 
-def _not_better_than_a_guess(run: Run, summary: Summary) -> Finding | None:
+def _not_better_than_a_guess(summary: Summary) -> Finding | None:
     """What ``tools/test.py`` would say of ``best.pth``."""
-    point = next((point for point in run.evaluations if point.position == summary.best_epoch), None)
+    point = next((point for point in summary.run.evaluations if point.position == summary.best_epoch), None)
     if point is None or _is_early(summary):
         return None
-    names = ("AP", constant_guess.PCK, "median_px")
+    names = ("AP", PCK, "median_px")
     model = {name: point.values.get(f"val/{name}") for name in names}
     guess = {name: point.values.get(f"val/constant_guess_{name}") for name in names}
     if None in guess.values() or constant_guess.outcome(model, guess) != "not better":
@@ -148,19 +146,19 @@ def _not_better_than_a_guess(run: Run, summary: Summary) -> Finding | None:
         "constant guess",
         f"the best weights, of epoch {summary.best_epoch:.0f}, are not better than {constant_guess.GUESS}: "
         f"{constant_guess.figures(model, guess)}",
-        f"{constant_guess.ADVICE}: {_tenth_of_lr(run)}; {_CALM}",
+        f"{constant_guess.ADVICE}: {_calmer(summary)}",
     )
 
 
-def _not_learning(run: Run, summary: Summary) -> Finding | None:
+def _not_learning(summary: Summary) -> Finding | None:
     if summary.best is None or summary.best >= NOTHING_LEARNED:
         return None
-    count = len(run.evaluation_curve(f"val/{summary.metric}")[0])
-    advice = f"Not converging: {_tenth_of_lr(run)}; {_CALM}"
+    count = len(summary.curve()[0])
+    advice = f"Not converging: {_calmer(summary)}"
     if summary.best == 0 and count >= SMOOTHED:
         message = f"{summary.metric} is 0 in all of {count} evaluations: nothing has been learnt yet"
         if _is_early(summary):
-            advice = f"Usual at the beginning of a run. If it stays so: {_tenth_of_lr(run)}; {_CALM}"
+            advice = f"Usual at the beginning of a run. If it stays so: {_calmer(summary)}"
         return Finding("not learning", message, advice)
     if _is_early(summary):
         return None
@@ -168,10 +166,9 @@ def _not_learning(run: Run, summary: Summary) -> Finding | None:
     return Finding("not learning", f"{message} {summary.best:.3f}", advice)
 
 
-def _overfitting(run: Run) -> Finding | None:
+def _overfitting(summary: Summary) -> Finding | None:
     """Validation falls while the training subset (or, where that is not logged, the loss) goes on improving."""
-    metric = main_metric(run)
-    epochs, values = run.evaluation_curve(f"val/{metric}")
+    metric, (epochs, values) = summary.metric, summary.curve()
     if len(values) < 2 * SMOOTHED:
         return None
     # the best of many evaluations is partly luck: the more there are, the longer the stretches that are compared
@@ -181,10 +178,10 @@ def _overfitting(run: Run) -> Finding | None:
     best = width - 1 + int(np.argmax(level[width - 1 :]))
     fallen = level[best] - level[-1]
     advice = "Stronger augmentation, dropout, more weight decay or more data; keep the checkpoint of the best epoch"
-    gap_epochs, gaps = gap_curve(run, metric)
+    gap_epochs, gaps = gap_curve(summary.run, metric)
     if len(gaps) < SMOOTHED:
         # the training subset is not evaluated: only the loss tells that the training goes on
-        if fallen > CHANGE and _loss_fell_since(run, epochs[best]):
+        if fallen > CHANGE and _loss_fell_since(summary.run, epochs[best]):
             since = f"since epoch {epochs[best]:.0f}"
             message = f"validation {metric} fell by {fallen:.3f} {since} while the loss went on falling"
             return Finding("overfitting", message, advice)
@@ -213,9 +210,9 @@ def _loss_fell_since(run: Run, epoch: float) -> bool:
     return bool(np.median(after[-stretch:]) < np.median(before[-stretch:]))
 
 
-def _plateau(run: Run, summary: Summary) -> Finding | None:
-    epochs, values = run.evaluation_curve(f"val/{summary.metric}")
-    if not len(epochs) or not summary.max_epochs or summary.state == FINISHED or _is_annealed(run):
+def _plateau(summary: Summary) -> Finding | None:
+    epochs, values = summary.curve()
+    if not len(epochs) or not summary.max_epochs or summary.state == FINISHED or _is_annealed(summary.run):
         return None
     recent = epochs > epochs[-1] - PLATEAU_PART * summary.max_epochs
     if recent.sum() < PLATEAU_EVALUATIONS or recent.all() or values.max() < NOTHING_LEARNED:
@@ -223,7 +220,7 @@ def _plateau(run: Run, summary: Summary) -> Finding | None:
     level = smooth(values, SMOOTHED)
     if level[recent].max() - level[~recent].max() > CHANGE / 4:
         return None
-    upcoming = next((phase for phase in run.plan.phases if phase.start > run.position), None)
+    upcoming = next((phase for phase in summary.run.plan.phases if phase.start > summary.position), None)
     wait = f". Phase {upcoming.name!r} begins at epoch {upcoming.start:g} and may change that" if upcoming else ""
     return Finding(
         "plateau",
@@ -237,8 +234,8 @@ def _is_annealed(run: Run) -> bool:
     return bool(len(rates) and rates[-1] < ANNEALED * rates.max())
 
 
-def _still_improving(run: Run, summary: Summary) -> Finding | None:
-    epochs, values = run.evaluation_curve(f"val/{summary.metric}")
+def _still_improving(summary: Summary) -> Finding | None:
+    epochs, values = summary.curve()
     if summary.state != FINISHED or len(values) < 2 * PLATEAU_EVALUATIONS:
         return None
     level = smooth(values, SMOOTHED)
@@ -252,7 +249,7 @@ def _still_improving(run: Run, summary: Summary) -> Finding | None:
     )
 
 
-def _weak_keypoints(run: Run, summary: Summary) -> Finding | None:
+def _weak_keypoints(summary: Summary) -> Finding | None:
     if summary.best is None or summary.best < NOTHING_LEARNED or len(summary.keypoints) < 2 * SMOOTHED:
         return None
     middle = float(np.median(list(summary.keypoints.values())))
@@ -268,8 +265,8 @@ def _weak_keypoints(run: Run, summary: Summary) -> Finding | None:
     )
 
 
-def _slow_data(run: Run, summary: Summary) -> Finding | None:
-    steps, waits = run.training_curve("time")[1], run.training_curve("data_time")[1]
+def _slow_data(summary: Summary) -> Finding | None:
+    steps, waits = (summary.run.training_curve(name)[1] for name in ("time", "data_time"))
     if summary.state != RUNNING or not len(steps) or not len(waits):
         return None
     step, waiting = float(np.median(steps[-20:])), float(np.median(waits[-20:]))

@@ -12,13 +12,12 @@ from equistera.errors import UserError
 from equistera.monitor.advice import Finding, advise
 from equistera.monitor.log import NotStartedError, read_run
 from equistera.monitor.plots import COMPARISON_NAME, CURVES_NAME, check_out, plot_runs
-from equistera.monitor.run import Run
-from equistera.monitor.summary import FINISHED, Summary, summarize
+from equistera.monitor.summary import FINISHED, Summary
 from equistera.monitor.table import labels, report, status_line
 
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 
-_Seen = tuple[Run, Summary, list[Finding]]
+_Seen = Mapping[str, tuple[Summary, list[Finding]]]
 
 
 def monitor(
@@ -72,14 +71,13 @@ def monitor(
     print(report(seen), f"\ncurves: {out}", sep="\n", file=stream)
 
 
-def _look(work_dir: Path) -> _Seen:
-    run = read_run(work_dir)
-    summary = summarize(run)
-    return run, summary, advise(run, summary)
+def _look(work_dir: Path) -> tuple[Summary, list[Finding]]:
+    summary = Summary(read_run(work_dir))
+    return summary, advise(summary)
 
 
-def _plot(seen: Mapping[str, _Seen], out: Path) -> None:
-    plot_runs({label: run for label, (run, _, _) in seen.items()}, out)
+def _plot(seen: _Seen, out: Path) -> None:
+    plot_runs({label: summary.run for label, (summary, _) in seen.items()}, out)
 
 
 def _follow(
@@ -90,15 +88,14 @@ def _follow(
     printed: list[str] = []
     plotted = None
     while True:
-        seen: dict[str, _Seen] = {}
-        waiting = []
+        seen, waiting = {}, []
         for label, path in by_label.items():
             try:
                 seen[label] = _look(path)
             except NotStartedError:
                 waiting.append(f"{label}: waiting for the first step")
-        finished = not waiting and all(summary.state == FINISHED for _, summary, _ in seen.values())
-        evaluations = {label: len(run.evaluations) for label, (run, _, _) in seen.items()}
+        finished = not waiting and all(summary.state == FINISHED for summary, _ in seen.values())
+        evaluations = {label: len(summary.run.evaluations) for label, (summary, _) in seen.items()}
         if seen and evaluations != plotted:
             _plot(seen, out)
             plotted = evaluations
@@ -107,7 +104,7 @@ def _follow(
             end = [] if finished else [f"\nnext look in {seconds:g} s, Ctrl-C ends"]
             print(_CLEAR_SCREEN + "\n".join([*full, *waiting, *end]), file=stream, flush=True)
         else:
-            lines = [status_line(label, summary) for label, (_, summary, _) in seen.items()] + waiting
+            lines = [status_line(label, summary) for label, (summary, _) in seen.items()] + waiting
             new = [line for line in lines if line not in printed] + (["", *full] if finished else [])
             if new:
                 print(*new, sep="\n", file=stream, flush=True)

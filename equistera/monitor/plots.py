@@ -45,41 +45,30 @@ Runs = Mapping[str, Run]
 
 @dataclass(frozen=True)
 class Line:
-    """A curve.
-
-    Attributes:
-        label: Its entry in the legend; ``""`` for none.
-        x, y: float64 [N]; NaN in ``y`` is a gap in the line.
-        style: Which colour and dash pattern; the same number is the same run or quantity in all lines of a panel.
-        faint: For raw values behind a smoothed line.
-        best: Position to mark, if any.
-    """
+    """A curve: float64 [N] each; NaN in ``y`` is a gap. The same ``style`` is the same run or quantity in a panel."""
 
     label: str
     x: np.ndarray
     y: np.ndarray
     style: int
+    #: For raw values behind a smoothed line.
     faint: bool = False
+    #: Position to mark, if any.
     best: float | None = None
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot over the epochs of training.
-
-    Attributes:
-        title, y_label: Text.
-        lines: At least one of them has a finite value.
-        log_scale: Whether y is logarithmic, if its values span enough for it.
-        coinciding: Whether lines are expected to lie on one another.
-        marks: Text by position, for vertical lines.
-    """
+    """One plot over the epochs of training."""
 
     title: str
     y_label: str
-    lines: tuple[Line, ...]
+    lines: list[Line]
+    #: Whether y is logarithmic, if its values span enough for it.
     log_scale: bool = False
+    #: Whether lines are expected to lie on one another.
     coinciding: bool = False
+    #: Text by position, for vertical lines.
     marks: Mapping[float, str] = field(default_factory=dict)
 
 
@@ -102,14 +91,7 @@ def plot_run(work_dir: str | Path, out: str | Path | None = None) -> Path:
 
 
 def plot_runs(runs: Runs, out: str | Path) -> Path:
-    """Plots one run in detail, or several overlaid.
-
-    Args:
-        runs: By label.
-        out: PNG file; one that is there is replaced, see :func:`check_out`.
-
-    Returns:
-        The file.
+    """Plots one run in detail, or several overlaid, by label; a file that is there is replaced, see :func:`check_out`.
 
     Raises:
         RunLogError: There is nothing to plot in the logs.
@@ -186,7 +168,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     for place, text in panel.marks.items():
         axes.axvline(place, color="0.4", linewidth=0.8, linestyle=":")
         axes.annotate(
-            plain(text), (position, 1), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
+            plain(text), (place, 1), xycoords=("data", "axes fraction"), xytext=(3, -3), textcoords="offset points",
             rotation=90, va="top", fontsize="x-small", color="0.3",
         )  # fmt: skip
     axes.legend(fontsize="small", framealpha=0.8)
@@ -253,19 +235,38 @@ def _draw_keypoint_dots(axes: Axes, runs: Runs, metric: str, keypoints: list[str
 
 
 def panels(runs: Runs) -> list[Panel]:
-    """The panels of one run in detail, or of several overlaid; those without a finite value are left out.
-
-    Args:
-        runs: By label; at least one.
-    """
+    """The panels of one run in detail, or of several overlaid; lines and panels without a finite value are left out."""
     if len(runs) == 1:
         (run,) = runs.values()
-        candidates = [_loss(runs), _learning_rates(run), _metrics(run), _both_splits(run)]
+        main = main_metric(run)
+        shown = dict.fromkeys((*_SHOWN_METRICS, main))
+        both = [("training subset", "train_subset", 1), ("validation", "val", 0)]
+        splits = [Line(label, *run.evaluation_curve(f"{split}/{main}"), style) for label, split, style in both]
+        gap = Line("difference", *gap_curve(run, main), style=2)
+        candidates = [
+            _loss(runs),
+            _learning_rates(run),
+            Panel("Validation", "score", [_metric_line(run, m, m, i, m == main) for i, m in enumerate(shown)]),
+            # without the training subset it would only repeat the panel of the metrics
+            Panel(f"Training subset and validation: {main}", main, [*splits, gap] if len(gap.x) else []),
+        ]
     else:
-        candidates = [_loss(runs), _overlaid_rates(runs), *_overlaid_metrics(runs), _gaps(runs)]
+        numbered = [(style, label, run) for style, (label, run) in enumerate(runs.items())]
+        rates = [_rate_line(label, *run.training_curve("lr"), i) for i, label, run in numbered]
+        gaps = [Line(label, *gap_curve(run, main_metric(run)), i) for i, label, run in numbered]
+        title = "Learning rate (of the head, where stages differ)"
+        candidates = [
+            _loss(runs),
+            Panel(title, "learning rate", rates, log_scale=True, coinciding=True),
+            *(
+                Panel(f"Validation: {name}", name, [_metric_line(run, name, label, i) for i, label, run in numbered])
+                for name in ("AP", "PCK@0.1", "PCK", "AUC")
+            ),
+            Panel("Training subset minus validation", "difference", gaps),
+        ]
     marks = _phase_marks(runs)
     return [
-        dataclasses.replace(panel, marks={**marks, **panel.marks})
+        dataclasses.replace(panel, lines=[line for line in panel.lines if len(line.x)], marks={**marks, **panel.marks})
         for panel in candidates
         if any(np.isfinite(line.y).any() for line in panel.lines)
     ]
@@ -285,7 +286,7 @@ def _loss(runs: Runs) -> Panel:
         if broken.any():
             marks[float(x[broken][0])] = "loss not finite" if len(runs) == 1 else f"{label}: loss not finite"
     positive = all((line.y[np.isfinite(line.y)] > 0).all() for line in lines)
-    return Panel("Training loss", "loss", tuple(lines), log_scale=positive, marks=marks)
+    return Panel("Training loss", "loss", lines, log_scale=positive, marks=marks)
 
 
 def _learning_rates(run: Run) -> Panel:
@@ -303,65 +304,21 @@ def _learning_rates(run: Run) -> Panel:
             label += " (frozen)"
         elif len(trained) and trained[0] > 0:
             label += f" (frozen until {x[trained[0]]:.0f})"
-        lines.append(Line(label, x, np.where(y > 0, y, np.nan), style))
+        lines.append(_rate_line(label, x, y, style))
     title = "Learning rate by stage" if run.stages() else "Learning rate"
-    return Panel(title, "learning rate", tuple(lines), log_scale=True, coinciding=True)
+    return Panel(title, "learning rate", lines, log_scale=True, coinciding=True)
 
 
-def _metrics(run: Run) -> Panel:
-    main = main_metric(run)
-    shown = dict.fromkeys((*_SHOWN_METRICS, main))
-    lines = [_metric_line(run, metric, metric, style, metric == main) for style, metric in enumerate(shown)]
-    return Panel("Validation", "score", _nonempty(lines))
+def _rate_line(label: str, x: np.ndarray, y: np.ndarray, style: int) -> Line:
+    return Line(label, x, np.where(y > 0, y, np.nan), style)
 
 
-def _metric_line(run: Run, metric: str, label: str, style: int, mark_best: bool) -> Line:
+def _metric_line(run: Run, metric: str, label: str, style: int, mark_best: bool = True) -> Line:
     x, y = run.evaluation_curve(f"val/{metric}")
     if not len(x) or not mark_best:
         return Line(label, x, y, style)
     best = best_of(run, metric)
     return Line(f"{label} (best {y[best]:.3f} at {x[best]:.0f})", x, y, style, best=float(x[best]))
-
-
-def _both_splits(run: Run) -> Panel:
-    metric = main_metric(run)
-    gap = gap_curve(run, metric)
-    lines = (
-        Line("training subset", *run.evaluation_curve(f"train_subset/{metric}"), style=1),
-        Line("validation", *run.evaluation_curve(f"val/{metric}"), style=0),
-        Line("difference", *gap, style=2),
-    )
-    # without the training subset it would only repeat the panel of the metrics
-    return Panel(f"Training subset and validation: {metric}", metric, lines if len(gap[0]) else ())
-
-
-def _overlaid_rates(runs: Runs) -> Panel:
-    lines = []
-    for style, (label, run) in enumerate(runs.items()):
-        x, y = run.training_curve("lr")
-        lines.append(Line(label, x, np.where(y > 0, y, np.nan), style))
-    title = "Learning rate (of the head, where stages differ)"
-    return Panel(title, "learning rate", _nonempty(lines), log_scale=True, coinciding=True)
-
-
-def _overlaid_metrics(runs: Runs) -> list[Panel]:
-    return [
-        Panel(
-            f"Validation: {metric}",
-            metric,
-            _nonempty([_metric_line(run, metric, label, i, True) for i, (label, run) in enumerate(runs.items())]),
-        )
-        for metric in ("AP", "PCK@0.1", "PCK", "AUC")
-    ]
-
-
-def _gaps(runs: Runs) -> Panel:
-    lines = [Line(label, *gap_curve(run, main_metric(run)), style) for style, (label, run) in enumerate(runs.items())]
-    return Panel("Training subset minus validation", "difference", _nonempty(lines))
-
-
-def _nonempty(lines: list[Line]) -> tuple[Line, ...]:
-    return tuple(line for line in lines if len(line.x))
 
 
 def _phase_marks(runs: Runs) -> dict[float, str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from equistera.monitor.advice import Finding
-from equistera.monitor.run import Run
 from equistera.monitor.summary import SILENT, Summary
 from equistera.progress import duration
 from equistera.words import aligned
@@ -29,21 +28,17 @@ def labels(work_dirs: Sequence[Path]) -> list[str]:
     return tails
 
 
-def report(runs: Mapping[str, tuple[Run, Summary, Sequence[Finding]]]) -> str:
-    """The whole text for one or several runs.
-
-    Args:
-        runs: By label, the run, its summary and the findings about it.
-    """
-    columns = [_groups(run, summary) for run, summary, _ in runs.values()]
+def report(runs: Mapping[str, tuple[Summary, Sequence[Finding]]]) -> str:
+    """The whole text for one or several runs: by label, the summary and the findings about it."""
+    columns = [_groups(summary) for summary, _ in runs.values()]
     rows = [["run", *runs]]
     for groups in zip(*columns, strict=True):
         # runs may lack rows that others have; merged group by group the order holds
         names = dict.fromkeys(name for group in groups for name, cell in group.items() if cell)
         rows += [[name, *(group.get(name) or _UNKNOWN for group in groups)] for name in names]
     lines = aligned(rows)
-    lines += _other_validation_sets({label: run.plan.validation for label, (run, _, _) in runs.items()})
-    for label, (_, _, findings) in runs.items():
+    lines += _other_validation_sets({label: summary.run.plan.validation for label, (summary, _) in runs.items()})
+    for label, (_, findings) in runs.items():
         for finding in findings:
             about = f"{finding.kind} ({label})" if len(runs) > 1 else finding.kind
             lines += ["", *_wrap(f"! {about}: {finding.message}."), *_wrap(f"  {finding.advice}.")]
@@ -69,19 +64,19 @@ def status_line(label: str, summary: Summary) -> str:
     return ", ".join([*parts, summary.state if left is None else f"{duration(left)} left"])
 
 
-def _groups(run: Run, summary: Summary) -> list[dict[str, str]]:
+def _groups(summary: Summary) -> list[dict[str, str]]:
     """Cells of one run by the name of their row, in groups; a cell is empty where the log does not say."""
     left, pace = summary.seconds_left, summary.seconds_per_epoch
     included = "" if summary.whole_epochs else ", without validation"
     silence = f" for {duration(summary.silent_seconds)}" if summary.state == SILENT else ""
     progress = {
-        "config": run.plan.config or "",
+        "config": summary.run.plan.config or "",
         "state": summary.state + silence,
         "epoch": _epochs(summary),
         "resumed after epoch": ", ".join(f"{position:.0f}" for position in summary.resumed_at),
         "time left": "" if left is None else duration(left),
         "an epoch takes": _pace(pace) + included if pace else "",
-        "unreadable lines in the log": str(run.unreadable_lines or ""),
+        "unreadable lines in the log": str(summary.run.unreadable_lines or ""),
         "phase": summary.phase or "",
     }
     at_zero = "0 (frozen)" if any(summary.lr.values()) else "0"

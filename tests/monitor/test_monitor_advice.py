@@ -7,11 +7,11 @@ from monitor_lines import epochs, train, val
 from equistera.monitor.advice import advise
 from equistera.monitor.plan import Plan
 from equistera.monitor.run import Point, Run, Start
-from equistera.monitor.summary import summarize
+from equistera.monitor.summary import Summary
 
 
 def findings(run, silent_seconds=1.0):
-    return {finding.kind: finding for finding in advise(run, summarize(run, now=run.last_write + silent_seconds))}
+    return {finding.kind: finding for finding in advise(Summary(run, now=run.last_write + silent_seconds))}
 
 
 def course(values, train_subset=None, losses=None, interval=1, **more):

@@ -10,7 +10,7 @@ from monitor_lines import epochs, train, val
 from equistera.errors import UserError
 from equistera.monitor.advice import advise
 from equistera.monitor.log import NotStartedError, RunLogError, canonical_name, read_run
-from equistera.monitor.summary import summarize
+from equistera.monitor.summary import Summary
 
 FIRST, SECOND, THIRD = "20260101_120000", "20260102_120000", "20260103_120000"
 
@@ -303,7 +303,7 @@ def test_what_no_log_holds_is_said(tmp_path, write_log):
     write_log(tmp_path / THIRD, epochs(9, 10))
     run = read_run(tmp_path)
     assert run.missing == ("epochs 1 to 3 are in no log here", "epochs 6 to 7 are in no log here")
-    assert [finding.kind for finding in advise(run, summarize(run))][:2] == ["missing", "missing"]
+    assert [finding.kind for finding in advise(Summary(run))][:2] == ["missing", "missing"]
 
 
 def test_a_record_without_its_log_or_its_weights_is_noticed(tmp_path, write_log):

@@ -80,6 +80,19 @@ def test_phases_are_marked_only_where_all_runs_share_them(make_run):
     assert panels(same | {"z": make_run(full(), "z")})[1].marks == {}
 
 
+def test_a_mark_is_named_where_it_stands(make_run, tmp_path, monkeypatch):
+    named, annotate = [], Axes.annotate
+
+    def spy(axes, text, xy, **look):
+        named.append((text, xy))
+        return annotate(axes, text, xy, **look)
+
+    monkeypatch.setattr(Axes, "annotate", spy)
+    phases = [{"name": "a", "start": 0, "end": 3}, {"name": "b", "start": 3, "end": 9}]
+    plot_runs({"run": make_run(full(), phases=phases)}, tmp_path / "out.png")
+    assert set(named) == {("b", (3, 1))}
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         picture.load()

@@ -9,7 +9,7 @@ from monitor_lines import epochs, train, val
 from equistera.monitor.log import read_run
 from equistera.monitor.plots import panels
 from equistera.monitor.run import gap_curve, smooth
-from equistera.monitor.summary import FINISHED, RUNNING, SILENT, is_finished, summarize
+from equistera.monitor.summary import FINISHED, RUNNING, SILENT, Summary, is_finished
 
 
 def test_summary_of_a_run_by_hand(make_run):
@@ -22,7 +22,7 @@ def test_summary_of_a_run_by_hand(make_run):
     ]
     phases = [{"name": "head", "start": 0, "end": 2}, {"name": "full", "start": 2, "end": 9}]
     run = make_run(lines, max_epochs=9, steps_per_epoch=2, phases=phases)
-    summary = summarize(run, now=run.last_write + 5)
+    summary = Summary(run, now=run.last_write + 5)
     assert (summary.best, summary.best_epoch) == (0.6, 2)
     assert (summary.last, summary.last_epoch) == (0.5, 3)
     assert summary.gap == pytest.approx(0.3)
@@ -58,7 +58,7 @@ def test_the_best_epoch_is_that_of_the_metric_which_chose_best_pth(make_run, hoo
         if written:
             (work_dir / "run.json").write_text(json.dumps(written))
         run = read_run(work_dir)
-        summary = summarize(run)
+        summary = Summary(run)
         assert (summary.metric, summary.best_epoch) == (metric, epoch)
         assert {line.best for panel in panels({"run": run}) for line in panel.lines if line.best is not None} == {epoch}
 
@@ -66,14 +66,14 @@ def test_the_best_epoch_is_that_of_the_metric_which_chose_best_pth(make_run, hoo
 def test_of_equal_scores_the_finer_one_decides_as_for_best_pth(make_run):
     scores = {2: (0.0, 0.3, 0.2), 4: (0.0, 0.4, 0.3), 6: (0.0, 0.4, 0.2), 8: (0.0, 0.1, 0.1)}
     lines = [val(at, **{"AP": a, "PCK@0.1": p, "normalised_error": e}) for at, (a, p, e) in scores.items()]
-    summary = summarize(make_run([*epochs(1, 8), *lines]))
+    summary = Summary(make_run([*epochs(1, 8), *lines]))
     assert (summary.metric, summary.best, summary.best_epoch) == ("AP", 0.0, 6)
 
 
 def test_the_latest_of_equal_scores_is_the_best_as_in_best_pth(make_run):
     lines = [val(1, AP=0.5, AP50=0.7), val(2, AP=0.5, AP50=0.8), val(3, AP=0.4)]
     run = make_run([*epochs(1, 3), *lines])
-    summary = summarize(run)
+    summary = Summary(run)
     assert (summary.best_epoch, summary.at_best["AP50"]) == (2, 0.8)
     (marked,) = (line.best for panel in panels({"run": run}) for line in panel.lines if line.best is not None)
     assert marked == 2
@@ -81,7 +81,7 @@ def test_the_latest_of_equal_scores_is_the_best_as_in_best_pth(make_run):
 
 def test_mmpose_names_and_no_run_file(make_run):
     lines = [*epochs(1, 2), {"coco/AP": 0.5, "coco/AP .5": 0.75, "coco/AP (M)": -1.0, "step": 2}]
-    summary = summarize(make_run(lines))
+    summary = Summary(make_run(lines))
     assert (summary.metric, summary.best, summary.at_best) == ("AP", 0.5, {"AP50": 0.75})
     assert summary.max_epochs is None
     assert summary.seconds_left is None
@@ -90,17 +90,17 @@ def test_mmpose_names_and_no_run_file(make_run):
 
 
 def test_pck_is_the_judge_where_ap_is_missing(make_run):
-    summary = summarize(make_run([*epochs(1, 2), {"PCK": 0.5, "AP": -1.0, "step": 1}]))
+    summary = Summary(make_run([*epochs(1, 2), {"PCK": 0.5, "AP": -1.0, "step": 1}]))
     assert (summary.metric, summary.best) == ("PCK", 0.5)
 
 
 def test_before_the_first_evaluation(make_run):
-    summary = summarize(make_run(epochs(1, 1)))
+    summary = Summary(make_run(epochs(1, 1)))
     assert (summary.metric, summary.best, summary.last, dict(summary.keypoints)) == ("", None, None, {})
 
 
 def test_nan_loss_shows(make_run):
-    assert np.isnan(summarize(make_run([train(1, 1), train(1, 2, float("nan"))])).loss)
+    assert np.isnan(Summary(make_run([train(1, 1), train(1, 2, float("nan"))])).loss)
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_is_finished(make_run, lines, finished):
 @pytest.mark.parametrize(("seconds", "state"), [(30, RUNNING), (599, RUNNING), (601, SILENT)])
 def test_silence(make_run, seconds, state):
     run = make_run(epochs(1, 2), max_epochs=9)
-    assert summarize(run, now=run.last_write + seconds).state == state
+    assert Summary(run, now=run.last_write + seconds).state == state
 
 
 def test_long_epochs_may_be_silent_longer(make_run):
     run = make_run(epochs(1, 2, time=500.0), max_epochs=9)
-    assert summarize(run, now=run.last_write + 2900).state == RUNNING
-    assert summarize(run, now=run.last_write + 3100).state == SILENT
+    assert Summary(run, now=run.last_write + 2900).state == RUNNING
+    assert Summary(run, now=run.last_write + 3100).state == SILENT
 
 
 def test_finished_run_is_not_silent(make_run):
     run = make_run([*epochs(1, 3), val(3, AP=0.5)], max_epochs=3)
-    summary = summarize(run, now=run.last_write + 1e6)
+    summary = Summary(run, now=run.last_write + 1e6)
     assert (summary.state, summary.seconds_left) == (FINISHED, None)
 
 
@@ -152,7 +152,7 @@ def test_pace_from_the_clock_where_it_agrees_with_the_steps(tmp_path, write_log,
     second = write_log(tmp_path / began.strftime("%Y%m%d_%H%M%S"), epochs(3, 6))
     os.utime(first, (began.timestamp() - 3600,) * 2)
     os.utime(second, (began.timestamp() + elapsed,) * 2)
-    summary = summarize(read_run(tmp_path))
+    summary = Summary(read_run(tmp_path))
     assert summary.seconds_per_epoch == pytest.approx(seconds_per_epoch)
     assert summary.whole_epochs is whole
     assert summary.resumed_at == (2,)

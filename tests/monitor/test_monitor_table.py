@@ -4,13 +4,13 @@ import pytest
 from monitor_lines import epochs, val
 
 from equistera.monitor.advice import Finding, advise
-from equistera.monitor.summary import summarize
+from equistera.monitor.summary import Summary
 from equistera.monitor.table import labels, report, status_line
 
 
 def seen(run, findings=None):
-    summary = summarize(run, now=run.last_write + 1)
-    return run, summary, advise(run, summary) if findings is None else findings
+    summary = Summary(run, now=run.last_write + 1)
+    return summary, advise(summary) if findings is None else findings
 
 
 def rows(text):
@@ -102,9 +102,9 @@ def test_long_options_stay_in_one_piece(make_run):
 def test_status_line(make_run):
     run = make_run([*epochs(1, 2, loss=0.25), val(1, AP=0.75), val(2, AP=0.5)], max_epochs=4)
     expected = "run: epoch 2 of 4, loss 0.25, lr 1.0e-03, AP 0.500 (best 0.750 at 1), 2 s left"
-    assert status_line("run", seen(run)[1]) == expected
+    assert status_line("run", seen(run)[0]) == expected
 
 
 def test_an_epoch_that_is_not_done_is_not_rounded_up(make_run):
     run = make_run(epochs(1, 3, steps=100)[:-1], max_epochs=3, steps_per_epoch=100)
-    assert "epoch 2.9 of 3" in status_line("run", summarize(run))
+    assert "epoch 2.9 of 3" in status_line("run", Summary(run))
