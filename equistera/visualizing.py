@@ -42,15 +42,7 @@ class VisualizeOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done; make it with :func:`settled`.
-
-    Attributes:
-        options: What the user asked for.
-        config: The model's.
-        checkpoint: Its weights.
-        det_weights: The detector's; None without one.
-        source: What is read and what is drawn into.
-    """
+    """What is to be done: with which model and detector, what is read and drawn into; see :func:`settled`."""
 
     options: VisualizeOptions
     config: str
@@ -80,13 +72,18 @@ def settled(options: VisualizeOptions) -> Job:
     det_weights = checkpoints.detector_weights(options.det, options.det_weights) if options.det else None
     source = _source(options)
     if options.json:
+        # the pictures or the video, and what they are drawn into
+        if isinstance(source, VideoFrames):
+            drawn = [source.path, source.out]
+        else:
+            drawn = [*(source.folder / name for name in source.names), *(source.targets or {}).values()]
         read: list[str | Path | None] = [
             config,
             checkpoint,
             options.ann_file,
             options.det_weights,
             options.skeleton,
-            *_files_of(source),
+            *drawn,
         ]
         check_targets("--json", [options.json], inputs=read, overwrite=options.overwrite, tool=TOOL)
     return Job(options, config, checkpoint, det_weights, source)
@@ -105,24 +102,15 @@ def _refuse_what_would_be_ignored(options: VisualizeOptions) -> None:
         raise UserError(f"--out {out} names a file; the pictures of --img-dir are drawn into a folder")
 
 
-def _files_of(source: PictureFiles | VideoFrames) -> list[Path | None]:
-    """The pictures or the video, and what they are drawn into."""
-    if isinstance(source, VideoFrames):
-        return [source.path, source.out]
-    return [*(source.folder / name for name in source.names), *(source.targets or {}).values()]
-
-
 def _source(options: VisualizeOptions) -> PictureFiles | VideoFrames:
+    if options.video and options.ann_file:
+        raise UserError("--ann-file names pictures; it says nothing of the frames of a --video")
+    name, what = ("--video", "the drawn video") if options.video else ("--img", "the drawing")
+    name, what = (name, what) if options.video or options.img else ("--img-dir", "the drawings")
+    if not options.out and not options.json:
+        raise UserError(f"{name} needs --out, where to write {what}, or --json")
     if options.video:
-        if options.ann_file:
-            raise UserError("--ann-file names pictures; it says nothing of the frames of a --video")
-        if not options.out and not options.json:
-            raise UserError("--video needs --out, where to write the drawn video, or --json")
         return VideoFrames(options.video, options.out, options.overwrite)
     if options.img:
-        if not options.out and not options.json:
-            raise UserError("--img needs --out, where to write the drawing, or --json")
         return one_picture(options.img, options.out, options.overwrite)
-    if not options.out and not options.json:
-        raise UserError("--img-dir needs --out, where to write the drawings, or --json")
     return picture_folder(options.img_dir, options.out, options.overwrite)

@@ -40,51 +40,43 @@ def calibrations_of(
         UserError: A stored calibration is broken, or the validation set is.
     """
     split, results = predicted
-    found = {}
+    found: dict[str, Calibration] = {}
+    lead = next(iter(predictors.values()))
     if split.name != "val":
-        found = {
-            name: stored_calibration(path, flip_test, predictors[name].settings) for name, path in checkpoints.items()
-        }
-        found = {name: calibration for name, calibration in found.items() if calibration is not None}
-        missing = [name for name in predictors if name not in found or ensemble]
+        for name, path in checkpoints.items():
+            if calibration := stored_calibration(path, flip_test, predictors[name].settings):
+                found[name] = calibration
+        missing = {name: model for name, model in predictors.items() if name not in found or ensemble}
         if not missing:
             return found
-        lead = next(iter(predictors.values()))
         ann_file, _ = files_of(lead.config, "val")
         if not (split.root / ann_file).is_file():
             print(f"confidences stay as they are: there is no {ann_file} to calibrate them on", file=sys.stderr)
             return found
         split = Split.of(lead.config, "val", lead.skeleton)
-        results = predict_split({name: predictors[name] for name in missing}, split, ensemble)
-    for name, path in checkpoints.items():
-        if name not in found:
-            calibration = _fitted(name, split, results[name], predictors[name])
-            if calibration is not None:
-                found[name] = calibration[0]
-                _store(path, *calibration, flip_test, predictors[name].settings)
-    if ensemble:
-        fused = results.get(ENSEMBLE) or fuse_results(
+        results = predict_split(missing, split, ensemble)
+    for name in [*checkpoints, *([ENSEMBLE] if ensemble else [])]:
+        if name in found:
+            continue
+        own = results.get(name) or fuse_results(
             [results[name] for name in predictors], [found.get(name) for name in predictors], split.ground_truth
         )
-        calibration = _fitted(ENSEMBLE, split, fused, next(iter(predictors.values())))
-        if calibration is not None:
-            found[ENSEMBLE] = calibration[0]
+        calibration, about = fit_on_results(split.ground_truth, own, lead.skeleton)
+        if calibration is None:
+            print(f"{name}: {split.ann_file} has too few labelled points to calibrate confidences on", file=sys.stderr)
+            continue
+        found[name] = calibration
+        if name in checkpoints:
+            about = {"ann_file": str(split.root / split.ann_file), **about}
+            _store(checkpoints[name], calibration, about, flip_test, predictors[name].settings)
     return found
 
 
-def _fitted(name: str, split: Split, results: list[dict], predictor: Predictor) -> tuple[Calibration, dict] | None:
-    calibration, about = fit_on_results(split.ground_truth, results, predictor.skeleton)
-    if calibration is None:
-        print(f"{name}: {split.ann_file} has too few labelled points to calibrate confidences on", file=sys.stderr)
-        return None
-    return calibration, {"ann_file": str(split.root / split.ann_file), **about}
-
-
-def _store(checkpoint: str | Path, calibration: Calibration, about: dict, flip_test: bool, settings: str) -> None:
+def _store(checkpoint: Path, calibration: Calibration, about: dict, flip_test: bool, settings: str) -> None:
     try:
         path = store_calibration(checkpoint, calibration, flip_test, settings, **about)
     except WriteError as error:
         # a checkpoint on a read-only disk can still be tested
-        print(f"the calibration could not be stored beside {Path(checkpoint).name}: {error.reason}", file=sys.stderr)
+        print(f"the calibration could not be stored beside {checkpoint.name}: {error.reason}", file=sys.stderr)
     else:
         print(f"calibration fitted on {Path(about['ann_file']).name}: {path}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,54 +121,30 @@ class Predictor:
         Yields:
             Poses, in order.
         """
-        waiting = []
-        for image, bbox in crops:
-            waiting.append(self.sample(image, bbox))
-            if len(waiting) == batch_size:
-                yield from self.run(waiting)
-                waiting = []
-        if waiting:
-            yield from self.run(waiting)
+        crops = iter(crops)
+        while samples := [self.sample(image, bbox) for image, bbox in itertools.islice(crops, batch_size)]:
+            for sample in self.predict_samples(pseudo_collate(samples)):
+                predicted = sample["pred_instances"]
+                x1, y1, x2, y2 = np.asarray(predicted["bboxes"], dtype=np.float64)[0]
+                yield Pose(
+                    points=np.asarray(predicted["keypoints"], dtype=np.float64)[0, :, :2],
+                    scores=np.asarray(predicted["keypoint_scores"], dtype=np.float64)[0],
+                    bbox=np.array([x1, y1, x2 - x1, y2 - y1]),
+                )
 
     def sample(self, image: np.ndarray, bbox: Sequence[float]) -> dict:
-        """The network's input for one box of a picture; may be called in any thread.
+        """The network's input for one box of a picture, as those of :meth:`poses`.
 
         The crop is made as those of a data set are, so that the model sees what it saw when it was evaluated.
-
-        Args:
-            image: RGB uint8 [H, W, 3].
-            bbox: x, y, width, height, pixels.
-
-        Returns:
-            A sample for :meth:`run`.
         """
         x, y, width, height = (float(value) for value in bbox)
         box = np.array([x, y, x + width, y + height], dtype=np.float32)
-        sample = self._pipeline(
-            {
-                **self.model.dataset_meta,
-                "img": image,
-                "img_path": "",
-                "id": 0,
-                "img_id": 0,
-                "bbox": box[None],
-                "bbox_score": np.ones(1, dtype=np.float32),
-            }
-        )
+        about = {"img": image, "img_path": "", "id": 0, "img_id": 0}
+        boxes = {"bbox": box[None], "bbox_score": np.ones(1, dtype=np.float32)}
+        sample = self._pipeline({**self.model.dataset_meta, **about, **boxes})
         # the model's preprocessor takes pictures as OpenCV reads them
         sample["inputs"] = sample["inputs"].flip(0)
         return sample
-
-    def run(self, samples: list[dict]) -> Iterator[Pose]:
-        """Poses of samples that :meth:`sample` made, all in one batch."""
-        for sample in self.predict_samples(pseudo_collate(samples)):
-            predicted = sample["pred_instances"]
-            x1, y1, x2, y2 = np.asarray(predicted["bboxes"], dtype=np.float64)[0]
-            yield Pose(
-                points=np.asarray(predicted["keypoints"], dtype=np.float64)[0, :, :2],
-                scores=np.asarray(predicted["keypoint_scores"], dtype=np.float64)[0],
-                bbox=np.array([x1, y1, x2 - x1, y2 - y1]),
-            )
 
 
 def _skeleton_of(content: dict) -> str | None:

@@ -39,6 +39,11 @@ class Split:
     images: str
     ground_truth: dict
 
+    @property
+    def file_names(self) -> dict:
+        """Of every picture, by its id."""
+        return {image["id"]: image["file_name"] for image in self.ground_truth["images"]}
+
     @classmethod
     def of(cls, config: Config, name: str, skeleton: Skeleton) -> Split:
         """A split where a config expects it; ``test`` lies beside ``val``.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import filecmp
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ class Box:
         animal: What is annotated there, if anything.
     """
 
-    xywh: tuple[float, float, float, float]
+    xywh: tuple[float, ...]
     score: float = 1.0
     animal: Animal | None = None
 
@@ -66,11 +67,7 @@ class PosedFrame:
 
 
 class AnnotatedBoxes:
-    """The boxes of an annotation file; a :data:`BoxSource`.
-
-    Args:
-        pictures: What the file holds.
-    """
+    """The boxes of an annotation file; a :data:`BoxSource`."""
 
     def __init__(self, pictures: PictureAnimals):
         self.pictures = pictures
@@ -104,8 +101,7 @@ def refuse_other_pictures(ann_file: str | Path, pictures: PictureAnimals, source
         UserError: A picture of the same name beside the annotations shows something else.
     """
     own = default_image_dir(Path(ann_file))
-    pairs = _unlike(own, pictures, source)
-    others = [f"{path} is not {labelled}" for path, labelled in pairs if _differ(path, labelled)]
+    others = [f"{path} is not {labelled}" for path, labelled in _unlike(own, pictures, source)]
     if others:
         raise UserError(
             f"--ann-file {ann_file} labels other pictures that only have the same names:",
@@ -115,28 +111,20 @@ def refuse_other_pictures(ann_file: str | Path, pictures: PictureAnimals, source
 
 
 def _unlike(own: Path, pictures: PictureAnimals, source: PictureFiles) -> Iterator[tuple[Path, Path]]:
-    """Pictures and those of the same name beside the annotations, where the files are not the same; the first ones."""
+    """Pictures and those of the same name beside the annotations that show something else; of the first ones."""
     compared = 0
     for name in source.names:
-        known = pictures.find(name)
+        path, known = source.folder / name, pictures.find(name)
         if known is None or compared == _COMPARED:
             continue
-        path = source.folder / name
-        try:
+        # a name that leads elsewhere says nothing of this picture; one that cannot be read is named when it is drawn
+        with contextlib.suppress(ImageError):
             labelled = picture_path(own, known)
-        except ImageError:
-            continue  # a name that leads elsewhere says nothing of this picture
-        if labelled.is_file() and not same_file(path, labelled):
-            compared += 1
-            if not filecmp.cmp(path, labelled, shallow=False):
-                yield path, labelled
-
-
-def _differ(path: Path, labelled: Path) -> bool:
-    try:
-        return (perceptual_hash(path) ^ perceptual_hash(labelled)).bit_count() > DISTANCE
-    except ImageError:
-        return False  # named when it is read to be drawn
+            if labelled.is_file() and not same_file(path, labelled):
+                compared += 1
+                same = filecmp.cmp(path, labelled, shallow=False)
+                if not same and (perceptual_hash(path) ^ perceptual_hash(labelled)).bit_count() > DISTANCE:
+                    yield path, labelled
 
 
 def predict_frames(
@@ -185,46 +173,37 @@ def _chunks(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
 def _look(
     predictor: Predictor,
     frames: Sequence[Frame],
-    found: dict[int, list[Box] | None],
+    found: Mapping[int, list[Box] | None],
     is_sure: Callable[[np.ndarray], np.ndarray],
     batch_size: int,
 ) -> dict[int, list[Pose]]:
-    crops = [
-        (frame, box)
-        for frame in frames
-        for box in ([Box(_whole(frame))] if found[frame.number] is None else found[frame.number])
-    ]
+    def look(crops: list[tuple[Frame, Box]]) -> Iterator[tuple[int, Pose]]:
+        predicted = predictor.poses(((frame.image, box.xywh) for frame, box in crops), batch_size)
+        for (frame, box), pose in zip(crops, predicted, strict=True):
+            yield frame.number, dataclasses.replace(pose, bbox_score=box.score)
+
     poses: dict[int, list[Pose]] = {frame.number: [] for frame in frames}
-    predicted = predictor.poses(((frame.image, box.xywh) for frame, box in crops), batch_size)
-    for (frame, box), pose in zip(crops, predicted, strict=True):
-        poses[frame.number].append(dataclasses.replace(pose, bbox_score=box.score))
-    closer = []
+    crops, closer = [], []
+    for frame in frames:
+        boxes = found[frame.number]
+        height, width = frame.image.shape[:2]
+        crops += [(frame, box) for box in (boxes if boxes is not None else [Box((0.0, 0.0, width, height))])]
+    for number, pose in look(crops):
+        poses[number].append(pose)
     for frame in frames:
         if found[frame.number] is None:
             (pose,) = poses[frame.number]
             around = box_of(pose.points[is_sure(pose.scores)], frame.image.shape[1::-1])
-            if around is not None:
-                closer.append((frame, around))
-    predicted = predictor.poses(((frame.image, around) for frame, around in closer), batch_size)
-    for (frame, _), pose in zip(closer, predicted, strict=True):
-        if pose.scores.mean() > poses[frame.number][0].scores.mean():
-            poses[frame.number] = [pose]
+            closer += [] if around is None else [(frame, Box(around))]
+    for number, pose in look(closer):
+        poses[number] = [max(poses[number][0], pose, key=lambda pose: pose.scores.mean())]
     return poses
 
 
-def _whole(frame: Frame) -> tuple[float, float, float, float]:
-    height, width = frame.image.shape[:2]
-    return 0.0, 0.0, float(width), float(height)
+def box_of(points: np.ndarray, size: tuple[int, int]) -> tuple[float, ...] | None:
+    """The box (x, y, width, height) of an animal from its keypoints, float [N, 2], in a picture of width and height.
 
-
-def box_of(points: np.ndarray, size: tuple[int, int]) -> list[float] | None:
-    """The box of an animal from its keypoints.
-
-    Args:
-        points: float [N, 2], pixels.
-        size: Width and height of the picture.
-
-    Returns:
-        x, y, width, height inside the picture, or None if the points are too few or in one place.
+    None if the points are too few or in one place.
     """
-    return box_around(points, *size) if len(points) >= ENOUGH_POINTS else None
+    box = box_around(points, *size) if len(points) >= ENOUGH_POINTS else None
+    return None if box is None else tuple(box)

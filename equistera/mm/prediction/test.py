@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,15 +72,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     Raises:
         UserError: Data or checkpoints cannot be used.
     """
-    predictors, checkpoints = _loaded(
-        options.models,
-        taken=ENSEMBLE,
-        data_root=options.data_root,
-        skeleton=options.skeleton,
-        device=options.device,
-        flip_test=options.flip_test,
-        cfg_options=options.cfg_options,
-    )
+    predictors, checkpoints = _loaded(options)
     if len(predictors) < 2 and (options.compare or options.ensemble):
         wanted = "--compare" if options.compare else "--ensemble"
         raise UserError(
@@ -92,12 +84,17 @@ def test(options: TestOptions) -> dict[str, dict]:
     lead = next(iter(predictors.values()))
     split = Split.of(lead.config, options.split or _split_there(lead), lead.skeleton)
     # what can be refused is refused before the long work
-    groups = _groups(split, options.group_by)
+    groups = None if options.group_by == "none" else picture_groups(split.file_names, options.group_by)
     if options.body_length:
         anywhere = constant_results(split.ground_truth, np.zeros((len(lead.skeleton), 2)), lead.skeleton)
         pair(split.ground_truth, anywhere, lead.skeleton, options.body_length)
     out = Path(options.out) if options.out else _default_out(list(checkpoints.values()), split.name)
-    _check_out(out, options, [*predictors, *([ENSEMBLE] if options.ensemble else [])])
+    names = [*predictors, *([ENSEMBLE] if options.ensemble else [])]
+    # of several models each has a folder
+    folders = {name: out / name if len(names) > 1 else out for name in names}
+    targets = [folder / file for folder in folders.values() for file in FILES]
+    targets += [out / COMPARISON] * options.compare + [out / REPORT] * options.report
+    check_targets("--out", targets, overwrite=options.overwrite, tool=TOOL)
     _say_what_was_seen(predictors, split)
     results = predict_split(predictors, split, options.ensemble)
     calibrations = calibrations_of(predictors, checkpoints, (split, results), options.flip_test, options.ensemble)
@@ -105,6 +102,8 @@ def test(options: TestOptions) -> dict[str, dict]:
         results[ENSEMBLE] = fuse_results(
             list(results.values()), [calibrations.get(name) for name in predictors], split.ground_truth
         )
+    train_file = split.root / files_of(lead.config, "train")[0]
+    training = load_annotations(train_file, lead.skeleton) if train_file.is_file() else None
     scored = score_models(
         split.ground_truth,
         results,
@@ -112,7 +111,7 @@ def test(options: TestOptions) -> dict[str, dict]:
         # on the pictures that it was fitted on, a calibration would look better than it is
         {} if split.name == "val" else calibrations,
         draws=BOOTSTRAP_DRAWS,
-        mean_pose=_mean_pose(lead, split),
+        mean_pose=mean_pose(training, lead.skeleton) if training else None,
         body_length=options.body_length,
         groups=groups,
     )
@@ -121,7 +120,22 @@ def test(options: TestOptions) -> dict[str, dict]:
     pairs = comparison["pairs"] if comparison else []
     # before anything can go wrong with the files
     print(format_comparison(metrics, pairs) if len(scored) > 1 else format_table(*metrics.values()), flush=True)
-    _write(out, scored, comparison, results, checkpoints, split, options)
+    # what an earlier test left here and this one does not write anew would stand beside other models' figures
+    for path in (out / COMPARISON, out / REPORT):
+        if Written().by(TOOL, path):
+            path.unlink()
+    for name, model in scored.items():
+        paths: dict[str, Any] = {"ensemble_of": [str(path) for path in checkpoints.values()]}
+        about = {"checkpoint": str(checkpoints[name])} if name in checkpoints else paths
+        write_model(folders[name], model, results[name], {**about, "split": split.name, "flip_test": options.flip_test})
+    if comparison:
+        write_json(out / COMPARISON, comparison, indent=1)
+        record(TOOL, out / COMPARISON)
+    if options.report:
+        with atomic_write(out / REPORT) as file:
+            file.write(_page(scored, checkpoints, split, pairs, options))
+        record(TOOL, out / REPORT)
+    print("written:", *targets, sep="\n  ")
     return metrics
 
 
@@ -137,33 +151,21 @@ def _same_weights(checkpoints: Mapping[str, Path]) -> list[str]:
     ]
 
 
-def _loaded(
-    words: Sequence[str],
-    taken: str,
-    data_root: str | None = None,
-    skeleton: str | None = None,
-    **settings: Any,
-) -> tuple[dict[str, Predictor], dict[str, Path]]:
-    """Loads every model that is named.
-
-    Args:
-        words: As for :func:`equistera.named_models.members`.
-        taken: As for :func:`equistera.named_models.short_names`.
-        data_root: Folder of the data; that of the first config by default.
-        skeleton: As ``--skeleton`` takes it.
-        **settings: As :class:`Predictor` takes them.
-
-    Returns:
-        Models and checkpoints by name.
-
-    Raises:
-        UserError: A model cannot be loaded, or has other keypoints than the first one.
-    """
-    pairs = members(words)
-    root = str(Path(data_root).resolve()) if data_root else None
-    predictors = {}
-    for name, (config, path) in zip(short_names([path for _, path in pairs], taken), pairs, strict=True):
-        predictor = Predictor(config, path, data_root=root, skeleton=configs.skeleton_argument(skeleton), **settings)
+def _loaded(options: TestOptions) -> tuple[dict[str, Predictor], dict[str, Path]]:
+    """Models and checkpoints by name; all on the data and with the keypoints of the first one."""
+    pairs = members(options.models)
+    root = str(Path(options.data_root).resolve()) if options.data_root else None
+    predictors: dict[str, Predictor] = {}
+    for name, (config, path) in zip(short_names([path for _, path in pairs], taken=ENSEMBLE), pairs, strict=True):
+        predictor = Predictor(
+            config,
+            path,
+            device=options.device,
+            flip_test=options.flip_test,
+            cfg_options=options.cfg_options,
+            data_root=root,
+            skeleton=configs.skeleton_argument(options.skeleton),
+        )
         lead = next(iter(predictors.values()), predictor)
         if predictor.skeleton.names != lead.skeleton.names:
             raise UserError(
@@ -194,7 +196,7 @@ def _split_there(predictor: Predictor) -> str:
 def _say_what_was_seen(predictors: Mapping[str, Predictor], split: Split) -> None:
     """Names models that were trained on pictures they are scored on."""
     folder = split.root / split.images
-    pictures = picture_marks(picture_path(folder, image["file_name"]) for image in split.ground_truth["images"])
+    pictures = picture_marks(picture_path(folder, name) for name in split.file_names.values())
     for name, predictor in predictors.items():
         if seen := len(pictures & predictor.trained_on):
             print(
@@ -203,84 +205,25 @@ def _say_what_was_seen(predictors: Mapping[str, Predictor], split: Split) -> Non
             )
 
 
-def _mean_pose(predictor: Predictor, split: Split) -> np.ndarray | None:
-    """The training set's, for the constant guess; None where there is no training set."""
-    train_file = split.root / files_of(predictor.config, "train")[0]
-    if not train_file.is_file():
-        return None
-    return mean_pose(load_annotations(train_file, predictor.skeleton), predictor.skeleton)
-
-
-def _groups(split: Split, group_by: str) -> dict | None:
-    if group_by == "none":
-        return None
-    return picture_groups({image["id"]: image["file_name"] for image in split.ground_truth["images"]}, group_by)
-
-
 def _default_out(checkpoints: list[Path], split: str) -> Path:
     """Beside the checkpoint; of several, in the folder that holds all of theirs."""
     folders = [path.resolve().parent for path in checkpoints]
     return folders[0] / split if len(folders) == 1 else Path(os.path.commonpath(folders)) / f"comparison_{split}"
 
 
-def _folder_of(name: str, names: Collection[str], out: Path) -> Path:
-    """Where the files of one model go: of several, each has a folder."""
-    return out / name if len(names) > 1 else out
-
-
-def _check_out(out: Path, options: TestOptions, names: Collection[str]) -> None:
-    targets = [_folder_of(name, names, out) / file for name in names for file in FILES]
-    targets += [out / COMPARISON] * options.compare + [out / REPORT] * options.report
-    check_targets("--out", targets, overwrite=options.overwrite, tool=TOOL)
-
-
-def _write(
-    out: Path,
-    scored: Mapping[str, Scored],
-    comparison: dict | None,
-    results: Mapping[str, list[dict]],
-    checkpoints: Mapping[str, Path],
-    split: Split,
-    options: TestOptions,
-) -> None:
-    # what an earlier test left here and this one does not write anew would stand beside other models' figures
-    for path in (out / COMPARISON, out / REPORT):
-        if Written().by(TOOL, path):
-            path.unlink()
-    written = []
-    for name, model in scored.items():
-        folder = _folder_of(name, scored, out)
-        members = [str(checkpoints[name])] if name in checkpoints else [str(path) for path in checkpoints.values()]
-        about = {"checkpoint": members[0]} if name in checkpoints else {"ensemble_of": members}
-        write_model(folder, model, results[name], {**about, "split": split.name, "flip_test": options.flip_test})
-        written += [str(folder / file) for file in FILES]
-    if comparison:
-        write_json(out / COMPARISON, comparison, indent=1)
-        record(TOOL, out / COMPARISON)
-        written.append(str(out / COMPARISON))
-    if options.report:
-        with atomic_write(out / REPORT) as file:
-            file.write(_page(scored, checkpoints, split, comparison, options))
-        record(TOOL, out / REPORT)
-        written.append(str(out / REPORT))
-    print("written:", *written, sep="\n  ")
-
-
 def _page(
     scored: Mapping[str, Scored],
     checkpoints: Mapping[str, Path],
     split: Split,
-    comparison: dict | None,
+    pairs: Sequence[dict],
     options: TestOptions,
 ) -> str:
-    folder = split.root / split.images
-    names = {image["id"]: image["file_name"] for image in split.ground_truth["images"]}
     paths = {name: str(path.resolve()) for name, path in checkpoints.items()}
     return report(
         scored,
-        lambda image_id: read_rgb(picture_path(folder, names[image_id])),
+        lambda image_id: read_rgb(picture_path(split.root / split.images, split.file_names[image_id])),
         title=f"{', '.join(scored)} on {split.name}",
-        pairs=comparison["pairs"] if comparison else (),
+        pairs=pairs,
         about={
             **{f"checkpoint {name}" if len(scored) > 1 else "checkpoint": path for name, path in paths.items()},
             "data": f"{split.root / split.ann_file} ({split.name})",

@@ -17,7 +17,6 @@ from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.stream import AnnotatedBoxes, BoxSource, PosedFrame, predict_frames, refuse_other_pictures
 from equistera.outputs import record
 from equistera.progress import track
-from equistera.skeleton import Skeleton
 from equistera.video import VideoFrames
 from equistera.visualizing import Job, VisualizeOptions
 from equistera.words import counted
@@ -30,13 +29,7 @@ class UnreadableError(UserError):
 
 
 def visualize(job: Job) -> int:
-    """Predicts and draws.
-
-    Args:
-        job: What is to be done.
-
-    Returns:
-        Exit code 0.
+    """Predicts and draws; returns exit code 0.
 
     Raises:
         UnreadableError: Some pictures could not be read or written; all others were.
@@ -63,12 +56,19 @@ def visualize(job: Job) -> int:
     where = detector or (AnnotatedBoxes(pictures) if pictures else None)
     frames = where.checked(source.frames()) if isinstance(where, AnnotatedBoxes) else source.frames()
     stream = predict_frames(predictor, frames, where, confidence.is_sure, options.batch_size)
-    work = _Draw(source, predictor.skeleton, confidence)
-    results, failed, empty = [], [], 0
-    finished = in_order(work, stream, source.writers, ahead=2 * source.writers)
-    done = 0
+    draws = source.targets is not None
+
+    def draw(seen: PosedFrame) -> tuple[PosedFrame, str]:
+        """In another thread than the model's; the picture without its pixels, and what went wrong, if anything."""
+        problem = seen.frame.error
+        if draws and not problem:
+            problem = source.write(seen.frame, draw_poses(seen, predictor.skeleton, confidence))
+        return seen.without_pixels(), problem
+
+    results, failed, done, empty = [], [], 0, 0
+    finished = in_order(draw, stream, source.writers, ahead=2 * source.writers)
     try:
-        for seen, problem in track(finished, "drawing" if work.draws else "predicting", len(source), source.unit):
+        for seen, problem in track(finished, "drawing" if draws else "predicting", len(source), source.unit):
             done += not problem
             if problem:
                 failed.append(f"{seen.frame.name}: {problem}")
@@ -119,27 +119,6 @@ def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, obje
             "Give their common folder as it was when the file was made, or one folder at a time.",
         )
     return {name: pictures.image_ids[found] for name, found in known.items() if found is not None}
-
-
-class _Draw:
-    """What is done with a picture after the prediction, in another thread than the model's.
-
-    Args:
-        source: Where drawings are written.
-        skeleton: The keypoints.
-        confidence: As for :func:`~.pose_drawing.draw_poses`.
-    """
-
-    def __init__(self, source: PictureFiles | VideoFrames, skeleton: Skeleton, confidence: Confidence):
-        self.source, self.skeleton, self.confidence = source, skeleton, confidence
-        self.draws = source.targets is not None
-
-    def __call__(self, seen: PosedFrame) -> tuple[PosedFrame, str]:
-        """The picture without its pixels, which are no longer needed, and what went wrong, if anything."""
-        problem = seen.frame.error
-        if self.draws and not problem:
-            problem = self.source.write(seen.frame, draw_poses(seen, self.skeleton, self.confidence))
-        return seen.without_pixels(), problem
 
 
 def _say(options: VisualizeOptions, source: PictureFiles | VideoFrames, done: int, empty: int, results: int) -> None:
