@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -21,12 +21,9 @@ _TOO_FAR = 4
 
 @dataclass(frozen=True)
 class Asked:
-    """What a preset asks of one transform.
+    """What a preset asks of one transform: how likely it is on a sample, and from which range in which unit.
 
-    Attributes:
-        probability: How likely it is on a sample.
-        range: Lowest and highest value, or None where there is no number to draw.
-        unit: What the value is.
+    Of what has no number to draw the range is None.
     """
 
     probability: float
@@ -36,36 +33,23 @@ class Asked:
 
 @dataclass(frozen=True)
 class Row:
-    """One transform, asked for and measured.
-
-    Attributes:
-        name: As samples record it.
-        asked: None for a transform that is not the preset's (one of albumentations in the config).
-        share: Share of the samples that had it.
-        low: Lowest value drawn, or None.
-        high: Highest value drawn, or None.
-        kinds: How often each kind was drawn, for transforms that have kinds.
-        note: What is odd about it, or "".
-    """
+    """One transform, asked for and measured over samples."""
 
     name: str
+    #: None for a transform that is not the preset's (one of albumentations in the config).
     asked: Asked | None
     share: float
+    #: Lowest and highest value drawn, or None.
     low: float | None
     high: float | None
+    #: How often each kind was drawn, for transforms that have kinds.
     kinds: dict[str, int]
-    note: str
+    #: What is odd about it, or "".
+    note: str = ""
 
 
 def asked_of(values: Augmentation) -> dict[str, Asked]:
-    """What ``values`` ask for, by the name under which samples record it; transforms that change nothing are left out.
-
-    Args:
-        values: Ranges and probabilities.
-
-    Returns:
-        By name of the transform.
-    """
+    """What is asked for, by the name under which samples record it; transforms that change nothing are left out."""
     often = values.photometric
     everything = {
         "flip": Asked(values.flip, None),
@@ -110,30 +94,26 @@ def measure(drawn: Sequence[Mapping[str, object]], values: Augmentation) -> list
 def _row(name: str, asked: Asked | None, drawn: Sequence[Mapping[str, object]]) -> Row:
     found = [sample[name] for sample in drawn if name in sample]
     numbers = np.array(
-        [number for value in found if not isinstance(value, (bool, str)) for number in np.ravel(value)], dtype=float
+        [n for value in found if not isinstance(value, (bool, str)) for n in np.ravel(value)], dtype=float
     )
-    share = len(found) / max(1, len(drawn))
     low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (None, None)
     kinds = Counter(value for value in found if isinstance(value, str))
-    return Row(name, asked, share, low, high, dict(sorted(kinds.items())), _note(name, asked, share, low, high, drawn))
+    row = Row(name, asked, len(found) / max(1, len(drawn)), low, high, dict(sorted(kinds.items())))
+    return replace(row, note=_note(row, len(drawn))) if asked and drawn else row
 
 
-def _note(
-    name: str, asked: Asked | None, share: float, low: float | None, high: float | None, drawn: Sequence[Mapping]
-) -> str:
-    if asked is None or not drawn:
-        return ""
+def _note(row: Row, count: int) -> str:
+    asked = row.asked
     # a blur's sigma is measured on its kernel, which is cut off, and whole levels round
-    if asked.range is not None and low is not None:
+    if asked.range is not None and row.low is not None:
         slack = 0.05 * (asked.range[1] - asked.range[0]) + 1e-6
-        if low < asked.range[0] - slack or high > asked.range[1] + slack:
+        if row.low < asked.range[0] - slack or row.high > asked.range[1] + slack:
             return "outside of the range"
-    spread = math.sqrt(asked.probability * (1 - asked.probability) / len(drawn))
-    if abs(share - asked.probability) <= _TOO_FAR * spread + 1e-9:
+    spread = math.sqrt(asked.probability * (1 - asked.probability) / count)
+    if abs(row.share - asked.probability) <= _TOO_FAR * spread + 1e-9:
         return ""
-    if name == "half_body" and share < asked.probability:
-        return "only where enough points are labelled"
-    return "not as often as asked"
+    few = row.name == "half_body" and row.share < asked.probability
+    return "only where enough points are labelled" if few else "not as often as asked"
 
 
 def format_rows(rows: Sequence[Row]) -> str:

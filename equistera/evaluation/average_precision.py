@@ -30,12 +30,9 @@ def instance_score(
     the mean of the keypoint scores above 0.2.
 
     Args:
-        keypoint_scores: [K] confidences.
+        keypoint_scores: [K] confidences; 0 is the score when none is above ``threshold``.
         bbox_score: The detector's confidence; 1 for an annotated box.
         threshold: Keypoints at or below it are left out.
-
-    Returns:
-        The score; 0 when no keypoint is above the threshold.
     """
     confident = np.asarray(keypoint_scores, dtype=float)
     confident = confident[confident > threshold]
@@ -64,19 +61,7 @@ def coco_ap(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> dict[str,
 
 
 def run_cocoeval(gt_coco: dict, results: list[dict], skeleton: Skeleton):
-    """Runs ``COCOeval`` up to ``summarize`` without its prints.
-
-    Args:
-        gt_coco: Content of a COCO keypoint file; not modified.
-        results: COCO keypoint results; not modified (``COCO.loadRes`` alone would write into them).
-        skeleton: Its sigmas are used.
-
-    Returns:
-        The ``COCOeval``, with ``evalImgs``, ``eval`` and ``stats``.
-
-    Raises:
-        UserError: Annotations or predictions cannot be scored.
-    """
+    """The ``COCOeval`` behind :func:`coco_ap`, with ``evalImgs``, ``eval`` and ``stats``; nothing given is modified."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval

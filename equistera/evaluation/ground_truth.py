@@ -35,11 +35,15 @@ def prepare(gt_coco: dict, skeleton: Skeleton) -> dict:
     """
     if not isinstance(gt_coco, dict):
         raise UserError(f"the annotations must be an object as in a COCO file, found {type(gt_coco).__name__}")
-    absent = [key for key in ("images", "annotations", "categories") if not _is_list_of_objects(gt_coco.get(key))]
+    absent = [
+        key
+        for key in ("images", "annotations", "categories")
+        if not isinstance(gt_coco.get(key), list) or not all(isinstance(entry, dict) for entry in gt_coco[key])
+    ]
     if absent:
         raise UserError(f"the annotations are not a COCO file: {', '.join(absent)} must be lists of objects")
-    categories = [category for category in gt_coco["categories"] if isinstance(category.get("keypoints"), list)]
-    categories = [category for category in categories if category["keypoints"]]
+    named = [category.get("keypoints") for category in gt_coco["categories"]]
+    categories = [c for c, names in zip(gt_coco["categories"], named, strict=True) if isinstance(names, list) and names]
     if not categories:
         raise UserError("no category of the annotation file has 'keypoints', so there is nothing to score")
     problems = _repeated("category id", (category.get("id") for category in categories))
@@ -161,10 +165,6 @@ def _number_problems(name: str, values: object, length: int) -> list[str]:
 
 def _is_finite(value: object) -> bool:
     return is_number(value.item() if isinstance(value, np.number) else value)
-
-
-def _is_list_of_objects(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
 def _in(value: object, known: Iterable) -> bool:

@@ -11,12 +11,21 @@ from equistera.drawing import cut, view
 from equistera.errors import UserError
 from equistera.evaluation import report_plots
 from equistera.evaluation.bootstrap import METRICS
-from equistera.evaluation.comparison import number, side_by_side, winner, with_interval
+from equistera.evaluation.comparison import (
+    COLUMNS,
+    PAIRED,
+    how_intervals_were_made,
+    keypoint_cells,
+    number,
+    side_by_side,
+    what_was_counted,
+    winner,
+    with_interval,
+)
 from equistera.evaluation.files import animal_rows, worst_and_typical
 from equistera.evaluation.instances import CORRECT, PCK
 from equistera.evaluation.keypoint_metrics import left_right_swaps
 from equistera.evaluation.metrics import Scored
-from equistera.evaluation.table import COLUMNS, PAIRED, counted, how_intervals_were_made, keypoint_cells
 
 #: Pictures shown of the worst, of the typical and of the swapped kind: for one model, and for each of several.
 SHOWN, SHOWN_OF_SEVERAL = (6, 3, 6), (3, 3, 3)
@@ -117,7 +126,7 @@ def _model(scored: Scored, load: Callable, several: bool) -> dict:
     swapped = [n for n in np.argsort(-swaps, kind="stable")[:swap_count] if swaps[n]]
     return {
         "headline": {metric: with_interval(metrics, metric) for metric in METRICS},
-        "counted": counted(metrics),
+        "counted": what_was_counted(metrics),
         "guess": guess and _guess(guess),
         "weak_spots": [spot for spot in metrics["weak_spots"] if not guess or spot != guess["verdict"]],
         "keypoints": [_keypoint(name, row, metrics) for name, row in metrics["per_keypoint"].items()]

@@ -17,13 +17,12 @@ from equistera.dataset.coco import load_annotations
 from equistera.dataset.images import picture_path, read_rgb
 from equistera.dataset.split import picture_groups
 from equistera.errors import UserError
-from equistera.evaluation.comparison import compare, score_models
+from equistera.evaluation.comparison import compare, format_comparison, format_table, score_models
 from equistera.evaluation.constant_guess import constant_results, mean_pose
 from equistera.evaluation.files import FILES, TOOL, write_model
 from equistera.evaluation.instances import pair
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
-from equistera.evaluation.table import format_comparison, format_table
 from equistera.files import atomic_write, write_json
 from equistera.mm import config as configs
 from equistera.mm.prediction.calibrate import calibrations_of
