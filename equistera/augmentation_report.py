@@ -75,14 +75,9 @@ def asked_of(values: Augmentation) -> dict[str, Asked]:
 
 
 def measure(drawn: Sequence[Mapping[str, object]], values: Augmentation) -> list[Row]:
-    """Counts what samples recorded.
+    """Counts what samples recorded in ``drawn``: by name a number, numbers, the name of a kind, or True.
 
-    Args:
-        drawn: ``drawn`` of each sample: by name, the value drawn (a number, numbers, the name of a kind, or True).
-        values: What they were drawn from.
-
-    Returns:
-        A row for everything that was asked for or drawn: the preset's first, then others in the order of the alphabet.
+    A row for everything that was asked for by ``values`` or drawn: the preset's first, then others by the alphabet.
     """
     asked = asked_of(values)
     # ranges of no width are recorded too, although they change nothing

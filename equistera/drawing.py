@@ -144,14 +144,10 @@ def stroke_scale(extent: float) -> float:
 
 
 def viewing_scale(image: np.ndarray, extent: float) -> float:
-    """Stroke unit for a picture that will be looked at as a whole, on a screen, whatever its size.
+    """Stroke unit for a picture [H, W, 3] that will be looked at as a whole, on a screen, whatever its size.
 
     Strokes grow with the picture, so that they are as wide on a photo of 12 megapixels as on a small one when both
-    fill the screen; around a small animal they stay thin enough to leave it visible.
-
-    Args:
-        image: [H, W, 3].
-        extent: Longer side of what is drawn, pixels.
+    fill the screen; around a small animal (``extent``: its longer side, pixels) they stay thin enough.
     """
     return max(0.6, min(max(image.shape[:2]) / 500, extent / 150))
 
@@ -165,16 +161,9 @@ def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def contact_sheet(
     images: Sequence[np.ndarray], columns: int, cell: tuple[int, int] = (320, 240), gap: int = 4
 ) -> np.ndarray:
-    """Lays pictures out in rows on a white sheet, each scaled to fit its cell.
+    """Lays RGB pictures of any size out in rows of so many ``columns`` on a white sheet.
 
-    Args:
-        images: RGB pictures of any size.
-        columns: Pictures in a row.
-        cell: Width and height of a cell, pixels.
-        gap: Pixels between cells.
-
-    Returns:
-        RGB uint8 sheet.
+    Each is scaled to fit its cell (width and height, pixels; ``gap`` pixels between).
     """
     import cv2
 

@@ -43,19 +43,11 @@ def coco_ap(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> dict[str,
     """AP and AR over OKS thresholds 0.50:0.05:0.95, exactly as ``pycocotools.cocoeval.COCOeval`` gives them.
 
     Two defects of calling it by hand are avoided: its sigmas are those of the human skeleton unless they are set, and
-    an annotation with id 0 counts as never found.
-
-    Args:
-        gt_coco: Content of a COCO keypoint file; keypoints in any order, matched by name.
-        results: COCO keypoint results in the skeleton's order (see :func:`~.ground_truth.check_results`).
-        skeleton: Its sigmas are used.
+    an annotation with id 0 counts as never found. Arguments and errors as for :func:`~.metrics.evaluate`.
 
     Returns:
         Values in [0, 1] by the names of :data:`AP_NAMES`; None where COCO gives -1, that is where the file has no
         animal of that size (medium or large).
-
-    Raises:
-        UserError: Annotations or predictions cannot be scored.
     """
     return summary_of(run_cocoeval(gt_coco, results, skeleton))
 

@@ -37,10 +37,10 @@ _CHUNK = 4_000_000
 def draw_weights(
     image_ids: Sequence, groups: Mapping[Hashable, Hashable] | None = None, samples: int = SAMPLES, seed: int = 0
 ) -> np.ndarray:
-    """How often every picture occurs in every draw.
+    """How often every one of I pictures occurs in every draw.
 
     Args:
-        image_ids: The I pictures.
+        image_ids: The pictures.
         groups: The group of every picture, by id; None draws single pictures.
         samples: Number B of draws.
         seed: The same seed gives the same draws, so that models can be compared on them.
@@ -134,15 +134,7 @@ def resampled(animals: EvaluationSet, evaluation, weights: np.ndarray) -> tuple[
 
 
 def weighted_median(ascending: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """``np.median`` of values that are repeated as often as integer weights say.
-
-    Args:
-        ascending: float64 [P].
-        weights: int64 [B, P].
-
-    Returns:
-        float64 [B]; NaN where all weights are 0.
-    """
+    """``np.median`` of values, float64 [P], repeated as int64 weights [B, P] say: float64 [B], NaN where all are 0."""
     result = np.full(len(weights), np.nan)
     for b, steps in enumerate(np.cumsum(weights, axis=1)):
         if steps.size and steps[-1] > 0:

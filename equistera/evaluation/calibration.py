@@ -80,16 +80,11 @@ def confidence_and_correctness(animals: EvaluationSet) -> tuple[np.ndarray, np.n
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> list[dict]:
-    """The reliability curve: share of right points by confidence.
-
-    Args:
-        confidence: [P]; taken as 0 below 0 and as 1 above 1.
-        correct: bool [P].
-        bins: Number of bins of equal width; a bin holds its lower edge, the last one 1 as well.
+    """The reliability curve: share of right points (bool [P]) by confidence ([P], taken as 0 below 0 and as 1 above 1).
 
     Returns:
-        For each bin ``low``, ``high``, ``points``, and where it holds any ``confidence`` (mean) and ``correct``
-        (share), else None.
+        For each of the bins of equal width, which hold their lower edge, the last one 1 as well, ``low``, ``high``,
+        ``points``, and where there are any ``confidence`` (mean) and ``correct`` (share), else None.
     """
     confidence = np.clip(np.asarray(confidence, dtype=float), 0, 1)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -125,14 +120,7 @@ def fit(confidence: np.ndarray, correct: np.ndarray) -> Calibration | None:
     """Fits temperature and bias by maximum likelihood; use the validation set, never the test set.
 
     The targets are Platt's, a little inside 0 and 1, so that a set without a single wrong point still gives finite
-    numbers.
-
-    Args:
-        confidence: [P] raw confidences.
-        correct: bool [P].
-
-    Returns:
-        The calibration; None for fewer than 50 points, from which nothing can be said.
+    numbers. None for fewer than 50 points ([P] raw confidences, bool [P]), from which nothing can be said.
     """
     correct = np.asarray(correct, dtype=bool)
     if correct.size < FEWEST_POINTS:
@@ -148,19 +136,11 @@ def fit(confidence: np.ndarray, correct: np.ndarray) -> Calibration | None:
 
 
 def fit_on_results(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> tuple[Calibration | None, dict]:
-    """Fits a calibration on a model's predictions for the validation set.
-
-    Args:
-        gt_coco: Content of the validation set's COCO file.
-        results: COCO keypoint results (see :func:`~.ground_truth.check_results`).
-        skeleton: The K keypoints.
+    """Fits a calibration on a model's predictions for the validation set; arguments and errors as for :func:`pair`.
 
     Returns:
         The calibration, None where too few points are labelled, and what it was fitted on: ``points`` and the
         expected calibration error on them, ``ECE`` before and ``ECE_calibrated`` after.
-
-    Raises:
-        UserError: Annotations or predictions cannot be scored.
     """
     confidence, correct = confidence_and_correctness(pair(gt_coco, results, skeleton))
     calibration = fit(confidence, correct)
@@ -170,16 +150,10 @@ def fit_on_results(gt_coco: dict, results: list[dict], skeleton: Skeleton) -> tu
 
 
 def summarise_calibration(confidence: np.ndarray, correct: np.ndarray, calibration: Calibration | None = None) -> dict:
-    """What goes into ``metrics.json``.
+    """What goes into ``metrics.json``, of [P] raw confidences and bool [P], with a calibration from other pictures.
 
-    Args:
-        confidence: [P] raw confidences.
-        correct: bool [P].
-        calibration: Fitted on other pictures (the validation set).
-
-    Returns:
-        ``ECE`` and ``reliability`` of the raw confidence; with a calibration also ``temperature``, ``bias``,
-        ``ECE_calibrated`` and ``reliability_calibrated``.
+    ``ECE`` and ``reliability`` of the raw confidence; with a calibration also ``temperature``, ``bias``,
+    ``ECE_calibrated`` and ``reliability_calibrated``.
     """
     raw = reliability(confidence, correct)
     summary = {"ECE": expected_calibration_error(raw), "reliability": raw}
@@ -230,15 +204,12 @@ def missing_because(checkpoint: str | Path, flip_test: bool, settings: str = "")
 
 
 def stored_calibration(checkpoint: str | Path, flip_test: bool = False, settings: str = "") -> Calibration | None:
-    """The calibration that ``tools/test.py`` has fitted for these weights.
+    """The calibration that ``tools/test.py`` has fitted for these very weights and settings, or None.
 
     Args:
         checkpoint: The weights' file.
         flip_test: Whether predictions are averaged with those on the mirrored picture.
         settings: A digest of what else confidences follow from.
-
-    Returns:
-        The calibration, or None where none is stored for these very weights and settings.
 
     Raises:
         UserError: The file holds something else.
@@ -271,18 +242,8 @@ def store_calibration(
 ) -> Path:
     """Stores a calibration beside its checkpoint; the other mode's is kept if it belongs to the same weights.
 
-    Args:
-        checkpoint: The weights' file.
-        calibration: Fitted on the validation set.
-        flip_test: As for :func:`stored_calibration`.
-        settings: Likewise.
-        **about: What else a reader should know, JSON-ready: on which pictures and points it was fitted.
-
-    Returns:
-        The file that was written.
-
-    Raises:
-        WriteError: The folder cannot be written.
+    Arguments as for :func:`stored_calibration`, and what else a reader should know, JSON-ready: on which pictures and
+    points it was fitted. Returns the file; raises WriteError where the folder cannot be written.
     """
     path, sha256 = calibration_path(checkpoint), file_hash(Path(checkpoint))
     fits = {}

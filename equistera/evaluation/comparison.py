@@ -51,14 +51,10 @@ def score_models(
     """Scores one or several models on the same pictures and the same bootstrap draws.
 
     Args:
-        gt_coco: Content of a COCO keypoint file.
+        gt_coco, skeleton: As for :func:`~.metrics.evaluate`.
         results: COCO keypoint results by the model's name.
-        skeleton: The K keypoints.
         calibrations: By the model's name, for those that have one.
         **options: Fields of :class:`~.metrics.Options` that hold for all models; 1000 draws unless given.
-
-    Returns:
-        By name of the model.
 
     Raises:
         UserError: Annotations cannot be scored, or a model's predictions (the message names it).
@@ -75,13 +71,10 @@ def score_models(
 
 
 def compare(models: Mapping[str, Scored]) -> dict:
-    """Puts models side by side and tests every pair of them.
+    """Puts scored models side by side and tests every pair of them.
 
     What makes a picture hard for every model cancels in their differences, for they are scored on the same draws. The
     p-values are not corrected for the number of pairs.
-
-    Args:
-        models: What :func:`score_models` returned, by name.
 
     Returns:
         JSON-ready: ``models``, by name what :func:`~.metrics.evaluate` returns; ``pairs``, a list of

@@ -14,18 +14,11 @@ ADVICE = "Do not use this model: train longer, lower the learning rate, or check
 
 
 def mean_pose(coco: dict, skeleton: Skeleton) -> np.ndarray:
-    """Mean position of every keypoint in its box.
-
-    Args:
-        coco: Content of the training set's COCO file.
-        skeleton: The K keypoints.
+    """Mean position of every keypoint in its box, over the training set's COCO file; errors as for :func:`prepare`.
 
     Returns:
         float64 [K, 2] in box units, (0, 0) the top left corner, (1, 1) the bottom right; over labelled points, hidden
         ones included. A keypoint that is never labelled stands in the middle.
-
-    Raises:
-        UserError: The annotations cannot be scored.
     """
     annotations = [ann for ann in prepare(coco, skeleton)["annotations"] if is_scored(ann)]
     points = np.array([ann["keypoints"] for ann in annotations]).reshape(len(annotations), -1, 3)
@@ -38,18 +31,9 @@ def mean_pose(coco: dict, skeleton: Skeleton) -> np.ndarray:
 
 
 def constant_results(gt_coco: dict, pose: np.ndarray, skeleton: Skeleton) -> list[dict]:
-    """The constant guess for every annotated animal, as COCO keypoint results with confidence 1.
+    """COCO keypoint results, with ``ann_id`` and confidence 1, of a pose in box units for every animal that counts.
 
-    Args:
-        gt_coco: Content of the COCO file to score on.
-        pose: float64 [K, 2] in box units, from :func:`mean_pose`.
-        skeleton: The K keypoints.
-
-    Returns:
-        One result an animal that counts, with its ``ann_id``.
-
-    Raises:
-        UserError: The annotations cannot be scored.
+    Arguments and errors as for :func:`mean_pose`, which makes the pose, float64 [K, 2].
     """
     results = []
     for ann in prepare(gt_coco, skeleton)["annotations"]:

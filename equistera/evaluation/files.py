@@ -36,14 +36,10 @@ FIELDS = (
 
 
 def animal_rows(scored: Scored) -> list[dict]:
-    """What a per-picture CSV holds.
+    """What a per-picture CSV holds: a dict of :data:`FIELDS` for every animal, in the file's order.
 
-    Args:
-        scored: A model's predictions and annotations.
-
-    Returns:
-        One dict of :data:`FIELDS` for every animal, in the file's order. ``swapped`` names the keypoints that lie on
-        their mirror image, separated by spaces. What an animal without a prediction does not have is None.
+    ``swapped`` names the keypoints that lie on their mirror image, separated by spaces. What an animal without a
+    prediction does not have is None.
     """
     animals = scored.animals
     names, swapped = np.array(animals.skeleton.names), left_right_swaps(animals)
@@ -70,15 +66,10 @@ def animal_rows(scored: Scored) -> list[dict]:
 
 
 def worst_and_typical(scored: Scored, worst: int, typical: int) -> tuple[np.ndarray, np.ndarray]:
-    """Animals to look at.
+    """Rows of animals to look at, two int arrays.
 
-    Args:
-        scored: A model's predictions and annotations.
-        worst: How many of the lowest OKS.
-        typical: How many around the median OKS of the rest.
-
-    Returns:
-        Two int arrays of rows: the worst ones, worst first (of equal OKS the larger error first), and typical ones.
+    So many of the lowest OKS, worst first (of equal OKS the larger error first), and so many around the median OKS of
+    the rest.
     """
     animals = scored.animals
     error = np.where(np.isnan(animals.error_px), 0, np.minimum(animals.error_px, 1e9)).sum(axis=1)
@@ -89,13 +80,9 @@ def worst_and_typical(scored: Scored, worst: int, typical: int) -> tuple[np.ndar
 
 
 def write_model(folder: Path, scored: Scored, results: list[dict], about: Mapping[str, object]) -> None:
-    """Writes one model's files; earlier ones of the same names are replaced.
+    """Writes one model's files into a folder; earlier ones of the same names are replaced.
 
-    Args:
-        folder: Made if need be.
-        scored: The model's metrics and animals.
-        results: Its predictions, COCO keypoint results.
-        about: What stands before the metrics: which checkpoint, which split.
+    ``results`` are its predictions; ``about`` stands before the metrics: which checkpoint, which split.
     """
     write_json(folder / METRICS, {**about, **scored.metrics}, indent=1)
     write_json(folder / PREDICTIONS, results)

@@ -16,18 +16,11 @@ _REPAIR_HINT = "Check the whole file: python tools/verify_dataset.py --ann-file 
 
 
 def prepare(gt_coco: dict, skeleton: Skeleton) -> dict:
-    """A checked copy of a COCO keypoint file whose keypoints stand in the skeleton's order.
+    """A checked copy of a COCO keypoint file whose keypoints, matched by name, stand in the skeleton's order.
 
     Categories without keypoints, and their annotations, are left out. ``num_keypoints`` is counted from the
     visibility flags. An annotation of a crowd or without a labelled keypoint stays, for COCO ignores what is
     predicted there. Preparing a prepared file changes nothing.
-
-    Args:
-        gt_coco: Content of a COCO keypoint file; it is not modified.
-        skeleton: The K keypoints to score; matched with the file's by name.
-
-    Returns:
-        ``{"images", "categories", "annotations"}``.
 
     Raises:
         UserError: No annotated animal to score, or entries that would make AP meaningless (``area`` or ``bbox``
@@ -77,14 +70,11 @@ def is_scored(annotation: dict) -> bool:
 
 
 def check_results(results: list[dict], ground_truth: dict, skeleton: Skeleton) -> None:
-    """Refuses predictions that cannot be scored against these annotations.
+    """Refuses predictions that cannot be scored against annotations that :func:`prepare` returned.
 
-    Args:
-        results: COCO keypoint results, ``{"image_id", "category_id", "keypoints": [x, y, score] * K, "score"}``, in
-            the skeleton's order; optionally ``bbox`` (x, y, width, height) and ``ann_id`` (the annotation whose box
-            the prediction was made in).
-        ground_truth: What :func:`prepare` returned.
-        skeleton: The K keypoints.
+    They are COCO keypoint results, ``{"image_id", "category_id", "keypoints": [x, y, score] * K, "score"}``, in the
+    skeleton's order; optionally with ``bbox`` (x, y, width, height) and ``ann_id`` (the annotation whose box the
+    prediction was made in).
 
     Raises:
         UserError: There are none, or some are not usable: all findings.

@@ -139,15 +139,7 @@ def pair(
     OKS is 0 the nearer pair goes first). So among several predictions for one animal the best one counts here; that
     a model predicts too many is what AP is for. Crowds and animals without a labelled keypoint are left out.
 
-    Args:
-        gt_coco: Content of a COCO keypoint file.
-        results: COCO keypoint results in the skeleton's order (see :func:`~.ground_truth.check_results`).
-        skeleton: The K keypoints.
-        body_length: Two keypoints whose distance is an animal's size, such as ``("withers", "tail_base")``; the box's
-            longer side by default.
-
-    Returns:
-        The animals in the file's order.
+    An animal's size is the box's longer side, or the distance of two keypoints, ``("withers", "tail_base")``.
 
     Raises:
         UserError: Annotations or predictions cannot be scored, or no animal has that body length.

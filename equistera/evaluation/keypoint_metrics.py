@@ -127,14 +127,9 @@ def per_keypoint(animals: EvaluationSet, probability: Callable[[np.ndarray], np.
 
 
 def overall(animals: EvaluationSet, table: dict[str, dict]) -> dict:
-    """The figures over all keypoints: means of the keypoints' values, and pixel errors of all points together.
+    """The figures over all keypoints: means over :func:`per_keypoint`, and pixel errors of all points together.
 
-    Args:
-        animals: N animals.
-        table: What :func:`per_keypoint` returned.
-
-    Returns:
-        The names of :func:`summarise`, ``swap_rate``, and ``visible`` and ``hidden`` likewise.
+    The names of :func:`summarise`, ``swap_rate``, and ``visible`` and ``hidden`` likewise.
     """
     rows = list(table.values())
     return {

@@ -175,18 +175,10 @@ def _picture(n: int, row: dict, scored: Scored, load: Callable) -> tuple[str, st
 
 
 def animal_panels(picture: np.ndarray, scored: Scored, n: int) -> np.ndarray:
-    """The annotation above the prediction, cut out around the animal.
+    """The annotation above the prediction of the n-th animal, cut out of a picture: RGB uint8, two panels.
 
     On the prediction a line leads from every wrong point (error of at least 0.1 of the animal's size) to where it
     should be, in another colour where it lies on its mirror image.
-
-    Args:
-        picture: RGB uint8 [H, W, 3].
-        scored: A model's predictions and annotations.
-        n: Row of the animal.
-
-    Returns:
-        RGB uint8, two panels of one size.
     """
     animals = scored.animals
     origin, factor = view(picture.shape, animals.bbox_xywh[n], animals.keypoints[n][animals.labelled[n]], PANEL)

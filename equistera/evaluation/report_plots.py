@@ -29,14 +29,7 @@ def model_color(i: int) -> str:
 
 
 def keypoint_figure(models: Mapping[str, Scored]) -> Figure:
-    """Two panels, a line for each keypoint: PCK@0.1 with its interval, and the median error up to the 90th percentile.
-
-    Args:
-        models: Scored models by name, all of one skeleton.
-
-    Returns:
-        The figure.
-    """
+    """Two panels, a line a keypoint: PCK@0.1 with its interval, and the median error up to the 90th percentile."""
     names = next(iter(models.values())).animals.skeleton.names
     figure = _figure(10, 1.2 + 0.24 * len(names) * max(1.0, 0.5 + 0.3 * len(models)))
     accuracy, error = figure.subplots(1, 2, sharey=True)
@@ -67,15 +60,9 @@ def keypoint_figure(models: Mapping[str, Scored]) -> Figure:
 
 
 def pck_curve(scored: Scored, thresholds: np.ndarray, visibility: int | None = None) -> np.ndarray:
-    """Mean over keypoints of the share of points within each threshold.
+    """Mean over keypoints of the share of points within each threshold, float64 [T]; NaN where no point counts.
 
-    Args:
-        scored: A model's predictions and annotations.
-        thresholds: [T] shares of the animal's size.
-        visibility: Only points with this flag (1 hidden, 2 visible); None for all.
-
-    Returns:
-        float64 [T]; NaN where no point counts.
+    Thresholds are shares of the animal's size; ``visibility`` takes only points with this flag (1 hidden, 2 visible).
     """
     animals = scored.animals
     points = animals.sized if visibility is None else animals.sized & (animals.visibility == visibility)

@@ -170,9 +170,7 @@ def _merge(
     evaluations: dict[int, dict[str, float]],
     starts: list[Start],
 ) -> list[str]:
-    """Adds one log to ``steps`` (by epoch and iteration), ``evaluations`` (by epoch) and ``starts``.
-
-    Returns a line for each stretch that no log holds: every epoch logs a step, and none is skipped by a resumption.
+    """Adds one log to the others; returns a line for each stretch that no log holds, for every epoch logs a step.
 
     MMEngine resumes at the beginning of an epoch: once a start logs its first step of epoch e, all that earlier
     starts logged of e and later is void.

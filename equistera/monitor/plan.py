@@ -76,14 +76,7 @@ class Plan:
 
 
 def read_plan(work_dir: Path, config_dump: Path) -> Plan:
-    """Reads the plan of a run.
-
-    Args:
-        work_dir: Folder that may hold ``run.json``.
-        config_dump: The config that MMEngine wrote beside the log; need not exist.
-
-    Returns:
-        The plan; ``run.json`` goes before the dumped config.
+    """The plan of a run; ``run.json``, if there is one, goes before the config that MMEngine dumped beside the log.
 
     Raises:
         UserError: ``run.json`` is there but broken; all its problems are listed.

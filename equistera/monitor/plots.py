@@ -73,14 +73,7 @@ class Panel:
 
 
 def plot_run(work_dir: str | Path, out: str | Path | None = None) -> Path:
-    """Plots the training in a work folder.
-
-    Args:
-        work_dir: The run's ``--work-dir``.
-        out: PNG file; ``<work_dir>/training_curves.png`` by default.
-
-    Returns:
-        The file.
+    """Plots the training in a work folder into a PNG file, ``<work_dir>/training_curves.png`` by default.
 
     Raises:
         RunLogError: No log of a run that has taken a step, or nothing in it to plot.

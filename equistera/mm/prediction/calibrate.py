@@ -24,17 +24,13 @@ def calibrations_of(
 
     Where the split that was predicted on is val, every calibration is fitted anew on it. Else those stored for these
     very weights and settings are taken, and val is predicted on for the others (and for an ensemble, which has no
-    file).
+    file). A model without one (no validation set, or too few points in it) is absent.
 
     Args:
-        predictors: Models by name.
-        checkpoints: Their weights' files.
+        predictors, checkpoints: Models and their weights' files by name.
         predicted: A split and the predictions on it, as :func:`~.split_predictions.predict_split` returned them.
         flip_test: Whether predictions are averaged with those on the mirrored picture.
         ensemble: Whether an ensemble's is wanted too.
-
-    Returns:
-        By name; a model without one (no validation set, or too few points in it) is absent.
 
     Raises:
         UserError: A stored calibration is broken, or the validation set is.

@@ -64,17 +64,10 @@ def fuse_points(points: np.ndarray, confidence: np.ndarray, near: float) -> tupl
 def fuse_results(
     members: Sequence[list[dict]], calibrations: Sequence[Calibration | None], ground_truth: dict
 ) -> list[dict]:
-    """Fuses the predictions of several models for the same annotated boxes.
+    """Fuses the COCO keypoint results (with ``ann_id``) of several models for the same annotated boxes into one a box.
 
-    Two predictions are near when they are within what counts as correct: 0.1 of the box's longer side.
-
-    Args:
-        members: COCO keypoint results of each model, each with an ``ann_id``.
-        calibrations: Of each model, or None where it has none: then its raw confidence is its weight.
-        ground_truth: The COCO file whose boxes were looked into.
-
-    Returns:
-        COCO keypoint results, one a box.
+    Two predictions are near when they are within what counts as correct: 0.1 of the box's longer side. A model
+    without a calibration is weighted by its raw confidence.
     """
     side = {annotation["id"]: max(annotation["bbox"][2:]) for annotation in ground_truth["annotations"]}
     found = [{result["ann_id"]: result for result in results} for results in members]

@@ -36,16 +36,10 @@ class Confidence:
 
     @classmethod
     def of(cls, checkpoint: str | Path, flip_test: bool, threshold: float | None, settings: str = "") -> Confidence:
-        """The confidences of a checkpoint's predictions.
-
-        Args:
-            checkpoint: The weights' file; its calibration lies beside it.
-            flip_test: Whether predictions are averaged with those on the mirrored picture.
-            threshold: What the user asked for; None for the default.
-            settings: As for :func:`equistera.evaluation.calibration.stored_calibration`.
+        """The confidences of a checkpoint's predictions; arguments as for :func:`stored_calibration`.
 
         Raises:
-            UserError: The threshold is not between 0 and 1, or the calibration file is broken.
+            UserError: The threshold that was asked for is not between 0 and 1, or the calibration file is broken.
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise UserError(f"--conf must be from 0 to 1, found {threshold:g}")
@@ -71,15 +65,9 @@ class Confidence:
 
 
 def draw_poses(seen: PosedFrame, skeleton: Skeleton, confidence: Confidence) -> np.ndarray:
-    """The predictions on the picture; beside them what is annotated, where anything is.
+    """The predictions drawn on the picture, RGB uint8; beside them what is annotated, where anything is.
 
-    Args:
-        seen: What was found; its picture is drawn on.
-        skeleton: The keypoints.
-        confidence: Points below its threshold are dimmed.
-
-    Returns:
-        RGB uint8, as high as the picture.
+    Points below the threshold of ``confidence`` are dimmed.
     """
     image = seen.frame.image
     truth = _annotated(seen, skeleton)
@@ -111,15 +99,10 @@ def _annotated(seen: PosedFrame, skeleton: Skeleton) -> np.ndarray | None:
 
 
 def results_of(seen: PosedFrame, confidence: Confidence, image_ids: Mapping[str, object] | None = None) -> list[dict]:
-    """COCO keypoint results of one picture.
+    """COCO keypoint results of a picture: ids, ``file_name``, ``bbox``, ``keypoints`` [x, y, confidence, ...], score.
 
-    Args:
-        seen: What was found.
-        confidence: Makes the third number of each keypoint; ``score`` follows from them and the box's.
-        image_ids: By the picture's name; by default a picture's number in the folder or video, from 0.
-
-    Returns:
-        ``image_id``, ``file_name``, ``category_id``, ``bbox``, ``keypoints`` [x, y, confidence, ...] and ``score``.
+    ``confidence`` makes the third number of each keypoint; ``score`` follows from them and the box's. ``image_ids`` are
+    by the picture's name; by default an id is the picture's number in the folder or video, from 0.
     """
     results = []
     for pose in seen.poses:

@@ -67,15 +67,10 @@ def files_of(config: Config, split: str) -> tuple[str, str]:
 
 
 def predict_split(predictors: Mapping[str, Predictor], split: Split, ensemble: bool = False) -> dict[str, list[dict]]:
-    """Predicts in every annotated box.
+    """Predicts in every annotated box of a split: COCO keypoint results by the model's name.
 
-    Args:
-        predictors: Models by name; those with the same input share the reading of the pictures.
-        split: What to predict on.
-        ensemble: Whether the models are averaged too, where all of them have the same input.
-
-    Returns:
-        COCO keypoint results by the model's name, and of the average under :data:`~.ensemble.ENSEMBLE`.
+    Models with the same input share the reading of the pictures. Where all have the same one, an ensemble is averaged
+    too, under :data:`~.ensemble.ENSEMBLE`.
     """
     groups = by_input(predictors)
     averaged = ensemble and len(groups) == 1

@@ -90,12 +90,7 @@ class AnnotatedBoxes:
 
 
 def refuse_other_pictures(ann_file: str | Path, pictures: PictureAnimals, source: PictureFiles) -> None:
-    """Makes sure that pictures are those that a file labels, and not those of another split with the same names.
-
-    Args:
-        ann_file: COCO file; where its own pictures lie follows from its place.
-        pictures: What it holds.
-        source: The pictures to be drawn.
+    """Makes sure that pictures are those that a COCO file labels, and not those of another split with the same names.
 
     Raises:
         UserError: A picture of the same name beside the annotations shows something else.

@@ -62,9 +62,6 @@ class TestOptions:
 def test(options: TestOptions) -> dict[str, dict]:
     """Predicts, evaluates, prints tables and writes the files.
 
-    Args:
-        options: What the user asked for.
-
     Returns:
         By the model's name its metrics, see :func:`equistera.evaluation.metrics.evaluate`.
 
