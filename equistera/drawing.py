@@ -14,7 +14,7 @@ import numpy as np
 
 from equistera.skeleton import Skeleton
 
-_OUTLINE = (20, 20, 20)
+_OUTLINE, _WHITE = (20, 20, 20), (255, 255, 255)
 #: OpenCV draws at 1/2**SHIFT of a pixel.
 _SHIFT = 4
 
@@ -77,13 +77,12 @@ def draw_pose(
         return tuple(np.round(point * (1 << _SHIFT)).astype(int).tolist())
 
     order = {"right": 0, "middle": 1, "left": 2}
-    limbs = [
-        (a, b, color)
-        for (a, b), color in zip(skeleton.link_indices, skeleton.link_colors.tolist(), strict=True)
-        if shown[a] and shown[b]
-    ]
-    sides = [keypoint.side for keypoint in skeleton.keypoints]
-    limbs.sort(key=lambda limb: min(order[sides[limb[0]]], order[sides[limb[1]]]))
+    ranks = [order[keypoint.side] for keypoint in skeleton.keypoints]
+    colored = zip(*skeleton.link_indices.T.tolist(), skeleton.link_colors.tolist(), strict=True)
+    limbs = sorted(
+        ((a, b, color) for a, b, color in colored if shown[a] and shown[b]),
+        key=lambda limb: min(ranks[limb[0]], ranks[limb[1]]),
+    )
     for faint in (True, False):
         canvas = overlay if faint else image
         for a, b, color in limbs:
@@ -94,47 +93,31 @@ def draw_pose(
         if faint and overlay is not image:
             cv2.addWeighted(overlay, 0.55, image, 0.45, 0, dst=image)
     for k in np.flatnonzero(shown):
-        color = skeleton.keypoints[k].color
         radius = round(max(1.5, scale * (1.6 if dim[k] else 2.4)) * (1 << _SHIFT))
         cv2.circle(image, at(points[k]), radius + (1 << _SHIFT), _OUTLINE, -1, cv2.LINE_AA, _SHIFT)
-        if dim[k]:
-            cv2.circle(image, at(points[k]), radius, color, 1, cv2.LINE_AA, _SHIFT)
-        else:
-            cv2.circle(image, at(points[k]), radius, color, -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(image, at(points[k]), radius, skeleton.keypoints[k].color, 1 if dim[k] else -1, cv2.LINE_AA, _SHIFT)
 
 
-def draw_box(
-    image: np.ndarray,
-    bbox: Sequence[float],
-    color: tuple[int, int, int] = (255, 255, 255),
-    label: str = "",
-    scale: float | None = None,
-) -> None:
-    """Draws a box ``[x, y, width, height]`` with an optional label, in place; ``scale`` as for :func:`draw_pose`."""
+def draw_box(image: np.ndarray, bbox: Sequence[float], label: str = "", scale: float | None = None) -> None:
+    """Draws a white box (x, y, width, height) with an optional label in place; ``scale`` as for :func:`draw_pose`."""
     import cv2
 
     x, y, w, h = (float(np.clip(v, -1e5, 1e5)) for v in bbox)
     scale = scale or stroke_scale(max(image.shape[:2]))
     corners = (round(x), round(y)), (round(x + w), round(y + h))
     cv2.rectangle(image, *corners, _OUTLINE, max(2, round(scale * 1.4) + 1))
-    cv2.rectangle(image, *corners, color, max(1, round(scale * 0.7)))
+    cv2.rectangle(image, *corners, _WHITE, max(1, round(scale * 0.7)))
     if label:
-        put_text(image, label, (x + 2 * scale, y + 11 * scale), color, scale)
+        put_text(image, label, (x + 2 * scale, y + 11 * scale), scale)
 
 
-def put_text(
-    image: np.ndarray,
-    text: str,
-    at: tuple[float, float],
-    color: tuple[int, int, int] = (255, 255, 255),
-    scale: float | None = None,
-) -> None:
-    """Writes outlined text whose base line starts at ``at`` (pixels), in place; ``scale`` 1 is 7 pixels high."""
+def put_text(image: np.ndarray, text: str, at: tuple[float, float], scale: float | None = None) -> None:
+    """Writes white, outlined text whose base line starts at ``at`` (pixels), in place; ``scale`` 1 is 7 pixels high."""
     import cv2
 
     scale = scale or stroke_scale(max(image.shape[:2]))
     where, size = (round(at[0]), round(at[1])), 0.32 * scale
-    for ink, width in ((_OUTLINE, max(2, round(scale * 1.5))), (color, max(1, round(scale * 0.5)))):
+    for ink, width in ((_OUTLINE, max(2, round(scale * 1.5))), (_WHITE, max(1, round(scale * 0.5)))):
         cv2.putText(image, text, where, cv2.FONT_HERSHEY_SIMPLEX, size, ink, width, cv2.LINE_AA)
 
 

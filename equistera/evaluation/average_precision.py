@@ -21,21 +21,16 @@ KEYPOINT_SCORE_THRESHOLD = 0.2
 _RESULT_FIELDS = ("image_id", "category_id", "keypoints", "score", "bbox")
 
 
-def instance_score(
-    keypoint_scores: np.ndarray, bbox_score: float = 1.0, threshold: float = KEYPOINT_SCORE_THRESHOLD
-) -> float:
+def instance_score(keypoint_scores: np.ndarray, bbox_score: float = 1.0) -> float:
     """The score that ranks an animal in AP, as MMPose's ``CocoMetric`` computes it by default.
 
     Source: mmpose 1.3.2, ``evaluation/metrics/coco_metric.py``, ``score_mode='bbox_keypoint'``: the box's score times
     the mean of the keypoint scores above 0.2.
 
-    Args:
-        keypoint_scores: [K] confidences; 0 is the score when none is above ``threshold``.
-        bbox_score: The detector's confidence; 1 for an annotated box.
-        threshold: Keypoints at or below it are left out.
+    Of no confidence ([K]) above that it is 0; ``bbox_score`` is the detector's confidence, 1 for an annotated box.
     """
     confident = np.asarray(keypoint_scores, dtype=float)
-    confident = confident[confident > threshold]
+    confident = confident[confident > KEYPOINT_SCORE_THRESHOLD]
     return float(bbox_score * confident.mean()) if confident.size else 0.0
 
 

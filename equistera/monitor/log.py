@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -74,7 +74,8 @@ def read_run(work_dir: str | Path) -> Run:
             "expected lines with 'epoch', 'iter' and 'loss', as MMEngine's epoch-based training writes them",
         )
     plan = read_plan(work_dir, files[-1].parent / _CONFIG_DUMP)
-    per_epoch = plan.steps_per_epoch or _steps_per_epoch(steps)
+    # the smallest count for which every iteration lies in its epoch: with n steps, epoch e ends at iteration e * n
+    per_epoch = plan.steps_per_epoch or max(-(-iteration // epoch) for epoch, iteration in steps)
     return Run(
         work_dir=work_dir,
         plan=dataclasses.replace(
@@ -114,7 +115,9 @@ def _scalar_files(work_dir: Path) -> list[Path]:
         files = [path / _SCALARS for path in starts if (path / _SCALARS).is_file()]
         if files:
             return files
-        runs = [path.name for path in children if _has_starts(path)]
+        runs = [
+            path.name for path in children if any(_TIMESTAMP.fullmatch(p.parts[-3]) for p in path.glob(f"*/{_SCALARS}"))
+        ]
         empty = not any(work_dir.iterdir())
     except OSError as error:
         raise RunLogError(f"cannot read {work_dir}: {error.strerror}") from error
@@ -126,10 +129,6 @@ def _scalar_files(work_dir: Path) -> list[Path]:
         f"{work_dir} is empty" if empty else f"no run log in {work_dir}",
         hint=f"Expected {work_dir}/<timestamp>/{_SCALARS.as_posix()}, which tools/train.py --work-dir writes.",
     )
-
-
-def _has_starts(folder: Path) -> bool:
-    return any(_TIMESTAMP.fullmatch(path.name) and (path / _SCALARS).is_file() for path in folder.iterdir())
 
 
 def _read_entries(file: Path) -> tuple[list[dict[str, float]], int, int]:
@@ -233,11 +232,6 @@ def _began(file: Path) -> datetime | None:
         return datetime.strptime(file.parent.parent.name, TIMESTAMP_FORMAT)
     except ValueError:
         return None
-
-
-def _steps_per_epoch(steps: Iterable[tuple[int, int]]) -> int:
-    """Smallest count for which every iteration lies in its epoch: with n steps, epoch e ends at iteration e * n."""
-    return max(-(-iteration // epoch) for epoch, iteration in steps)
 
 
 def _position(epoch: int, iteration: int, steps_per_epoch: int) -> float:

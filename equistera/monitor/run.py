@@ -97,21 +97,15 @@ class Run:
         return [name.removeprefix("lr/") for name in logged if name.startswith("lr/")]
 
     def keypoint_metric(self) -> tuple[str, list[str]]:
-        """The PCK that is logged for single keypoints, and their names in the order of the log.
+        """The PCK that is logged for single keypoints, PCK@0.1 if it can be, and their names in the order of the log.
 
-        Returns:
-            Such as ``("PCK@0.1", ["nose", "l_eye", ...])``; ``("", [])`` where there is none. PCK@0.1 goes first.
+        Such as ``("PCK@0.1", ["nose", "l_eye", ...])``; ``("", [])`` where there is none.
         """
-        by_metric: dict[str, dict[str, None]] = {}
-        for point in self.evaluations:
-            for name in point.values:
-                match = re.fullmatch(r"val/(PCK(?:@[\d.]+)?)/(.+)", name)
-                if match:
-                    by_metric.setdefault(match[1], {})[match[2]] = None
-        if not by_metric:
-            return "", []
-        metric = "PCK@0.1" if "PCK@0.1" in by_metric else next(iter(by_metric))
-        return metric, list(by_metric[metric])
+        logged = dict.fromkeys(name for point in self.evaluations for name in point.values)
+        found = [match.groups() for name in logged if (match := re.fullmatch(r"val/(PCK(?:@[\d.]+)?)/(.+)", name))]
+        metrics = [metric for metric, _ in found]
+        metric = "PCK@0.1" if "PCK@0.1" in metrics else next(iter(metrics), "")
+        return metric, [keypoint for other, keypoint in found if other == metric]
 
 
 def _curve(points: Iterable[Point], name: str) -> tuple[np.ndarray, np.ndarray]:

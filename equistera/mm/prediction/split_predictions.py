@@ -1,24 +1,37 @@
-"""Predictions of one or several models for the annotated animals of a split."""
+"""Predictions of one or several models for the annotated animals of a split, their average, and their calibrations.
+
+Models with the same codec, crop and normalisation speak about the same bins or cells: their raw outputs are averaged
+and decoded once, as with the mirrored picture of a flip test. Others are averaged keypoint by keypoint in pixels of
+the picture, see :func:`fuse_points`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from equistera.dataset.ready import check_split, missing_files
+from equistera.errors import WriteError
+from equistera.evaluation.average_precision import instance_score
+from equistera.evaluation.calibration import Calibration, fit_on_results, store_calibration, stored_calibration
+from equistera.evaluation.instances import CORRECT
 from equistera.mm.data.loading import loader_settings
-from equistera.mm.prediction.ensemble import ENSEMBLE, by_input, mean_outputs
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.metric import to_result
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 
-SPLITS = ("train", "val", "test")
+#: Name of the ensemble in tables and files.
+ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ def predict_split(predictors: Mapping[str, Predictor], split: Split, ensemble: b
     """Predicts in every annotated box of a split: COCO keypoint results by the model's name.
 
     Models with the same input share the reading of the pictures. Where all have the same one, an ensemble is averaged
-    too, under :data:`~.ensemble.ENSEMBLE`.
+    too, under :data:`ENSEMBLE`.
     """
     groups = by_input(predictors)
     averaged = ensemble and len(groups) == 1
@@ -96,3 +109,129 @@ def _loader(predictor: Predictor, split: Split):
     # workers are forked, and one forked from a process with a pool of OpenCV's threads waits for them for ever
     cv2.setNumThreads(1)
     return Runner.build_dataloader(settings)
+
+
+def by_input(predictors: Mapping[str, Predictor]) -> list[dict[str, Predictor]]:
+    """Groups models that take the same crops and give outputs of the same meaning, in order of appearance."""
+    groups = defaultdict(dict)
+    for name, predictor in predictors.items():
+        model = predictor.config.model
+        groups[repr((model.codec, predictor.config.val_pipeline, model.data_preprocessor, model.head.type))][name] = (
+            predictor
+        )
+    return list(groups.values())
+
+
+def mean_outputs(outputs: Sequence[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
+    """Mean over models of their raw outputs (:meth:`~.predict.Predictor.raw_outputs`), part by part."""
+    return tuple(torch.stack(parts).mean(dim=0) for parts in zip(*outputs, strict=True))
+
+
+def fuse_points(points: np.ndarray, confidence: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray]:
+    """Averages the predictions of M models for one animal, keypoint by keypoint.
+
+    Models that see a keypoint in different places must not meet in the middle, where nobody sees it. So every
+    prediction collects the confidence of those within ``near`` of it; around the one that collects most, the mean
+    weighted by confidence is taken.
+
+    Args:
+        points: float [M, K, 2], pixels.
+        confidence: float [M, K] in [0, 1], comparable between models (calibrated).
+        near: Pixels.
+
+    Returns:
+        float64 [K, 2] and the confidence float64 [K]: that of the models that agree, summed, over M.
+    """
+    agree = np.linalg.norm(points[:, None] - points[None], axis=-1) <= near
+    weight = np.maximum(confidence, 1e-9)
+    surest = (agree * weight[None]).sum(axis=1).argmax(axis=0)
+    chosen = weight * agree[surest, :, np.arange(points.shape[1])].T
+    total = chosen.sum(axis=0)
+    return (chosen[..., None] * points).sum(axis=0) / total[:, None], total / len(points)
+
+
+def fuse_results(
+    members: Sequence[list[dict]], calibrations: Sequence[Calibration | None], ground_truth: dict
+) -> list[dict]:
+    """Fuses the COCO keypoint results (with ``ann_id``) of several models for the same annotated boxes into one a box.
+
+    Two predictions are near when they are within what counts as correct: 0.1 of the box's longer side. A model
+    without a calibration is weighted by its raw confidence.
+    """
+    side = {annotation["id"]: max(annotation["bbox"][2:]) for annotation in ground_truth["annotations"]}
+    found = [{result["ann_id"]: result for result in results} for results in members]
+    fused = []
+    for ann_id, first in found[0].items():
+        values = np.array([results[ann_id]["keypoints"] for results in found]).reshape(len(found), -1, 3)
+        confidence = np.stack(
+            [(own or Calibration()).apply(raw) for own, raw in zip(calibrations, values[..., 2], strict=True)]
+        )
+        points, scores = fuse_points(values[..., :2], confidence, CORRECT * side[ann_id])
+        flat = np.column_stack([points, scores]).ravel().tolist()
+        fused.append({**first, "keypoints": flat, "score": instance_score(scores)})
+    return fused
+
+
+def calibrations_of(
+    predictors: Mapping[str, Predictor],
+    checkpoints: Mapping[str, Path],
+    predicted: tuple[Split, Mapping[str, list[dict]]],
+    flip_test: bool,
+    ensemble: bool,
+) -> dict[str, Calibration]:
+    """Calibrations by the model's name; freshly fitted ones are stored beside their checkpoints.
+
+    Where the split that was predicted on is val, every calibration is fitted anew on it. Else those stored for these
+    very weights and settings are taken, and val is predicted on for the others (and for an ensemble, which has no
+    file). A model without one (no validation set, or too few points in it) is absent.
+
+    Args:
+        predictors, checkpoints: Models and their weights' files by name.
+        predicted: A split and the predictions on it, as :func:`predict_split` returned them.
+        flip_test: Whether predictions are averaged with those on the mirrored picture.
+        ensemble: Whether an ensemble's is wanted too.
+
+    Raises:
+        UserError: A stored calibration is broken, or the validation set is.
+    """
+    split, results = predicted
+    found: dict[str, Calibration] = {}
+    lead = next(iter(predictors.values()))
+    if split.name != "val":
+        for name, path in checkpoints.items():
+            if calibration := stored_calibration(path, flip_test, predictors[name].settings):
+                found[name] = calibration
+        missing = {name: model for name, model in predictors.items() if name not in found or ensemble}
+        if not missing:
+            return found
+        ann_file, _ = files_of(lead.config, "val")
+        if not (split.root / ann_file).is_file():
+            print(f"confidences stay as they are: there is no {ann_file} to calibrate them on", file=sys.stderr)
+            return found
+        split = Split.of(lead.config, "val", lead.skeleton)
+        results = predict_split(missing, split, ensemble)
+    for name in [*checkpoints, *([ENSEMBLE] if ensemble else [])]:
+        if name in found:
+            continue
+        own = results.get(name) or fuse_results(
+            [results[name] for name in predictors], [found.get(name) for name in predictors], split.ground_truth
+        )
+        calibration, about = fit_on_results(split.ground_truth, own, lead.skeleton)
+        if calibration is None:
+            print(f"{name}: {split.ann_file} has too few labelled points to calibrate confidences on", file=sys.stderr)
+            continue
+        found[name] = calibration
+        if name in checkpoints:
+            about = {"ann_file": str(split.root / split.ann_file), **about}
+            _store(checkpoints[name], calibration, about, flip_test, predictors[name].settings)
+    return found
+
+
+def _store(checkpoint: Path, calibration: Calibration, about: dict, flip_test: bool, settings: str) -> None:
+    try:
+        path = store_calibration(checkpoint, calibration, flip_test, settings, **about)
+    except WriteError as error:
+        # a checkpoint on a read-only disk can still be tested
+        print(f"the calibration could not be stored beside {checkpoint.name}: {error.reason}", file=sys.stderr)
+    else:
+        print(f"calibration fitted on {Path(about['ann_file']).name}: {path}", file=sys.stderr)

@@ -25,10 +25,15 @@ from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
 from equistera.files import atomic_write, write_json
 from equistera.mm import config as configs
-from equistera.mm.prediction.calibrate import calibrations_of
-from equistera.mm.prediction.ensemble import ENSEMBLE, fuse_results
 from equistera.mm.prediction.predict import Predictor
-from equistera.mm.prediction.split_predictions import Split, files_of, predict_split
+from equistera.mm.prediction.split_predictions import (
+    ENSEMBLE,
+    Split,
+    calibrations_of,
+    files_of,
+    fuse_results,
+    predict_split,
+)
 from equistera.mm.run.fingerprint import picture_marks
 from equistera.named_models import members, short_names
 from equistera.outputs import Written, check_targets, record

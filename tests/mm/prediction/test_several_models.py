@@ -12,7 +12,7 @@ import torch
 from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration, calibration_path, stored_calibration
 from equistera.mm import config as configs
-from equistera.mm.prediction.ensemble import fuse_points, fuse_results, mean_outputs
+from equistera.mm.prediction.split_predictions import fuse_points, fuse_results, mean_outputs
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.prediction.test import test as run_test
 from equistera.named_models import members, short_names
