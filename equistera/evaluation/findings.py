@@ -53,37 +53,38 @@ def weak_spots(metrics: dict) -> list[str]:
         up, constant shifts (with the offset in pixels), confidences that do not vary or are too high, animals missed,
         hidden points, keypoints that were never labelled, and the worst ones. Empty when nothing was found.
     """
-    table = metrics["per_keypoint"]
-    swapped, about_swaps = _swapped_channels(table)
+    table, guess = metrics["per_keypoint"], metrics.get("constant_guess")
+    enough = {name: row for name, row in table.items() if row["points"] >= FEWEST_POINTS}
+    swapped, about_swaps = _swapped_channels(enough)
     shifted, about_shifts = _constant_shifts({name: row for name, row in table.items() if name not in swapped})
-    return [
-        *_constant_guess(metrics),
+    sentences = [guess["verdict"]] if guess and guess["outcome"] != "better" else []
+    sentences += [
         *about_swaps,
-        *_mixed_up_sides({name: row for name, row in table.items() if name not in swapped}),
+        *_mixed_up_sides({name: row for name, row in enough.items() if name not in swapped}),
         *about_shifts,
-        *_fixed_confidence(table),
-        *_overconfident_keypoints({name: row for name, row in table.items() if name not in swapped | shifted}),
-        *_overall_confidence(metrics),
-        *_missed_and_extra(metrics),
-        *_hidden_points(metrics),
-        *_worst_keypoints(table),
-        *_never_labelled(table),
+        *_fixed_confidence(enough),
+        *_overconfident_keypoints({name: row for name, row in enough.items() if name not in swapped | shifted}),
+        *_overall_confidence(metrics["calibration"]),
     ]
-
-
-def _constant_guess(metrics: dict) -> list[str]:
-    guess = metrics.get("constant_guess")
-    return [guess["verdict"]] if guess and guess["outcome"] != "better" else []
+    if metrics["missed_animals"]:
+        sentences.append(f"{metrics['missed_animals']} of {counted(metrics['animals'], 'animals')} got no prediction.")
+    if metrics["extra_predictions"]:
+        sentences.append(f"{metrics['extra_predictions']} predictions belong to no annotated animal.")
+    (seen, visible), (unseen, hidden) = (
+        (metrics[part]["points"], metrics[part][PCK]) for part in ("visible", "hidden")
+    )
+    if min(seen, unseen) >= FEWEST_POINTS and None not in (visible, hidden) and visible - hidden >= HIDDEN_GAP:
+        sentences.append(f"Hidden points are much worse than visible ones: {PCK} {hidden:.2f} against {visible:.2f}.")
+    never = [name for name, row in table.items() if not row["points"]]
+    sentences += _worst_keypoints({name: row for name, row in table.items() if row["points"]})
+    return sentences + ([f"Never labelled in these pictures, so not scored: {', '.join(never)}."] if never else [])
 
 
 def _swapped_channels(table: dict[str, dict]) -> tuple[set[str], list[str]]:
     """Names of keypoints that lie on another one, and the sentences about them."""
-    lies_on = {
-        name: row["mistaken_for"]
-        for name, row in table.items()
-        if row["points"] >= FEWEST_POINTS and row["mistaken_for"] and row["mistaken_for"]["rate"] >= SWAPPED
-    }
-    sentences = []
+    mistaken = {name: row["mistaken_for"] for name, row in table.items() if row["mistaken_for"]}
+    lies_on = {name: other for name, other in mistaken.items() if other["rate"] >= SWAPPED}
+    sentences, said = [], set()
     for name, other in lies_on.items():
         back = lies_on.get(other["keypoint"])
         if back is None or back["keypoint"] != name:
@@ -91,7 +92,8 @@ def _swapped_channels(table: dict[str, dict]) -> tuple[set[str], list[str]]:
                 f"{name} is predicted where {other['keypoint']} is, in {other['rate']:.0%} of the animals: check the "
                 "order of the keypoints in the training annotations."
             )
-        elif list(table).index(name) < list(table).index(other["keypoint"]):
+        elif other["keypoint"] not in said:
+            said.add(name)
             sentences.append(
                 f"{name} and {other['keypoint']} are probably swapped: each lies on the other one in "
                 f"{other['rate']:.0%} and {back['rate']:.0%} of the animals. Check their names and order in the "
@@ -101,11 +103,7 @@ def _swapped_channels(table: dict[str, dict]) -> tuple[set[str], list[str]]:
 
 
 def _mixed_up_sides(table: dict[str, dict]) -> list[str]:
-    rates = {
-        name: row["swap_rate"]
-        for name, row in table.items()
-        if row["points"] >= FEWEST_POINTS and row["swap_rate"] is not None and row["swap_rate"] >= MIXED_UP
-    }
+    rates = {name: row["swap_rate"] for name, row in table.items() if (row["swap_rate"] or 0) >= MIXED_UP}
     if not rates:
         return []
     worst = sorted(rates, key=rates.get, reverse=True)
@@ -155,7 +153,7 @@ def _vector(shift: list[float]) -> str:
 
 
 def _fixed_confidence(table: dict[str, dict]) -> list[str]:
-    scored = {name: row["score"] for name, row in table.items() if row["points"] >= FEWEST_POINTS and row["score"]}
+    scored = {name: row["score"] for name, row in table.items() if row["score"]}
     spreads = {name: score["p95"] - score["p05"] for name, score in scored.items()}
     fixed = [name for name, spread in spreads.items() if spread < FIXED_SPREAD]
     if not fixed:
@@ -176,15 +174,11 @@ def _overconfident_keypoints(table: dict[str, dict]) -> list[str]:
     return [
         f"{name} is surer than it is right: mean confidence {row['score']['probability']:.2f}, right in {row[PCK]:.0%}."
         for name, row in table.items()
-        if row["points"] >= FEWEST_POINTS
-        and row["score"]
-        and row[PCK] is not None
-        and row["score"]["probability"] - row[PCK] >= OVERCONFIDENT
+        if row["score"] and row[PCK] is not None and row["score"]["probability"] - row[PCK] >= OVERCONFIDENT
     ]
 
 
-def _overall_confidence(metrics: dict) -> list[str]:
-    calibration = metrics["calibration"]
+def _overall_confidence(calibration: dict) -> list[str]:
     fitted = "ECE_calibrated" in calibration
     error = calibration["ECE_calibrated" if fitted else "ECE"]
     if error is None or error < LARGE_ECE:
@@ -196,38 +190,11 @@ def _overall_confidence(metrics: dict) -> list[str]:
     return [f"Confidences are off by {error:.2f} on average, mostly {direction}: {advice}"]
 
 
-def _missed_and_extra(metrics: dict) -> list[str]:
-    sentences = []
-    if metrics["missed_animals"]:
-        sentences.append(f"{metrics['missed_animals']} of {counted(metrics['animals'], 'animals')} got no prediction.")
-    if metrics["extra_predictions"]:
-        sentences.append(f"{metrics['extra_predictions']} predictions belong to no annotated animal.")
-    return sentences
-
-
-def _hidden_points(metrics: dict) -> list[str]:
-    visible, hidden = metrics["visible"], metrics["hidden"]
-    if min(visible["points"], hidden["points"]) < FEWEST_POINTS or None in (visible[PCK], hidden[PCK]):
-        return []
-    if visible[PCK] - hidden[PCK] < HIDDEN_GAP:
-        return []
-    return [f"Hidden points are much worse than visible ones: {PCK} {hidden[PCK]:.2f} against {visible[PCK]:.2f}."]
-
-
 def _worst_keypoints(table: dict[str, dict]) -> list[str]:
-    weak = {name: row[PCK] for name, row in table.items() if row["points"] and row[PCK] is not None}
-    weak = {name: value for name, value in weak.items() if value < GOOD_PCK}
-    worst = sorted(weak, key=weak.get)[:WORST_SHOWN]
-    if not worst:
-        return []
-    named = ", ".join(
-        f"{name} ({PCK} {weak[name]:.2f}"
-        + (f", median {table[name]['median_px']:.1f} px)" if table[name]["median_px"] is not None else ")")
-        for name in worst
-    )
-    return [f"Worst keypoints: {named}."]
-
-
-def _never_labelled(table: dict[str, dict]) -> list[str]:
-    names = [name for name, row in table.items() if not row["points"]]
-    return [f"Never labelled in these pictures, so not scored: {', '.join(names)}."] if names else []
+    weak = {name: row[PCK] for name, row in table.items() if row[PCK] is not None and row[PCK] < GOOD_PCK}
+    medians = {name: row["median_px"] for name, row in table.items()}
+    named = [
+        f"{name} ({PCK} {weak[name]:.2f}" + ("" if medians[name] is None else f", median {medians[name]:.1f} px") + ")"
+        for name in sorted(weak, key=weak.get)[:WORST_SHOWN]
+    ]
+    return [f"Worst keypoints: {', '.join(named)}."] if named else []

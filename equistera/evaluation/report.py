@@ -127,7 +127,11 @@ def _model(scored: Scored, load: Callable, several: bool) -> dict:
     return {
         "headline": {metric: with_interval(metrics, metric) for metric in METRICS},
         "counted": what_was_counted(metrics),
-        "guess": guess and _guess(guess),
+        "guess": guess
+        and {
+            **dict(zip(("verdict", "reasons"), guess["verdict"].split(" (", 1), strict=True)),
+            "kind": {"better": "good", "unclear": "warning", "not better": "error"}[guess["outcome"]],
+        },
         "weak_spots": [spot for spot in metrics["weak_spots"] if not guess or spot != guess["verdict"]],
         "keypoints": [_keypoint(name, row, metrics) for name, row in metrics["per_keypoint"].items()]
         + [_keypoint("all", metrics, metrics)],
@@ -137,12 +141,6 @@ def _model(scored: Scored, load: Callable, several: bool) -> dict:
             for kind, chosen in (("worst", worst), ("typical", typical), ("swapped", swapped))
         },
     }
-
-
-def _guess(guess: dict) -> dict:
-    verdict, reasons = guess["verdict"].split(" (", 1)
-    kind = {"better": "good", "unclear": "warning", "not better": "error"}[guess["outcome"]]
-    return {"verdict": verdict, "reasons": f"({reasons}", "kind": kind}
 
 
 def _keypoint(name: str, row: dict, metrics: dict) -> list[str]:
