@@ -30,6 +30,9 @@ class BenchFolder:
         self.out, self.threads, self.device = out.resolve(), threads, device
         self.out.mkdir(parents=True, exist_ok=True)
 
+    #: Seconds that a script may take; None: as long as it likes.
+    patience: float | None = None
+
     def call(self, log: Path, script: str, *arguments: object) -> float:
         """Runs a script of the project; what it prints goes to ``log``.
 
@@ -37,14 +40,19 @@ class BenchFolder:
             Its seconds.
 
         Raises:
-            UserError: It failed.
+            UserError: It failed, or took longer than :attr:`patience`.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
         command = [sys.executable, str(PROJECT / script), *map(str, arguments)]
         began = time.monotonic()
         with log.open("w", encoding="utf-8") as file:
-            done = subprocess.run(command, cwd=self.out, env=environment, stdout=file, stderr=subprocess.STDOUT)
+            try:
+                done = subprocess.run(
+                    command, cwd=self.out, env=environment, stdout=file, stderr=subprocess.STDOUT, timeout=self.patience
+                )
+            except subprocess.TimeoutExpired as error:
+                raise UserError(f"{script} took more than {self.patience:g} s; its log is {log}") from error
         if done.returncode:
             last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
             raise UserError(f"{script} ended with {done.returncode}; its log is {log}:", last)
