@@ -144,10 +144,7 @@ def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def contact_sheet(
     images: Sequence[np.ndarray], columns: int, cell: tuple[int, int] = (320, 240), gap: int = 4
 ) -> np.ndarray:
-    """Lays RGB pictures of any size out in rows of so many ``columns`` on a white sheet.
-
-    Each is scaled to fit its cell (width and height, pixels; ``gap`` pixels between).
-    """
+    """RGB pictures of any size in rows on a white sheet, each fitted into its cell (width, height; ``gap`` between)."""
     import cv2
 
     width, height = cell
@@ -168,11 +165,8 @@ def view(
 ) -> tuple[np.ndarray, float]:
     """Which part to show: the box and all points with a margin, moved where the panel would reach beyond the picture.
 
-    Args:
-        shape: Height and width of the picture.
-        bbox: [4], x, y, width, height.
-        points: [N, 2], pixels.
-        panel: Width and height, pixels.
+    ``shape`` is the picture's, ``bbox`` [4] x, y, width, height and ``points`` [N, 2] pixels, ``panel`` its width and
+    height.
 
     Returns:
         The picture's coordinates of the panel's corner, float64 [2], and panel pixels per picture pixel: a point p of

@@ -71,9 +71,16 @@ class VideoFrames:
         self.problems: list[str] = []
         self.notes: list[str] = []
         if not self.path.is_file():
-            raise UserError(f"no such video: {path}{near(path)}", hint=_no_address(str(path)))
+            raise UserError(
+                f"no such video: {path}{near(path)}",
+                hint="Only files are read; fetch it first" if "://" in str(path) else "",
+            )
         if self.out is not None:
-            self._check_out(overwrite)
+            if same_file(self.out, self.path):
+                raise UserError("--out is the video itself; it is not overwritten", hint="Choose another name")
+            if self.out.suffix.lower() not in ENDINGS:
+                raise UserError(f"--out {self.out} is no name of a video", hint=f"Known: {', '.join(ENDINGS)}")
+            check_targets("--out", [self.out], overwrite=overwrite, tool=TOOL)
         if _is_picture(self.path):
             raise UserError(f"{path} is a picture, no video", hint="Give it as --img")
         self._container = open_video(self.path)
@@ -154,13 +161,6 @@ class VideoFrames:
         # what is read is left to its thread, which may still be at it
         if self._writer is not None:
             self._writer.abandon()
-
-    def _check_out(self, overwrite: bool) -> None:
-        if same_file(self.out, self.path):
-            raise UserError("--out is the video itself; it is not overwritten", hint="Choose another name")
-        if self.out.suffix.lower() not in ENDINGS:
-            raise UserError(f"--out {self.out} is no name of a video", hint=f"Known: {', '.join(ENDINGS)}")
-        check_targets("--out", [self.out], overwrite=overwrite, tool=TOOL)
 
     def _decoded(self) -> Iterator[Frame]:
         import av
@@ -276,10 +276,6 @@ def _is_picture(path: Path) -> bool:
         return bool(read_header(path))
     except ImageError:
         return False
-
-
-def _no_address(path: str) -> str:
-    return "Only files are read; fetch it first" if "://" in path else ""
 
 
 #: Column x and row y are shown at (a x + c y, b x + d y) (FFmpeg's libavutil/display.h).

@@ -75,11 +75,9 @@ class VideoWriter:
                 self._stream.sample_aspect_ratio = aspect
 
     def copy_sound(self, source: av.container.InputContainer, start: Fraction) -> None:
-        """Takes all sound of a video along, as it is; before the first frame is written.
+        """Takes all sound of a video, opened for this alone, along as it is; before the first frame is written.
 
-        Args:
-            source: Opened for this alone.
-            start: Where the video begins on its clock, seconds.
+        ``start`` is where the video begins on its clock, in seconds.
         """
         tracks = {}
         for stream in source.streams.audio:
@@ -95,11 +93,7 @@ class VideoWriter:
             self._next = next(self._sound, None)
 
     def write(self, image: np.ndarray, time: Fraction) -> None:
-        """Appends a frame.
-
-        Args:
-            image: RGB uint8 [H, W, 3].
-            time: When it is shown, seconds from the beginning; later than the frame before.
+        """Appends a frame, RGB uint8 [H, W, 3], shown at a second later than that of the frame before.
 
         Raises:
             UserError: It cannot be written.
@@ -118,10 +112,7 @@ class VideoWriter:
             self._hear(time)
 
     def close(self, sound_until: Fraction | None = None) -> None:
-        """Gives the video its name.
-
-        Args:
-            sound_until: Second at which the sound ends; None: where it ends.
+        """Gives the video its name; its sound ends at ``sound_until`` seconds, or where it ends.
 
         Raises:
             UserError: It cannot be put there.

@@ -67,12 +67,7 @@ def draw_weights(
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> list[float] | None:
-    """Percentile interval of a figure's draws.
-
-    Args:
-        values: float [B]; draws in which nothing counted are NaN and left out.
-        level: Share of the draws inside ``[low, high]``; None is returned without a finite draw.
-    """
+    """``[low, high]`` of a figure's draws, float [B], by percentiles; those that are NaN are left out, None of none."""
     values = values[np.isfinite(values)]
     if not values.size:
         return None

@@ -54,16 +54,10 @@ def constant_results(gt_coco: dict, pose: np.ndarray, skeleton: Skeleton) -> lis
 
 
 def outcome(model: dict, guess: dict, difference: list[float] | None = None) -> str:
-    """Whether the model beats the constant guess.
+    """Whether the model beats the constant guess, from the metrics of both on the same pictures.
 
-    Args:
-        model: Metrics of the model.
-        guess: The same of the constant guess, on the same pictures.
-        difference: 95 % interval of the model's PCK@0.1 minus the guess's, from the same bootstrap draws.
-
-    Returns:
-        ``better`` when PCK@0.1 is higher and the median error lower; ``unclear`` when that holds, but the interval
-        reaches 0; else ``not better``.
+    ``better`` when PCK@0.1 is higher and the median error lower; ``unclear`` when that holds, but the 95 % interval of
+    the ``difference`` of PCK@0.1 on the same bootstrap draws reaches 0; else ``not better``.
     """
     if model["median_px"] is None or guess["median_px"] is None or model[PCK] is None:
         return "not better"

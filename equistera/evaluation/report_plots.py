@@ -13,7 +13,6 @@ from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS
 from equistera.evaluation.metrics import Scored
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 GUESS_COLOR = "#888888"
@@ -116,7 +115,9 @@ def calibration_figure(models: Mapping[str, Scored]) -> Figure:
             del curves["uncalibrated"]
         for kind, (key, style) in curves.items():
             label = plain(f"{model}, {kind}") if len(models) > 1 else kind
-            _reliability_line(curve_axes, calibration[key], style, model_color(i), label)
+            filled = [entry for entry in calibration[key] if entry["points"] >= FEWEST_IN_BIN]
+            x, y = ([entry[axis] for entry in filled] for axis in ("confidence", "correct"))
+            curve_axes.plot(x, y, style, color=model_color(i), markersize=4, label=label)
         bins = calibration["reliability"]
         middles = [(b["low"] + b["high"]) / 2 for b in bins]
         count_axes.step(middles, [b["points"] for b in bins], where="mid", color=model_color(i))
@@ -126,12 +127,6 @@ def calibration_figure(models: Mapping[str, Scored]) -> Figure:
     count_axes.set(xlabel="confidence", ylabel="points")
     count_axes.set_ylim(bottom=0)
     return figure
-
-
-def _reliability_line(axes: Axes, curve: list[dict], style: str, color: str, label: str) -> None:
-    filled = [entry for entry in curve if entry["points"] >= FEWEST_IN_BIN]
-    x, y = ([entry[key] for entry in filled] for key in ("confidence", "correct"))
-    axes.plot(x, y, style, color=color, markersize=4, label=label)
 
 
 def _figure(width: float, height: float) -> Figure:

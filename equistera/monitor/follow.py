@@ -28,12 +28,11 @@ def monitor(
     stream: TextIO | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Prints summaries and findings and plots the curves.
+    """Prints summaries and findings of one run, or of several to compare, and plots the curves.
 
     Args:
-        work_dirs: One run, or several to compare.
-        out: PNG file; by default ``training_curves.png`` (of several: ``training_comparison.png``) in the first
-            folder.
+        work_dirs: Folders of the runs.
+        out: PNG file; by default ``training_curves.png`` (of several: ``training_comparison.png``) in the first one.
         watch: Seconds between two looks at live runs, until all have finished or Ctrl-C; None for one look.
         overwrite: Replace a picture that this did not draw, or that was changed since.
         stream: Where to print; stdout by default.

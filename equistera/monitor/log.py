@@ -174,11 +174,11 @@ def _merge(
     MMEngine resumes at the beginning of an epoch: once a start logs its first step of epoch e, all that earlier
     starts logged of e and later is void.
     """
-    if not any(_step_of(entry) for entry in entries):
+    placed = [(_step_of(entry), entry) for entry in entries]
+    if not any(step for step, _ in placed):
         return []  # a bare evaluation, or a start that crashed at once: says nothing about the training
     previous, missing = None, []
-    for entry in entries:
-        step = _step_of(entry)
+    for step, entry in placed:
         if step:
             epoch, iteration = step
             if previous is None or iteration < previous:

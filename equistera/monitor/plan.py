@@ -91,7 +91,7 @@ def read_plan(work_dir: Path, config_dump: Path) -> Plan:
     if path.is_file():
         return _from_run_file(path, known)
     max_epochs = _get(dumped, "train_cfg", "max_epochs")
-    return replace(known, max_epochs=max_epochs if _is_count(max_epochs) else None)
+    return replace(known, max_epochs=max_epochs if type(max_epochs) is int and max_epochs >= 1 else None)
 
 
 def _from_run_file(path: Path, known: Plan) -> Plan:
@@ -108,10 +108,6 @@ def _from_run_file(path: Path, known: Plan) -> Plan:
             "Remove it to look at the log alone (without phases and time left).",
         ) from error
     return replace(plan, base_lr=known.base_lr, watched=known.watched)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _dumped_settings(path: Path) -> dict[str, object]:

@@ -137,6 +137,7 @@ def _draw(runs: Runs) -> Figure:
             _draw_keypoint_map(axes, run, metric, keypoints)
         else:
             _draw_keypoint_dots(axes, runs, metric, keypoints)
+        axes.invert_yaxis()
     return figure
 
 
@@ -204,7 +205,6 @@ def _draw_keypoint_map(axes: Axes, run: Run, metric: str, keypoints: list[str]) 
     latest = [f"  {curve[max(curve)]:.2f}" if curve else "  -" for curve in curves]
     names = [plain(name) + value for name, value in zip(keypoints, latest, strict=True)]
     axes.set_yticks(np.arange(len(keypoints)) + 0.5, names, fontsize="small")
-    axes.invert_yaxis()
     axes.set(title=f"Validation {metric} by keypoint (number: the latest value)", xlabel="epoch")
     axes.figure.colorbar(mesh, ax=axes, label=metric, pad=0.01)
 
@@ -221,7 +221,6 @@ def _draw_keypoint_dots(axes: Axes, runs: Runs, metric: str, keypoints: list[str
             alpha=0.8, label=plain(label),
         )  # fmt: skip
     axes.set_yticks(np.arange(len(keypoints)), [plain(name) for name in keypoints], fontsize="small")
-    axes.invert_yaxis()
     axes.set(title=f"Latest validation {metric} by keypoint", xlabel=metric)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", framealpha=0.8)

@@ -112,14 +112,9 @@ class Predictor:
             return [sample.to_dict() for sample in self.model.decode(outputs, data_samples)]
 
     def poses(self, crops: Iterable[tuple[np.ndarray, Sequence[float]]], batch_size: int = 16) -> Iterator[Pose]:
-        """Predicts one pose for each pair of a picture and a box.
+        """Predicts one pose for each pair of a picture (RGB uint8 [H, W, 3]) and a box (x, y, width, height), in order.
 
-        Args:
-            crops: RGB uint8 [H, W, 3] and box (x, y, width, height), pixels.
-            batch_size: Crops that go through the model together.
-
-        Yields:
-            Poses, in order.
+        ``batch_size`` crops go through the model together.
         """
         crops = iter(crops)
         while samples := [self.sample(image, bbox) for image, bbox in itertools.islice(crops, batch_size)]:

@@ -131,8 +131,8 @@ def fuse_points(points: np.ndarray, confidence: np.ndarray, near: float) -> tupl
     """Averages the predictions of M models for one animal, keypoint by keypoint.
 
     Models that see a keypoint in different places must not meet in the middle, where nobody sees it. So every
-    prediction collects the confidence of those within ``near`` of it; around the one that collects most, the mean
-    weighted by confidence is taken.
+    prediction collects the confidence of those within ``near`` pixels of it; around the one that collects most, the
+    mean weighted by confidence is taken.
 
     Args:
         points: float [M, K, 2], pixels.

@@ -129,20 +129,17 @@ def predict_frames(
     is_sure: Callable[[np.ndarray], np.ndarray],
     batch_size: int = 16,
 ) -> Iterator[PosedFrame]:
-    """Predicts on every frame, in order.
+    """Predicts on every frame, in order; those without an image are handed on.
 
-    Where nothing is known of the place of the animal, the model looks at the whole picture and once more at where the
-    points are that it is sure of; the look with the higher mean confidence counts.
+    Where ``where`` knows nothing of the place of the animal, or is None, the model looks at the whole picture and once
+    more at where the points are that it is sure of; the look with the higher mean confidence counts.
 
     Args:
         predictor: The model.
-        frames: Pictures; those without an image are handed on.
-        where: Says where to look; None: one animal somewhere in each picture.
+        frames: Pictures, perhaps with their times.
+        where: Says where to look.
         is_sure: Raw confidences, [K], to whether each point counts as found, bool [K].
         batch_size: Crops that go through the model together.
-
-    Yields:
-        Frames with poses.
     """
     for chunk in _chunks(frames, batch_size):
         usable = [frame for frame in chunk if frame.image is not None]
