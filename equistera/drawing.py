@@ -145,19 +145,24 @@ def contact_sheet(
     images: Sequence[np.ndarray], columns: int, cell: tuple[int, int] = (320, 240), gap: int = 4
 ) -> np.ndarray:
     """RGB pictures of any size in rows on a white sheet, each fitted into its cell (width, height; ``gap`` between)."""
-    import cv2
-
     width, height = cell
     rows = max(1, math.ceil(len(images) / columns))
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
     for i, image in enumerate(images):
-        factor = min(width / image.shape[1], height / image.shape[0])
-        size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-        y = (i // columns) * (height + gap) + (height - size[1]) // 2
-        x = (i % columns) * (width + gap) + (width - size[0]) // 2
-        sheet[y : y + size[1], x : x + size[0]] = small
+        small = fitted(image, cell)
+        y = (i // columns) * (height + gap) + (height - small.shape[0]) // 2
+        x = (i % columns) * (width + gap) + (width - small.shape[1]) // 2
+        sheet[y : y + small.shape[0], x : x + small.shape[1]] = small
     return sheet
+
+
+def fitted(image: np.ndarray, cell: Sequence[int]) -> np.ndarray:
+    """The picture, [H, W, 3], scaled to fit into a cell (width and height, pixels)."""
+    import cv2
+
+    factor = min(cell[0] / image.shape[1], cell[1] / image.shape[0])
+    size = [max(1, round(side * factor)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
 
 
 def view(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from equistera.drawing import fitted
 from equistera.errors import UserError, WriteError
 from equistera.files import atomic_write
 
@@ -184,10 +185,8 @@ class VideoWriter:
         below, right = height - image.shape[0], width - image.shape[1]
         if not (0 <= below <= 1 and 0 <= right <= 1):
             self._other_sizes += 1
-            scale = min(width / image.shape[1], height / image.shape[0])
-            size = tuple(max(1, round(scale * side)) for side in image.shape[1::-1])
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-            below, right = height - size[1], width - size[0]
+            image = fitted(image, self._size)
+            below, right = height - image.shape[0], width - image.shape[1]
             return cv2.copyMakeBorder(
                 image, below // 2, below - below // 2, right // 2, right - right // 2, cv2.BORDER_CONSTANT
             )

@@ -153,17 +153,16 @@ def _not_better_than_a_guess(summary: Summary) -> Finding | None:
 def _not_learning(summary: Summary) -> Finding | None:
     if summary.best is None or summary.best >= NOTHING_LEARNED:
         return None
-    count = len(summary.curve()[0])
-    advice = f"Not converging: {_calmer(summary)}"
+    count, early = len(summary.curve()[0]), _is_early(summary)
     if summary.best == 0 and count >= SMOOTHED:
         message = f"{summary.metric} is 0 in all of {count} evaluations: nothing has been learnt yet"
-        if _is_early(summary):
-            advice = f"Usual at the beginning of a run. If it stays so: {_calmer(summary)}"
-        return Finding("not learning", message, advice)
-    if _is_early(summary):
+    elif early:
         return None
-    message = f"after {summary.position:.0f} of {summary.max_epochs} epochs the best {summary.metric} is"
-    return Finding("not learning", f"{message} {summary.best:.3f}", advice)
+    else:
+        done = f"after {summary.position:.0f} of {summary.max_epochs} epochs"
+        message = f"{done} the best {summary.metric} is {summary.best:.3f}"
+    when = "Usual at the beginning of a run. If it stays so" if early else "Not converging"
+    return Finding("not learning", message, f"{when}: {_calmer(summary)}")
 
 
 def _overfitting(summary: Summary) -> Finding | None:
@@ -181,11 +180,10 @@ def _overfitting(summary: Summary) -> Finding | None:
     gap_epochs, gaps = gap_curve(summary.run, metric)
     if len(gaps) < SMOOTHED:
         # the training subset is not evaluated: only the loss tells that the training goes on
-        if fallen > CHANGE and _loss_fell_since(summary.run, epochs[best]):
-            since = f"since epoch {epochs[best]:.0f}"
-            message = f"validation {metric} fell by {fallen:.3f} {since} while the loss went on falling"
-            return Finding("overfitting", message, advice)
-        return None
+        since = f"since epoch {epochs[best]:.0f}"
+        message = f"validation {metric} fell by {fallen:.3f} {since} while the loss went on falling"
+        told = fallen > CHANGE and _loss_fell_since(summary.run, epochs[best])
+        return Finding("overfitting", message, advice) if told else None
     gap_level = smooth(gaps, width)
     gap, gap_then = gap_level[-1], gap_level[gap_epochs <= epochs[best]][-1:]
     stalled = epochs[-1] - epochs[best] >= PLATEAU_PART * epochs[-1]

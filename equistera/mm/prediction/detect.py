@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import mmdet
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
 from equistera.checkpoints import detector_weights
+from equistera.drawing import fitted
 from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.mm.network import checkpoint
@@ -142,10 +142,8 @@ def _refuse_other_classes(meta: Mapping, path: Path) -> None:
 
 def _fit(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int], tuple[float, float]]:
     """The picture scaled into a square, its size there (height, width), and by which factors (x, y)."""
-    height, width = image.shape[:2]
-    factor = SIDE / max(height, width)
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    small = fitted(image, (SIDE, SIDE))
+    height, width = small.shape[:2]
     square = np.full((SIDE, SIDE, 3), PADDING, np.uint8)
-    square[: size[1], : size[0]] = small
-    return square, size[::-1], (size[0] / width, size[1] / height)
+    square[:height, :width] = small
+    return square, (height, width), (width / image.shape[1], height / image.shape[0])
