@@ -4,8 +4,8 @@ import pytest
 from monitor_lines import epochs, val
 
 from equistera.monitor.advice import Finding, advise
+from equistera.monitor.follow import labels, report, status_line
 from equistera.monitor.summary import Summary
-from equistera.monitor.table import labels, report, status_line
 
 
 def seen(run, findings=None):
