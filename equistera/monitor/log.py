@@ -116,7 +116,9 @@ def _scalar_files(work_dir: Path) -> list[Path]:
         if files:
             return files
         runs = [
-            path.name for path in children if any(_TIMESTAMP.fullmatch(p.parts[-3]) for p in path.glob(f"*/{_SCALARS}"))
+            path.name
+            for path in children
+            if any(_TIMESTAMP.fullmatch(start.name) and (start / _SCALARS).is_file() for start in path.iterdir())
         ]
         empty = not any(work_dir.iterdir())
     except OSError as error:
