@@ -1,0 +1,80 @@
+"""Tracks as DeepLabCut's video analysis writes them, for whatever reads those.
+
+The header has the rows scorer, individuals (left out for a single animal, as DeepLabCut does), bodyparts and coords
+with x, y, likelihood; a row is one frame, counted from 0. Source: DeepLabCut 3, ``create_df_from_prediction`` in
+``pose_estimation_pytorch/apis/videos.py``; the HDF5 file has pandas' "table" layout under the key ``df_with_missing``.
+Times, raw values and what was changed have no place there.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equistera.files import atomic_write
+from equistera.tracks.tracks import Tracks
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Who made the tracks. DeepLabCut puts it behind the video's name in that of the file, and others (SimBA) find the
+#: video's name by cutting it off at ``DLC_``.
+SCORER = "DLC_equistera"
+KEY = "df_with_missing"
+#: Bytes of pickled column names above which HDF5 refuses the "table" layout (its limit on an attribute is 64 KiB).
+_MOST_NAMES = 60_000
+
+
+def data_frame(tracks: Tracks, scorer: str = SCORER) -> pandas.DataFrame:
+    """The table, as DeepLabCut has it in memory.
+
+    Args:
+        tracks: What is known; a point that is not is NaN, with the likelihood that the model gave it.
+        scorer: Name in the first row of the header.
+    """
+    import pandas
+
+    levels = [[scorer], list(tracks.individuals), list(tracks.keypoints), ["x", "y", "likelihood"]]
+    names = ["scorer", "individuals", "bodyparts", "coords"]
+    if len(tracks.individuals) == 1:
+        del levels[1], names[1]
+    cells = np.concatenate([tracks.points, tracks.confidence[..., None].astype(np.float64)], axis=-1)
+    columns = pandas.MultiIndex.from_product(levels, names=names)
+    return pandas.DataFrame(cells.reshape(len(tracks), -1), columns=columns, index=range(len(tracks)))
+
+
+def write_csv(tracks: Tracks, path: Path, scorer: str = SCORER) -> None:
+    """Writes the table as CSV.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    with atomic_write(path) as file:
+        data_frame(tracks, scorer).to_csv(file, lineterminator="\n")
+
+
+def write_h5(tracks: Tracks, path: Path, scorer: str = SCORER) -> None:
+    """Writes the table as HDF5; the same tracks give the same bytes.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    import pandas
+
+    table = data_frame(tracks, scorer)
+    # pandas reads either layout; other programs look for DeepLabCut's
+    layout = "table" if len(pickle.dumps(list(table.columns), 0)) < _MOST_NAMES else "fixed"
+    with warnings.catch_warnings():
+        # of names that are long, which does no harm
+        warnings.simplefilter("ignore", pandas.errors.PerformanceWarning)
+        # in memory, so that it takes its place as a whole
+        with pandas.HDFStore("memory", "w", driver="H5FD_CORE", driver_core_backing_store=0) as store:
+            # an index of the rows would bring the time of day into the file
+            store.put(KEY, table, format=layout, index=False, track_times=False)
+            content = store._handle.get_file_image()
+    with atomic_write(path, "wb") as file:
+        file.write(content)

@@ -1,0 +1,108 @@
+"""The files that tracks are kept in; one place that knows all formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from equistera import skeleton as skeletons
+from equistera.errors import UserError
+from equistera.skeleton import Skeleton
+from equistera.tracks import deeplabcut, results, tidy
+from equistera.tracks.tracks import Tracks
+from equistera.words import did_you_mean, near
+
+
+@dataclass(frozen=True)
+class Format:
+    """One of :data:`FORMATS`.
+
+    Attributes:
+        ending: What follows the video's name in a file's name.
+        write: Writes tracks to a path.
+    """
+
+    ending: str
+    write: Callable[[Tracks, Path], None]
+
+
+#: By the name that a user gives.
+FORMATS = {
+    "csv": Format(".csv", tidy.write_csv),
+    "parquet": Format(".parquet", tidy.write_parquet),
+    "dlc-csv": Format(f"{deeplabcut.SCORER}.csv", deeplabcut.write_csv),
+    "dlc-h5": Format(f"{deeplabcut.SCORER}.h5", deeplabcut.write_h5),
+    "coco": Format(".coco.json", results.write_coco),
+}
+#: By the ending of a file, lower case.
+_READERS = {".csv": tidy.read_csv, ".parquet": tidy.read_parquet}
+
+
+def files_of(folder: Path, video: str, format: str) -> list[Path]:
+    """The files that one video's tracks take in a format; the first is that to hand to :func:`write`.
+
+    Args:
+        folder: Where they lie.
+        video: The video's name without its ending.
+        format: One of :data:`FORMATS`.
+    """
+    path = folder / f"{video}{_format(format).ending}"
+    return [path, tidy.side_file(path)] if format == "csv" else [path]
+
+
+def write(tracks: Tracks, path: str | Path, format: str) -> None:
+    """Writes tracks; whether that is allowed is asked beforehand, see :mod:`equistera.outputs`.
+
+    Args:
+        tracks: What is known.
+        path: The file to make or replace.
+        format: One of :data:`FORMATS`. Only ``csv`` and ``parquet`` keep everything.
+
+    Raises:
+        UserError: There is no such format.
+        WriteError: It cannot be written.
+    """
+    _format(format).write(tracks, Path(path))
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise UserError(f"no format {name!r}{did_you_mean(name, FORMATS)}", hint=f"There are: {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def read(path: str | Path, skeleton: Skeleton | str | None = None) -> Tracks:
+    """Reads tracks that :func:`write` has written, or tables that others made in the same shape.
+
+    Args:
+        path: ``.csv`` or ``.parquet``.
+        skeleton: Brings the keypoints into its order, under its names; None: as they stand in the file.
+
+    Raises:
+        UserError: No such file, or not of a known kind; it is damaged or contradicts itself.
+        SkeletonError: The file's keypoints are not the skeleton's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"no such file: {path}" + (" is a folder" if path.is_dir() else near(path)))
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise UserError(f"{path} is of no kind that holds tracks", hint=f"Read are: {', '.join(_READERS)}")
+    tracks = reader(path)
+    return tracks if skeleton is None else in_order_of(tracks, skeleton)
+
+
+def in_order_of(tracks: Tracks, skeleton: Skeleton | str) -> Tracks:
+    """The same with a skeleton's keypoints in its order.
+
+    Raises:
+        SkeletonError: They are others.
+    """
+    if isinstance(skeleton, str):
+        skeleton = skeletons.load(skeleton)
+    columns = skeleton.columns_of(tracks.keypoints)
+    arrays = {
+        name: getattr(tracks, name)[:, :, columns] for name in ("points", "confidence", "raw", "changed", "spread")
+    }
+    return tracks.with_(keypoints=skeleton.names, **arrays)
