@@ -10,7 +10,8 @@ HORSE = skeletons.load("horse26")
 #: Where the points of a standing horse that looks to the right are: body lengths from the withers, y down.
 BODY = {
     "nose": (0.62, 0.02), "l_eye": (0.53, -0.14), "r_eye": (0.53, -0.14), "l_ear": (0.47, -0.24),
-    "r_ear": (0.47, -0.24), "neck": (0.22, 0.16), "withers": (0.0, 0.0), "back": (-0.35, 0.04), "tail_base": (-0.72, 0.06),
+    "r_ear": (0.47, -0.24), "neck": (0.22, 0.16),
+    "withers": (0.0, 0.0), "back": (-0.35, 0.04), "tail_base": (-0.72, 0.06),
     "tail_end": (-0.85, 0.45),
 }  # fmt: skip
 #: Of each leg: where its top is, and its points with the length of what leads to them.
