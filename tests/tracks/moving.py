@@ -98,3 +98,33 @@ def same(a: Tracks, b: Tracks) -> bool:
     fields = ("times", "points", "confidence", "raw", "changed", "spread")
     alike = all(np.array_equal(getattr(a, f), getattr(b, f), equal_nan=f != "changed") for f in fields)
     return alike and all(getattr(a, f) == getattr(b, f) for f in ("keypoints", "individuals", "size", "source"))
+
+
+def with_swaps(
+    tracks: Tracks, seed: int = 0, share: float = 0.06, longest: int = 12, kinds: tuple[str, ...] = ("fore", "hind")
+) -> tuple[Tracks, np.ndarray]:
+    """The same with limbs exchanged for some frames, and which: bool [T, A, K]."""
+    rng = np.random.default_rng(seed)
+    parts = {
+        "fore": ("elbow", "knee", "f_fetlock", "f_hoof"),
+        "hind": ("hip", "hock", "h_fetlock", "h_hoof"),
+        "whole": ("",),
+    }
+    planted = np.zeros(tracks.confidence.shape, dtype=bool)
+    for a in range(len(tracks.individuals)):
+        for kind in kinds:
+            columns = [
+                k
+                for k, point in enumerate(HORSE.keypoints)
+                if point.swap and any(part in point.name for part in parts[kind])
+            ]
+            done = 0
+            while done < share * len(tracks) / len(kinds):
+                length = int(rng.integers(1, longest + 1))
+                start = int(rng.integers(1, len(tracks) - length - 1))
+                planted[start : start + length, a, columns] = True
+                done += length
+    mirror = HORSE.flip_indices
+    raw = np.where(planted[..., None], tracks.raw[:, :, mirror], tracks.raw)
+    confidence = np.where(planted, tracks.confidence[:, :, mirror], tracks.confidence)
+    return Tracks.of(HORSE.names, tracks.times, raw, confidence, size=tracks.size), planted

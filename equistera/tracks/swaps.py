@@ -1,0 +1,237 @@
+"""Left and right legs that were exchanged for some frames, found by how the tracks go on and put right.
+
+Nothing but continuity is asked: a leg goes on where it went. Of each limb with its mirror image, a frame is either as
+the model said it or exchanged; dynamic programming finds the series of these states that costs least. Costs are how far
+points are from where the frames around them lead (a line or a cubic, so that legs may cross), and what each change of
+state and each exchanged frame must be worth. Which of the two is the left leg cannot be told in this way: what most
+frames say is taken for right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from equistera.skeleton import Skeleton
+from equistera.tracks.tracks import SWAPPED, Tracks
+
+#: What a change of state must be worth, in log likelihood: one in ``exp(10)`` frames would have one by itself.
+SWITCH = 10.0
+#: What an exchanged frame must be worth: long exchanges are believed only where both ends are clear.
+STAY = 0.15
+#: A point that jumps says no more than this, however far.
+MOST = 5.0
+#: Frames that are compared share their noise; what they say together is less than their sum.
+SHARED = 0.5
+#: Seconds over which frames are compared.
+LONGEST = 0.5
+#: Frames that a line or a cubic is laid through, and the one it is compared with.
+_WINDOWS = (3, 5)
+#: Labels that are remembered.
+_MEMORY = max(_WINDOWS) - 1
+#: Pixels: no model is more exact.
+_LEAST_NOISE = 0.5
+
+
+@dataclass(frozen=True)
+class Limb:
+    """Pairs of points that are exchanged together.
+
+    Attributes:
+        name: Of its left points' common part, for people: those names.
+        left, right: Positions of the points, mirror images in the same order.
+    """
+
+    name: str
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+
+
+def limbs_of(skeleton: Skeleton) -> list[Limb]:
+    """What may be exchanged: paired points that links connect without the middle line, and each other's mirror images.
+
+    A horse has three: the head's eyes and ears, the forelegs and the hind legs. Of a skeleton without links each pair
+    is one.
+    """
+    mirror = skeleton.flip_indices
+    left = [
+        k for k, point in enumerate(skeleton.keypoints)
+        if mirror[k] != k and (point.side == "left" or (point.side != "right" and k < mirror[k]))
+    ]  # fmt: skip
+    group = {k: k for k in left}
+
+    def root(k: int) -> int:
+        while group[k] != k:
+            k = group[k]
+        return k
+
+    for a, b in skeleton.link_indices.tolist():
+        # links of the right side count for the left one
+        a, b = (int(k if k in group else mirror[k]) for k in (a, b))
+        if a in group and b in group:
+            group[root(a)] = root(b)
+    members: dict[int, list[int]] = {}
+    for k in left:
+        members.setdefault(root(k), []).append(k)
+    return [
+        Limb(", ".join(skeleton.names[k] for k in points), tuple(points), tuple(int(mirror[k]) for k in points))
+        for points in members.values()
+    ]
+
+
+def repair_swaps(tracks: Tracks, skeleton: Skeleton) -> Tracks:
+    """Exchanges what was exchanged for some frames.
+
+    Args:
+        tracks: Before smoothing.
+        skeleton: Its keypoints, in the tracks' order.
+
+    Returns:
+        The tracks with points, confidence and spread of exchanged limbs in their places, and the bit
+        :data:`~.tracks.SWAPPED` where a point came from its mirror image. ``raw`` stays.
+    """
+    limbs = limbs_of(skeleton)
+    if not limbs or len(tracks) < 3:
+        return tracks
+    arrays = {name: getattr(tracks, name).copy() for name in ("points", "confidence", "spread", "changed")}
+    for a in range(len(tracks.individuals)):
+        swapped = exchanged(tracks.times, tracks.points[:, a], tracks.confidence[:, a], limbs)
+        for limb, frames in zip(limbs, swapped.T, strict=True):
+            for left, right in zip(limb.left, limb.right, strict=True):
+                there = frames & tracks.known[:, a][:, [left, right]].any(axis=1)
+                for array in arrays.values():
+                    array[there, a, left], array[there, a, right] = array[there, a, right], array[there, a, left]
+                arrays["changed"][there, a, left] ^= SWAPPED
+                arrays["changed"][there, a, right] ^= SWAPPED
+    return tracks.with_(**arrays)
+
+
+def exchanged(times: np.ndarray, points: np.ndarray, confidence: np.ndarray, limbs: list[Limb]) -> np.ndarray:
+    """Which limbs of one animal are exchanged, in which frames.
+
+    Args:
+        times: [T], seconds.
+        points: [T, K, 2], pixels, NaN where not known.
+        confidence: [T, K]; NaN counts as certain.
+        limbs: L of them.
+
+    Returns:
+        bool [T, L].
+    """
+    certain = np.where(np.isnan(confidence), 1.0, confidence)
+    found = [_costs(times, points, certain, limb) for limb in limbs]
+    costs, fresh = np.stack([cost for cost, _ in found]), np.stack([new for _, new in found])
+    # the whole animal mirrored is one event, which may be clear where that of none of its limbs is
+    whole = _cheapest(costs.sum(axis=0, keepdims=True), fresh.all(axis=0, keepdims=True))[0]
+    return (_cheapest(_relabelled(costs, whole), fresh) ^ whole).T
+
+
+def _costs(times: np.ndarray, points: np.ndarray, certain: np.ndarray, limb: Limb) -> tuple[np.ndarray, np.ndarray]:
+    """What the states (0 as it is, 1 exchanged) of some frames cost together.
+
+    Returns:
+        float64 [T, 2 ** 5]: of the five frames that end with each; the last frame's state is the lowest bit; bool [T]:
+        whether nothing is known of the limb's recent past.
+    """
+    codes = np.arange(2 ** (_MEMORY + 1))
+    cost, known = np.zeros((len(times), len(codes))), np.zeros(len(times), dtype=bool)
+    for pair in zip(limb.left, limb.right, strict=True):
+        members, sure = points[:, pair], certain[:, pair].min(axis=1)
+        both = np.flatnonzero(np.isfinite(members).all(axis=(1, 2)))
+        known[both] = True
+        found = [_residuals(times, members, both, width) for width in _WINDOWS]
+        found = [entry for entry in found if len(entry[0])]
+        if not found:
+            continue
+        frames, squares, variance = min(found, key=lambda entry: entry[2])
+        width = frames.shape[1]
+        odd = np.minimum(squares / (2 * variance), MOST).sum(axis=2) * sure[frames].min(axis=1)[:, None]
+        cost[frames[:, -1]] += SHARED * odd[:, codes % 2**width]
+    last = np.maximum.accumulate(np.where(known, times, -np.inf))
+    return cost, times - np.concatenate([[-np.inf], last[:-1]]) > LONGEST
+
+
+def _residuals(
+    times: np.ndarray, members: np.ndarray, both: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """How far the middle one of some frames is from the polynomial through the others.
+
+    Args:
+        times: [T], seconds.
+        members: [T, 2, 2], left and right.
+        both: Frames in which both are known.
+        width: Odd number of frames.
+
+    Returns:
+        Frames, int [N, width]; squared distances [N, 2 ** width, 2] of left and right, for all states of the frames, of
+        which the last is the lowest bit; their usual variance along an axis.
+    """
+    if len(both) < width:
+        return np.zeros((0, width), int), np.zeros((0, 2**width, 2)), np.inf
+    frames = np.lib.stride_tricks.sliding_window_view(both, width)
+    frames = frames[times[frames[:, -1]] - times[frames[:, 0]] <= LONGEST]
+    middle = width // 2
+    others = np.delete(np.arange(width), middle)
+    at = times[frames] - times[frames[:, [middle]]]
+    # Lagrange's polynomial at the middle frame
+    factors = np.zeros((len(frames), width))
+    factors[:, middle] = 1
+    for i in others:
+        rest = [j for j in others if j != i]
+        factors[:, i] = -np.prod(at[:, rest] / (at[:, rest] - at[:, [i]]), axis=1)
+    states = (np.arange(2**width)[:, None] >> np.arange(width)[::-1]) & 1
+    squares = np.zeros((len(frames), 2**width, 2))
+    for member in (0, 1):
+        taken = members[frames[:, None], member ^ states[None]]
+        squares[..., member] = np.square((factors[:, None, :, None] * taken).sum(axis=2)).sum(axis=-1)
+    # by what a point's noise becomes here, in comparison to frames without gaps
+    spread = np.square(factors).sum(axis=1)
+    squares *= (np.median(spread) / np.maximum(spread, np.median(spread)))[:, None, None] if len(frames) else 1.0
+    if not len(frames):
+        return frames, squares, np.inf
+    # the median of a two-dimensional normal distribution
+    variance = np.median(squares[:, 0]) / (2 * np.log(2))
+    return frames, squares, max(variance, np.median(spread) * _LEAST_NOISE**2)
+
+
+def _cheapest(costs: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """The series of states that costs least.
+
+    Args:
+        costs: [L, T, 2 ** 5], see :func:`_costs`.
+        fresh: bool [L, T]: a change of state costs nothing here.
+
+    Returns:
+        bool [L, T], exchanged.
+    """
+    limbs, count, _ = costs.shape
+    states, limb = 2**_MEMORY, np.arange(limbs)
+    remembered, bit = np.arange(states)[:, None], np.arange(2)
+    code = (remembered << 1 | bit).ravel()
+    change = ((remembered & 1) != bit).ravel()
+    stay = STAY * (code & 1)
+    total = np.full((limbs, states), np.inf)
+    total[:, [0, states - 1]] = 0.0, STAY
+    # whether the oldest state that is forgotten was an exchange
+    forgotten = np.zeros((count, limbs, states), dtype=np.uint8)
+    for t in range(1, count):
+        along = np.repeat(total, 2, axis=1) + costs[:, t] + stay + SWITCH * (change & ~fresh[:, t, None])
+        # the code's highest bit is forgotten
+        ways = along.reshape(limbs, 2, states)
+        forgotten[t] = ways.argmin(axis=1)
+        total = ways.min(axis=1)
+    state = total.argmin(axis=1)
+    found = np.zeros((limbs, count), dtype=bool)
+    for t in range(count - 1, -1, -1):
+        found[:, t] = state & 1
+        state = (state >> 1) | (forgotten[t, limb, state].astype(int) << (_MEMORY - 1))
+    return found
+
+
+def _relabelled(costs: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    """Costs [L, T, 2 ** 5] of states that count from other ones, bool [T]."""
+    codes, bits = np.arange(costs.shape[2]), np.zeros(len(swapped), dtype=int)
+    for back in range(_MEMORY + 1):
+        bits[back:] |= swapped[: len(swapped) - back].astype(int) << back
+    return np.take_along_axis(costs, (codes[None] ^ bits[:, None])[None].repeat(len(costs), axis=0), axis=2)
