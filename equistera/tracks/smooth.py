@@ -9,6 +9,8 @@ kept by both.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from equistera.errors import UserError
@@ -25,6 +27,8 @@ _ORDER = 3
 _LOOKS, _FIRST = 4, 4.0
 #: Confidences count within these bounds; that of points without any.
 _LEAST, _MOST, _WITHOUT = 0.02, 0.99, 0.9
+#: A weight that counts for nothing.
+_NOTHING = 1e-3
 #: Radius of the circle in which a wrong point may lie, by the animal's size.
 _ASTRAY = 0.5
 #: Of savgol: seconds of a window, and the polynomial's degree.
@@ -94,8 +98,7 @@ def _kalman(
 
 
 def _variance(motion: Motion, weight: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore"):
-        return np.where(weight > 1e-3, motion.noise**2 / weight, np.inf)
+    return np.where(weight > _NOTHING, motion.noise**2 / np.maximum(weight, _NOTHING), np.inf)
 
 
 def _size(points: np.ndarray, trusted: np.ndarray) -> float:
@@ -145,7 +148,7 @@ def _savgol(
     result = np.full_like(points, np.nan)
     for k in range(points.shape[1]):
         begins = np.flatnonzero(start[:, k])
-        for first, end in zip(begins, [*begins[1:], len(times)], strict=True):
+        for first, end in itertools.pairwise([*begins, len(times)]):
             piece = first + np.flatnonzero(inside[first:end, k])
             here = piece[trusted[piece, k]]
             filled = np.stack([np.interp(times[piece], times[here], points[here, k, axis]) for axis in (0, 1)], axis=-1)

@@ -16,8 +16,8 @@ import numpy as np
 from equistera.skeleton import Skeleton
 from equistera.tracks.tracks import SWAPPED, Tracks
 
-#: What a change of state must be worth, in log likelihood: one in ``exp(10)`` frames would have one by itself.
-SWITCH = 10.0
+#: What a change of state must be worth, in log likelihood: one in ``exp(5)`` frames may have one by itself.
+SWITCH = 5.0
 #: What an exchanged frame must be worth: long exchanges are believed only where both ends are clear.
 STAY = 0.15
 #: A point that jumps says no more than this, however far.
