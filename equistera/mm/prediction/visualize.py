@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
+from equistera.analyzing import AnalyzeOptions
 from equistera.dataset.animals import PictureAnimals, read_animals
 from equistera.errors import UserError
 from equistera.files import write_json
@@ -36,7 +38,7 @@ def visualize(job: Job) -> int:
         UserError: Nothing can be drawn.
     """
     options, source = job.options, job.source
-    detector = _detector(job)
+    detector = detector_of(options, job.det_weights)
     predictor = Predictor(
         job.config,
         job.checkpoint,
@@ -90,15 +92,16 @@ def visualize(job: Job) -> int:
     return 0
 
 
-def _detector(job: Job) -> BoxSource | None:
-    if job.det_weights is None:
+def detector_of(options: VisualizeOptions | AnalyzeOptions, weights: Path | None) -> BoxSource | None:
+    """The detector that ``--det`` names, or None."""
+    if weights is None:
         return None
     # mmdet's part of the import takes a while that others need not wait for
     from equistera.mm.prediction.detect import DetectedBoxes
 
-    chosen: dict[str, Any] = {"classes": job.options.det_class, "threshold": job.options.det_thr}
+    chosen: dict[str, Any] = {"classes": options.det_class, "threshold": options.det_thr}
     chosen = {name: value for name, value in chosen.items() if value is not None}
-    return DetectedBoxes(job.options.det, job.det_weights, **chosen)
+    return DetectedBoxes(options.det, weights, **chosen)
 
 
 def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, object]:

@@ -1,0 +1,239 @@
+"""What ``tools/analyze.py`` is asked to do: which videos, with which model, into which files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from equistera import checkpoints, inputs
+from equistera.errors import UserError
+from equistera.files import read_json, write_json
+from equistera.named_models import members
+from equistera.outputs import check_targets
+from equistera.tracks import files
+from equistera.tracks.smooth import METHODS
+from equistera.video_writer import ENDINGS
+from equistera.words import near
+
+TOOL = "analyze"
+#: Endings of files in a folder that are taken for videos; a file that is named is tried whatever its ending.
+VIDEOS = (*ENDINGS, ".mkv", ".m4v", ".webm", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp")
+DEFAULT_FORMATS = ("csv",)
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """What the user asked for; see ``tools/analyze.py --help``. ``words`` are the model and the videos."""
+
+    words: Sequence[str]
+    out: str
+    det: str | None = None
+    det_weights: str | None = None
+    det_class: tuple[str, ...] | None = None
+    det_thr: float | None = None
+    animals: int | None = None
+    smooth: str = "kalman"
+    max_gap: float = 0.25
+    format: Sequence[str] = DEFAULT_FORMATS
+    draw: bool = False
+    skeleton: str | None = None
+    conf: float | None = None
+    overwrite: bool = False
+    batch_size: int = 16
+    flip_test: bool = False
+    amp: bool | None = None
+    device: str | None = None
+    cfg_options: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class VideoTask:
+    """One video and what becomes of it.
+
+    Attributes:
+        path: The video.
+        name: Of its outputs: the file's without its ending.
+        out: Folder of the outputs.
+    """
+
+    path: Path
+    name: str
+    out: Path
+
+    @property
+    def marker(self) -> Path:
+        """Written last: its being there says that the video is finished, and with which settings."""
+        return self.out / f"{self.name}.analysis.json"
+
+    def tables(self, formats: Sequence[str]) -> dict[str, list[Path]]:
+        """The files of each format; the first is the one to write."""
+        return {name: files.files_of(self.out, self.name, name) for name in formats}
+
+    @property
+    def page(self) -> Path:
+        """Of the quality page."""
+        return self.out / f"{self.name}.quality.html"
+
+    @property
+    def drawing(self) -> Path:
+        """Of the drawn video."""
+        return self.out / f"{self.name}.drawn.mp4"
+
+    def outputs(self, options: AnalyzeOptions) -> list[Path]:
+        """All of them, the marker last."""
+        tables = [path for paths in self.tables(options.format).values() for path in paths]
+        return [*tables, self.page, *([self.drawing] if options.draw else []), self.marker]
+
+
+@dataclass(frozen=True)
+class AnalyzeJob:
+    """What is to be done; make it with :func:`settled`.
+
+    Attributes:
+        options: What the user asked for.
+        config: The model's.
+        checkpoint: Its weights.
+        det_weights: The detector's; None without one.
+        tasks: The videos that are not finished yet.
+        finished: Those that an earlier call has finished with the same settings.
+        settings: What the outputs follow from besides the video, for the markers.
+    """
+
+    options: AnalyzeOptions
+    config: str
+    checkpoint: Path
+    det_weights: Path | None
+    tasks: list[VideoTask]
+    finished: list[VideoTask]
+    settings: dict[str, Any]
+
+    def mark(self, task: VideoTask, summary: dict[str, Any]) -> None:
+        """Says that a video is finished; ``summary`` is kept for people."""
+        content = {"video": _stamp(task.path), "settings": self.settings, "summary": summary}
+        write_json(task.marker, content, indent=1)
+
+
+def settled(options: AnalyzeOptions) -> AnalyzeJob:
+    """What the options come to; nothing is written.
+
+    Raises:
+        UserError: Something that is read is missing, something else is where it would be written, or the options
+            contradict each other.
+    """
+    if options.det is None and (options.det_weights or options.det_class or options.det_thr is not None):
+        raise UserError("--det-weights, --det-class and --det-thr go with --det: which detector is meant?")
+    for name, value in (("--batch-size", options.batch_size), ("--animals", options.animals)):
+        if value is not None and value < 1:
+            raise UserError(f"{name} must be at least 1, found {value}")
+    if options.smooth not in METHODS:
+        raise UserError(f"--smooth {options.smooth}: expected one of {', '.join(METHODS)}")
+    if options.max_gap < 0:
+        raise UserError(f"--max-gap must be 0 s or more, found {options.max_gap:g}")
+    model, videos = _model_and_videos(options.words)
+    ((config, checkpoint),) = members(model)
+    inputs.find_config(config)
+    inputs.checkpoint(checkpoint)
+    det_weights = checkpoints.detector_weights(options.det, options.det_weights) if options.det else None
+    out = Path(options.out)
+    tasks = [VideoTask(path, path.stem, out) for path in _videos(videos, out)]
+    _refuse_same_names(tasks)
+    settings = _settings(options, config, checkpoint, det_weights)
+    finished = [task for task in tasks if not options.overwrite and _is_finished(task, settings, options)]
+    left = [task for task in tasks if task not in finished]
+    targets = [path for task in left for path in task.outputs(options)]
+    read = [config, checkpoint, det_weights, *(task.path for task in tasks)]
+    check_targets("--out", targets, inputs=read, overwrite=options.overwrite, tool=TOOL)
+    return AnalyzeJob(options, config, checkpoint, det_weights, left, finished, settings)
+
+
+def _model_and_videos(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A config is followed by its weights; else the first word is a work dir or weights."""
+    count = 2 if words and words[0].endswith(".py") else 1
+    if len(words) <= count:
+        raise UserError(
+            "which video?" if len(words) == count else "which model, and which video?",
+            hint="Expected: [CONFIG] WORK_DIR|CHECKPOINT VIDEO-OR-FOLDER ...",
+        )
+    return list(words[:count]), list(words[count:])
+
+
+def _videos(words: Sequence[str], out: Path) -> list[Path]:
+    """Videos that are named, and those in folders that are named and below; each once."""
+    found: dict[Path, None] = {}
+    for word in words:
+        path = Path(word)
+        if path.is_dir():
+            below = [p for p in _below(path) if out.resolve() not in p.resolve().parents]
+            if not below:
+                raise UserError(f"no video in {path}", hint=f"Looked for: {', '.join(VIDEOS)}")
+            found |= dict.fromkeys(below)
+        elif path.is_file():
+            found[path] = None
+        else:
+            raise UserError(f"no such video or folder: {path}{near(path)}")
+    return list(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    yield from sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in VIDEOS and path.is_file() and not path.name.startswith(".")
+    )
+
+
+def _refuse_same_names(tasks: Sequence[VideoTask]) -> None:
+    first: dict[str, VideoTask] = {}
+    twice = [f"{first[task.name].path}, {task.path}" for task in tasks if first.setdefault(task.name, task) is not task]
+    if twice:
+        raise UserError("videos whose outputs would have the same name:", twice, "Analyse them into different --out")
+
+
+def _settings(options: AnalyzeOptions, config: str, checkpoint: Path, det_weights: Path | None) -> dict[str, Any]:
+    said = {key: value for key, value in vars(options).items() if key not in ("words", "out", "overwrite", "device")}
+    return json.loads(
+        json.dumps(
+            {
+                **said,
+                "config": _digest(Path(config)),
+                "checkpoint": _digest(checkpoint),
+                "det_weights": det_weights and _digest(det_weights),
+            }
+        )
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _stamp(path: Path) -> dict[str, Any]:
+    """What shows that a video is the one that was analysed."""
+    with path.open("rb") as file:
+        start = hashlib.sha256(file.read(1 << 20)).hexdigest()[:16]
+    return {"name": path.name, "bytes": path.stat().st_size, "start": start}
+
+
+def _is_finished(task: VideoTask, settings: dict[str, Any], options: AnalyzeOptions) -> bool:
+    if not task.marker.is_file():
+        return False
+    content = read_json(task.marker)
+    if not isinstance(content, dict) or content.get("video") != _stamp(task.path):
+        raise UserError(
+            f"{task.marker} is of another video than {task.path}",
+            hint="Choose another --out, or --overwrite to analyse this one in its place",
+        )
+    before = content.get("settings")
+    if before != settings:
+        keys = {*settings, *before} if isinstance(before, dict) else {*settings}
+        other = sorted(key for key in keys if not isinstance(before, dict) or before.get(key) != settings.get(key))
+        raise UserError(
+            f"{task.marker} was written with other settings: {', '.join(other)}",
+            hint="Choose another --out, or --overwrite to analyse all anew",
+        )
+    return all(path.exists() for path in task.outputs(options))

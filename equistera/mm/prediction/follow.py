@@ -1,0 +1,248 @@
+"""Where to look in the frames of a video: animals are followed from batch to batch, so that batches stay full.
+
+For a whole batch of frames the boxes are known before the model looks: each animal's last box, moved as it moved, and
+led to where a detector finds it at the batch's end. What turns out badly (the pose leaves its crop, or is unsure) is
+looked at once more, where the pose itself or those of the frames beside it say that the animal is. Detector or search
+are asked again where an animal was lost, may have come in, or nobody is followed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from equistera.dataset.boxes import box_around
+from equistera.frames import Frame
+from equistera.mm.prediction.pose_drawing import Confidence
+from equistera.mm.prediction.predict import Pose, Predictor
+from equistera.mm.prediction.stream import BoxSource
+from equistera.tracks.identity import Follower
+
+#: Mean confidence below which a pose shows no animal, or not where it was looked for.
+LOST = 0.3
+#: Overlap of a box that was found with one that is followed, from which they are one animal.
+SAME_ANIMAL = 0.3
+#: Share of the pose's box that must lie in the box that was looked into.
+INSIDE = 0.85
+#: Seconds between two looks of the search for animals that came in while others are followed: it costs as much as
+#: hundreds of frames. A detector costs as much as one, and is asked at the end of each batch.
+SEARCH_EVERY = 20.0
+#: Seconds between two searches while nobody is followed.
+EMPTY_EVERY = 1.0
+#: A batch is a part of the usual one as long as it is not known how an animal moves.
+FIRST_PART = 4
+#: Points that say where an animal is.
+_ENOUGH = 4
+
+
+@dataclass
+class _Known:
+    """A followed animal's last box (centre x, y, width, height; pixels), its change in a second, and when that was."""
+
+    box: np.ndarray
+    speed: np.ndarray
+    time: float
+
+    def at(self, time: float) -> np.ndarray:
+        """Where its box should be by then; its size is kept."""
+        return self.box + self.speed * (time - self.time)
+
+
+class VideoPoses:
+    """Poses of all animals in the frames of one video, with their numbers.
+
+    Args:
+        predictor: The model.
+        confidence: What its confidences mean.
+        source: Finds animals on single frames.
+        cheap: Whether ``source`` costs about as much as one look of the model, as a detector does.
+        animals: How many there are at most; None: as many as are found.
+        batch_size: Frames that go through the model together.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        confidence: Confidence,
+        source: BoxSource,
+        cheap: bool,
+        animals: int | None = None,
+        batch_size: int = 16,
+    ):
+        self.predictor, self.confidence, self.source, self.cheap = predictor, confidence, source, cheap
+        self.animals, self.batch_size = animals, batch_size
+        self.follower = Follower(predictor.skeleton, animals)
+        self._known: dict[int, _Known] = {}
+        self._asked: float | None = None
+        self._lost = True
+        self._settled = False
+
+    @property
+    def wanted(self) -> int:
+        """Frames that :meth:`__call__` should get next."""
+        return self.batch_size if self._settled else max(1, self.batch_size // FIRST_PART)
+
+    def __call__(self, frames: Sequence[Frame]) -> tuple[list[list[Pose]], list[list[int | None]]]:
+        """Takes in the next frames.
+
+        Args:
+            frames: In order, at best :attr:`wanted` of them, all with an image and a time.
+
+        Returns:
+            Of each frame its poses, with calibrated ``scores``, and the numbers of their animals, from 1; None for a
+            pose that is nobody's.
+        """
+        times = np.array([float(frame.time) for frame in frames])
+        size = frames[0].image.shape[1::-1]
+        paths = self._paths(frames, times)
+        poses = self._look(frames, paths, size)
+        found: list[list[Pose]] = [[] for _ in frames]
+        for path in poses:
+            for t, pose in enumerate(path):
+                if pose is not None and pose.scores.mean() >= LOST:
+                    found[t].append(pose)
+        ids = [
+            self.follower.update(
+                time,
+                np.array([pose.points for pose in here]),
+                np.array([pose.scores for pose in here]),
+                np.array([pose.bbox for pose in here]) if here else None,
+            )
+            for time, here in zip(times, found, strict=True)
+        ]
+        self._remember(times, found, ids, size)
+        return found, ids
+
+    def _paths(self, frames: Sequence[Frame], times: np.ndarray) -> list[np.ndarray]:
+        """Boxes to look into, of each animal [T, 4] as centre and size; NaN where there is nothing to look for."""
+        paths = [np.stack([known.at(time) for time in times]) for known in self._known.values()]
+        full = self.animals is not None and len(paths) >= self.animals
+        if (self._lost or not paths) and not full and self._may_ask(times[0]):
+            for box in self._ask(frames[0]):
+                if all(_overlap(box, path[0]) < SAME_ANIMAL for path in paths):
+                    paths.append(np.tile(box, (len(frames), 1)))
+        if self.cheap and len(frames) > 1:
+            for box in self._ask(frames[-1]):
+                overlaps = [_overlap(box, path[-1]) for path in paths]
+                if overlaps and max(overlaps) >= SAME_ANIMAL:
+                    path = paths[int(np.argmax(overlaps))]
+                    # led there evenly
+                    path += np.linspace(0, 1, len(frames))[:, None] * (box - path[-1])
+                elif not full:
+                    paths.append(np.vstack([np.full((len(frames) - 1, 4), np.nan), box]))
+        return paths
+
+    def _may_ask(self, time: float) -> bool:
+        every = 0.0 if self.cheap else SEARCH_EVERY if self._known and not self._lost else EMPTY_EVERY
+        return self._asked is None or time - self._asked >= every
+
+    def _ask(self, frame: Frame) -> list[np.ndarray]:
+        self._asked = float(frame.time)
+        (boxes,) = self.source([frame])
+        return [_centred(box.xywh) for box in boxes or ()]
+
+    def _look(
+        self, frames: Sequence[Frame], paths: Sequence[np.ndarray], size: tuple[int, int]
+    ) -> list[list[Pose | None]]:
+        poses: list[list[Pose | None]] = [[None] * len(frames) for _ in paths]
+        self._predict(frames, [(p, t, box) for p, path in enumerate(paths) for t, box in enumerate(path)], poses)
+        again = []
+        for p, path in enumerate(paths):
+            boxes = np.stack([self._box_of(pose, size) for pose in poses[p]])
+            good = np.isfinite(boxes[:, 0])
+            for t, pose in enumerate(poses[p]):
+                if pose is None or (good[t] and _share_inside(boxes[t], path[t]) >= INSIDE):
+                    continue
+                # where it is seen itself, or between the frames beside that see it
+                there = np.flatnonzero(good & (np.arange(len(frames)) != t))
+                if good[t]:
+                    again.append((p, t, boxes[t]))
+                elif len(there):
+                    between = [np.interp(t, there, boxes[there, i]) for i in range(4)]
+                    again.append((p, t, np.array(between)))
+        self._predict(frames, again, poses)
+        return poses
+
+    def _predict(
+        self, frames: Sequence[Frame], looks: Sequence[tuple[int, int, np.ndarray]], poses: list[list[Pose | None]]
+    ) -> None:
+        """Looks into boxes and keeps the surer pose of each animal and frame."""
+        looks = [look for look in looks if np.isfinite(look[2]).all()]
+        crops = ((frames[t].image, _cornered(box)) for _, t, box in looks)
+        for (p, t, _), pose in zip(looks, self.predictor.poses(crops, self.batch_size), strict=True):
+            pose = dataclasses.replace(pose, scores=self.confidence.apply(pose.scores))
+            before = poses[p][t]
+            if before is None or pose.scores.mean() > before.scores.mean():
+                poses[p][t] = pose
+
+    def _box_of(self, pose: Pose | None, size: tuple[int, int]) -> np.ndarray:
+        """Centre and size of the box around the points that are sure; NaN where there are too few."""
+        if pose is not None and pose.scores.mean() >= LOST:
+            sure = pose.scores >= self.confidence.threshold
+            box = box_around(pose.points[sure], *size) if sure.sum() >= _ENOUGH else None
+            if box is not None:
+                return _centred(box)
+        return np.full(4, np.nan)
+
+    def _remember(
+        self,
+        times: np.ndarray,
+        found: Sequence[Sequence[Pose]],
+        ids: Sequence[Sequence[int | None]],
+        size: tuple[int, int],
+    ) -> None:
+        before, self._known = self._known, {}
+        seen: dict[int, list[tuple[float, np.ndarray]]] = {}
+        for time, poses, numbers in zip(times, found, ids, strict=True):
+            for pose, number in zip(poses, numbers, strict=True):
+                box = self._box_of(pose, size)
+                if number is not None and np.isfinite(box).all():
+                    seen.setdefault(number, []).append((time, box))
+        late = times[-1] - (times[-1] - times[0]) / 3
+        for number, places in seen.items():
+            moments, boxes = np.array([time for time, _ in places]), np.stack([box for _, box in places])
+            if moments[-1] < late:
+                continue
+            # of the batch's second half: an animal may have begun to move
+            recent = moments >= (times[0] + times[-1]) / 2
+            speed = np.zeros(4)
+            if recent.sum() >= 2:
+                speed[:2] = np.polyfit(moments[recent] - moments[-1], boxes[recent, :2], 1)[0]
+            elif number in before:
+                speed = before[number].speed
+            self._known[number] = _Known(np.median(boxes[-3:], axis=0), speed, float(np.median(moments[-3:])))
+        self._lost = not self._known or set(before) - set(self._known) != set()
+        if not self.cheap and self._asked is not None and times[-1] - self._asked >= SEARCH_EVERY:
+            self._lost = True
+        self._settled = bool(self._known) and len(times) > 2
+
+
+def _centred(xywh: Sequence[float]) -> np.ndarray:
+    x, y, width, height = xywh
+    return np.array([x + width / 2, y + height / 2, width, height])
+
+
+def _cornered(box: np.ndarray) -> tuple[float, float, float, float]:
+    x, y, width, height = box.tolist()
+    return x - width / 2, y - height / 2, width, height
+
+
+def _shared(a: np.ndarray, b: np.ndarray) -> float:
+    low, high = np.maximum(a[:2] - a[2:] / 2, b[:2] - b[2:] / 2), np.minimum(a[:2] + a[2:] / 2, b[:2] + b[2:] / 2)
+    return float(np.prod(np.maximum(high - low, 0)))
+
+
+def _share_inside(inner: np.ndarray, outer: np.ndarray) -> float:
+    """Share of a box that lies in another one."""
+    return _shared(inner, outer) / float(np.prod(inner[2:]))
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union; 0 where one is NaN."""
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return 0.0
+    shared = _shared(a, b)
+    return shared / float(np.prod(a[2:]) + np.prod(b[2:]) - shared)
