@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: video's name by cutting it off at ``DLC_``.
 SCORER = "DLC_equistera"
 KEY = "df_with_missing"
+#: What pandas up to 2 wrote into every file.
+_LAYOUT_VERSION = "0.15.2"
 #: Bytes of pickled column names above which HDF5 refuses the "table" layout (its limit on an attribute is 64 KiB).
 _MOST_NAMES = 60_000
 
@@ -75,6 +77,8 @@ def write_h5(tracks: Tracks, path: Path, scorer: str = SCORER) -> None:
         with pandas.HDFStore("memory", "w", driver="H5FD_CORE", driver_core_backing_store=0) as store:
             # an index of the rows would bring the time of day into the file
             store.put(KEY, table, format=layout, index=False, track_times=False)
+            # pandas 3 leaves it out, and pandas 2, with which DeepLabCut runs, takes the file for one of before 2012 then
+            store.get_node(KEY)._v_attrs.pandas_version = _LAYOUT_VERSION
             content = store._handle.get_file_image()
     with atomic_write(path, "wb") as file:
         file.write(content)
