@@ -3,7 +3,7 @@
 The header has the rows scorer, individuals (left out for a single animal, as DeepLabCut does), bodyparts and coords
 with x, y, likelihood; a row is one frame, counted from 0. Source: DeepLabCut 3, ``create_df_from_prediction`` in
 ``pose_estimation_pytorch/apis/videos.py``; the HDF5 file has pandas' "table" layout under the key ``df_with_missing``.
-Times, raw values and what was changed have no place there.
+Times, raw values and what was changed have no place there. Tracks of DeepLabCut and Lightning Pose are read, too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from equistera.dataset.formats.deeplabcut import HDF5, csv_table, h5_table
+from equistera.errors import UserError
 from equistera.files import atomic_write
-from equistera.tracks.tracks import Tracks
+from equistera.tracks.tracks import Tracks, individual_names
 
 if TYPE_CHECKING:
     import pandas
@@ -77,8 +79,81 @@ def write_h5(tracks: Tracks, path: Path, scorer: str = SCORER) -> None:
         with pandas.HDFStore("memory", "w", driver="H5FD_CORE", driver_core_backing_store=0) as store:
             # an index of the rows would bring the time of day into the file
             store.put(KEY, table, format=layout, index=False, track_times=False)
-            # pandas 3 leaves it out, and pandas 2, with which DeepLabCut runs, takes the file for one of before 2012 then
+            # pandas 3 leaves it out; pandas 2, with which DeepLabCut runs, takes the file for one of before 2012 then
             store.get_node(KEY)._v_attrs.pandas_version = _LAYOUT_VERSION
             content = store._handle.get_file_image()
     with atomic_write(path, "wb") as file:
         file.write(content)
+
+
+def read(path: Path, fps: float) -> Tracks:
+    """Reads what a video analysis wrote: ``.csv`` or ``.h5``.
+
+    Args:
+        path: The file.
+        fps: Frames a second; the file holds no times.
+
+    Raises:
+        UserError: It is damaged, or holds labels of pictures.
+    """
+    if path.suffix.lower() in HDF5:
+        columns, table = h5_table(path)
+        names, values = table.names, table.values
+    else:
+        columns, rows = csv_table(path)
+        names, cells = [], []
+        for name, row in rows:
+            if len(row) != len(columns):
+                raise UserError(f"{path}, row {name}: {len(row)} cells, expected {len(columns)}")
+            names.append(name)
+            cells.append([_number(path, name, cell) for cell in row])
+        values = np.array(cells).reshape(len(names), len(columns))
+    order, times = _frames(path, names, fps)
+    individuals = list(dict.fromkeys(individual for individual, _, _ in columns))
+    keypoints = list(dict.fromkeys(name for _, name, _ in columns))
+    places = {column: n for n, column in enumerate(columns)}
+    wanted = {(individual, name) for individual, name, _ in columns}
+    lacking = [f"{' '.join(pair).strip()}" for pair in wanted if not all((*pair, axis) in places for axis in "xy")]
+    if lacking or len(places) < len(columns):
+        raise UserError(f"{path}: expected x, y and likelihood of each point, once", sorted(lacking))
+    raw = np.full((len(names), len(individuals), len(keypoints), 2), np.nan)
+    confidence = np.full(raw.shape[:3], np.nan, np.float32)
+    for a, individual in enumerate(individuals):
+        for k, name in enumerate(keypoints):
+            for axis, coordinate in enumerate("xy"):
+                if (individual, name, coordinate) in places:
+                    raw[:, a, k, axis] = values[order, places[individual, name, coordinate]]
+            if (individual, name, "likelihood") in places:
+                confidence[:, a, k] = values[order, places[individual, name, "likelihood"]]
+    raw[np.isnan(raw).any(axis=-1)] = np.nan
+    if (confidence < 0).any() or (confidence > 1).any():
+        raise UserError(f"{path}: likelihoods should be from 0 to 1, found {np.nanmax(np.abs(confidence)):g}")
+    named = individual_names(1) if individuals == [""] else individuals
+    return Tracks.of(keypoints, times, raw, confidence, individuals=named, source=path.stem)
+
+
+def _number(path: Path, row: str, cell: object) -> float:
+    text = str(cell).strip()
+    try:
+        value = float(text or "nan")
+    except ValueError as error:
+        raise UserError(f"{path}, row {row}: expected a number, found {text[:40]!r}") from error
+    if np.isinf(value):
+        raise UserError(f"{path}, row {row}: expected a finite number, found {text[:40]!r}")
+    return value
+
+
+def _frames(path: Path, names: list[str], fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """The rows in the order of their frames, and the frames' times."""
+    try:
+        frames = np.array([int(name) for name in names], dtype=np.int64)
+    except ValueError as error:
+        raise UserError(
+            f"{path} holds labels of pictures ({names[0][:60]}), not the tracks of a video",
+            hint="tools/convert_dataset.py reads labels",
+        ) from error
+    order = np.argsort(frames, kind="stable")
+    twice = frames[order][1:][np.diff(frames[order]) == 0]
+    if len(twice):
+        raise UserError(f"{path}: frame {twice[0]} stands in two rows")
+    return order, frames[order] / fps

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equistera import skeleton as skeletons
+from equistera.dataset.formats.deeplabcut import HDF5, accepts
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 from equistera.tracks import deeplabcut, results, tidy
@@ -72,24 +73,36 @@ def _format(name: str) -> Format:
     return FORMATS[name]
 
 
-def read(path: str | Path, skeleton: Skeleton | str | None = None) -> Tracks:
+def read(path: str | Path, skeleton: Skeleton | str | None = None, fps: float | None = None) -> Tracks:
     """Reads tracks that :func:`write` has written, or tables that others made in the same shape.
 
     Args:
-        path: ``.csv`` or ``.parquet``.
+        path: ``.csv`` or ``.parquet``; DeepLabCut's ``.csv`` or ``.h5``, Lightning Pose's ``.csv``.
         skeleton: Brings the keypoints into its order, under its names; None: as they stand in the file.
+        fps: Frames a second, for files of DeepLabCut, which hold no times.
 
     Raises:
-        UserError: No such file, or not of a known kind; it is damaged or contradicts itself.
+        UserError: No such file, or not of a known kind; it is damaged or contradicts itself; ``fps`` is missing, or not
+            asked for.
         SkeletonError: The file's keypoints are not the skeleton's.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no such file: {path}" + (" is a folder" if path.is_dir() else near(path)))
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UserError(f"{path} is of no kind that holds tracks", hint=f"Read are: {', '.join(_READERS)}")
-    tracks = reader(path)
+    ending = path.suffix.lower()
+    if ending not in (*_READERS, *HDF5):
+        raise UserError(f"{path} is of no kind that holds tracks", hint=f"Read are: {', '.join((*_READERS, *HDF5))}")
+    if ending in HDF5 or (ending == ".csv" and accepts(path)):
+        if fps is None or not fps > 0:
+            raise UserError(
+                f"{path} holds no times, as all files of DeepLabCut: how many frames a second has the video?",
+                hint="Give them with --fps. Tracks of this toolkit as .csv or .parquet have the times of all frames.",
+            )
+        tracks = deeplabcut.read(path, fps)
+    elif fps is not None:
+        raise UserError(f"{path} has the times of all frames; {fps:g} frames a second are not asked for")
+    else:
+        tracks = _READERS[ending](path)
     return tracks if skeleton is None else in_order_of(tracks, skeleton)
 
 

@@ -119,6 +119,8 @@ def test_deeplabcut_table_cell_by_cell(two_horses, tmp_path):
     with pandas.HDFStore(path, "r") as store:
         assert store.keys() == ["/df_with_missing"]
         assert store.get_storer("df_with_missing").is_table
+        # else pandas 2 cannot read it
+        assert store.get_node("df_with_missing")._v_attrs.pandas_version == "0.15.2"
     table = pandas.read_hdf(path)
     assert table.columns.names == ["scorer", "individuals", "bodyparts", "coords"]
     assert table.index.to_list() == list(range(40))
@@ -174,3 +176,74 @@ def test_coco_results_are_those_that_tests_score(two_horses, tmp_path):
     assert {(result["track_id"], result["individual"]) for result in results} == {(1, "Bella"), (2, "Zoé, the grey")}
     eye = np.array(results[2 * 4]["keypoints"]).reshape(-1, 3)[2]
     assert eye.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["dlc-csv", "dlc-h5"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_tracks_of_deeplabcut_are_read(two_horses, tmp_path, kind, count):
+    some = two_horses.with_(
+        individuals=two_horses.individuals[:count],
+        **{name: getattr(two_horses, name)[:, :count] for name in ("points", "confidence", "raw", "changed", "spread")},
+    )
+    path = files.files_of(tmp_path, "ride", kind)[0]
+    files.write(some, path, kind)
+    read = files.read(path, "horse26", fps=50)
+    assert np.array_equal(read.raw, some.points, equal_nan=True)
+    assert np.array_equal(read.confidence, some.confidence, equal_nan=True)
+    assert read.times.tolist() == [frame / 50 for frame in range(40)]
+    assert read.individuals == (some.individuals if count > 1 else ("animal1",))
+    assert read.source == "rideDLC_equistera"
+    with pytest.raises(UserError, match="how many frames a second"):
+        files.read(path)
+
+
+def test_times_in_a_table_are_not_overruled(two_horses, tmp_path):
+    files.write(two_horses, tmp_path / "x.csv", "csv")
+    with pytest.raises(UserError, match="50 frames a second are not asked for"):
+        files.read(tmp_path / "x.csv", fps=50)
+
+
+DLC = "scorer,s,s,s\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (DLC + "labeled-data/v/img1.png,1,2,0.5\n", "holds labels of pictures"),
+        (DLC + "0,1,2,0.5\n0,1,2,0.5\n", "frame 0 stands in two rows"),
+        (DLC + "0,1,2\n", "2 cells, expected 3"),
+        (DLC + "0,1,two,0.5\n", "expected a number, found 'two'"),
+        (DLC + "0,1,inf,0.5\n", "expected a finite number"),
+        (DLC + "0,1,2,7\n", "likelihoods should be from 0 to 1, found 7"),
+        (DLC.replace("x,y", "x,z") + "0,1,2,0.5\n", "expected x, y and likelihood"),
+        (DLC.replace("x,y", "x,x") + "0,1,2,0.5\n", "expected x, y and likelihood"),
+    ],
+)
+def test_what_is_wrong_in_tracks_of_deeplabcut(tmp_path, text, said):
+    (tmp_path / "v.csv").write_text(text)
+    with pytest.raises(UserError, match=said):
+        files.read(tmp_path / "v.csv", fps=30)
+
+
+def test_frames_that_deeplabcut_left_out_keep_their_times(tmp_path):
+    (tmp_path / "v.csv").write_text(DLC + "7,1,2,0.5\n3,3,4,\n")
+    tracks = files.read(tmp_path / "v.csv", fps=10)
+    assert tracks.times.tolist() == [0.3, 0.7]
+    assert tracks.points[:, 0, 0].tolist() == [[3, 4], [1, 2]]
+    assert np.isnan(tracks.confidence[0, 0, 0])
+
+
+@pytest.mark.slow
+def test_movement_reads_the_same_coordinates(two_horses, tmp_path):
+    """neuroinformatics-unit/movement, installed by ``pip install -e .[interop]``."""
+    load_poses = pytest.importorskip("movement.io.load_poses", reason="movement is not installed")
+    for kind in ("dlc-h5", "dlc-csv"):
+        path = files.files_of(tmp_path, "ride", kind)[0]
+        files.write(two_horses, path, kind)
+        data = load_poses.from_dlc_file(path, fps=25)
+        position = data.position.transpose("time", "individuals", "keypoints", "space")
+        assert tuple(data.individuals.values) == two_horses.individuals
+        assert tuple(data.keypoints.values) == HORSE.names
+        assert np.array_equal(position.values, two_horses.points, equal_nan=True)
+        confidence = data.confidence.transpose("time", "individuals", "keypoints").values
+        assert np.array_equal(confidence, two_horses.confidence, equal_nan=True)

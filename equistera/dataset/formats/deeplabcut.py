@@ -5,9 +5,7 @@ The header has the rows scorer, (individuals,) bodyparts, coords; a row is one p
 DeepLabCut keeps no visibility, so every labelled point counts as visible; Lightning Pose has a column ``visible`` with
 COCO's flags. DeepLabCut writes both files; the CSV is read where both are there.
 
-The HDF5 file is the table that pandas wrote in its "fixed" layout, read with h5py: ``pandas.read_hdf`` unpickles what
-it finds, so that opening a stranger's file would run a stranger's code. Files of DeepLabCut's first versions ("table"
-layout) need pickles, and are refused in favour of the CSV file that lies beside them.
+How the HDF5 files are read: :mod:`~.deeplabcut_hdf5`.
 """
 
 from __future__ import annotations
@@ -18,9 +16,9 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from equistera import commands
+from equistera.dataset.formats.deeplabcut_hdf5 import Table, read_table
 from equistera.dataset.formats.records import (
     ABSENT,
     VISIBLE,
@@ -40,8 +38,6 @@ TITLE = "DeepLabCut"
 
 #: File name endings, lower case, and how such files start.
 HDF5, _SIGNATURE = (".h5", ".hdf5"), b"\x89HDF\r\n\x1a\n"
-#: Cells of a table that is still read; 5,000 pictures with 26 points of 3 horses have 800,000.
-MAX_CELLS = 50_000_000
 
 _HEADER = ("scorer", "individuals", "bodyparts", "coords")
 
@@ -81,10 +77,15 @@ def read(path: Path) -> Export:
             another program's, or has the "table" layout, in which video analysis writes predictions.
         UserError: Not CSV, or the header is not DeepLabCut's; an HDF5 file is damaged or of another layout.
     """
-    return _read_h5(path) if path.suffix.lower() in HDF5 else _read_csv(path)
+    return _read_h5(path) if path.suffix.lower() in HDF5 else export_of(path, *csv_table(path))
 
 
-def _read_csv(path: Path) -> Export:
+def csv_table(path: Path) -> tuple[list[Column], Iterator[tuple[str, Sequence[object]]]]:
+    """What stands in the columns of a CSV file, and its rows: their names and cells.
+
+    Raises:
+        UserError: Not CSV, or the header is not DeepLabCut's.
+    """
     rows, decimal = _csv_rows(path)
     header: dict[str, list[str]] = {}
     for row in rows:
@@ -110,7 +111,7 @@ def _read_csv(path: Path) -> Export:
             if any(cell.strip() for cell in row):
                 yield "/".join(row[:first]), [cell.replace(decimal, ".") for cell in row[first:]]
 
-    return export_of(path, columns, table())
+    return columns, table()
 
 
 def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, Sequence[object]]]) -> Export:
@@ -240,7 +241,8 @@ def _empty(cell: object) -> bool:
 
 def _read_h5(path: Path) -> Export:
     try:
-        return _read_file(path)
+        columns, table = h5_table(path)
+        return export_of(path, columns, zip(table.names, table.values.tolist(), strict=True))
     except NotLabels:
         raise
     except UserError as error:
@@ -253,67 +255,18 @@ def _read_h5(path: Path) -> Export:
         raise UserError(error.summary, error.problems, error.hint or hint) from error
 
 
-def _read_file(path: Path) -> Export:
-    try:
-        import h5py
-    except ImportError as error:
-        raise UserError("reading DeepLabCut's .h5 needs h5py", hint="pip install h5py") from error
-    try:
-        with h5py.File(path, "r") as file:
-            # DeepLabCut calls the table df_with_missing, napari-deeplabcut keypoints
-            tables = [
-                group for group in file.values() if isinstance(group, h5py.Group) and "pandas_type" in group.attrs
-            ]
-            if len(tables) != 1:
-                raise UserError(f"{path} holds {len(tables)} tables, expected one")
-            return _read_table(tables[0], path)
-    # what h5py raises on damaged files, by where the damage is
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise UserError(f"{path} cannot be read as DeepLabCut's HDF5: {error}") from error
+def h5_table(path: Path) -> tuple[list[Column], Table]:
+    """The table of an HDF5 file, and what stands in its columns.
 
-
-def _read_table(group: Any, path: Path) -> Export:
-    if "block0_values" not in group or "block1_values" in group:
-        raise UserError(f"{path} is an HDF5 table of a layout that needs pickles or holds no numbers")
-    values = group["block0_values"]
-    if values.ndim != 2 or values.size > MAX_CELLS or values.dtype.kind != "f":
-        raise UserError(f"{path}: expected a table of numbers, found {values.dtype} {values.shape}")
-    levels = _labels(group, "block0_items", path)
+    Raises:
+        UserError: It is damaged, or of another kind.
+    """
+    table = read_table(path)
+    levels = table.header
     if len(levels) not in (3, 4):
         raise UserError(
             f"{path}: expected the header scorer, (individuals,) bodyparts, coords; found {len(levels)} levels"
         )
     check_scorer(path, levels[0])
     individuals = levels[1] if len(levels) == 4 else [""] * len(levels[0])
-    columns: list[Column] = list(zip(individuals, levels[-2], levels[-1], strict=True))
-    names = ["/".join(parts) for parts in zip(*_labels(group, "axis1", path), strict=True)]
-    if values.shape != (len(names), len(columns)):
-        raise UserError(f"{path}: {values.shape} numbers for {len(names)} pictures and {len(columns)} columns")
-
-    def rows() -> Iterator[tuple[str, Sequence[object]]]:
-        yield from zip(names, values[:].astype(float).tolist(), strict=True)
-
-    return export_of(path, columns, rows())
-
-
-def _labels(group: Any, axis: str, path: Path) -> list[list[str]]:
-    """The levels of a pandas index, each as long as the axis."""
-    if axis in group:
-        return [_texts(group[axis], path)]
-    levels = []
-    while f"{axis}_level{len(levels)}" in group:
-        words = _texts(group[f"{axis}_level{len(levels)}"], path)
-        codes = group[f"{axis}_label{len(levels)}"]
-        if codes.size > MAX_CELLS:
-            raise UserError(f"{path}: {axis} has {codes.size} entries")
-        # -1 stands for a missing label
-        levels.append([words[code] if code >= 0 else "" for code in codes[:].tolist()])
-    if not levels:
-        raise UserError(f"{path}: {axis} is missing")
-    return levels
-
-
-def _texts(dataset: Any, path: Path) -> list[str]:
-    if dataset.dtype.kind != "S" or dataset.size * dataset.dtype.itemsize > MAX_CELLS:
-        raise UserError(f"{path}: expected names, found {dataset.dtype} (pickled, or too many)")
-    return [value.decode("utf-8") for value in dataset[:].tolist()]
+    return list(zip(individuals, levels[-2], levels[-1], strict=True)), table

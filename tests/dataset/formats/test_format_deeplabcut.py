@@ -1,3 +1,4 @@
+import pickle
 import shlex
 import shutil
 import sys
@@ -241,3 +242,50 @@ def test_hdf5_table_that_claims_to_be_huge(tmp_path):
         file.create_dataset("df_with_missing/block0_values", (10**9, 10**3), "f8", chunks=(1000, 1000))
     with pytest.raises(UserError, match="expected a table of numbers"):
         formats.read(path)
+
+
+def with_table_layout(path, index, columns, key="df_with_missing"):
+    """As DeepLabCut's first versions and its video analysis write; ``columns``: the pickled names."""
+    h5py = pytest.importorskip("h5py")
+    import numpy as np
+
+    rows = np.zeros(len(index), dtype=[("index", np.asarray(index).dtype), ("values_block_0", "f8", (4,))])
+    rows["index"] = index
+    rows["values_block_0"] = [[0.25, 1.25, 2.25, 3.25], [4.25, 5.25, np.nan, np.nan]]
+    with h5py.File(path, "w") as file:
+        group = file.create_group(key)
+        group.attrs["pandas_type"] = np.bytes_(b"frame_table")
+        table = group.create_dataset("table", data=rows)
+        table.attrs["values_block_0_kind"] = np.bytes_(columns)
+
+
+def test_hdf5_of_the_first_versions(tmp_path):
+    names = [("Anna", "nose", "x"), ("Anna", "nose", "y"), ("Anna", "withers", "x"), ("Anna", "withers", "y")]
+    path = tmp_path / "CollectedData_Anna.h5"
+    with_table_layout(path, [b"labeled-data/v1/img1.png", b"labeled-data/v1/img2.png"], pickle.dumps(names, 0))
+    expected = read(tmp_path, SINGLE).pictures
+    assert [(p.names, p.animals) for p in formats.read(path).pictures] == [(p.names, p.animals) for p in expected]
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("run",)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (pickle.dumps([Evil()], 0), "asks for .*print, which is not run here"),
+        (pickle.dumps([("a", "nose", "x"), ("a", "nose")], 0), "columns with several names"),
+        (pickle.dumps([("a", "nose", 1)] * 4, 0), "texts as names"),
+        (pickle.dumps("abc", 0), "columns with several names"),
+        (pickle.dumps([("a", "nose", "x")] * 3, 0), "4\\) numbers for 2 rows and 3 columns"),
+        (b"(lp0", "cannot be read"),
+    ],
+)
+def test_pickles_in_hdf5_are_not_run(tmp_path, columns, message, capsys):
+    path = tmp_path / "CollectedData_Anna.h5"
+    with_table_layout(path, [b"a", b"b"], columns)
+    with pytest.raises(UserError, match=message):
+        formats.read(path)
+    assert not capsys.readouterr().out
