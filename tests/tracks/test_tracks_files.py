@@ -247,3 +247,18 @@ def test_movement_reads_the_same_coordinates(two_horses, tmp_path):
         assert np.array_equal(position.values, two_horses.points, equal_nan=True)
         confidence = data.confidence.transpose("time", "individuals", "keypoints").values
         assert np.array_equal(confidence, two_horses.confidence, equal_nan=True)
+
+
+@pytest.mark.slow
+def test_keypoint_moseq_reads_the_same_coordinates(two_horses, tmp_path):
+    """dattalab/keypoint-moseq 0.8; it asks for jax, and is not in the extra ``interop``."""
+    io = pytest.importorskip("keypoint_moseq.io", reason="keypoint-moseq is not installed")
+    for kind in ("dlc-h5", "dlc-csv"):
+        path = files.files_of(tmp_path, "ride", kind)[0]
+        files.write(two_horses, path, kind)
+        coordinates, confidences, _ = io.load_keypoints(str(path), "deeplabcut")
+        for a, individual in enumerate(two_horses.individuals):
+            name = f"{path.stem}_{individual}"
+            # pandas 2 reads decimals to the last bit but one
+            assert np.allclose(coordinates[name], two_horses.points[:, a], rtol=1e-12, atol=0, equal_nan=True)
+            assert np.allclose(confidences[name], two_horses.confidence[:, a], rtol=1e-12, atol=0, equal_nan=True)
