@@ -4,9 +4,13 @@
     python tools/make_demo_data.py --out data/demo_ap10k --skeleton ap10k       the same pictures, AP-10K's points
     python tools/make_demo_data.py --out data/big --train 5000 --size 640x480   one size for all
     python tools/make_demo_data.py --sheet horses.jpg                           a contact sheet only
+    python tools/make_demo_data.py --video films --videos 3 --gait trot         videos of moving horses
 
 Writes OUT/annotations/{train,val,test}.json (COCO keypoints) and OUT/images/{train,val,test}/. The same seed gives the
 same bytes, with any number of workers.
+
+--video writes, in its folder, NAME.mp4, NAME.truth.csv (the true points of every frame, as tools/analyze.py writes its
+own) and NAME.truth.json (footfalls, speed, stride, heights over the ground), to check what is measured from videos.
 """
 
 from __future__ import annotations
@@ -35,9 +39,19 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         help="replace the demo data set in OUT, where others stay, or the sheet",
     )
     parser.add_argument("--sheet", metavar="FILE", help="write a contact sheet with drawn keypoints (.jpg)")
+    video = parser.add_argument_group("videos")
+    video.add_argument("--video", metavar="DIR", help="make videos of moving horses in this folder")
+    video.add_argument("--videos", type=int, default=1, metavar="N", help="how many")
+    video.add_argument("--gait", choices=["walk", "trot", "canter", "mixed"], default="mixed", help="how they go")
+    video.add_argument("--animals", type=int, choices=[1, 2], default=1, help="2 cross each other")
+    video.add_argument("--seconds", type=float, default=8.0, metavar="S", help="length of a video")
+    video.add_argument("--fps", type=int, default=25, help="frames a second")
+    video.add_argument(
+        "--asymmetry", type=float, default=0.0, metavar="DEG", help="the head nods by so much once a stride"
+    )
     args = parser.parse_args(argv)
-    if not args.out and not args.sheet:
-        parser.error("give --out, --sheet or both")
+    if not (args.out or args.sheet or args.video):
+        parser.error("give --out, --sheet or --video")
     if args.sheet and not args.sheet.lower().endswith((".jpg", ".jpeg")):
         parser.error(f"argument --sheet: expected a name that ends in .jpg, found {args.sheet!r}")
     return args
@@ -69,8 +83,37 @@ def main(argv: Sequence[str]) -> None:
             overwrite=args.overwrite,
         )
         print(f"{counted(sum(counts.values()), 'pictures')} of synthetic horses in {out}")
+    if args.video:
+        _write_films(args)
     if args.sheet:
         print(f"contact sheet: {write_sheet(args.sheet, args.seed, args.skeleton)}")
+
+
+def _write_films(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from equistera.outputs import check_targets
+    from equistera.synthetic.film import check_film, files_of, sample_film, write_film
+
+    check_film(args.gait, args.animals, args.seconds, args.fps)
+    films = [
+        sample_film(
+            args.seed,
+            number,
+            gait=args.gait,
+            animals=args.animals,
+            seconds=args.seconds,
+            fps=args.fps,
+            size=args.size or (640, 480),
+            asymmetry=args.asymmetry,
+        )
+        for number in range(args.videos)
+    ]
+    out = Path(args.video)
+    check_targets("--video", [path for film in films for path in files_of(film, out)], overwrite=args.overwrite)
+    out.mkdir(parents=True, exist_ok=True)
+    for film in films:
+        print(write_film(film, out)[0])
 
 
 if __name__ == "__main__":
