@@ -19,7 +19,7 @@ def test_hooves_stand_where_they_landed(gait):
         assert np.ptp([place[0] for place in places]) < 0.005
         assert np.ptp([place[1] for place in places]) < 0.005
         # the body rises and sinks evenly, so that a hoof presses into the ground a little, or stands just above it
-        assert max(place[2] for place in places) < (0.2 if gait == "canter" else 0.12)
+        assert max(place[2] for place in places) < (0.2 if gait == "canter" else 0.15)
 
 
 def test_hooves_land_in_the_order_of_the_gait():
