@@ -12,7 +12,7 @@ from equistera import drawing, html
 from equistera.drawing import PALETTE, plain
 from equistera.skeleton import Skeleton
 from equistera.tracks.smooth import THRESHOLD
-from equistera.tracks.swaps import limbs_of
+from equistera.tracks.swaps import limbs_of, runs
 from equistera.tracks.tracks import FILLED, SWAPPED, Tracks
 from equistera.words import counted
 
@@ -99,9 +99,9 @@ def _keypoint(tracks: Tracks, sure: np.ndarray, present: np.ndarray, a: int, k: 
     spread = tracks.spread[:, a, k]
     return {
         "confident": _share(sure[present]),
-        "gaps": sum(1 for _ in _runs(filled)),
+        "gaps": sum(1 for _ in runs(filled)),
         "open": _share(~tracks.known[:, a, k]),
-        "longest_gap": max((_lasts(tracks.times, *run) for run in _runs(~sure | filled)), default=0.0),
+        "longest_gap": max((_lasts(tracks.times, *run) for run in runs(~sure | filled)), default=0.0),
         "jitter_before": _jitter(tracks.raw[:, a, k]),
         "jitter_after": _jitter(tracks.points[:, a, k]),
         "spread": float(np.nanmedian(spread)) if np.isfinite(spread).any() else None,
@@ -123,12 +123,6 @@ def _jitter(points: np.ndarray) -> float | None:
     return float(np.sqrt(square.mean())) if square.size else None
 
 
-def _runs(flags: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First frame of each stretch of True, and the first one behind it."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
-    yield from (tuple(run) for run in edges.reshape(-1, 2).tolist())
-
-
 def _lasts(times: np.ndarray, first: int, end: int) -> float:
     """Seconds from a frame to that before ``end``, and the one that it is shown for."""
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
@@ -139,7 +133,7 @@ def _swaps(tracks: Tracks, skeleton: Skeleton) -> Iterator[dict[str, Any]]:
     swapped = tracks.changed & SWAPPED > 0
     for a, individual in enumerate(tracks.individuals):
         for limb in limbs_of(skeleton):
-            for first, end in _runs(swapped[:, a, list(limb.left)].any(axis=1)):
+            for first, end in runs(swapped[:, a, list(limb.left)].any(axis=1)):
                 yield {
                     "individual": individual,
                     "points": limb.name,
@@ -338,6 +332,6 @@ def _confidence_figure(tracks: Tracks, a: int) -> Figure:
     axes.set_yticks(np.arange(len(tracks.keypoints)), [plain(name) for name in tracks.keypoints], fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
-    for first, end in _runs((tracks.changed[:, a] & SWAPPED > 0).any(axis=1)):
+    for first, end in runs((tracks.changed[:, a] & SWAPPED > 0).any(axis=1)):
         axes.axvspan(tracks.times[first], tracks.times[end - 1], ymax=0.02, color=PALETTE[1], linewidth=2)
     return figure

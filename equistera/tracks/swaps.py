@@ -16,14 +16,17 @@ import numpy as np
 from equistera.skeleton import Skeleton
 from equistera.tracks.tracks import SWAPPED, Tracks
 
-#: What a change of state must be worth, in log likelihood: one in ``exp(5)`` frames may have one by itself.
-SWITCH = 5.0
+#: What the beginning and the end of an exchange must be worth, in log likelihood. The end is cheap: where the legs lie
+#: over each other nobody sees it, and what follows shall not stay exchanged for that.
+BEGIN, END = 7.0, 1.0
 #: What an exchanged frame must be worth: long exchanges are believed only where both ends are clear.
-STAY = 0.15
+STAY = 0.3
 #: A point that jumps says no more than this, however far.
 MOST = 5.0
 #: Frames that are compared share their noise; what they say together is less than their sum.
 SHARED = 0.5
+#: What an exchange must explain of a limb's points, in log likelihood.
+_CLEAR = 3.0
 #: Seconds over which frames are compared.
 LONGEST = 0.5
 #: Frames that a line or a cubic is laid through, and the one it is compared with.
@@ -123,8 +126,22 @@ def exchanged(times: np.ndarray, points: np.ndarray, confidence: np.ndarray, lim
     found = [_costs(times, points, certain, limb) for limb in limbs]
     costs, fresh = np.stack([cost for cost, _ in found]), np.stack([new for _, new in found])
     # the whole animal mirrored is one event, which may be clear where that of none of its limbs is
-    whole = _cheapest(costs.sum(axis=0, keepdims=True), fresh.all(axis=0, keepdims=True))[0]
-    return (_cheapest(_relabelled(costs, whole), fresh) ^ whole).T
+    whole = _cheapest(costs.sum(axis=0, keepdims=True), fresh.all(axis=0, keepdims=True))
+    return _supported(_cheapest(_relabelled(costs, whole), fresh) ^ whole, costs).T
+
+
+def _supported(swapped: np.ndarray, costs: np.ndarray) -> np.ndarray:
+    """Without the exchanges that a limb's own points say nothing for, such as that of eyes behind each other."""
+    kept = swapped.copy()
+    for own, limb in zip(kept, costs, strict=True):
+        with_it = limb[np.arange(len(own)), _codes(own)]
+        for first, end in runs(own):
+            without = own.copy()
+            without[first:end] = False
+            window = slice(first, end + _MEMORY)
+            if (limb[np.arange(len(own)), _codes(without)] - with_it)[window].sum() < _CLEAR:
+                own[first:end] = False
+    return kept
 
 
 def _costs(times: np.ndarray, points: np.ndarray, certain: np.ndarray, limb: Limb) -> tuple[np.ndarray, np.ndarray]:
@@ -209,14 +226,15 @@ def _cheapest(costs: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     states, limb = 2**_MEMORY, np.arange(limbs)
     remembered, bit = np.arange(states)[:, None], np.arange(2)
     code = (remembered << 1 | bit).ravel()
-    change = ((remembered & 1) != bit).ravel()
+    last = remembered & 1
+    change = np.where(last == bit, 0.0, np.where(last, END, BEGIN)).ravel()
     stay = STAY * (code & 1)
     total = np.full((limbs, states), np.inf)
     total[:, [0, states - 1]] = 0.0, STAY
     # whether the oldest state that is forgotten was an exchange
     forgotten = np.zeros((count, limbs, states), dtype=np.uint8)
     for t in range(1, count):
-        along = np.repeat(total, 2, axis=1) + costs[:, t] + stay + SWITCH * (change & ~fresh[:, t, None])
+        along = np.repeat(total, 2, axis=1) + costs[:, t] + stay + np.where(fresh[:, t, None], 0.0, change)
         # the code's highest bit is forgotten
         ways = along.reshape(limbs, 2, states)
         forgotten[t] = ways.argmin(axis=1)
@@ -229,9 +247,21 @@ def _cheapest(costs: np.ndarray, fresh: np.ndarray) -> np.ndarray:
     return found
 
 
-def _relabelled(costs: np.ndarray, swapped: np.ndarray) -> np.ndarray:
-    """Costs [L, T, 2 ** 5] of states that count from other ones, bool [T]."""
-    codes, bits = np.arange(costs.shape[2]), np.zeros(len(swapped), dtype=int)
+def _codes(swapped: np.ndarray) -> np.ndarray:
+    """The states of each frame and of those before it, [..., T], see :func:`_costs`."""
+    codes = np.zeros(swapped.shape, dtype=int)
     for back in range(_MEMORY + 1):
-        bits[back:] |= swapped[: len(swapped) - back].astype(int) << back
-    return np.take_along_axis(costs, (codes[None] ^ bits[:, None])[None].repeat(len(costs), axis=0), axis=2)
+        codes[..., back:] |= swapped[..., : swapped.shape[-1] - back].astype(int) << back
+    return codes
+
+
+def _relabelled(costs: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    """Costs [L, T, 2 ** 5] of states that count from other ones, bool [1 or L, T]."""
+    codes = np.arange(costs.shape[2]) ^ np.broadcast_to(_codes(swapped), costs.shape[:2])[..., None]
+    return np.take_along_axis(costs, codes, axis=2)
+
+
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First frame of each stretch of True, and the first one behind it."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
