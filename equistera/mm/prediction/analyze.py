@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from equistera.analyzing import TOOL, AnalyzeJob, VideoTask
 from equistera.drawing import draw_pose, viewing_scale
 from equistera.errors import UserError
+from equistera.files import atomic_write
 from equistera.frames import Frame
 from equistera.mm import config as configs
 from equistera.mm.prediction.follow import VideoPoses
@@ -23,6 +25,8 @@ from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.tracks import files
 from equistera.tracks.identity import collected
+from equistera.tracks.quality import page as quality_page
+from equistera.tracks.quality import worst_moments
 from equistera.tracks.smooth import smooth
 from equistera.tracks.swaps import repair_swaps
 from equistera.tracks.tracks import FILLED, SWAPPED, Tracks
@@ -159,35 +163,52 @@ def _chunks(frames: Iterator[Frame], poses: VideoPoses) -> Iterator[list[Frame]]
 
 
 def _write(job: AnalyzeJob, model: _Model, task: VideoTask, tracks: Tracks) -> list[str]:
+    """Everything but the marker; returns what is worth telling of it."""
+    skeleton, threshold = model.predictor.skeleton, model.confidence.threshold
     task.out.mkdir(parents=True, exist_ok=True)
-    written = []
+    moments = {moment.frame for moment in worst_moments(tracks, skeleton, threshold=threshold)}
+    pictures = _second_look(task, tracks, skeleton, threshold, moments, job.options.draw)
+    about = {"model": str(job.checkpoint), "smoothing": job.options.smooth}
+    page = quality_page(tracks, skeleton, f"Quality of {task.path.name}", pictures, about, threshold)
+    with atomic_write(task.page) as temporary:
+        temporary.write(page)
+    record(TOOL, task.page)
+    written = [task.page, *([task.drawing] if job.options.draw else [])]
     for name, paths in task.tables(job.options.format).items():
         files.write(tracks, paths[0], name)
         for path in paths:
             record(TOOL, path)
-        written.append(str(paths[0]))
-    if job.options.draw:
-        _draw(task, tracks, model.predictor.skeleton, model.confidence.threshold)
-        written.append(str(task.drawing))
-    return written
+        written.append(paths[0])
+    return [str(path) for path in written]
 
 
-def _draw(task: VideoTask, tracks: Tracks, skeleton: Skeleton, threshold: float) -> None:
-    """The cleaned points on the video, read a second time: they are known only when all of it was seen."""
-    task.drawing.unlink(missing_ok=True)
-    video = VideoFrames(task.path, task.drawing)
+def _second_look(
+    task: VideoTask, tracks: Tracks, skeleton: Skeleton, threshold: float, moments: set[int], draw: bool
+) -> dict[int, np.ndarray]:
+    """The frames of some moments; on the way the cleaned points are drawn, which are known only when all was seen."""
+    if not moments and not draw:
+        return {}
+    if draw:
+        task.drawing.unlink(missing_ok=True)
+    pictures = {}
+    video = VideoFrames(task.path, task.drawing if draw else None)
+    last = len(tracks) - 1 if draw else max(moments)
+    frames = itertools.takewhile(lambda frame: frame.number <= last, video.frames())
     try:
-        for frame in track(video.frames(), f"drawing {task.path.name}", len(tracks), "frames"):
-            if frame.number < len(tracks):
-                image = frame.image.copy()
+        for frame in track(frames, f"{'drawing' if draw else 'thumbnails of'} {task.path.name}", last + 1, "frames"):
+            if frame.number in moments:
+                pictures[frame.number] = frame.image.copy()
+            if draw:
                 for a in range(len(tracks.individuals)):
-                    _draw_animal(image, tracks, frame.number, a, skeleton, threshold)
-                video.write(frame, image)
+                    _draw_animal(frame.image, tracks, frame.number, a, skeleton, threshold)
+                video.write(frame, frame.image)
         video.close()
     except BaseException:
         video.abandon()
         raise
-    record(TOOL, task.drawing)
+    if draw:
+        record(TOOL, task.drawing)
+    return pictures
 
 
 def _draw_animal(image: np.ndarray, tracks: Tracks, t: int, a: int, skeleton: Skeleton, threshold: float) -> None:
