@@ -22,8 +22,13 @@ from equistera.tracks.tracks import Tracks, individual_names
 _PLACE, _SPEED, _PUSH = 0.03, 1.5, 1.5
 #: By how much legs and head move against the body in a second, of its size, and at most.
 _LIMBS, _MOST_LIMBS = 0.5, 0.2
-#: Similarity from which a pose can be an animal that was seen just now, and one that was out of sight.
-SAME, AGAIN = 0.15, 0.3
+#: Seconds over which an animal's shape is taken; by how much its legs differ from that, of its size.
+_SHAPE, _LIMBS_IN_SHAPE = 0.5, 0.1
+#: Who comes back is no faster than this, of its size in a second; nor larger or smaller by more than this; and looks
+#: as much as this like itself.
+_FASTEST, _OTHER_SIZE, LOOKS = 3.0, 2.0, 0.3
+#: Similarity from which a pose is an animal's, where that is expected: of place and pose, times that of its shape.
+SAME = 0.2
 #: Similarity of two poses of one frame from which they are the same animal, found twice; and from which the second one
 #: is no further animal.
 TWICE, NO_OTHER = 0.85, 0.5
@@ -40,10 +45,15 @@ _LEAST_SIZE = 4.0
 
 @dataclass
 class _Animal:
-    """One that is followed; ``moved`` is how far its last pose was from its first place, as the filter counts."""
+    """One that is followed.
+
+    ``moved`` is how far its last pose was from its first place, as the filter counts; ``shape`` is its pose of the last
+    half second, wherever it stood: which way it looks.
+    """
 
     id: int
     pose: np.ndarray
+    shape: np.ndarray
     confidence: np.ndarray
     size: float
     time: float
@@ -99,8 +109,9 @@ class Follower:
                 free.append(n)
         recent = [animal for animal in self._known if time - animal.time <= _JUST_NOW]
         lost = [animal for animal in self._known if time - animal.time > _JUST_NOW]
-        for known, least in ((recent, SAME), ([a for a in lost if time - a.time <= GONE], AGAIN)):
-            for animal, n in self._matches(time, known, free, poses, weight, sizes, least):
+        # who was seen just now comes first
+        for known in (recent, [animal for animal in lost if time - animal.time <= GONE]):
+            for animal, n in self._matches(time, known, free, poses, weight):
                 self._take(animal, time, poses[n], weight[n], sizes[n])
                 ids[n] = animal.id
             free = [n for n in free if ids[n] is None]
@@ -108,16 +119,18 @@ class Follower:
             there = [m for m, found in enumerate(ids) if found is not None]
             if weight[n].mean() < NEW or self._shown(n, there, poses, weight, sizes, NO_OTHER):
                 continue
-            if self.animals is None or len(self._known) < self.animals:
+            missing = [animal for animal in self._known if animal.id not in ids]
+            again = self._come_back(time, missing, poses[n], weight[n], sizes[n])
+            if again is None and (self.animals is None or len(self._known) < self.animals):
                 ids[n] = self._new(time, poses[n], weight[n], sizes[n])
                 continue
-            # there is nobody else: it is one that is out of sight, wherever it went
-            missing = [animal for animal in lost if animal.id not in ids]
-            if missing:
-                nearest = min(missing, key=lambda a: float(np.hypot(*_shift(a.expected()[0], poses[n], weight[n]))))
-                self._forget_motion(nearest)
-                self._take(nearest, time, poses[n], weight[n], sizes[n])
-                ids[n] = nearest.id
+            if again is None and missing:
+                # there is nobody else: it is one that is out of sight, wherever it went
+                again = min(missing, key=lambda a: float(np.hypot(*_shift(a.expected()[0], poses[n], weight[n]))))
+            if again is not None:
+                self._forget_motion(again)
+                self._take(again, time, poses[n], weight[n], sizes[n])
+                ids[n] = again.id
         if self.animals is None:
             self._known = [animal for animal in self._known if time - animal.time <= GONE]
         return ids
@@ -129,10 +142,8 @@ class Follower:
         free: Sequence[int],
         poses: np.ndarray,
         weight: np.ndarray,
-        sizes: np.ndarray,
-        least: float,
     ) -> list[tuple[_Animal, int]]:
-        """The pairs that are most alike together, none of them less alike than ``least``."""
+        """The pairs that are most alike together, none of them less alike than :data:`SAME`."""
         if not known or not free:
             return []
         from scipy.optimize import linear_sum_assignment
@@ -144,8 +155,32 @@ class Follower:
             for j, n in enumerate(free):
                 both = np.minimum(animal.confidence, weight[n])
                 alike[i, j] = self._similarity(expected, poses[n], both, animal.size, variance + limbs**2)
+                # one that is found in the place of another behind it looks like itself
+                alike[i, j] *= self._looks_alike(animal, poses[n], weight[n])
         rows, columns = linear_sum_assignment(-alike)
-        return [(known[i], free[j]) for i, j in zip(rows, columns, strict=True) if alike[i, j] >= least]
+        return [(known[i], free[j]) for i, j in zip(rows, columns, strict=True) if alike[i, j] >= SAME]
+
+    def _looks_alike(self, animal: _Animal, pose: np.ndarray, weight: np.ndarray) -> float:
+        """Similarity of a pose with an animal's shape, wherever either stands."""
+        both = np.minimum(animal.confidence, weight)
+        shifted = animal.shape + _shift(animal.shape, pose, both)
+        return self._similarity(shifted, pose, both, animal.size, (_LIMBS_IN_SHAPE * animal.size) ** 2)
+
+    def _come_back(
+        self, time: float, missing: Sequence[_Animal], pose: np.ndarray, weight: np.ndarray, size: float
+    ) -> _Animal | None:
+        """Who looks most like a pose, of those who can have got there; None: nobody."""
+        best, alike = None, LOOKS
+        for animal in missing:
+            passed = time - animal.time
+            away = float(np.hypot(*_shift(animal.pose, pose, np.minimum(animal.confidence, weight))))
+            if passed > GONE or away > (1 + _FASTEST * passed) * animal.size:
+                continue
+            if max(size, animal.size) > _OTHER_SIZE * min(size, animal.size):
+                continue
+            if (looks := self._looks_alike(animal, pose, weight)) >= alike:
+                best, alike = animal, looks
+        return best
 
     def _similarity(
         self, one: np.ndarray, other: np.ndarray, weight: np.ndarray, size: float, variance: float = 0.0
@@ -177,11 +212,20 @@ class Follower:
 
     def _take(self, animal: _Animal, time: float, pose: np.ndarray, weight: np.ndarray, size: float) -> None:
         # points that are hidden say little of where the animal went
-        moved = animal.moved + _shift(animal.pose, pose, np.minimum(animal.confidence, weight))
-        animal.motion.update(moved[None], np.array([(_PLACE * animal.size) ** 2]))
+        both = np.minimum(animal.confidence, weight)
+        shift = _shift(animal.pose, pose, both)
+        moved = animal.moved + shift
+        # nor do those of another animal, which do not move as the others do
+        astray = np.abs(pose - animal.pose - shift)[both > 0]
+        doubt = float(np.median(astray)) if len(astray) else animal.size
+        animal.motion.update(moved[None], np.array([(_PLACE * animal.size) ** 2 + doubt**2]))
         animal.moved = moved
         # a point that is not seen now is where it was on the body
         seen = weight > 0
+        slowly = 1 - np.exp(-(time - animal.time) / _SHAPE)
+        here = pose - _shift(animal.shape, pose, weight)
+        gone_on = animal.shape + (slowly * weight)[:, None] * (here - animal.shape)
+        animal.shape = np.where(seen[:, None], gone_on, animal.shape)
         animal.pose = np.where(seen[:, None], pose, animal.pose + _shift(animal.pose, pose, weight))
         animal.confidence = np.where(seen, weight, 0.5 * animal.confidence)
         animal.size += _GROWS * (size - animal.size)
@@ -195,7 +239,7 @@ class Follower:
         motion.covariance[0] = np.diag([(_PLACE * size) ** 2, (_SPEED * size) ** 2])
         # what it does not show yet is anywhere, and counts for nothing
         pose = np.where((weight > 0)[:, None], pose, 0.0)
-        self._known.append(_Animal(self._next, pose, weight, size, time, time, motion))
+        self._known.append(_Animal(self._next, pose, pose, weight, size, time, time, motion))
         self._next += 1
         return self._next - 1
 
