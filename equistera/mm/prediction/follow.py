@@ -34,6 +34,8 @@ SEARCH_EVERY = 20.0
 EMPTY_EVERY = 1.0
 #: A batch is a part of the usual one as long as it is not known how an animal moves.
 FIRST_PART = 4
+#: How often what turned out badly is looked at again, as long as that helps.
+LOOKS_AGAIN = 4
 #: Points that say where an animal is.
 _ENOUGH = 4
 
@@ -83,7 +85,7 @@ class VideoPoses:
     @property
     def wanted(self) -> int:
         """Frames that :meth:`__call__` should get next."""
-        return self.batch_size if self._settled else max(1, self.batch_size // FIRST_PART)
+        return self.batch_size if self._settled else min(self.batch_size, max(2, self.batch_size // FIRST_PART))
 
     def __call__(self, frames: Sequence[Frame]) -> tuple[list[list[Pose]], list[list[int | None]]]:
         """Takes in the next frames.
@@ -149,22 +151,33 @@ class VideoPoses:
     ) -> list[list[Pose | None]]:
         poses: list[list[Pose | None]] = [[None] * len(frames) for _ in paths]
         self._predict(frames, [(p, t, box) for p, path in enumerate(paths) for t, box in enumerate(path)], poses)
-        again = []
-        for p, path in enumerate(paths):
+        good_before = -1
+        for _ in range(LOOKS_AGAIN):
+            again, good = self._again(paths, poses, size)
+            if not again or good == good_before:
+                break
+            self._predict(frames, again, poses)
+            good_before = good
+        return poses
+
+    def _again(
+        self, paths: Sequence[np.ndarray], poses: Sequence[Sequence[Pose | None]], size: tuple[int, int]
+    ) -> tuple[list[tuple[int, int, np.ndarray]], int]:
+        """What should be looked at once more, and where; and how many poses are good."""
+        again: list[tuple[int, int, np.ndarray]] = []
+        count = 0
+        for p, _path in enumerate(paths):
             boxes = np.stack([self._box_of(pose, size) for pose in poses[p]])
             good = np.isfinite(boxes[:, 0])
+            count += int(good.sum())
             for t, pose in enumerate(poses[p]):
-                if pose is None or (good[t] and _share_inside(boxes[t], path[t]) >= INSIDE):
+                if pose is None:
                     continue
-                # where it is seen itself, or between the frames beside that see it
-                there = np.flatnonzero(good & (np.arange(len(frames)) != t))
-                if good[t]:
+                if not good[t]:
+                    again += [(p, t, box) for box in _from_neighbours(t, boxes, good)]
+                elif _share_inside(boxes[t], _centred(pose.bbox)) < INSIDE:
                     again.append((p, t, boxes[t]))
-                elif len(there):
-                    between = [np.interp(t, there, boxes[there, i]) for i in range(4)]
-                    again.append((p, t, np.array(between)))
-        self._predict(frames, again, poses)
-        return poses
+        return again, count
 
     def _predict(
         self, frames: Sequence[Frame], looks: Sequence[tuple[int, int, np.ndarray]], poses: list[list[Pose | None]]
@@ -217,7 +230,23 @@ class VideoPoses:
         self._lost = not self._known or set(before) - set(self._known) != set()
         if not self.cheap and self._asked is not None and times[-1] - self._asked >= SEARCH_EVERY:
             self._lost = True
-        self._settled = bool(self._known) and len(times) > 2
+        self._settled = bool(self._known) and len(times) >= 2
+
+
+def _from_neighbours(t: int, boxes: np.ndarray, good: np.ndarray) -> list[np.ndarray]:
+    """Where the frames beside, [T, 4] where ``good``, say that an animal is: between them, or as it went on."""
+    there = np.flatnonzero(good)
+    if not len(there):
+        return []
+    before, after = there[there < t], there[there > t]
+    if len(before) and len(after):
+        return [np.array([np.interp(t, there, boxes[there, i]) for i in range(4)])]
+    near = (before[-_ENOUGH:] if len(before) else after[:_ENOUGH]).astype(int)
+    end = near[-1] if len(before) else near[0]
+    box = boxes[end].copy()
+    if len(near) > 1:
+        box[:2] += np.clip((t - end) * np.polyfit(near, boxes[near, :2], 1)[0], -box[2:], box[2:])
+    return [box]
 
 
 def _centred(xywh: Sequence[float]) -> np.ndarray:
