@@ -153,7 +153,7 @@ class VideoPoses:
         self._predict(frames, [(p, t, box) for p, path in enumerate(paths) for t, box in enumerate(path)], poses)
         good_before = -1
         for _ in range(LOOKS_AGAIN):
-            again, good = self._again(paths, poses, size)
+            again, good = self._again(poses, size)
             if not again or good == good_before:
                 break
             self._predict(frames, again, poses)
@@ -161,16 +161,16 @@ class VideoPoses:
         return poses
 
     def _again(
-        self, paths: Sequence[np.ndarray], poses: Sequence[Sequence[Pose | None]], size: tuple[int, int]
+        self, poses: Sequence[Sequence[Pose | None]], size: tuple[int, int]
     ) -> tuple[list[tuple[int, int, np.ndarray]], int]:
         """What should be looked at once more, and where; and how many poses are good."""
         again: list[tuple[int, int, np.ndarray]] = []
         count = 0
-        for p, _path in enumerate(paths):
-            boxes = np.stack([self._box_of(pose, size) for pose in poses[p]])
+        for p, path in enumerate(poses):
+            boxes = np.stack([self._box_of(pose, size) for pose in path])
             good = np.isfinite(boxes[:, 0])
             count += int(good.sum())
-            for t, pose in enumerate(poses[p]):
+            for t, pose in enumerate(path):
                 if pose is None:
                     continue
                 if not good[t]:
