@@ -117,7 +117,7 @@ def read(path: Path, fps: float) -> Tracks:
     if lacking or len(places) < len(columns):
         raise UserError(f"{path}: expected x, y and likelihood of each point, once", sorted(lacking))
     raw = np.full((len(names), len(individuals), len(keypoints), 2), np.nan)
-    confidence = np.full(raw.shape[:3], np.nan, np.float32)
+    confidence = np.full(raw.shape[:3], np.nan)
     for a, individual in enumerate(individuals):
         for k, name in enumerate(keypoints):
             for axis, coordinate in enumerate("xy"):
@@ -125,7 +125,8 @@ def read(path: Path, fps: float) -> Tracks:
                     raw[:, a, k, axis] = values[order, places[individual, name, coordinate]]
             if (individual, name, "likelihood") in places:
                 confidence[:, a, k] = values[order, places[individual, name, "likelihood"]]
-    raw[np.isnan(raw).any(axis=-1)] = np.nan
+    if np.isinf(raw).any() or (np.isnan(raw[..., 0]) != np.isnan(raw[..., 1])).any():
+        raise UserError(f"{path}: a point has only one of x and y, or is infinitely far")
     if (confidence < 0).any() or (confidence > 1).any():
         raise UserError(f"{path}: likelihoods should be from 0 to 1, found {np.nanmax(np.abs(confidence)):g}")
     named = individual_names(1) if individuals == [""] else individuals

@@ -177,14 +177,14 @@ def learned(frames: np.ndarray, points: np.ndarray, believed: np.ndarray, order:
     start = np.repeat(np.diff(chosen, prepend=-1)[:, None] != 1, number, axis=1)
     ratios = np.repeat(_CUTOFFS ** (2 * order), number)
     motion = Motion(order, np.tile(noise, count), np.tile(noise**2, count) * ratios)
-    tiled = (np.tile(array, (1, count)) for array in (variance, start))
-    found, spread = smoothed(steps, np.tile(np.where(believed[..., None], points, 0), (1, count, 1)), *tiled, motion)
+    seen = np.tile(np.where(believed[..., None], points, 0), (1, count, 1))
+    found, spread = smoothed(steps, seen, np.tile(variance, (1, count)), np.tile(start, (1, count)), motion)
     shape = (len(chosen), count, number)
     off = np.square(found.reshape(*shape, 2) - points[:, None]).sum(axis=-1)
     risk = np.where(believed[:, None], off + 4 * spread.reshape(shape), 0).sum(axis=0)
     best = _CUTOFFS[risk.argmin(axis=0)]
-    seen = believed.sum(axis=0) >= _BLOCK / 10
-    common = np.quantile(best[seen] if seen.any() else best, 1 - _FASTEST)
+    told = believed.sum(axis=0) >= _BLOCK / 10
+    common = np.quantile(best[told] if told.any() else best, 1 - _FASTEST)
     passing = np.minimum(np.maximum(best, common) * _MARGIN, _CUTOFFS[-1])
     return Motion(order, noise, noise**2 * passing ** (2 * order))
 

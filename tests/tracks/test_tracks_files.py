@@ -214,6 +214,7 @@ DLC = "scorer,s,s,s\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood\n"
         (DLC + "0,1,2\n", "2 cells, expected 3"),
         (DLC + "0,1,two,0.5\n", "expected a number, found 'two'"),
         (DLC + "0,1,inf,0.5\n", "expected a finite number"),
+        (DLC + "0,1,,0.5\n", "only one of x and y"),
         (DLC + "0,1,2,7\n", "likelihoods should be from 0 to 1, found 7"),
         (DLC.replace("x,y", "x,z") + "0,1,2,0.5\n", "expected x, y and likelihood"),
         (DLC.replace("x,y", "x,x") + "0,1,2,0.5\n", "expected x, y and likelihood"),

@@ -241,8 +241,8 @@ def _empty(cell: object) -> bool:
 
 def _read_h5(path: Path) -> Export:
     try:
-        columns, table = h5_table(path)
-        return export_of(path, columns, zip(table.names, table.values.tolist(), strict=True))
+        columns, found = h5_table(path)
+        return export_of(path, columns, zip(found.names, found.values.tolist(), strict=True))
     except NotLabels:
         raise
     except UserError as error:
