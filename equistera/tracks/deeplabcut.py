@@ -80,8 +80,9 @@ def write_h5(tracks: Tracks, path: Path, scorer: str = SCORER) -> None:
             # an index of the rows would bring the time of day into the file
             store.put(KEY, table, format=layout, index=False, track_times=False)
             # pandas 3 leaves it out; pandas 2, with which DeepLabCut runs, takes the file for one of before 2012 then
-            store.get_node(KEY)._v_attrs.pandas_version = _LAYOUT_VERSION
-            content = store._handle.get_file_image()
+            node = store.get_node(KEY)
+            node._v_attrs.pandas_version = _LAYOUT_VERSION
+            content = node._v_file.get_file_image()
     with atomic_write(path, "wb") as file:
         file.write(content)
 

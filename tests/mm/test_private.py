@@ -21,6 +21,7 @@ OF_OTHERS = {
     "_iterator", "_workers", "_shutdown_workers", "_SIGCHLD_handler_set",  # torch's loader
     "_is_avx512_bf16_supported", "_is_amx_tile_supported",  # torch.cpu
     "_BatchNorm", "_on_queue_feeder_error", "_exit",  # torch.nn, multiprocessing, os
+    "_v_attrs", "_v_file",  # PyTables documents them so: its nodes leave other names to what they hold
 }  # fmt: skip
 
 
