@@ -198,10 +198,12 @@ def _residuals(
         rest = [j for j in others if j != i]
         factors[:, i] = -np.prod(at[:, rest] / (at[:, rest] - at[:, [i]]), axis=1)
     states = (np.arange(2**width)[:, None] >> np.arange(width)[::-1]) & 1
+    weighted = factors[:, :, None, None] * members[frames]
     squares = np.zeros((len(frames), 2**width, 2))
     for member in (0, 1):
-        taken = members[frames[:, None], member ^ states[None]]
-        squares[..., member] = np.square((factors[:, None, :, None] * taken).sum(axis=2)).sum(axis=-1)
+        own, other = weighted[:, :, member], weighted[:, :, 1 - member]
+        off = own.sum(axis=1)[:, None] + states @ (other - own)
+        squares[..., member] = np.square(off).sum(axis=-1)
     # by what a point's noise becomes here, in comparison to frames without gaps
     spread = np.square(factors).sum(axis=1)
     squares *= (np.median(spread) / np.maximum(spread, np.median(spread)))[:, None, None] if len(frames) else 1.0
