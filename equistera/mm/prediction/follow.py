@@ -23,6 +23,10 @@ from equistera.tracks.identity import Follower
 
 #: Mean confidence below which a pose shows no animal, or not where it was looked for.
 LOST = 0.3
+#: Mean confidence from which what a search or a detector has found is an animal.
+NEW = 0.5
+#: Overlap of two poses' boxes in a frame from which they show one animal: of two that cross, one is hidden then.
+SAME_PLACE = 0.7
 #: Overlap of a box that was found with one that is followed, from which they are one animal.
 SAME_ANIMAL = 0.3
 #: Share of the pose's box that must lie in the box that was looked into.
@@ -102,10 +106,15 @@ class VideoPoses:
         paths = self._paths(frames, times)
         poses = self._look(frames, paths, size)
         found: list[list[Pose]] = [[] for _ in frames]
-        for path in poses:
+        for p, path in enumerate(poses):
+            seen = [pose for pose in path if pose is not None]
+            # what is followed has shown that it is an animal; what is new has to
+            if p >= len(self._known) and np.median([pose.scores.mean() for pose in seen]) < NEW:
+                continue
             for t, pose in enumerate(path):
                 if pose is not None and pose.scores.mean() >= LOST:
                     found[t].append(pose)
+        found = [self._each_once(here, size) for here in found]
         ids = [
             self.follower.update(
                 time,
@@ -117,6 +126,15 @@ class VideoPoses:
         ]
         self._remember(times, found, ids, size)
         return found, ids
+
+    def _each_once(self, poses: Sequence[Pose], size: tuple[int, int]) -> list[Pose]:
+        """The poses of a frame, of those in one place the surest."""
+        kept: list[tuple[Pose, np.ndarray]] = []
+        for pose in sorted(poses, key=lambda pose: -pose.scores.mean()):
+            box = self._box_of(pose, size)
+            if all(_overlap(box, other) < SAME_PLACE for _, other in kept):
+                kept.append((pose, box))
+        return [pose for pose, _ in kept]
 
     def _paths(self, frames: Sequence[Frame], times: np.ndarray) -> list[np.ndarray]:
         """Boxes to look into, of each animal [T, 4] as centre and size; NaN where there is nothing to look for."""
