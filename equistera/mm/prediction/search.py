@@ -23,6 +23,8 @@ SIDES = (1.0, 1 / 2, 1 / 4, 1 / 8)
 CANDIDATES, LOOKS = 40, 2
 #: Points of at least this share of the surest point's confidence say where to look next, and at least so many points.
 NEAR_THE_SUREST, LEAST_POINTS = 0.7, 6
+#: Pixels of a box below which nothing is recognised.
+LEAST_SIDE = 8
 #: The last looks are from so far to the side, in shares of the box.
 ASIDE = 0.12
 #: Points that come back within this share of the box's longer side are found again.
@@ -111,7 +113,7 @@ class SearchedBoxes:
         confidence = self._confidence(pose)
         least = min(NEAR_THE_SUREST * confidence.max(), np.sort(confidence)[-min(LEAST_POINTS, len(confidence))])
         box = box_around(pose.points[confidence >= least], width, height)
-        return None if box is None or min(box[2:]) < 8 else tuple(box)
+        return None if box is None or min(box[2:]) < LEAST_SIDE else (box[0], box[1], box[2], box[3])
 
 
 def _windows(width: int, height: int, side: float) -> list[tuple[float, float, float, float]]:
