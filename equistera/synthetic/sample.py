@@ -46,7 +46,9 @@ def generator(seed: int, split: str, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, SPLITS.index(split), index])
 
 
-def make_sample(seed: int, split: str, index: int, size: tuple[int, int] | None = None) -> Sample:
+def make_sample(
+    seed: int, split: str, index: int, size: tuple[int, int] | None = None, fill: float | None = None
+) -> Sample:
     """Makes one picture.
 
     Args:
@@ -54,6 +56,7 @@ def make_sample(seed: int, split: str, index: int, size: tuple[int, int] | None 
         split: ``train``, ``val`` or ``test``.
         index: Number of the picture in its split.
         size: Width and height; drawn from ``SIZES`` by default.
+        fill: As for :func:`equistera.synthetic.framing.frame`.
 
     Returns:
         The picture and its labels.
@@ -61,7 +64,7 @@ def make_sample(seed: int, split: str, index: int, size: tuple[int, int] | None 
     rng = generator(seed, split, index)
     size = size or SIZES[int(rng.choice(len(SIZES), p=SIZE_WEIGHTS))]
     for _ in range(MAX_TRIES):
-        picture, found = _scene(rng, size)
+        picture, found = _scene(rng, size, fill)
         if found:
             break
     else:
@@ -70,10 +73,10 @@ def make_sample(seed: int, split: str, index: int, size: tuple[int, int] | None 
     return Sample(jpeg, size[0], size[1], found)
 
 
-def _scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, tuple[Label, ...]]:
+def _scene(rng: np.random.Generator, size: tuple[int, int], fill: float | None) -> tuple[np.ndarray, tuple[Label, ...]]:
     """Draws and renders a scene; no labels where a horse can hardly be seen."""
     horses = place_horses(rng)
-    camera = frame(rng, horses, size)
+    camera = frame(rng, horses, size, fill)
     depths = [camera.project(horse.mesh.vertices)[1] for horse in horses]
     nearest, farthest = min(d.min() for d in depths), max(d.max() for d in depths)
     to_camera = camera.position - horses[0].mesh.vertices.mean(axis=0)
@@ -101,9 +104,9 @@ def _scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray,
         _label(horse, camera, depth, pixels, int((owner == number).sum()))
         for number, (horse, pixels) in enumerate(zip(horses, whole, strict=True))
     )
-    frame_area = size[0] * size[1]
+    least = MIN_FRAME * size[0] * size[1] if fill is None else 0
     seen = all(
-        label.visible_area > max(MIN_SEEN * label.silhouette_area, MIN_FRAME * frame_area)
+        label.visible_area > max(MIN_SEEN * label.silhouette_area, least)
         and (label.keypoints[:, 2] == labels.VISIBLE).sum() >= 5
         for label in found
     )

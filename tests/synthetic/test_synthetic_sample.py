@@ -145,3 +145,11 @@ def test_noise_is_tileable_and_standard():
     places = np.random.default_rng(0).uniform(0, 48, (50, 3))
     np.testing.assert_allclose(noise.at(volume, places), noise.at(volume, places + np.array([48, -48, 96])), atol=1e-3)
     assert noise.at(volume, np.array([[3.0, 4, 5]]))[0] == pytest.approx(volume[3, 4, 5])
+
+
+def test_a_horse_far_away_is_as_small_as_asked_for():
+    for index in range(3):
+        sample = make_sample(5, "test", index, (640, 480), fill=0.1)
+        boxes = np.array([label.bbox for label in sample.labels])
+        extent = (boxes[:, :2] + boxes[:, 2:]).max(axis=0) - boxes[:, :2].min(axis=0)
+        assert 0.07 < (extent / (640, 480)).max() < 0.13
