@@ -25,7 +25,7 @@ from equistera import checkpoints, cli, device, inputs
 def parse_args(argv):
     parser = cli.parser(__doc__)
     parser.add_argument(
-        "words", nargs="+", metavar="[CONFIG] WORK_DIR|CHECKPOINT VIDEO-OR-FOLDER",
+        "words", nargs="+", metavar="MODEL_OR_VIDEO",
         help="the model, as for tools/test.py, then videos and folders of videos",
     )  # fmt: skip
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
@@ -40,16 +40,14 @@ def parse_args(argv):
     parser.add_argument(
         "--animals", type=int, metavar="N", help="how many there are at most (default: as many as are found)"
     )
-    parser.add_argument("--smooth", choices=["kalman", "savgol", "none"], default="kalman", help="default: kalman")
-    parser.add_argument(
-        "--max-gap", type=float, default=0.25, metavar="S", help="seconds that are filled (default: 0.25)"
-    )
+    parser.add_argument("--smooth", choices=["kalman", "savgol", "none"], default="kalman", help="smoother")
+    parser.add_argument("--max-gap", type=float, default=0.25, metavar="S", help="longest gap to fill, seconds")
     parser.add_argument(
         "--format",
         nargs="+",
         choices=["csv", "parquet", "dlc-csv", "dlc-h5", "coco"],
         default=["csv"],
-        help="default: csv",
+        help="tables to write",
     )
     parser.add_argument("--draw", action="store_true", help="draw a video as well")
     parser.add_argument("--conf", type=float, metavar="P", help="points of less confidence count as not found")
