@@ -27,6 +27,8 @@ MOST = 5.0
 SHARED = 0.5
 #: What an exchange must explain of a limb's points, in log likelihood.
 _CLEAR = 3.0
+#: And what its beginning and its end must explain each.
+_EACH = 1.0
 #: Seconds over which frames are compared.
 LONGEST = 0.5
 #: Frames that a line or a cubic is laid through, and the one it is compared with.
@@ -138,8 +140,10 @@ def _supported(swapped: np.ndarray, costs: np.ndarray) -> np.ndarray:
         for first, end in runs(own):
             without = own.copy()
             without[first:end] = False
-            window = slice(first, end + _MEMORY)
-            if (limb[np.arange(len(own)), _codes(without)] - with_it)[window].sum() < _CLEAR:
+            gain = limb[np.arange(len(own)), _codes(without)] - with_it
+            # both its beginning and its end have to show: where the model lays legs over each other, either may not
+            ends = gain[first : first + _MEMORY + 1].sum(), gain[max(end - 1, first) : end + _MEMORY].sum()
+            if gain[first : end + _MEMORY].sum() < _CLEAR or min(ends) < _EACH:
                 own[first:end] = False
     return kept
 
