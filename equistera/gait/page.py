@@ -21,7 +21,8 @@ MEANING = (
     "Every value is the mean over the strides, with a 95 % interval that holds the spread of the strides and the noise "
     "of the points. Lengths are in body lengths, from withers to tail base. Angles are those on the picture: true only "
     "for a horse seen from its side. MinDiff and MaxDiff: by how much a part sinks and rises differently on the two "
-    "sides of a stride. Nothing here is a diagnosis."
+    "sides of a stride. On rendered trots at 25 frames a second stances were told up to a fifth too long: compare them "
+    "with each other, not with those of other ways to measure. Nothing here is a diagnosis."
 )
 _LEG_NAMES = {"lf": "left fore", "rf": "right fore", "lh": "left hind", "rh": "right hind"}
 _COLUMNS = ("stride", "stance", "swing", "duty", "speed", "length")
