@@ -16,10 +16,11 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="a bash script")
 
 @pytest.fixture
 def clone(tmp_path):
-    """A folder with what setup.sh reads, and no venv/."""
+    """A folder with what setup.sh reads, no venv/, and a disk of its own with 95 GB free."""
     for name in ("setup.sh", "requirements.txt", "requirements-no-deps.txt", "pyproject.toml"):
         (tmp_path / name).write_bytes((SETUP.parent / name).read_bytes())
     (tmp_path / "bin").mkdir()
+    put_disk(tmp_path, free_kb=100_000_000)
     return tmp_path
 
 
@@ -28,6 +29,10 @@ def put(clone, name, text):
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+def put_disk(clone, free_kb):
+    put(clone, "df", f"printf 'F B U A C M\\n/dev/x 9 9 {free_kb} 9%% /\\n'")
 
 
 def run(clone, *arguments, **environment):
@@ -79,7 +84,7 @@ def test_python_too_old(clone):
 
 
 def test_too_little_disk(clone):
-    put(clone, "df", "printf 'F B U A C M\\n/dev/x 9 9 1048576 9%% /\\n'")
+    put_disk(clone, free_kb=1_048_576)
     done = run(clone, "--dry-run")
     assert done.returncode == 1
     assert "too little disk: 1 GB free" in done.stderr
