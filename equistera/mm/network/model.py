@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from equistera.errors import UserError
 from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
 from equistera.mm.network.compiling import CompiledBackbone
 from equistera.mm.network.losses import head_loss
-from equistera.training.stages import Stage, assign, layout_for
+from equistera.mm.network.staged import StagedNetwork
 
 
 def complete_head(head: Mapping, codec: Mapping, keypoints: int, stride: int) -> dict:
@@ -29,7 +29,7 @@ def complete_head(head: Mapping, codec: Mapping, keypoints: int, stride: int) ->
 
 
 @MODELS.register_module()
-class SkeletonPoseEstimator(TopdownPoseEstimator):
+class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
     """A top-down model whose head follows from a skeleton and a codec, and whose stages can be frozen.
 
     Args:
@@ -67,15 +67,7 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
         self.input_size = tuple(codec["input_size"])
         self._dataset_meta = dataset_meta_of(self_skeleton)
         self.dropout = dropout
-        self.stages: tuple[Stage, ...] = layout_for(backbone["type"].rsplit(".", 1)[-1], stages)
-        owners = assign((name for name, _ in self.named_parameters()), self.stages)
-        self._stage_parameters = {stage.name: [] for stage in self.stages}
-        for name, parameter in self.named_parameters():
-            self._stage_parameters[owners[name].name].append((name, parameter))
-        self._stage_modules = {
-            stage.name: [module for name, module in self.named_modules() if stage.owns(name)] for stage in self.stages
-        }
-        self._frozen: frozenset[str] = frozenset()
+        self.set_stages(backbone["type"], stages)
         self.precision = None if precision is None else getattr(torch, precision)
         self._compiled: CompiledBackbone | None = None
         # convolutions are faster in this layout, on CPUs and on GPUs with tensor cores
@@ -193,36 +185,3 @@ class SkeletonPoseEstimator(TopdownPoseEstimator):
     def _head_outputs(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outputs = self.head.forward(self.extract_feat(inputs))
         return outputs if isinstance(outputs, tuple) else (outputs,)
-
-    def stage_parameters(self, stage: str) -> list:
-        """``(name, parameter)`` of every parameter of a stage."""
-        return self._stage_parameters[stage]
-
-    @property
-    def frozen_stages(self) -> frozenset[str]:
-        return self._frozen
-
-    def freeze(self, stages: Collection[str]) -> None:
-        """Freezes exactly these stages and opens all others.
-
-        Frozen parameters have no gradient, so that no graph is built below the first open stage, and frozen
-        normalisation layers use and keep their statistics.
-
-        Args:
-            stages: Names of stages.
-        """
-        self._frozen = frozenset(stages)
-        for stage, parameters in self._stage_parameters.items():
-            for _, parameter in parameters:
-                parameter.requires_grad_(stage not in self._frozen)
-                if stage in self._frozen:
-                    parameter.grad = None
-        self.train(self.training)
-
-    def train(self, mode: bool = True):
-        super().train(mode)
-        # nn.Module.__init__ of a parent may call train() before the stages are known
-        for stage in getattr(self, "_frozen", ()):
-            for module in self._stage_modules[stage]:
-                module.training = False
-        return self

@@ -14,10 +14,10 @@ import torch
 from mmengine.dist import all_reduce
 from torch import nn
 
-from equistera.mm.network.model import SkeletonPoseEstimator
+from equistera.mm.network.staged import StagedNetwork
 
 
-def open_norms(network: SkeletonPoseEstimator) -> dict[str, nn.modules.batchnorm._BatchNorm]:
+def open_norms(network: StagedNetwork) -> dict[str, nn.modules.batchnorm._BatchNorm]:
     """The normalisation layers with running statistics that are not frozen, by name."""
     frozen = [stage for stage in network.stages if stage.name in network.frozen_stages]
     return {
@@ -29,7 +29,7 @@ def open_norms(network: SkeletonPoseEstimator) -> dict[str, nn.modules.batchnorm
     }
 
 
-def reestimate(network: SkeletonPoseEstimator, inputs: Iterable[torch.Tensor]) -> dict[str, torch.Tensor]:
+def reestimate(network: StagedNetwork, inputs: Iterable[torch.Tensor]) -> dict[str, torch.Tensor]:
     """Statistics of the open normalisation layers for the network's present weights.
 
     The network sees every batch once, forwards only, in evaluation mode but for these layers, which normalise by the

@@ -9,7 +9,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMI
 from torch import nn
 
 from equistera.errors import UserError
-from equistera.mm.network.model import SkeletonPoseEstimator
+from equistera.mm.network.staged import StagedNetwork
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -35,7 +35,7 @@ class StagedOptimWrapperConstructor:
         self.optimizer_cfg = self.wrapper_cfg.pop("optimizer")
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        network: SkeletonPoseEstimator = getattr(model, "module", model)
+        network: StagedNetwork = getattr(model, "module", model)
         groups: list[dict[str, Any]] = []
         for stage in reversed(network.stages):
             parameters = [parameter for _, parameter in network.stage_parameters(stage.name)]
