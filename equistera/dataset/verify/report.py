@@ -1,19 +1,21 @@
-"""The verification report: one HTML page that opens without a network."""
+"""The verification report: one HTML page that opens without a network, with plots and the worst annotations drawn."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from equistera import html
-from equistera.dataset.verify import suspects
+from equistera.dataset.images import ImageError, read_reduced
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.command import Verification
-from equistera.dataset.verify.findings import tally
-from equistera.drawing import plain
+from equistera.dataset.verify.findings import Finding, Item, tally
+from equistera.dataset.verify.pictures import PictureState
+from equistera.drawing import contact_sheet, cut, draw_box, draw_pose, plain, put_text, stroke_scale, view
 
 #: Examples shown of each finding.
 _EXAMPLES = 8
@@ -30,9 +32,9 @@ def report_page(result: Verification) -> str:
         files=[_counts(file) for file in result.files],
         findings=result.findings,
         examples=_EXAMPLES,
-        suspects=suspects.gallery_of(result.files, result.states, result.findings),
+        suspects=gallery_of(result.files, result.states, result.findings),
         plots={draw.__name__: html.plot(draw(result.files)) for draw in drawings},
-        sheet=suspects.sheet_of(result.files, result.states),
+        sheet=sheet_of(result.files, result.states),
     )
 
 
@@ -125,3 +127,121 @@ def sizes(files: Sequence[AnnotationFile]) -> Figure:
     figure.supylabel("animals", fontsize=10, x=0.02)
     figure.tight_layout()
     return figure
+
+
+#: Longest side to which photos are reduced for drawing.
+_DECODED = 1600
+#: Pixels of a drawn suspect, and of an animal on the contact sheet.
+_SUSPECT, _TILE = (560, 420), (240, 200)
+#: How far outside its panel a point is drawn at most, as a share of the sides.
+_OUTSIDE = 0.1
+_MARK = (255, 64, 64)
+
+
+def gallery_of(
+    files: Sequence[AnnotationFile],
+    states: Sequence[Sequence[PictureState]],
+    findings: Iterable[Finding],
+    count: int = 24,
+) -> list[tuple[Finding, Item, str]]:
+    """Draws the worst annotations, kind by kind in turn so that each kind is seen; with its drawing each.
+
+    Args:
+        files: The files verified.
+        states: Of their pictures.
+        findings: Errors first.
+        count: Number of pictures.
+    """
+    by_path = {str(file.path): (file, own) for file, own in zip(files, states, strict=True)}
+    queues = [(finding, _worst_of_each(finding)) for finding in findings if finding.where in by_path]
+    chosen: list[tuple[Finding, Item]] = []
+    seen = set()
+    for rank in range(max((len(items) for _, items in queues), default=0)):
+        for finding, items in queues:
+            # the worst of each kind is shown even if another kind has shown the animal: other points are ringed
+            if rank < len(items) and (rank == 0 or (finding.where, items[rank].annotation) not in seen):
+                seen.add((finding.where, items[rank].annotation))
+                chosen.append((finding, items[rank]))
+        if len(chosen) >= count:
+            break
+    order = {id(finding): i for i, (finding, _) in enumerate(queues)}
+    chosen = sorted(chosen[:count], key=lambda one: order[id(one[0])])
+    return [(finding, item, _suspect(*by_path[finding.where], item)) for finding, item in chosen]
+
+
+def _worst_of_each(finding: Finding) -> list[Item]:
+    """The worst item of each annotation concerned, worst first."""
+    worst: dict[int, Item] = {}
+    for item in finding.items:
+        if item.annotation is not None:
+            worst.setdefault(item.annotation, item)
+    return list(worst.values())
+
+
+def _suspect(file: AnnotationFile, states: Sequence[PictureState], item: Item) -> str:
+    canvas, points = _drawn(file, states, item.annotation, _SUSPECT)
+    _mark(canvas, points, item.points, file)
+    return html.photo(canvas, item.text, max_side=max(_SUSPECT), quality=80)
+
+
+def _drawn(
+    file: AnnotationFile, states: Sequence[PictureState], n: int, panel: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """An annotation on its part of the picture (grey where that cannot be read), and its points there, [K, 2]."""
+    place, size, scale = file.picture_of(n), file.annotation_picture_sizes[n], 1.0
+    picture = np.zeros((0, 0, 3), np.uint8)
+    if place is not None and states[place].header is not None:
+        size = size if np.isfinite(size).all() else np.array(states[place].header.size, dtype=float)
+        # what cannot be read is reported as a finding
+        with contextlib.suppress(ImageError):
+            picture = read_reduced(states[place].path, _DECODED)
+            # coordinates are those of the size that the file gives, even where it is wrong: that is what one should see
+            scale = picture.shape[1] / size[0]
+    points, box = scale * file.labelled_points[n], scale * file.boxes[n]
+    corners = np.concatenate([points, [box[:2], box[:2] + box[2:]]])
+    corners = corners[np.isfinite(corners).all(axis=1)]
+    if not np.isfinite(size).all():
+        size = corners.max(axis=0, initial=240.0)
+    shape = picture.shape[:2] if picture.size else size[::-1]
+    # a point far away must not drag the rest of the picture in
+    corners = np.clip(corners, 0, shape[::-1])
+    low, high = (corners.min(axis=0), corners.max(axis=0)) if len(corners) else (np.zeros(2), np.array(shape[::-1]))
+    corner, factor = view(shape, np.concatenate([low, high - low]), corners, panel)
+    canvas = cut(picture, corner, factor, panel)
+    # nor draw it larger: the size of what is drawn follows how far the points reach
+    side = np.array(panel)
+    points = np.clip((points - corner) * factor, -_OUTSIDE * side, (1 + _OUTSIDE) * side)
+    if np.isfinite(box).all():
+        draw_box(canvas, np.concatenate([box[:2] - corner, box[2:]]) * factor)
+    draw_pose(canvas, points, file.skeleton, visible=file.flags[n])
+    return canvas, points
+
+
+def _mark(canvas: np.ndarray, points: np.ndarray, marked: Sequence[int], file: AnnotationFile) -> None:
+    """A ring and the name for each point that a finding is about."""
+    import cv2
+
+    scale = stroke_scale(max(canvas.shape[:2]))
+    for k in marked:
+        if np.isfinite(points[k]).all():
+            x, y = (round(float(value)) for value in points[k])
+            cv2.circle(canvas, (x, y), round(7 * scale), _MARK, max(1, round(1.5 * scale)), cv2.LINE_AA)
+            put_text(canvas, file.skeleton.names[k], (x + 9 * scale, y - 5 * scale))
+
+
+def sheet_of(
+    files: Sequence[AnnotationFile], states: Sequence[Sequence[PictureState]], count: int = 30
+) -> tuple[str, str] | None:
+    """A contact sheet of labelled animals spread evenly over all files and its caption; None if there is none."""
+    labelled = [
+        (file, own, n)
+        for file, own in zip(files, states, strict=True)
+        for n in np.flatnonzero(file.labelled.any(axis=1)).tolist()
+        if file.picture_of(n) is not None and not own[file.picture_of(n)].code
+    ]
+    if not labelled:
+        return None
+    chosen = np.unique(np.linspace(0, len(labelled) - 1, count).round().astype(int))
+    sheet = contact_sheet([_drawn(*labelled[i], _TILE)[0] for i in chosen], columns=6, cell=_TILE)
+    caption = f"{len(chosen)} of {len(labelled)} labelled animals"
+    return html.photo(sheet, caption, max_side=max(sheet.shape), quality=75), caption
