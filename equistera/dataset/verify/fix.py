@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from equistera.dataset.readings import other_readings, read_boxes
 from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, number
 from equistera.dataset.verify.labels import (
     area_problem,
+    at_origin,
     box_overhang,
     copies_of,
     outside_box,
@@ -25,6 +27,9 @@ from equistera.dataset.verify.labels import (
 from equistera.dataset.verify.pictures import PictureState, is_unturned, points_fit_turned
 from equistera.dataset.verify.structure import is_whole
 from equistera.words import counted
+
+#: What a step has done: how many, and a sentence with ``{} plural`` for them.
+Changes: TypeAlias = Iterator[tuple[int, str]]
 
 #: Of an animal's labelled points this share may be outside the picture for them to count as slips.
 MAX_OUTSIDE = 1 / 3
@@ -51,33 +56,26 @@ def repair(file: AnnotationFile, states: Sequence[PictureState]) -> tuple[dict, 
     for step in _STEPS:
         # every step sees the file as the steps before have left it
         now = AnnotationFile(file.path, file.image_dir, content, file.skeleton)
-        changes += step(now, sizes)
+        for count, sentence in step(now, sizes):
+            told = re.sub(r"\{\} (\w+)", lambda place, count=count: counted(count, place[1]), sentence)
+            changes += [told] if count else []
     if emptied := _empty_nonfinite(content):
         changes.append(f"emptied {emptied} other NaN or infinite numbers, which JSON does not have")
     return content, changes
 
 
-def _change(count: int, sentence: str) -> list[str]:
-    """``["set 3 points ..."]`` for ``"set {} points ..."``, nothing for 0."""
-    return [re.sub(r"\{\} (\w+)", lambda place: counted(count, place[1]), sentence)] if count else []
-
-
-def _same_pictures(file: AnnotationFile, sizes: dict) -> list[str]:
-    kept: list[object] = []
-    seen: dict[object, list[dict]] = {}
+def _same_pictures(file: AnnotationFile, sizes: dict) -> Changes:
+    kept, seen = [], defaultdict(list)
     for entry in file.content["images"]:
-        own = entry.get("id") if isinstance(entry, dict) else None
-        if is_id(own) and entry in seen.setdefault(own, []):
-            continue
-        if is_id(own):
-            seen[own].append(entry)
-        kept.append(entry)
-    dropped = len(file.content["images"]) - len(kept)
+        same = seen[entry["id"]] if isinstance(entry, dict) and is_id(entry.get("id")) else []
+        if entry not in same:
+            kept.append(entry)
+        same.append(entry)
+    yield len(file.content["images"]) - len(kept), "left out {} repeated entries of a picture"
     file.content["images"][:] = kept
-    return _change(dropped, "left out {} repeated entries of a picture")
 
 
-def _sizes(file: AnnotationFile, sizes: dict) -> list[str]:
+def _sizes(file: AnnotationFile, sizes: dict) -> Changes:
     filled = turned = 0
     for place, entry in enumerate(file.pictures):
         header = sizes.get(entry["file_name"])
@@ -90,24 +88,25 @@ def _sizes(file: AnnotationFile, sizes: dict) -> list[str]:
         else:
             continue
         entry["width"], entry["height"] = header.size
-    return [
-        *_change(filled, "filled in the size of {} pictures"),
-        *_change(turned, "exchanged width and height of {} pictures turned by EXIF"),
-    ]
+    yield filled, "filled in the size of {} pictures"
+    yield turned, "exchanged width and height of {} pictures turned by EXIF"
 
 
-def _orphans(file: AnnotationFile, sizes: dict) -> list[str]:
-    orphans = [entry for n, entry in enumerate(file.annotations) if file.picture_of(n) is None]
-    if len(orphans) == len(file.annotations):
-        return []
-    gone = {id(entry) for entry in orphans}
+def _orphans(file: AnnotationFile, sizes: dict) -> Changes:
+    orphans = [n for n in range(len(file.annotations)) if file.picture_of(n) is None]
+    if len(orphans) < len(file.annotations):
+        _leave_out(file, orphans)
+        yield len(orphans), "left out {} annotations that belong to no picture"
+
+
+def _leave_out(file: AnnotationFile, places: Collection[int]) -> None:
+    gone = {id(file.annotations[n]) for n in places}
     file.content["annotations"][:] = [entry for entry in file.content["annotations"] if id(entry) not in gone]
-    return _change(len(orphans), "left out {} annotations that belong to no picture")
 
 
-def _categories(file: AnnotationFile, sizes: dict) -> list[str]:
+def _categories(file: AnnotationFile, sizes: dict) -> Changes:
     if len(file.columns) != 1 or len(file.named_categories) != 1:
-        return []
+        return
     (only,) = file.columns
     wrong = [
         entry
@@ -116,13 +115,12 @@ def _categories(file: AnnotationFile, sizes: dict) -> list[str]:
     ]
     for entry in wrong:
         entry["category_id"] = only
-    return _change(len(wrong), f"put {{}} annotations into category {only!r}, the only one with keypoints")
+    yield len(wrong), f"put {{}} annotations into category {only!r}, the only one with keypoints"
 
 
-def _points(file: AnnotationFile, sizes: dict) -> list[str]:
+def _points(file: AnnotationFile, sizes: dict) -> Changes:
     """Points that are no places: NaN, (0, 0), outside the picture."""
-    origin = file.labelled & (file.keypoints[..., :2] == 0).all(axis=2)
-    outside = outside_picture(file)
+    origin, outside = at_origin(file), outside_picture(file)
     counts = np.maximum(file.labelled.sum(axis=1, keepdims=True), 1)
     outside &= outside.sum(axis=1, keepdims=True) <= MAX_OUTSIDE * counts
     outside[[not _size_is_right(file, n, sizes) for n in range(len(file.annotations))]] = False
@@ -140,11 +138,9 @@ def _points(file: AnnotationFile, sizes: dict) -> list[str]:
             nonfinite += empty
             if empty or origin[n, k] or outside[n, k]:
                 entry["keypoints"][place] = [0, 0, 0]
-    return [
-        *_change(nonfinite, "set {} points without coordinates to not labelled"),
-        *_change(int(origin.sum()), "set {} points at (0, 0) to not labelled"),
-        *_change(int(outside.sum()), "set {} points outside their picture to not labelled"),
-    ]
+    yield nonfinite, "set {} points without coordinates to not labelled"
+    yield int(origin.sum()), "set {} points at (0, 0) to not labelled"
+    yield int(outside.sum()), "set {} points outside their picture to not labelled"
 
 
 def _size_is_right(file: AnnotationFile, n: int, sizes: dict) -> bool:
@@ -154,7 +150,7 @@ def _size_is_right(file: AnnotationFile, n: int, sizes: dict) -> bool:
     return header is None or tuple(file.picture_sizes[place]) == header.size
 
 
-def _order(file: AnnotationFile, sizes: dict) -> list[str]:
+def _order(file: AnnotationFile, sizes: dict) -> Changes:
     moved = {own for own, columns in file.columns.items() if (columns != np.arange(len(columns))).any()}
     # values that cannot be told apart would then stand under names that are not theirs
     blocked = {
@@ -172,21 +168,21 @@ def _order(file: AnnotationFile, sizes: dict) -> list[str]:
     for category in file.content["categories"]:
         if keypoint_names(category) and is_id(category.get("id")) and category["id"] in moved:
             category.update(keypoints=ordered["keypoints"], skeleton=ordered["skeleton"])
-    return _change(len(moved), "brought the keypoints of {} categories into the skeleton's order")
+    yield len(moved), "brought the keypoints of {} categories into the skeleton's order"
 
 
-def _meanings(file: AnnotationFile, sizes: dict) -> list[str]:
+def _meanings(file: AnnotationFile, sizes: dict) -> Changes:
     reading, _ = other_readings(file.labelled_points, file.boxes, file.annotation_picture_sizes)
     if not reading:
-        return []
+        return
     read = np.isfinite(file.boxes).all(axis=1)
     boxes = read_boxes(reading, file.boxes, file.annotation_picture_sizes)
     for n in np.flatnonzero(read).tolist():
         file.annotations[n]["bbox"] = boxes[n].round(2).tolist()
-    return _change(int(read.sum()), f"wrote {{}} boxes, which were {reading}, as x, y, width, height")
+    yield int(read.sum()), f"wrote {{}} boxes, which were {reading}, as x, y, width, height"
 
 
-def _boxes(file: AnnotationFile, sizes: dict) -> list[str]:
+def _boxes(file: AnnotationFile, sizes: dict) -> Changes:
     usable, overhang = usable_boxes(file), box_overhang(file)
     beyond = outside_box(file) & ~outside_picture(file)
     made = clipped = widened = 0
@@ -217,50 +213,47 @@ def _boxes(file: AnnotationFile, sizes: dict) -> list[str]:
         entry["bbox"] = [round(value, 2) for value in box]
         if not np.isfinite(of_old_box) or abs(was - of_old_box) <= 0.01 * of_old_box:
             entry["area"] = round(box[2] * box[3], 2)
-    return [
-        *_change(made, "made {} boxes from the labelled points"),
-        *_change(clipped, "clipped {} boxes to their picture"),
-        *_change(widened, "widened {} boxes to their points"),
-    ]
+    yield made, "made {} boxes from the labelled points"
+    yield clipped, "clipped {} boxes to their picture"
+    yield widened, "widened {} boxes to their points"
 
 
-def _areas(file: AnnotationFile, sizes: dict) -> list[str]:
+def _areas(file: AnnotationFile, sizes: dict) -> Changes:
     usable, count = usable_boxes(file), 0
     for n, entry in enumerate(file.annotations):
         if usable[n] and area_problem(entry.get("area"), file.boxes[n]):
             entry["area"] = round(float(file.boxes[n, 2] * file.boxes[n, 3]), 2)
             count += 1
-    return _change(count, "set {} areas to that of the box")
+    yield count, "set {} areas to that of the box"
 
 
-def _counts(file: AnnotationFile, sizes: dict) -> list[str]:
+def _counts(file: AnnotationFile, sizes: dict) -> Changes:
     count = 0
     labelled, readable = file.labelled.sum(axis=1), np.isfinite(file.keypoints).all(axis=(1, 2))
     for n, entry in enumerate(file.annotations):
         if readable[n] and number(entry.get("num_keypoints")) != labelled[n]:
             entry["num_keypoints"] = int(labelled[n])
             count += 1
-    return _change(count, "counted the labelled points of {} annotations anew")
+    yield count, "counted the labelled points of {} annotations anew"
 
 
-def _copies(file: AnnotationFile, sizes: dict) -> list[str]:
-    gone = {id(file.annotations[n]) for _, n in copies_of(file)}
-    file.content["annotations"][:] = [entry for entry in file.content["annotations"] if id(entry) not in gone]
-    return _change(len(gone), "left out {} annotations that repeat another one")
+def _copies(file: AnnotationFile, sizes: dict) -> Changes:
+    copies = [n for _, n in copies_of(file)]
+    _leave_out(file, copies)
+    yield len(copies), "left out {} annotations that repeat another one"
 
 
-def _ids(file: AnnotationFile, sizes: dict) -> list[str]:
+def _ids(file: AnnotationFile, sizes: dict) -> Changes:
     ids = [entry.get("id") for entry in file.annotations]
     if all(is_whole(own) and own != 0 for own in ids) and len(set(ids)) == len(ids):
-        return []
+        return
     for n, entry in enumerate(file.annotations, 1):
         entry["id"] = n
-    return _change(len(ids), "numbered all {} annotations anew")
+    yield len(ids), "numbered all {} annotations anew"
 
 
-_Step = Callable[[AnnotationFile, dict], list[str]]
 #: In an order in which each relies on what those before have put right.
-_STEPS: tuple[_Step, ...] = (
+_STEPS: tuple[Callable[[AnnotationFile, dict], Changes], ...] = (
     _same_pictures,
     _sizes,
     _orphans,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -27,9 +26,9 @@ _SHOWN = 4
 
 def check_labels(file: AnnotationFile) -> Iterator[Item]:
     """Everything that is wrong with single annotations, and keypoints too rare to learn."""
-    yield from _keypoint_values(file)
+    yield from _keypoint_counts(file)
+    yield from _points(file)
     yield from _set_as_a_whole(file)
-    yield from _outside(file)
     yield from _boxes(file)
     yield from _areas(file)
     yield from _counts(file)
@@ -38,7 +37,7 @@ def check_labels(file: AnnotationFile) -> Iterator[Item]:
     yield from _rare(file)
 
 
-def _keypoint_values(file: AnnotationFile) -> Iterator[Item]:
+def _keypoint_counts(file: AnnotationFile) -> Iterator[Item]:
     for n in np.flatnonzero(~file.well_formed).tolist():
         entry = file.annotations[n]
         values, category = entry.get("keypoints"), entry.get("category_id")
@@ -50,35 +49,37 @@ def _keypoint_values(file: AnnotationFile) -> Iterator[Item]:
         else:
             found = f"expected a list, found {short(values)}"
         yield Item("keypoint-count", f"{file.label(n)}: {found}", annotation=n)
-    flags = file.keypoints[..., 2]
-    for code, wrong in (
-        ("coordinates", ~np.isfinite(file.keypoints).all(axis=2) & file.well_formed[:, None]),
-        ("visibility-flag", np.isfinite(flags) & ~np.isin(flags, (0, 1, 2))),
-        ("labelled-at-origin", file.labelled & (file.keypoints[..., :2] == 0).all(axis=2)),
+
+
+def _points(file: AnnotationFile) -> Iterator[Item]:
+    """Points that are wrong by themselves; of each kind which ones, and what is said of one and of where it should be.
+
+    The more of an animal's points are outside, the worse.
+    """
+    flags, beyond = file.keypoints[..., 2], outside_picture(file)
+
+    def raw(n: int, k: int) -> str:
+        place = 3 * file.columns_for(n)[k]
+        return f" ({', '.join(short(value) for value in file.annotations[n]['keypoints'][place : place + 3])})"
+
+    def place(n: int, k: int) -> str:
+        x, y = file.labelled_points[n, k]
+        return f" at ({x:.0f}, {y:.0f})"
+
+    for code, wrong, said, limits in (
+        ("coordinates", ~np.isfinite(file.keypoints).all(axis=2) & file.well_formed[:, None], raw, None),
+        ("visibility-flag", np.isfinite(flags) & ~np.isin(flags, (0, 1, 2)), lambda n, k: f" {flags[n, k]:g}", None),
+        ("labelled-at-origin", at_origin(file), lambda n, k: "", None),
+        ("outside-picture", beyond, place, file.annotation_picture_sizes),
+        ("outside-box", outside_box(file) & ~beyond & usable_boxes(file)[:, None], place, file.boxes),
     ):
         for n in np.flatnonzero(wrong.any(axis=1)).tolist():
             points = np.flatnonzero(wrong[n]).tolist()
-            text = f"{file.label(n)}: {_listed(points, partial(_point, file, n, code=code))}"
-            yield Item(code, text, annotation=n, points=tuple(points))
-
-
-def _point(file: AnnotationFile, n: int, k: int, code: str) -> str:
-    """A point in words, with what is wrong about it."""
-    name = file.skeleton.names[k]
-    if code == "coordinates":
-        place = 3 * file.columns_for(n)[k]
-        return f"{name} ({', '.join(short(value) for value in file.annotations[n]['keypoints'][place : place + 3])})"
-    if code == "visibility-flag":
-        return f"{name} {file.keypoints[n, k, 2]:g}"
-    if code == "labelled-at-origin":
-        return name
-    x, y = file.labelled_points[n, k]
-    return f"{name} at ({x:.0f}, {y:.0f})"
-
-
-def _listed(points: list[int], words: Callable[[int], str]) -> str:
-    more = f" and {len(points) - _SHOWN} more" if len(points) > _SHOWN else ""
-    return ", ".join(map(words, points[:_SHOWN])) + more
+            text = ", ".join(file.skeleton.names[k] + said(n, k) for k in points[:_SHOWN])
+            text += f" and {len(points) - _SHOWN} more" if len(points) > _SHOWN else ""
+            badness = 0 if limits is None else len(points)
+            text += "" if limits is None else f", {_frame(limits[n])}"
+            yield Item(code, f"{file.label(n)}: {text}", annotation=n, points=tuple(points), badness=badness)
 
 
 def _set_as_a_whole(file: AnnotationFile) -> Iterator[Item]:
@@ -98,6 +99,11 @@ def _set_as_a_whole(file: AnnotationFile) -> Iterator[Item]:
     yield from (Item("never-clicked", sentence) for sentence in never_clicked(file.labels, file.skeleton.names))
 
 
+def at_origin(file: AnnotationFile) -> np.ndarray:
+    """bool [N, K]: labelled, but exactly in the upper left corner."""
+    return file.labelled & (file.keypoints[..., :2] == 0).all(axis=2)
+
+
 def outside_picture(file: AnnotationFile) -> np.ndarray:
     """bool [N, K]: labelled, but not in the picture."""
     size = file.annotation_picture_sizes[:, None]
@@ -112,21 +118,6 @@ def outside_box(file: AnnotationFile) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         points = file.labelled_points
         return ((points < low - room) | (points > low + file.boxes[:, None, 2:] + room)).any(axis=2)
-
-
-def _outside(file: AnnotationFile) -> Iterator[Item]:
-    beyond = outside_picture(file)
-    usable_box = usable_boxes(file)
-    for code, outside in (
-        ("outside-picture", beyond),
-        ("outside-box", outside_box(file) & ~beyond & usable_box[:, None]),
-    ):
-        for n in np.flatnonzero(outside.any(axis=1)).tolist():
-            points = np.flatnonzero(outside[n]).tolist()
-            limits = file.annotation_picture_sizes[n] if code == "outside-picture" else file.boxes[n]
-            where = _listed(points, partial(_point, file, n, code=code))
-            text = f"{file.label(n)}: {where}, {_frame(limits)}"
-            yield Item(code, text, annotation=n, points=tuple(points), badness=len(points))
 
 
 def _frame(limits: np.ndarray) -> str:

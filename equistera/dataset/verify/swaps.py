@@ -18,7 +18,7 @@ is suspected deserves a look, and what is not may be wrong all the same, whole a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,21 +127,12 @@ _CHUNK = 1000
 _SIDE_VIEWS, _SIDE_ON, _AGREEING = 30, 0.6, 0.85
 
 
-@dataclass(frozen=True)
-class Part:
-    """Pairs that an annotator may have exchanged together.
+def parts_of(skeleton: Skeleton) -> dict[tuple[int, ...], str]:
+    """What an annotator may have exchanged together, as positions among :func:`pairs_of`, with a name for people.
 
-    Attributes:
-        pairs: Positions among :func:`pairs_of`.
-        name: For people, such as ``l_knee/r_knee, lf_hoof/rf_hoof``.
+    Every run of linked pairs (a leg, its lower half, one joint, the eyes) such as ``l_knee/r_knee, lf_hoof/rf_hoof``,
+    and all pairs together.
     """
-
-    pairs: tuple[int, ...]
-    name: str
-
-
-def parts_of(skeleton: Skeleton) -> list[Part]:
-    """Every run of linked pairs (a leg, its lower half, one joint, the eyes) and all pairs together."""
     pairs = pairs_of(skeleton)
     of_left = {int(left): p for p, left in enumerate(pairs[:, 0])}
     neighbours: dict[int, set[int]] = {p: set() for p in range(len(pairs))}
@@ -156,15 +147,15 @@ def parts_of(skeleton: Skeleton) -> list[Part]:
     everything = frozenset(neighbours)
     names = {run: ", ".join("/".join(skeleton.names[k] for k in pairs[p]) for p in sorted(run)) for run in runs}
     names[everything] = "the whole animal"
-    return [Part(tuple(sorted(run)), names[run]) for run in sorted(names, key=sorted) if run]
+    return {tuple(sorted(run)): names[run] for run in sorted(names, key=sorted) if run}
 
 
-def swap_evidence(views: Views, parts: list[Part]) -> tuple[np.ndarray, np.ndarray]:
+def swap_evidence(views: Views, parts: Collection[tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:
     """Compares every annotation as it is with every part exchanged.
 
     Args:
         views: Numbers of N annotations.
-        parts: The M exchanges to try.
+        parts: The M exchanges to try, each the positions of its pairs.
 
     Returns:
         float64 [N, M]: the logarithm of the likelihood ratio in favour of the exchange, and the oddity of the exchanged
@@ -176,7 +167,7 @@ def swap_evidence(views: Views, parts: list[Part]) -> tuple[np.ndarray, np.ndarr
     floor = np.array([_CLICK, _CLICK, _FLAG] * pairs + [_CLICK] * 2)
     signs = np.ones((len(parts), len(floor)))
     for row, part in zip(signs, parts, strict=True):
-        row[: 3 * pairs].reshape(pairs, 3)[list(part.pairs)] = -1
+        row[: 3 * pairs].reshape(pairs, 3)[list(part)] = -1
     distribution = StudentT.fit(rows, floor)
     evidence, oddity = np.zeros((2, count, len(parts)))
     for start in range(0, count, _CHUNK):
@@ -204,11 +195,8 @@ def check_swaps(file: AnnotationFile) -> Iterator[Item]:
         # against the reference each of them would be suspected again; among themselves the odd ones still stand out
         reference = None
     # what is usual in this set, and what is usual with horses: either may show what the other hides
-    comparisons = []
-    if animals >= MIN_ANIMALS:
-        comparisons.append((own, MIN_EVIDENCE))
-    if reference is not None:
-        comparisons.append((views, MIN_EVIDENCE_WITH_REFERENCE))
+    comparisons = [(own, MIN_EVIDENCE)] if animals >= MIN_ANIMALS else []
+    comparisons += [(views, MIN_EVIDENCE_WITH_REFERENCE)] if reference is not None else []
     if not comparisons:
         yield not_checked("left and right of single animals", animals, "labelled animals", MIN_ANIMALS)
         return
@@ -218,14 +206,9 @@ def check_swaps(file: AnnotationFile) -> Iterator[Item]:
         surplus = np.maximum(surplus, np.where(oddity <= MAX_ODDITY, evidence - enough, -np.inf))
     pairs = pairs_of(file.skeleton)
     for n in np.flatnonzero(surplus.max(axis=1) > 0).tolist():
-        best = int(surplus[n].argmax())
-        yield Item(
-            "swap",
-            f"{file.label(n)}: {parts[best].name}",
-            annotation=n,
-            points=tuple(pairs[list(parts[best].pairs)].ravel().tolist()),
-            badness=float(surplus[n, best]),
-        )
+        best, name = list(parts.items())[surplus[n].argmax()]
+        points = tuple(pairs[list(best)].ravel().tolist())
+        yield Item("swap", f"{file.label(n)}: {name}", annotation=n, points=points, badness=float(surplus[n].max()))
 
 
 def _views_beside(file: AnnotationFile, reference: np.ndarray | None) -> Views:
