@@ -9,9 +9,8 @@ frequency, to turn it over the diagonal exchanges rows and columns.
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,10 +24,6 @@ from equistera.words import counted
 
 #: Bits of 64 in which two pictures of nearly the same scene may differ.
 DISTANCE = 6
-
-#: Pictures that all others are compared with first, pairs that are compared at a time, and the largest distance at
-#: which parts of hashes tell what need not be compared.
-_PIVOTS, _BLOCK, _FEW_BITS = 64, 1 << 20, 12
 
 #: Hashes of a picture and of its mirrored and turned copies.
 Turned = tuple[int, ...]
@@ -79,13 +74,9 @@ def hashes_of(grey: np.ndarray) -> Turned:
     return tuple(int.from_bytes(row.tobytes(), "big") for row in bits)
 
 
-def _dct_rows(count: int, size: int) -> np.ndarray:
-    """float64 [count, size]: the first rows of the DCT-II (its constant factors do not change the order of values)."""
-    frequency, sample = np.ogrid[:count, :size]
-    return np.cos(np.pi * frequency * (2 * sample + 1) / (2 * size))
-
-
-_DCT = _dct_rows(_LOW, _SIDE)
+_FREQUENCY, _SAMPLE = np.ogrid[:_LOW, :_SIDE]
+#: float64 [8, 32]: the first rows of the DCT-II (its constant factors do not change the order of values).
+_DCT = np.cos(np.pi * _FREQUENCY * (2 * _SAMPLE + 1) / (2 * _SIDE))
 
 _ODD = (-1.0) ** np.arange(_LOW)
 #: What mirroring does to the frequencies: not, left to right, upside down, both.
@@ -130,28 +121,19 @@ def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[
     Returns:
         Groups of two and more positions in ``hashes``, each sorted, ordered by their first member.
     """
-    unique, inverse = np.unique(_table(hashes), axis=0, return_inverse=True)
-    component = np.arange(len(unique))
-    # a large group, such as a video's, is found as one before its pictures are compared with one another
-    for one in np.unique(np.linspace(0, len(unique) - 1, min(len(unique), _PIVOTS)).astype(int)):
-        near = np.flatnonzero((np.bitwise_count(unique ^ unique[one, 0]) <= distance).any(axis=1))
-        component = _joined(component, np.full(len(near), one), near)
-    for parts in _parts(distance):
-        # entries of one key stand together, in the order of their components: only those behind the own one are asked
-        keys = _keys(unique, parts) * len(unique) + component[:, None]
-        order = keys.argsort(axis=None)
-        keys, own = keys.ravel()[order], keys[:, 0]
-        behind = np.searchsorted(keys, own, "right")
-        end = np.searchsorted(keys, (own // len(unique) + 1) * len(unique))
-        for ones, entries in _pairs(behind, end, order):
-            apart = component[ones] != component[entries // unique.shape[1]]
-            ones, entries = ones[apart], entries[apart]
-            near = np.bitwise_count(unique.ravel()[entries] ^ unique[ones, 0]) <= distance
-            component = _joined(component, ones[near], entries[near] // unique.shape[1])
-    members: dict[int, list[int]] = {}
-    for position, which in enumerate(component[inverse.ravel()].tolist()):
-        members.setdefault(which, []).append(position)
-    return sorted(group for group in members.values() if len(group) > 1)
+    ways = _table(hashes)
+    own, left, groups = ways[0], np.arange(len(hashes)), []
+    while len(left):
+        group, left, ways = [int(left[0])], left[1:], ways[:, 1:]
+        # it grows while it is walked, by what has no group yet
+        for one in group:
+            near = _are_near(ways, own[one], distance)
+            if near.any():
+                group += left[near].tolist()
+                left, ways = left[~near], ways[:, ~near]
+        if len(group) > 1:
+            groups.append(sorted(group))
+    return groups
 
 
 def near_pairs(first: Sequence[Turned], second: Sequence[Turned], distance: int = DISTANCE) -> list[tuple[int, int]]:
@@ -165,62 +147,16 @@ def near_pairs(first: Sequence[Turned], second: Sequence[Turned], distance: int 
     Returns:
         Positions in ``first`` and in ``second``, in order.
     """
-    asked, table = _table(first)[:, 0], _table(second)
-    found: set[tuple[int, int]] = set()
-    for parts in _parts(distance):
-        own, keys = _keys(asked, parts), _keys(table, parts).ravel()
-        order = keys.argsort()
-        start, end = (np.searchsorted(keys[order], own, side) for side in ("left", "right"))
-        for ones, entries in _pairs(start, end, order):
-            near = np.bitwise_count(table.ravel()[entries] ^ asked[ones]) <= distance
-            found.update(zip(ones[near].tolist(), (entries[near] // table.shape[1]).tolist(), strict=True))
-    return sorted(found)
+    ways = _table(second)
+    near = (np.flatnonzero(_are_near(ways, one, distance)).tolist() for one in _table(first)[0])
+    return [(i, j) for i, found in enumerate(near) for j in found]
 
 
 def _table(hashes: Sequence[Turned]) -> np.ndarray:
-    """uint64 [N, ways]."""
-    return np.array(hashes, dtype=np.uint64).reshape(len(hashes), -1 if len(hashes) else 1)
+    """uint64 [ways, N]."""
+    return np.array(hashes, dtype=np.uint64).reshape(len(hashes), -1 if len(hashes) else 1).T.copy()
 
 
-def _parts(distance: int) -> list[tuple[tuple[int, int], ...]]:
-    """Pairs of bit ranges such that hashes which are close agree in both ranges of at least one pair."""
-    if distance > _FEW_BITS:
-        return [()]  # so small parts would exclude too little: all are compared with all
-    # each bit that differs spoils one part at most, so that two are left
-    count = max(8, distance + 2)
-    edges = [64 * i // count for i in range(count + 1)]
-    return list(itertools.combinations(itertools.pairwise(edges), 2))
-
-
-def _keys(hashes: np.ndarray, parts: Iterable[tuple[int, int]]) -> np.ndarray:
-    """int64, of the shape of ``hashes``: their bits in the given ranges."""
-    key = np.zeros(hashes.shape, dtype=np.int64)
-    for low, high in parts:
-        key = key << (high - low) | (hashes >> np.uint64(low) & np.uint64(2 ** (high - low) - 1)).astype(np.int64)
-    return key
-
-
-def _pairs(start: np.ndarray, end: np.ndarray, order: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Every position in ``start`` with each of ``order[start:end]``, in blocks that bound the memory."""
-    sizes = end - start
-    ends = sizes.cumsum()
-    first = 0
-    while first < len(sizes):
-        last = max(first + 1, int(np.searchsorted(ends, ends[first] - sizes[first] + _BLOCK, "right")))
-        size = sizes[first:last]
-        within = np.arange(size.sum()) - np.repeat(size.cumsum() - size, size)
-        yield np.repeat(np.arange(first, last), size), order[np.repeat(start[first:last], size) + within]
-        first = last
-
-
-def _joined(component: np.ndarray, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Components of which those of linked pictures are one, numbered by their first picture."""
-    if not len(ones):
-        return component
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    links = np.ones(len(ones), dtype=bool), (component[ones], component[others])
-    _, label = connected_components(coo_array(links, shape=(len(component),) * 2), directed=False)
-    _, first = np.unique(label, return_index=True)
-    return first[label[component]]
+def _are_near(ways: np.ndarray, one: np.ndarray, distance: int) -> np.ndarray:
+    """bool [N]: the pictures that are close to one in some way to lay them down."""
+    return (np.bitwise_count(ways ^ one) <= distance).any(axis=0)
