@@ -24,8 +24,7 @@ from equistera.dataset.coco import load_annotations
 from equistera.dataset.export import write_labelling_config
 from equistera.dataset.matching import match_names, read_keypoint_map
 from equistera.dataset.split import SplitSpec
-from equistera.dataset.split_dataset import split_dataset
-from equistera.dataset.split_files import recorded_rule
+from equistera.dataset.split_dataset import recorded_rule, split_dataset
 from equistera.dataset.verify.command import verify_dataset
 from equistera.errors import UserError
 from equistera.synthetic.chart import encode_chart

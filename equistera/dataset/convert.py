@@ -8,25 +8,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from equistera import commands
 from equistera.dataset.annotate import annotate
 from equistera.dataset.coco import category_of
 from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
-from equistera.dataset.images import ImageError, ImageHeader, check_inside, is_complete, read_header
+from equistera.dataset.images import ImageError, ImageHeader, is_complete, read_header
 from equistera.dataset.locate import MISSING, PictureFinder
 from equistera.dataset.matching import Selection, read_keypoint_map, select
 from equistera.dataset.orientation import FoundPicture, frames_of
 from equistera.dataset.paths import name_parts
-from equistera.dataset.place import clear, image_dir, is_same, place
+from equistera.dataset.place import image_dir, is_same
 from equistera.dataset.readings import interpret
 from equistera.dataset.repeats import Labelled, agree, repeats_note, suspicions, take_once
-from equistera.dataset.sources import CONVERTED, UNSPLIT, annotation_files, keep_input, read_all
-from equistera.dataset.split import SPLITS, SplitSpec
-from equistera.dataset.split_dataset import split_coco
-from equistera.dataset.split_files import planned_files, read_split
+from equistera.dataset.sources import CONVERTED, annotation_files, keep_input, read_all
+from equistera.dataset.split import SPLITS, UNSPLIT, SplitSpec
+from equistera.dataset.split_dataset import earlier_names, planned_files, split_coco, write_unsplit
 from equistera.errors import UserError
-from equistera.files import write_json
-from equistera.outputs import check_targets
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.words import counted
@@ -78,7 +74,7 @@ class Conversion:
     Attributes:
         images: COCO images.
         annotations: COCO annotations.
-        paths: Where each picture is, by image id.
+        paths: Where each picture is, by file name.
         skips: What was left out for a fault, and why.
         others: Animals that are no horses, by category.
         read: Pictures and animals read.
@@ -88,7 +84,7 @@ class Conversion:
 
     images: list[dict] = field(default_factory=list)
     annotations: list[dict] = field(default_factory=list)
-    paths: dict[int, Path] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
     skips: list[Skip] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
@@ -108,7 +104,7 @@ def convert_dataset(request: Request) -> str:
     """
     files, notes = keep_input(annotation_files(request.input, request.format), request.input, request.output)
     # what is wrong with the request is said before anything is read, which may take minutes
-    _check_free(request)
+    planned_files(request.output, request.split, overwrite=request.overwrite)
     keypoint_map = read_keypoint_map(request.keypoint_map, request.skeleton) if request.keypoint_map else {}
     root = request.img_dir or (request.input if request.input.is_dir() else request.input.parent)
     finder = PictureFinder(root, _placed_before(request.output, root))
@@ -198,7 +194,7 @@ def convert(
         for entry in kept.entries:
             done.annotations.append({"id": len(done.annotations) + 1, "image_id": image_id, "category_id": 1, **entry})
         if kept.path is not None:
-            done.paths[image_id] = kept.path
+            done.paths[kept.file_name] = kept.path
     return done
 
 
@@ -245,14 +241,6 @@ def _labelled(
             skips += left_out
         path = None if one.header is None else finder.root / one.file_name
         yield Labelled(one.file_name, export.path, one.picture.where, frame, entries, skips, path)
-
-
-def _check_free(request: Request) -> None:
-    """Stops where output exists that is not to be replaced."""
-    if request.split is not None:
-        planned_files(request.output, request.split.names, overwrite=request.overwrite)
-        return
-    check_targets("--output", [request.output / f"{UNSPLIT}.json"], overwrite=request.overwrite)
 
 
 def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:
@@ -319,11 +307,10 @@ def _hint(done: Conversion) -> str:
 
 def _placed_before(output: Path, root: Path) -> set[Path]:
     """Where an earlier run may have put pictures, which are not to be found as if they were the user's."""
-    names = {*read_split(output), *_names_in(output / f"{UNSPLIT}.json")}
     folders = [image_dir(output, split).resolve() for split in (*SPLITS, UNSPLIT)]
     # a folder that the user names as that of the pictures holds the user's
     folders = [folder for folder in folders if not root.resolve().is_relative_to(folder)]
-    placed = {folder / name for folder in folders for name in names}
+    placed = {folder / name for folder in folders for name in earlier_names(output)}
     # a run that was killed has no record of its pictures yet: they are named in their folder as in the user's
     placed |= {
         path
@@ -341,40 +328,11 @@ def _write(done: Conversion, request: Request) -> str:
         "annotations": done.annotations,
         "categories": [category_of(request.skeleton)],
     }
-    if request.split is not None:
-        return split_coco(
-            coco,
-            done.paths,
-            request.output,
-            request.split,
-            images=request.images,
-            overwrite=request.overwrite,
-            redraw=request.redraw,
-        )
-    target = request.output / f"{UNSPLIT}.json"
-    folder = image_dir(request.output, UNSPLIT)
-    names = {image["id"]: image["file_name"] for image in done.images}
-    places = {check_inside(folder, names[image_id], links=True): path for image_id, path in done.paths.items()}
-    place(places, request.images, overwrite=request.overwrite)
-    earlier = _names_in(target)
-    write_json(target, coco)
-    sources = {names[image_id]: path for image_id, path in done.paths.items()}
-    cleared = clear([folder], sources, set(earlier) - set(names.values()), places.keys())
-    pictures = ["--img-dir", folder] if request.images != "none" else []
-    split = commands.tool("split_dataset", "--ann-file", target, *pictures, "--output", request.output)
-    hint = "" if pictures else "\n(--img-dir names the folder of the pictures, to keep near-duplicates together)"
-    return "\n".join([*cleared, f"wrote {target}; split it with:\n  {split}{hint}"])
-
-
-def _names_in(path: Path) -> list[str]:
-    """The pictures of an annotation file that is about to be replaced, as far as it can be read."""
-    # only here is its start paid for
-    from equistera.dataset.split_input import read_to_split
-
-    try:
-        return [image["file_name"] for image in read_to_split(path)["images"]]
-    except UserError:
-        return []
+    into = coco, done.paths, request.output
+    if request.split is None:
+        return write_unsplit(*into, request.images, overwrite=request.overwrite)
+    options = {"images": request.images, "overwrite": request.overwrite, "redraw": request.redraw}
+    return split_coco(*into, request.split, **options)
 
 
 #: Skipped items of one reason that a refusal names.

@@ -10,8 +10,8 @@ from equistera.dataset import formats
 from equistera.dataset.formats import deeplabcut
 from equistera.dataset.formats.records import Export, NotLabels
 from equistera.dataset.paths import is_hidden
-from equistera.dataset.split import SPLITS
-from equistera.dataset.split_files import SPLIT_FILE, read_split
+from equistera.dataset.split import SPLITS, UNSPLIT
+from equistera.dataset.split_dataset import SPLIT_FILE, read_split
 from equistera.errors import UserError
 from equistera.files import read_json
 from equistera.progress import track
@@ -27,9 +27,6 @@ _YOLO_NEEDS = """YOLO's labels need a data.yaml beside them that says what their
   kpt_shape: [26, 3]
   names: [horse]
   kpt_names: {0: [nose, l_eye, ...]}"""
-
-#: Name of the annotation file, and of the picture folder, of a data set that is not split.
-UNSPLIT = "all"
 
 
 def annotation_files(source: Path, name: str = "auto") -> list[Path]:

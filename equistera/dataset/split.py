@@ -2,7 +2,8 @@
 
 Three steps, each a pure function: :func:`picture_groups` says which pictures belong together (a horse, a video, a
 day), :func:`merge_groups` joins groups that share near-duplicate pictures, :func:`assign` draws whole groups. A picture
-that an earlier draw has placed stays where it is. ``split_files`` reads and writes the files.
+that an earlier draw has placed stays where it is. All of them know a picture by its file name in the annotation file;
+``split_dataset`` reads and writes the files.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
 
 from equistera.dataset.phash import DISTANCE
 from equistera.errors import UserError
@@ -21,6 +21,8 @@ from equistera.words import counted
 
 #: Names of the splits, in the order of the fractions.
 SPLITS = ("train", "val", "test")
+#: Name of the annotation file, and of the picture folder, of a data set that is not split.
+UNSPLIT = "all"
 
 GROUP_BY_HELP = (
     "which pictures belong together and must not be torn apart: 'folder', 'none', or a regular expression searched in "
@@ -29,8 +31,6 @@ GROUP_BY_HELP = (
 
 #: Draws tried for a balanced split; with single pictures the first one is balanced already.
 _DRAWS = 200
-
-ImageId: TypeAlias = Any
 
 
 @dataclass(frozen=True)
@@ -81,44 +81,43 @@ def _pattern(group_by: str) -> re.Pattern:
         ) from error
 
 
-def picture_groups(names: Mapping[ImageId, str], group_by: str) -> dict[ImageId, str]:
+def picture_groups(names: Iterable[str], group_by: str) -> dict[str, str]:
     """Names the group of every picture.
 
     Args:
-        names: File name of each picture, by image id.
+        names: File names.
         group_by: ``none``: every picture by itself; ``folder``: by the folder that holds it; else a regular expression
             that is searched in the file name: its first group, or the whole match where it has none.
 
     Returns:
-        The group's name, by image id.
+        The group's name, by file name.
 
     Raises:
         UserError: The expression is not valid or does not match every picture (all are listed).
     """
+    posix = {name: name.replace("\\", "/") for name in names}
     if group_by == "none":
-        return dict(names)
-    posix = {image_id: name.replace("\\", "/") for image_id, name in names.items()}
+        return {name: name for name in posix}
     if group_by == "folder":
-        return {image_id: str(PurePosixPath(name).parent) for image_id, name in posix.items()}
+        return {name: str(PurePosixPath(path).parent) for name, path in posix.items()}
     pattern = _pattern(group_by)
-    found = {image_id: pattern.search(name) for image_id, name in posix.items()}
-    groups = {image_id: match[1 if pattern.groups else 0] for image_id, match in found.items() if match}
-    unmatched = [names[image_id] for image_id in names if not groups.get(image_id)]
-    if unmatched:
+    found = {name: pattern.search(path) for name, path in posix.items()}
+    groups = {name: match[1 if pattern.groups else 0] for name, match in found.items() if match}
+    if unmatched := sorted(name for name in posix if not groups.get(name)):
         raise UserError(
-            f"--group-by {group_by!r} finds no group in {len(unmatched)} of {len(names)} file names:",
-            sorted(unmatched),
+            f"--group-by {group_by!r} finds no group in {len(unmatched)} of {len(posix)} file names:",
+            unmatched,
             "Widen the expression so that it names a group for every picture; --group-by none keeps none together.",
         )
     return groups
 
 
-def merge_groups(groups: Mapping[ImageId, str], together: Iterable[Sequence[ImageId]]) -> dict[ImageId, str]:
+def merge_groups(groups: Mapping[str, str], together: Iterable[Sequence[str]]) -> dict[str, str]:
     """Joins groups that have near-duplicate pictures in common.
 
     Args:
-        groups: Group of each picture.
-        together: Image ids that must not be torn apart.
+        groups: From :func:`picture_groups`.
+        together: Pictures that must not be torn apart.
 
     Returns:
         The groups, joined ones under the name that comes first.
@@ -131,63 +130,52 @@ def merge_groups(groups: Mapping[ImageId, str], together: Iterable[Sequence[Imag
             group = parent[group]
         return group
 
-    for image_ids in together:
-        roots = sorted({root(groups[image_id]) for image_id in image_ids})
-        for other in roots[1:]:
-            parent[other] = roots[0]
-    return {image_id: root(group) for image_id, group in groups.items()}
+    for pictures in together:
+        first, *others = sorted({root(groups[name]) for name in pictures})
+        parent.update(dict.fromkeys(others, first))
+    return {name: root(group) for name, group in groups.items()}
 
 
 def assign(
-    coco: Mapping,
-    groups: Mapping[ImageId, str],
-    fractions: Sequence[float],
-    seed: int,
-    kept: Mapping[str, str] | None = None,
-) -> dict[ImageId, str]:
+    groups: Mapping[str, str], fractions: Sequence[float], seed: int, kept: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Draws the split of every picture, whole groups at a time.
 
-    The result depends on the file names, the groups and the seed, not on the order or the ids of the pictures. Of many
-    draws the one is taken whose picture counts come closest to the fractions.
+    The result depends on the file names, the groups and the seed, not on the order of the pictures. Of many draws the
+    one is taken whose picture counts come closest to the fractions.
 
     Args:
-        coco: COCO content; only ``images`` with ``id`` and ``file_name`` are used.
-        groups: Group of each image id.
+        groups: Group of each picture.
         fractions: Shares of train, val and, if there are three, test.
         seed: Seed of the draw.
-        kept: Split of each picture that was placed before, by file name: it stays there, and so do new pictures of
-            its group.
+        kept: Split of each picture that was placed before: it stays there, and so do new pictures of its group.
 
     Returns:
-        ``train``, ``val`` or ``test``, by image id, in the order of ``images``.
+        ``train``, ``val`` or ``test``, by file name, in the order of ``groups``.
 
     Raises:
         UserError: Too few groups to give each split one, or ``kept`` has a split that is not wanted now.
     """
-    splits = SPLITS[: len(fractions)]
-    if others := sorted(set((kept or {}).values()) - set(splits)):
+    splits, kept = SPLITS[: len(fractions)], kept or {}
+    if others := sorted(set(kept.values()) - set(splits)):
         raise UserError(
             f"the existing split has {', '.join(others)}, but {', '.join(splits)} are asked for",
             hint="Give a fraction for each split it has, or draw anew with --redraw.",
         )
-    names = {image["id"]: image["file_name"] for image in coco["images"]}
-    members: dict[str, list[ImageId]] = defaultdict(list)
-    for image_id in names:
-        members[groups[image_id]].append(image_id)
+    members: dict[str, list[str]] = defaultdict(list)
+    for name, group in groups.items():
+        members[group].append(name)
 
-    assignment = _kept_in_place(names, members, kept or {}, splits)
+    assignment = _kept_in_place(members, kept, splits)
     # a group goes by the first of its file names, so that renaming groups changes no draw
-    free = sorted(
-        (min(names[image_id] for image_id in ids), group) for group, ids in members.items() if ids[0] not in assignment
-    )
+    free = sorted((min(names), group) for group, names in members.items() if names[0] not in assignment)
     sizes = {group: len(members[group]) for _, group in free}
     counts = Counter(assignment.values())
-    targets = {name: len(names) * part / sum(fractions) for name, part in zip(splits, fractions, strict=True)}
+    targets = {name: len(groups) * part / sum(fractions) for name, part in zip(splits, fractions, strict=True)}
     if len(free) < sum(not counts[name] for name in splits):
-        found = counted(len(members), "groups")
         raise UserError(
-            f"{counted(len(names), 'pictures')} in {found} cannot fill {counted(len(splits), 'splits')}: a group is "
-            "never torn apart",
+            f"{counted(len(groups), 'pictures')} in {counted(len(members), 'groups')} cannot fill "
+            f"{counted(len(splits), 'splits')}: a group is never torn apart",
             hint="Group more finely (--group-by), ask for fewer splits, or add pictures of other horses or days.",
         )
 
@@ -207,20 +195,16 @@ def assign(
             break
     for group, name in best.items():
         assignment.update(dict.fromkeys(members[group], name))
-    return {image_id: assignment[image_id] for image_id in names}
+    return {name: assignment[name] for name in groups}
 
 
-def _kept_in_place(
-    names: Mapping[ImageId, str], members: Mapping[str, list[ImageId]], kept: Mapping[str, str], splits: Sequence[str]
-) -> dict[ImageId, str]:
+def _kept_in_place(members: Mapping[str, list[str]], kept: Mapping[str, str], splits: Sequence[str]) -> dict[str, str]:
     """Earlier placed pictures and the new ones of their groups; a group torn before goes on in its larger part."""
     assignment = {}
-    for ids in members.values():
-        placed = {image_id: kept[names[image_id]] for image_id in ids if names[image_id] in kept}
-        if placed:
-            counts = Counter(placed.values())
-            home = max(splits, key=lambda name: counts[name])
-            assignment.update({image_id: placed.get(image_id, home) for image_id in ids})
+    for names in members.values():
+        if counts := Counter(kept[name] for name in names if name in kept):
+            home = max(splits, key=counts.__getitem__)
+            assignment.update({name: kept.get(name, home) for name in names})
     return assignment
 
 
@@ -243,14 +227,15 @@ def _fill(
     return drawn
 
 
-def parts_of(coco: Mapping, assignment: Mapping[ImageId, str]) -> dict[str, dict]:
+def parts_of(coco: Mapping, assignment: Mapping[str, str]) -> dict[str, dict]:
     """The COCO content of each split; everything but ``images`` and ``annotations`` is the same in all of them."""
-    used = set(assignment.values())
+    home = {image["id"]: assignment[image["file_name"]] for image in coco["images"]}
+    used = set(home.values())
     return {
         name: {
             **coco,
-            "images": [image for image in coco["images"] if assignment[image["id"]] == name],
-            "annotations": [a for a in coco["annotations"] if assignment[a["image_id"]] == name],
+            "images": [image for image in coco["images"] if home[image["id"]] == name],
+            "annotations": [a for a in coco["annotations"] if home[a["image_id"]] == name],
         }
         for name in SPLITS
         if name in used

@@ -1,19 +1,39 @@
-"""Splitting a data set from start to end, for ``tools/split_dataset.py`` and ``tools/convert_dataset.py``."""
+"""A split on disk, from start to end, for ``tools/split_dataset.py`` and ``tools/convert_dataset.py``.
+
+Beside one annotation file a split there is ``split.json``, which remembers where every picture is, so that the data set
+is not drawn anew when pictures are added. For people it also says how it was drawn, and by a SHA-256 sum from which
+annotations.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from equistera import commands
+from equistera import commands, skeleton
+from equistera.dataset.coco import read_coco
 from equistera.dataset.images import ImageError, check_inside, picture_path
 from equistera.dataset.phash import duplicate_groups
 from equistera.dataset.place import clear, image_dir, place
-from equistera.dataset.split import SPLITS, ImageId, SplitSpec, assign, merge_groups, picture_groups
-from equistera.dataset.split_files import SPLIT_FILE, planned_files, read_split, write_splits
+from equistera.dataset.split import SPLITS, UNSPLIT, SplitSpec, assign, merge_groups, parts_of, picture_groups
 from equistera.dataset.split_report import concerns, copies, table, torn_by_name
+from equistera.dataset.verify.annotation_file import AnnotationFile
+from equistera.dataset.verify.findings import CHECKS
+from equistera.dataset.verify.structure import check_structure
 from equistera.errors import UserError
+from equistera.files import read_json, write_json
+from equistera.outputs import check_targets
 from equistera.words import counted
+
+SPLIT_FILE = "split.json"
+_VERSION = 1
+#: A repeated group that holds a repeat or a choice.
+_ENDLESS = re.compile(r"[*+|}?][^()]*\)+[*+{]")
+#: What splitting relies on; finding the rest is ``verify_dataset``'s job.
+_NEEDED = ("picture-entry", "picture-id-twice", "picture-twice", "annotation-entry", "picture-unknown")
 
 
 def split_dataset(
@@ -26,17 +46,12 @@ def split_dataset(
     overwrite: bool = False,
     redraw: bool = False,
 ) -> str:
-    """Splits one annotation file as :func:`split_coco` does.
+    """Splits one annotation file as :func:`split_coco` does, whose other arguments these are.
 
     Args:
         ann_file: COCO keypoint file.
         img_dir: Folder that its file names are relative to; None to split the annotations only: near-duplicates are
             not looked for and no picture is put anywhere.
-        out_dir: As in :func:`split_coco`, and so are the others.
-        spec: How to split.
-        images: Way to put the pictures.
-        overwrite: Replace an existing split.
-        redraw: With ``overwrite``: do not keep its pictures where they are.
 
     Returns:
         A report for the terminal.
@@ -49,18 +64,46 @@ def split_dataset(
         raise UserError(
             f"{ann_file} would be overwritten by its own split", hint="Rename it, or choose another --output."
         )
-    # only here is its start paid for
-    from equistera.dataset.split_input import read_to_split
-
     coco = read_to_split(ann_file)
-    names = {image["id"]: image["file_name"] for image in coco["images"]}
-    paths = {} if img_dir is None else _paths(names, img_dir)
+    paths, problems = {}, []
+    for image in coco["images"] if img_dir is not None else ():
+        try:
+            paths[image["file_name"]] = picture_path(img_dir, image["file_name"])
+        except ImageError as error:
+            problems.append(error.summary)
+    if problems:
+        raise UserError("file names that are not followed:", problems)
     return split_coco(coco, paths, out_dir, spec, images=images, overwrite=overwrite, redraw=redraw)
+
+
+def read_to_split(path: Path) -> dict:
+    """Reads a COCO file of whatever skeleton and checks what splitting relies on.
+
+    Returns:
+        The content as it is: ``images`` with a unique ``id`` and ``file_name``, and ``annotations`` of theirs.
+
+    Raises:
+        UserError: All problems together.
+    """
+    content = read_coco(path)
+    file = AnnotationFile(path, path.parent, content, skeleton.load(skeleton.DEFAULT))
+    found = [item for item in check_structure(file) if item.code in _NEEDED]
+    problems = [f"{CHECKS[item.code].title}: {item.text}" for item in found]
+    if not content["images"]:
+        problems.append("there are no pictures")
+    try:
+        json.dumps(content, allow_nan=False)
+    except ValueError:
+        # Python reads them all the same
+        problems.append("there are numbers that are not finite (NaN, Infinity), which no JSON has")
+    if problems:
+        raise UserError(f"{path} cannot be split:", problems, f"Look closer: {commands.verify_command(path)}")
+    return content
 
 
 def split_coco(
     coco: dict,
-    paths: Mapping[ImageId, Path],
+    paths: Mapping[str, Path],
     out_dir: Path,
     spec: SplitSpec,
     *,
@@ -70,14 +113,11 @@ def split_coco(
 ) -> str:
     """Splits COCO content and puts the pictures of each split into its own folder.
 
-    The user's pictures themselves are only read. Annotation files are written last, ``split.json`` at the very end:
-    an interrupted run leaves nothing that looks finished.
-
     Args:
-        coco: COCO content with unique ids and file names.
-        paths: Where each picture is now, by image id; empty to split the annotations only: near-duplicates are not
+        coco: COCO content with unique ids and file names; its other fields go into every file.
+        paths: Where each picture is now, by file name; empty to split the annotations only: near-duplicates are not
             looked for and no picture is put anywhere.
-        out_dir: Folder for the files of :func:`write_splits`; pictures go to ``images/`` beside it.
+        out_dir: Folder for the annotation files; pictures go to ``images/`` beside it.
         spec: How to split.
         images: One of :data:`equistera.dataset.place.WAYS`.
         overwrite: Replace the files of an existing split; its pictures stay in their splits.
@@ -89,24 +129,30 @@ def split_coco(
     Raises:
         UserError: Whatever keeps the split from being made; nothing is written then.
     """
-    names = {image["id"]: image["file_name"] for image in coco["images"]}
+    names = [image["file_name"] for image in coco["images"]]
     earlier = read_split(out_dir)
     kept = {} if redraw else earlier
-    planned_files(out_dir, spec.names, overwrite=overwrite)
+    files = planned_files(out_dir, spec, overwrite=overwrite)
     groups = picture_groups(names, spec.group_by)
     duplicates = duplicate_groups(paths, spec.duplicate_distance) if paths else []
     augmented = copies(names)
     joined = merge_groups(groups, [*duplicates, *augmented])
-    assignment = assign(coco, joined, spec.fractions, spec.seed, kept)
-    places = {check_inside(image_dir(out_dir, assignment[i]), names[i], links=True): path for i, path in paths.items()}
-    place(places, images, overwrite=overwrite)
-    files = write_splits(coco, assignment, out_dir, spec, overwrite=overwrite)
-    cleared: list[str] = []
-    if paths:
-        sources = {names[i]: path for i, path in paths.items()}
-        cleared = clear([image_dir(out_dir, name) for name in SPLITS], sources, earlier, places.keys())
+    assignment = assign(joined, spec.fractions, spec.seed, kept)
+    parts = parts_of(coco, assignment)
+    record = {
+        "about": "Where every picture is. Keep it: pictures stay in their split when the data set grows.",
+        "version": _VERSION,
+        "fractions": dict(zip(SPLITS, spec.fractions, strict=False)),
+        "seed": spec.seed,
+        "group_by": spec.group_by,
+        "duplicate_distance": spec.duplicate_distance,
+        "input_sha256": content_hash(coco),
+        "files": {name: {"file": files[name].name, "pictures": len(part["images"])} for name, part in parts.items()},
+        # those that are gone stay remembered, in case they come back
+        "pictures": dict(sorted({**earlier, **assignment}.items())),
+    }
 
-    known = sum(name in kept for name in names.values())
+    known = sum(name in kept for name in names)
     lines = [
         f"{counted(len(names), 'pictures')} in {counted(len(set(groups.values())), 'groups')} (by {spec.group_by})"
     ]
@@ -123,23 +169,147 @@ def split_coco(
             f"{known} kept where {out_dir / SPLIT_FILE} has them, {len(names) - known} new ones placed "
             "(--redraw draws all of them anew)"
         )
-    lines += ["", table(coco, assignment), ""]
-    lines += [f"warning: {concern}" for concern in concerns(coco, joined, assignment, spec.fractions)]
+    lines += ["", table(parts), ""]
+    lines += [f"warning: {concern}" for concern in concerns(parts, joined, assignment, spec.fractions)]
     if spec.group_by == "none":
-        lines += [f"warning: {concern}" for concern in torn_by_name(names, assignment)]
-    lines += cleared
+        lines += [f"warning: {concern}" for concern in torn_by_name(assignment)]
+    lines += _put(parts, paths, out_dir, images, overwrite, record)
     lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
     lines.append(f"next: {commands.tool('verify_dataset', '--ann-file', *files.values())}")
     return "\n".join(lines)
 
 
-def _paths(names: dict[ImageId, str], img_dir: str | Path) -> dict[ImageId, Path]:
-    paths, problems = {}, []
-    for image_id, name in names.items():
-        try:
-            paths[image_id] = picture_path(img_dir, name)
-        except ImageError as error:
-            problems.append(error.summary)
-    if problems:
-        raise UserError("file names that are not followed:", problems)
-    return paths
+def write_unsplit(coco: dict, paths: Mapping[str, Path], out_dir: Path, images: str, *, overwrite: bool = False) -> str:
+    """Writes COCO content as one file and puts its pictures into one folder; else as :func:`split_coco`."""
+    target = planned_files(out_dir, None, overwrite=overwrite)[UNSPLIT]
+    lines = _put({UNSPLIT: coco}, paths, out_dir, images, overwrite)
+    pictures = ["--img-dir", image_dir(out_dir, UNSPLIT)] if images != "none" else []
+    split = commands.tool("split_dataset", "--ann-file", target, *pictures, "--output", out_dir)
+    lines.append(f"wrote {target}; split it with:\n  {split}")
+    if not pictures:
+        lines.append("(--img-dir names the folder of the pictures, to keep near-duplicates together)")
+    return "\n".join(lines)
+
+
+def _put(
+    parts: Mapping[str, dict],
+    paths: Mapping[str, Path],
+    out_dir: Path,
+    images: str,
+    overwrite: bool,
+    record: dict | None = None,
+) -> list[str]:
+    """Puts pictures, annotation files and record in their places; tells of what an earlier run left.
+
+    The user's pictures themselves are only read. Annotation files are written last, the record at the very end: an
+    interrupted run leaves nothing that looks finished.
+    """
+    earlier = earlier_names(out_dir)
+    named = {
+        check_inside(image_dir(out_dir, split), image["file_name"], links=True): image["file_name"]
+        for split, part in parts.items()
+        for image in part["images"]
+    }
+    place({target: paths[name] for target, name in named.items() if name in paths}, images, overwrite=overwrite)
+    for split, part in parts.items():
+        write_json(out_dir / f"{split}.json", part)
+    if record:
+        write_json(out_dir / SPLIT_FILE, record, indent=1)
+    folders = [image_dir(out_dir, split) for split in (SPLITS if record else parts)]
+    return clear(folders, paths, earlier, named) if paths else []
+
+
+def planned_files(out_dir: Path, spec: SplitSpec | None, *, overwrite: bool = False) -> dict[str, Path]:
+    """The file of each split, or of all pictures, once it is sure that it may be written; asked before long work.
+
+    Raises:
+        UserError: A file exists and ``overwrite`` is not set, or a file of the existing split would be left behind
+            that this one does not have.
+    """
+    splits = spec.names if spec else (UNSPLIT,)
+    files = {name: out_dir / f"{name}.json" for name in splits}
+    check_targets("--output", [*files.values(), *([out_dir / SPLIT_FILE] if spec else [])], overwrite=overwrite)
+    others = set(read_split(out_dir).values()) - set(splits) if spec else ()
+    left = [str(out_dir / f"{name}.json") for name in sorted(others) if (out_dir / f"{name}.json").exists()]
+    if left:
+        raise UserError(
+            f"the existing split has files beside {', '.join(splits)}, which would stay with pictures in both:",
+            left,
+            "Move them away first.",
+        )
+    return files
+
+
+def content_hash(coco: Mapping) -> str:
+    """SHA-256, hexadecimal, of the images, annotations and categories.
+
+    The same for any order of the entries and fields and any way to write the JSON (``1`` or ``1.0``, indentation).
+    The pixels of the pictures do not count, nor do ``info`` and ``licenses``.
+    """
+    digest = hashlib.sha256()
+    for key in ("images", "annotations", "categories"):
+        entries = sorted(json.dumps(_plain(entry), sort_keys=True) for entry in coco.get(key, ()))
+        digest.update(json.dumps([key, entries]).encode())
+    return digest.hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def earlier_names(out_dir: Path) -> set[str]:
+    """The pictures that earlier runs may have put beside a folder of annotation files, by file name.
+
+    Raises:
+        UserError: As :func:`read_split`.
+    """
+    try:
+        images = read_coco(out_dir / f"{UNSPLIT}.json", ["images"])["images"]
+    except UserError:
+        images = []  # it is about to be replaced
+    names = [image.get("file_name") for image in images if isinstance(image, dict)]
+    return {*read_split(out_dir), *(name for name in names if isinstance(name, str))}
+
+
+def read_split(folder: str | Path) -> dict[str, str]:
+    """Split of every picture, by file name, from the ``split.json`` of a folder; empty where there is none.
+
+    Raises:
+        UserError: The file is not one that :func:`split_coco` wrote.
+    """
+    return _read_record(folder)["pictures"]
+
+
+def recorded_rule(folder: str | Path) -> str:
+    """The ``--group-by`` that the split in a folder was drawn with; "" where there is none, or none to be trusted.
+
+    Raises:
+        UserError: As :func:`read_split`.
+    """
+    rule = _read_record(folder).get("group_by")
+    # repeats of repeats can take years, and nobody knows who wrote the file
+    return rule if isinstance(rule, str) and not _ENDLESS.search(rule) else ""
+
+
+def _read_record(folder: str | Path) -> dict:
+    path = Path(folder) / SPLIT_FILE
+    if not path.exists():
+        return {"pictures": {}}
+    content = read_json(path)
+    if not (
+        isinstance(content, dict)
+        and content.get("version") == _VERSION
+        and isinstance(content.get("pictures"), dict)
+        and all(name in SPLITS for name in content["pictures"].values())
+    ):
+        raise UserError(
+            f"{path} is not a split file of version {_VERSION}",
+            hint="Put the original back, or move it away to draw the split anew.",
+        )
+    return content

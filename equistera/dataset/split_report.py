@@ -7,7 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from equistera import commands
-from equistera.dataset.split import SPLITS, ImageId, parts_of, picture_groups
+from equistera.dataset.coco import is_id
+from equistera.dataset.split import SPLITS, picture_groups
+from equistera.dataset.verify.annotation_file import keypoint_names
+from equistera.words import aligned
 
 #: The name that Roboflow gives to augmented copies: that of the photo, a mark, a hash.
 _COPY = re.compile(r"^(.+)\.rf\.[^./]+\.\w+$")
@@ -33,12 +36,12 @@ def source_of(name: str) -> str:
     return match[1] if match else ""
 
 
-def copies(names: Mapping[ImageId, str]) -> list[list[ImageId]]:
+def copies(names: Iterable[str]) -> list[list[str]]:
     """Groups of pictures that are copies of one photo, by their names; two and more each."""
     by_source = defaultdict(list)
-    for image_id, name in names.items():
-        by_source[source_of(name)].append(image_id)
-    return [ids for source, ids in by_source.items() if source and len(ids) > 1]
+    for name in names:
+        by_source[source_of(name)].append(name)
+    return [group for source, group in by_source.items() if source and len(group) > 1]
 
 
 def likely_rule(names: Iterable[str], at_least: int = 2) -> str:
@@ -48,14 +51,13 @@ def likely_rule(names: Iterable[str], at_least: int = 2) -> str:
         names: File names.
         at_least: Groups that there must be for the rule to be of use.
     """
-    given = dict(enumerate(names))
+    given = set(names)
     for rule in _RULES:
-        if rule != "folder" and not all(re.search(rule, name.replace("\\", "/")) for name in given.values()):
+        if rule != "folder" and not all(re.search(rule, name.replace("\\", "/")) for name in given):
             continue
-        groups = Counter(picture_groups(given, rule).values())
-        named = all(map(_is_name, groups))
+        groups = set(picture_groups(given, rule).values())
         # most groups of one picture would be no groups
-        if len(groups) >= at_least and named and len(given) >= 2 * len(groups):
+        if len(groups) >= at_least and all(map(_is_name, groups)) and len(given) >= 2 * len(groups):
             return rule
     return ""
 
@@ -67,12 +69,12 @@ def _is_name(group: str) -> bool:
     return not _NO_NAMES.fullmatch(name.casefold()) and not any(map(_SPLIT_WORDS.fullmatch, words))
 
 
-def torn(groups: Mapping[ImageId, str], assignment: Mapping[ImageId, str]) -> Sequence[str]:
+def torn(groups: Mapping[str, str], assignment: Mapping[str, str]) -> Sequence[str]:
     """Groups that stand in several splits, sorted."""
-    splits = defaultdict(set)
-    for image_id, group in groups.items():
-        splits[group].add(assignment[image_id])
-    return sorted(group for group, found in splits.items() if len(found) > 1)
+    homes = defaultdict(set)
+    for name, group in groups.items():
+        homes[group].add(assignment[name])
+    return sorted(group for group, splits in homes.items() if len(splits) > 1)
 
 
 #: A split this far from its fraction is worth a warning.
@@ -80,7 +82,10 @@ _TOLERANCE = 0.02
 
 
 def concerns(
-    coco: Mapping, groups: Mapping[ImageId, str], assignment: Mapping[ImageId, str], fractions: Sequence[float]
+    parts: Mapping[str, Mapping],
+    groups: Mapping[str, str],
+    assignment: Mapping[str, str],
+    fractions: Sequence[float],
 ) -> list[str]:
     """What the user should know about a split before training on it.
 
@@ -103,26 +108,18 @@ def concerns(
                 f"{name} has {reached:.1%} of the pictures instead of {wanted:.1%}: the groups allow no better draw "
                 f"(largest: {largest} of {total}); finer groups or more pictures would"
             )
-    for name, part in parts_of(coco, assignment).items():
-        shown = _visibility(part)
+    for name, part in parts.items():
         if not part["annotations"]:
             found.append(f"{name} has no annotations")
-        elif missing := [point for point, (seen, hidden, _) in shown.items() if not seen + hidden]:
+        elif missing := [point for point, flags in _flags(part).items() if not flags.count(1) + flags.count(2)]:
             found.append(f"{name} has no label of {', '.join(missing)}: nothing can be learned or measured there")
     return found
 
 
-def torn_by_name(names: Mapping[ImageId, str], assignment: Mapping[ImageId, str]) -> list[str]:
-    """What to know where nobody has said which pictures belong together, but their names do.
-
-    Args:
-        names: File name of each picture, by image id.
-        assignment: The split that was drawn.
-    """
-    rule = likely_rule(names.values(), len(set(assignment.values())))
-    if not rule:
-        return []
-    groups = picture_groups(names, rule)
+def torn_by_name(assignment: Mapping[str, str]) -> list[str]:
+    """What to know where nobody has said which pictures belong together, but their names do."""
+    rule = likely_rule(assignment, len(set(assignment.values())))
+    groups = picture_groups(assignment, rule or "none")
     apart = torn(groups, assignment)
     if not apart:
         return []
@@ -134,40 +131,32 @@ def torn_by_name(names: Mapping[ImageId, str], assignment: Mapping[ImageId, str]
     ]
 
 
-def _visibility(part: Mapping) -> dict[str, tuple[int, int, int]]:
-    """By keypoint: annotations that show it, that have it hidden, and all."""
-    names = {category["id"]: category.get("keypoints") or [] for category in part["categories"]}
-    counts = {name: [0, 0, 0] for keypoints in names.values() for name in keypoints}
+def _flags(part: Mapping) -> dict[str, list]:
+    """By keypoint: its visibility flag in each annotation that has it."""
+    names = {c["id"]: own for c in part["categories"] if (own := keypoint_names(c)) and is_id(c.get("id"))}
+    found: dict[str, list] = {name: [] for own in names.values() for name in own}
     for annotation in part["annotations"]:
-        flags = (annotation.get("keypoints") or [])[2::3]
-        for name, flag in zip(names.get(annotation.get("category_id"), ()), flags, strict=False):
-            counts[name][0] += flag == 2
-            counts[name][1] += flag == 1
-            counts[name][2] += 1
-    return {name: (row[0], row[1], row[2]) for name, row in counts.items()}
+        category, values = annotation.get("category_id"), annotation.get("keypoints")
+        if is_id(category) and isinstance(values, list):
+            for name, flag in zip(names.get(category, ()), values[2::3], strict=False):
+                found[name].append(flag)
+    return found
 
 
-def table(coco: Mapping, assignment: Mapping[ImageId, str]) -> str:
+def table(parts: Mapping[str, Mapping]) -> str:
     """Pictures, annotations and the visibility of each keypoint by split, as text for a terminal."""
-    parts = parts_of(coco, assignment)
-    shown = {name: _visibility(part) for name, part in parts.items()}
-    total = len(assignment)
+    total = sum(len(part["images"]) for part in parts.values())
     rows = [
         ["", *parts],
         ["pictures", *(f"{len(part['images'])} ({len(part['images']) / total:.1%})" for part in parts.values())],
         ["annotations", *(str(len(part["annotations"])) for part in parts.values())],
-        ["visible + hidden, of all annotations:", *("" for _ in parts)],
     ]
-    for point in next(iter(shown.values()), {}):
-        cells = []
-        for counts in shown.values():
-            seen, hidden, every = counts[point]
-            cells.append(f"{seen / every:.0%} + {hidden / every:.0%}" if every else "-")
+    shown = [_flags(part) for part in parts.values()]
+    for point in shown[0]:
+        cells = (
+            f"{flags.count(2) / len(flags):.0%} + {flags.count(1) / len(flags):.0%}" if flags else "-"
+            for flags in (own[point] for own in shown)
+        )
         rows.append([f"  {point}", *cells])
-    widths = [max(len(row[column]) for row in rows if row[-1] or column) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
-        ).rstrip()
-        for row in rows
-    )
+    lines = aligned(rows, right=True)
+    return "\n".join([*lines[:3], "visible + hidden, of all annotations:", *lines[3:]])

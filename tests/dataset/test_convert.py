@@ -526,7 +526,7 @@ def test_pictures_of_a_run_that_was_killed_are_not_the_users(raw, way, monkeypat
     def killed(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(split_dataset, "write_splits", killed)
+    monkeypatch.setattr(split_dataset, "write_json", killed)
     with pytest.raises(KeyboardInterrupt):
         run(labels, img_dir=root, images=way)
     monkeypatch.undo()

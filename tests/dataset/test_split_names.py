@@ -5,14 +5,8 @@ from equistera.dataset.split_report import copies, likely_rule, source_of, torn_
 
 
 def test_augmented_copies_by_their_names():
-    names = {
-        1: "train/IMG_1_jpg.rf.0a1b.jpg",
-        2: "IMG_2_jpg.rf.0c.jpg",
-        3: "train\\IMG_1_jpg.rf.ffff.jpg",
-        4: "IMG_3.jpg",
-        5: "IMG_3.jpg.png",
-    }
-    assert copies(names) == [[1, 3]]
+    first, second = "train/IMG_1_jpg.rf.0a1b.jpg", "train\\IMG_1_jpg.rf.ffff.jpg"
+    assert copies([first, "IMG_2_jpg.rf.0c.jpg", second, "IMG_3.jpg", "IMG_3.jpg.png"]) == [[first, second]]
     assert source_of("a.rf.b/IMG_1.jpg") == ""
 
 
@@ -34,7 +28,7 @@ HORSES = [f"horse{horse:02d}_{i:03d}.jpg" for horse in range(4) for i in range(3
 )
 def test_names_before_a_running_number_suggest_a_rule(names, groups):
     rule = likely_rule(names)
-    assert sorted(set(picture_groups(dict(enumerate(names)), rule).values())) == groups
+    assert sorted(set(picture_groups(names, rule).values())) == groups
 
 
 @pytest.mark.parametrize(
@@ -67,14 +61,11 @@ def test_other_names_suggest_none(names):
 
 
 def test_what_the_split_tears_apart_is_said_with_the_rule():
-    names = dict(enumerate(HORSES))
-    apart = {i: "train" if i % 3 else "val" for i in names}
-    [text] = torn_by_name(names, apart)
+    [text] = torn_by_name({name: "train" if i % 3 else "val" for i, name in enumerate(HORSES)})
     assert (
         "4 horses, videos or days, and 4 of them are in several splits ('horse00', 'horse01', 'horse02', ...)" in text
     )
     assert text.endswith(r"add --group-by '^(.+)[_-]\d+\.' --overwrite --redraw")
-    whole = {i: "train" if i < 9 else "val" for i in names}
-    assert torn_by_name(names, whole) == []
+    assert torn_by_name({name: "train" if i < 9 else "val" for i, name in enumerate(HORSES)}) == []
     # a rule that leaves a split empty would lead nowhere
-    assert torn_by_name(dict(list(names.items())[:6]), {i: ("train", "val", "test")[i % 3] for i in range(6)}) == []
+    assert torn_by_name({name: ("train", "val", "test")[i % 3] for i, name in enumerate(HORSES[:6])}) == []

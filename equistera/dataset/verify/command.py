@@ -9,7 +9,7 @@ from pathlib import Path
 
 from equistera import commands
 from equistera import skeleton as skeletons
-from equistera.dataset.split_files import recorded_rule
+from equistera.dataset.split_dataset import recorded_rule
 from equistera.dataset.verify.annotation_file import AnnotationFile, default_image_dir, read
 from equistera.dataset.verify.duplicates import check_duplicates, check_leaks, contents
 from equistera.dataset.verify.findings import Finding, Item, by_severity, gather, tally

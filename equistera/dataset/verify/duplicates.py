@@ -130,7 +130,7 @@ def check_leaks(
         if (sources[0][source], sources[1][source]) not in same:
             yield Item("leak-augmented", f"{one} ~ {other}", picture=sources[0][source])
     if group_by not in ("", "none"):
-        groups = [set(picture_groups(dict(enumerate(own)), group_by).values()) for own in names]
+        groups = [set(picture_groups(own, group_by).values()) for own in names]
         yield from (Item("leak-group", f"group {group}") for group in sorted(groups[0] & groups[1]))
     else:
         text = "horses, videos or days in both files: --group-by does not say which pictures belong together"

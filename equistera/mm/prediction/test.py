@@ -85,7 +85,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     lead = next(iter(predictors.values()))
     split = Split.of(lead.config, options.split or _split_there(lead), lead.skeleton)
     # what can be refused is refused before the long work
-    groups = None if options.group_by == "none" else picture_groups(split.file_names, options.group_by)
+    groups = None if options.group_by == "none" else picture_groups(split.file_names.values(), options.group_by)
     if options.body_length:
         anywhere = constant_results(split.ground_truth, np.zeros((len(lead.skeleton), 2)), lead.skeleton)
         pair(split.ground_truth, anywhere, lead.skeleton, options.body_length)
@@ -114,7 +114,7 @@ def test(options: TestOptions) -> dict[str, dict]:
         draws=BOOTSTRAP_DRAWS,
         mean_pose=mean_pose(training, lead.skeleton) if training else None,
         body_length=options.body_length,
-        groups=groups,
+        groups=groups and {image_id: groups[name] for image_id, name in split.file_names.items()},
     )
     comparison = compare(scored) if options.compare else None
     metrics = {name: model.metrics for name, model in scored.items()}
