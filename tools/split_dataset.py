@@ -17,7 +17,6 @@ from equistera import cli
 from equistera.dataset.phash import DISTANCE
 from equistera.dataset.place import WAYS
 from equistera.dataset.split import GROUP_BY_HELP, SplitSpec
-from equistera.dataset.split_dataset import split_dataset
 
 
 def parse_args(argv: Sequence[str]):
@@ -61,6 +60,8 @@ def parse_args(argv: Sequence[str]):
 
 def main(argv: Sequence[str]) -> None:
     args = parse_args(argv)
+    from equistera.dataset.split_dataset import split_dataset
+
     spec = SplitSpec(tuple(args.split), args.seed, args.group_by, args.duplicate_distance)
     print(
         split_dataset(
