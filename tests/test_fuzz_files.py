@@ -17,7 +17,6 @@ from equistera import skeleton as skeletons
 from equistera.augmentation import augmentation
 from equistera.crops.build import ensure
 from equistera.crops.decoding import decode
-from equistera.crops.geometry import Reach
 from equistera.crops.request import Animal, Request
 from equistera.dataset import images, phash
 from equistera.dataset.coco import load_annotations
@@ -109,8 +108,8 @@ def crops_kind(folder):
         cv2.imwrite(str(path), np.random.default_rng(i).integers(0, 255, (300, 400, 3), np.uint8))
         points = np.random.default_rng(i).uniform(60, 200, (26, 2))
         animals.append(Animal(str(path), (50, 40, 260 + i, 220), points, np.ones(26)))
-    reach = Reach.of([augmentation("aggressive")])
-    request = Request("test", animals, [range(13), range(13, 26)], reach, (64, 64))
+    presets = [augmentation("aggressive")]
+    request = Request("test", animals, [range(13), range(13, 26)], presets, (64, 64))
     cache = folder / "cache"
     with_pixels = [ensure(cache, request, 10**9, lambda _: None)[i][0].copy() for i in range(3)]
     originals = {path: path.read_bytes() for path in cache.glob("*.crops/*")}

@@ -122,7 +122,7 @@ def _make(folder: Path, request: Request, max_bytes: int, say: Callable[[str], N
     headers = dict(zip(paths, track(found, "reading pictures for the crop cache", total=len(paths)), strict=True))
     crops = [request.crop(i, headers[animal.path]) for i, animal in enumerate(request.animals)]
     # of the pictures as they are now
-    cache, offsets = folder / (request.name() + FINISHED), offsets_of(crops).tolist()
+    cache, offsets = folder / (request.name() + FINISHED), offsets_of(np.array([crop.size for crop in crops])).tolist()
     # a damaged one
     shutil.rmtree(cache, ignore_errors=True)
     _check_room(folder, offsets[-1], max_bytes)

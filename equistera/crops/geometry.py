@@ -90,38 +90,6 @@ def view_to_input(center: np.ndarray, scale: np.ndarray, rotation: float, input_
 
 
 @dataclass(frozen=True)
-class Reach:
-    """The most that a set of presets can draw.
-
-    Attributes:
-        shift: Largest shift, share of the unpadded box's sides.
-        smallest: Smallest factor on the scale, the largest zoom-in.
-        largest: Largest factor on the scale.
-        rotation: Largest rotation, degrees.
-        half_body: Whether a half of the animal can fill the view.
-    """
-
-    shift: float = 0.0
-    smallest: float = 1.0
-    largest: float = 1.0
-    rotation: float = 0.0
-    half_body: bool = False
-
-    @classmethod
-    def of(cls, presets: Sequence[Augmentation]) -> Reach:
-        """The reach of several presets together; of none, the view without augmentation."""
-        if not presets:
-            return cls()
-        return cls(
-            shift=max(preset.shift for preset in presets),
-            smallest=min(preset.scale[0] for preset in presets),
-            largest=max(preset.scale[1] for preset in presets),
-            rotation=max(preset.rotation for preset in presets),
-            half_body=any(preset.half_body > 0 for preset in presets),
-        )
-
-
-@dataclass(frozen=True)
 class Need:
     """What the views of one animal need of its photo.
 
@@ -139,31 +107,34 @@ def need_of(
     points: np.ndarray,
     visible: np.ndarray,
     halves: Sequence[Sequence[int]],
-    reach: Reach,
+    presets: Sequence[Augmentation],
     input_size: tuple[int, int],
 ) -> Need:
-    """What an animal's photo must give for every view within ``reach``.
+    """What an animal's photo must give for every view that presets can draw.
 
     Args:
         box: x1, y1, x2, y2.
         points: float [K, 2].
         visible: float [K].
         halves: Keypoints of the upper and of the lower body.
-        reach: What can be drawn.
+        presets: What is drawn from; none for the view without augmentation.
         input_size: Width and height of the network's input.
     """
     whole = padded_box(box)
     views = [whole]
-    if reach.half_body:
+    presets = presets or [Augmentation()]
+    if any(preset.half_body for preset in presets):
         views += [v for half in halves if (v := half_body_box(points, visible, half, whole[1])) is not None]
     ratio = input_size[0] / input_size[1]
-    density = max(1 / shrinking(s * reach.smallest, input_size) for _, s in views)
+    smallest, largest = min(preset.scale[0] for preset in presets), max(preset.scale[1] for preset in presets)
+    shift, rotation = max(preset.shift for preset in presets), max(preset.rotation for preset in presets)
+    density = max(1 / shrinking(s * smallest, input_size) for _, s in views)
     corners = []
     for center, scale in views:
         center, scale = center.astype(float), scale.astype(float)
-        width, height = with_aspect_ratio(scale * reach.largest, ratio).tolist()
-        turned = _turned_size(width, height, reach.rotation)
-        room = scale / BOX_PADDING * reach.shift + np.array(turned) / 2 + MARGIN / min(density, 1.0)
+        width, height = with_aspect_ratio(scale * largest, ratio).tolist()
+        turned = _turned_size(width, height, rotation)
+        room = scale / BOX_PADDING * shift + np.array(turned) / 2 + MARGIN / min(density, 1.0)
         corners.append([*(center - room), *(center + room)])
     corners = np.array(corners)
     low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
+from equistera.augmentation import Augmentation
 from equistera.crops.decoding import from_blocks, reduction
-from equistera.crops.geometry import Need, Reach, need_of
+from equistera.crops.geometry import Need, need_of
 from equistera.dataset.images import ImageHeader
 
 #: Changes whenever a crop's bytes would come out otherwise.
@@ -45,7 +45,7 @@ class Crop:
 
     Attributes:
         path: The picture.
-        header: Of the picture; None where it is not going to be read.
+        header: Of the picture.
         region: x1, y1, x2, y2 in pixels of the photo; x2 and y2 are the first ones outside. The last pixels of a
             photo that is decoded smaller may reach beyond its edge.
         size: Width and height as stored.
@@ -53,14 +53,10 @@ class Crop:
     """
 
     path: str
-    header: ImageHeader | None
+    header: ImageHeader
     region: tuple[int, int, int, int]
     size: tuple[int, int]
     factor: int = 1
-
-    @property
-    def bytes(self) -> int:
-        return 3 * self.size[0] * self.size[1]
 
     @property
     def to_photo(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -77,27 +73,28 @@ class Request:
         label: What a person knows it by; starts the names of its caches.
         animals: Its animals.
         halves: Keypoints of the upper and of the lower body.
-        reach: The most that augmentation can draw.
+        presets: What augmentation draws from.
         input_size: Width and height of the network's input.
     """
 
     label: str
     animals: Sequence[Animal]
     halves: Sequence[Sequence[int]]
-    reach: Reach
+    presets: Sequence[Augmentation]
     input_size: tuple[int, int]
+    _needs: dict[int, Need] = field(default_factory=dict, init=False, repr=False)
 
-    @functools.cached_property
-    def needs(self) -> list[Need]:
-        """What the views of each animal need of its photo."""
-        return [
-            need_of(animal.box, animal.points, animal.visible, self.halves, self.reach, self.input_size)
-            for animal in self.animals
-        ]
+    def need(self, i: int) -> Need:
+        """What the views of animal ``i`` need of its photo."""
+        if i not in self._needs:
+            animal = self.animals[i]
+            shape = animal.box, animal.points, animal.visible
+            self._needs[i] = need_of(*shape, self.halves, self.presets, self.input_size)
+        return self._needs[i]
 
     def crop(self, i: int, header: ImageHeader) -> Crop:
         """The crop of animal ``i``, whose picture has this header."""
-        return crop_for(self.needs[i], header, self.animals[i].path)
+        return crop_for(self.need(i), header, self.animals[i].path)
 
     def name(self) -> str:
         """Name of the cache that holds these crops of the pictures as they are now.
@@ -109,7 +106,8 @@ class Request:
             OSError: A picture is missing.
         """
         states = {path: _state(path) for path in {animal.path for animal in self.animals}}
-        rows = [[*states[a.path], *need.region, need.density] for a, need in zip(self.animals, self.needs, strict=True)]
+        needs = map(self.need, range(len(self.animals)))
+        rows = [[*states[a.path], *need.region, need.density] for a, need in zip(self.animals, needs, strict=True)]
         key = hashlib.blake2b(json.dumps([VERSION, rows]).encode(), digest_size=12).hexdigest()
         return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', self.label)}-{key}"
 

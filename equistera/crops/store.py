@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.crops.decoding import ToPhoto, decode
+from equistera.crops.decoding import ToPhoto, decode, from_blocks
 from equistera.crops.request import Crop, Request, cut
 from equistera.dataset.images import read_header
 from equistera.errors import UserError
@@ -53,19 +53,26 @@ class DecodedCrops:
         return cut(picture, crop), crop.to_photo
 
 
-class CropStore:
+class CropStore(DecodedCrops):
     """Crops in a finished cache; make one with :meth:`open`.
 
     The file is mapped into memory, so all processes share one copy of what they read, and the system may take it back.
     Each process compares a crop with its sum when it first reads it. One that is damaged is cut from its photo instead,
     which is said, and the cache is given up, so that the next run makes it anew.
+
+    Args:
+        folder: The cache.
+        request: What it holds crops for.
+        rows: int64 [N, 7] of its index, see :func:`index_of`.
     """
 
-    def __init__(self, folder: Path, request: Request, crops: Sequence[Crop], sums: Sequence[int]):
-        self._folder, self._decoded, self._sums = folder, DecodedCrops(request), sums
-        self._sizes, self._offsets = np.array([crop.size for crop in crops]), offsets_of(crops)
-        self._to_photo = np.array([crop.to_photo for crop in crops])
-        self._checked = bytearray(len(crops))
+    def __init__(self, folder: Path, request: Request, rows: np.ndarray):
+        super().__init__(request)
+        self._folder, self._sizes, self._sums = folder, rows[:, 4:6], rows[:, 6]
+        self._offsets = offsets_of(self._sizes)
+        scales = (rows[:, 2:4] - rows[:, :2]) / self._sizes
+        self._to_photo = np.stack(from_blocks(scales, rows[:, :2]), axis=-1)
+        self._checked = bytearray(len(rows))
         # at once, so that the crops stay readable whatever becomes of the file's name
         self._map: mmap.mmap | None = self._mapped()
 
@@ -80,16 +87,10 @@ class CropStore:
             content = read_json(folder / INDEX)
             if content != index_of(folder.name, content["crops"]) or len(content["crops"]) != len(request.animals):
                 return None
-            crops = [Crop(animal.path, None, tuple(row[:4]), tuple(row[4:6]))
-                     for animal, row in zip(request.animals, content["crops"], strict=True)]  # fmt: skip
-            if (folder / PIXELS).stat().st_size != offsets_of(crops)[-1]:
-                return None
-            return cls(folder, request, crops, [row[6] for row in content["crops"]])
+            store = cls(folder, request, np.array(content["crops"]))
+            return store if (folder / PIXELS).stat().st_size == store.bytes else None
         except (OSError, UserError, LookupError, TypeError, ValueError):
             return None
-
-    def __len__(self) -> int:
-        return len(self._sizes)
 
     @property
     def bytes(self) -> int:
@@ -104,11 +105,12 @@ class CropStore:
         pixels = np.frombuffer(self._map, np.uint8, 3 * width * height, int(self._offsets[i]))
         if not self._checked[i]:
             if zlib.crc32(pixels) != self._sums[i]:
-                return self._instead(i)
+                self._give_up()
+                return super().__getitem__(i)
             self._checked[i] = 1
         return pixels.reshape(height, width, 3), self._to_photo[i]
 
-    def _instead(self, i: int) -> tuple[np.ndarray, ToPhoto]:
+    def _give_up(self) -> None:
         if (self._folder / INDEX).exists():
             # where that is forbidden, every run finds the damage and says it
             with contextlib.suppress(OSError):
@@ -118,17 +120,15 @@ class CropStore:
                 "makes the cache anew",
                 flush=True,
             )
-        return self._decoded[i]
 
     def __getstate__(self) -> dict:
         # another process maps the file itself
         return {**self.__dict__, "_map": None}
 
 
-def offsets_of(crops: Sequence[Crop]) -> np.ndarray:
-    """int64 [N + 1]: where each crop starts in the file, and the size of the file."""
-    sizes = [-(-crop.bytes // _ALIGNED) * _ALIGNED for crop in crops]
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+def offsets_of(sizes: np.ndarray) -> np.ndarray:
+    """int64 [N + 1]: where each crop of a width and height [N, 2] starts in the file, and the size of the file."""
+    return np.concatenate([[0], np.cumsum(-(-3 * sizes.prod(axis=1) // _ALIGNED) * _ALIGNED)])
 
 
 def index_of(name: str, rows: Sequence[Sequence[int]]) -> dict:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from equistera.augmentation import augmentation
-from equistera.crops.geometry import Reach
 from equistera.crops.request import Animal, Request
 
 #: Keypoints of the upper and of the lower body in these tests.
@@ -30,4 +29,4 @@ def animal(path, box, seed=0):
 
 
 def request_of(animals, presets=("aggressive",), input_size=(64, 64), label="test"):
-    return Request(label, animals, HALVES, Reach.of([augmentation(name) for name in presets]), input_size)
+    return Request(label, animals, HALVES, [augmentation(name) for name in presets], input_size)

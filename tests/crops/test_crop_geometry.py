@@ -3,7 +3,7 @@ import pytest
 from crop_cases import animal
 
 from equistera.augmentation import PRESETS, augmentation
-from equistera.crops.geometry import Reach, need_of, shrinking, view_to_input, with_aspect_ratio
+from equistera.crops.geometry import need_of, shrinking, view_to_input, with_aspect_ratio
 from equistera.skeleton import load
 
 HORSE = load("horse26")
@@ -34,8 +34,7 @@ def drawn_views(preset, seeds, made, input_size):
 @pytest.mark.parametrize("input_size", [(64, 64), (64, 96)])
 def test_every_view_that_is_drawn_lies_in_the_region_and_is_no_finer(preset, input_size):
     made = animal("x.jpg", (300, 200, 900, 560))
-    reach = Reach.of([augmentation(preset)])
-    need = need_of(made.box, made.points, made.visible, (UPPER, LOWER), reach, input_size)
+    need = need_of(made.box, made.points, made.visible, (UPPER, LOWER), [augmentation(preset)], input_size)
     corners, finest = [], 0
     for center, scale, rotation in drawn_views(preset, range(300), made, input_size):
         inverse = np.linalg.inv(np.vstack([view_to_input(center, scale, rotation, input_size), (0, 0, 1)]))
@@ -65,6 +64,11 @@ def test_the_map_is_mmposes():
         assert ours[:, :2] @ at + ours[:, 2] == pytest.approx(theirs[:, :2] @ at + theirs[:, 2], abs=0.02)
 
 
-def test_the_reach_of_several_presets_is_that_of_the_widest():
-    assert Reach.of([augmentation("light"), augmentation("aggressive")]) == Reach.of([augmentation("aggressive")])
-    assert Reach.of([]) == Reach.of([augmentation("none")]) == Reach()
+def test_several_presets_need_what_the_widest_needs():
+    def need(*presets):
+        made = animal("x.jpg", (300, 200, 900, 560))
+        presets = [augmentation(preset) for preset in presets]
+        return need_of(made.box, made.points, made.visible, (UPPER, LOWER), presets, (64, 64))
+
+    assert need("light", "aggressive") == need("aggressive")
+    assert need() == need("none") != need("light")

@@ -18,7 +18,6 @@ from equistera import skeleton as skeletons
 from equistera.augmentation import Augmentation, parts_of
 from equistera.augmentation import augmentation as augment
 from equistera.crops.build import find
-from equistera.crops.geometry import Reach
 from equistera.crops.request import Animal, Request
 from equistera.crops.store import CropStore, DecodedCrops
 from equistera.dataset.coco import category_of, load_annotations
@@ -149,7 +148,7 @@ class KeypointDataset(BaseCocoStyleDataset):
                 for s in self._samples()
             ],
             halves=(self.metainfo["upper_body_ids"], self.metainfo["lower_body_ids"]),
-            reach=Reach.of([preset for _, preset in self.augmentation]),
+            presets=[preset for _, preset in self.augmentation],
             input_size=self.input_size,
         )
 

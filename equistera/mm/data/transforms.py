@@ -17,7 +17,6 @@ from mmpose.registry import TRANSFORMS
 from equistera.augmentation import Augmentation
 from equistera.crops.geometry import (
     BOX_PADDING,
-    Reach,
     half_body_box,
     need_of,
     padded_box,
@@ -86,7 +85,7 @@ class LoadPicture(BaseTransform):
     @staticmethod
     def _cut(results: dict) -> tuple[np.ndarray, ToPhoto]:
         nothing = np.empty((0, 2))
-        need = need_of(results["bbox"][0], nothing, nothing[:, 0], (), Reach(), results["input_size"])
+        need = need_of(results["bbox"][0], nothing, nothing[:, 0], (), (), results["input_size"])
         if "img" in results:
             height, width = results["img"].shape[:2]
             # a JPEG's decoder would average blocks, and so does cut_whole

@@ -12,7 +12,6 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.dist import all_gather_object, get_dist_info
 
-from equistera.crops.geometry import Reach
 from equistera.crops.store import DecodedCrops
 from equistera.dataset.coco import load_annotations
 from equistera.evaluation.metrics import evaluate
@@ -61,7 +60,7 @@ class TrainingSubset:
         images = [image for image in coco["images"] if image["id"] in pictures]
         self._ground_truth = {**coco, "images": images, "annotations": annotations}
         # as an evaluation has them: those of training are larger and would be made smaller in another way
-        self._pictures = DecodedCrops(dataclasses.replace(dataset.crop_request, reach=Reach()))
+        self._pictures = DecodedCrops(dataclasses.replace(dataset.crop_request, presets=()))
         self._samples: dict[int, dict] = {}
 
     @classmethod

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from mmpose.registry import DATASETS
 
-from equistera.crops.geometry import Reach
 from equistera.crops.store import CropStore, DecodedCrops
 from equistera.errors import UserError
 from equistera.mm.data import caching
@@ -126,9 +125,9 @@ def test_a_cache_of_other_samples_is_not_used(photos, folder):
 
 def test_one_cache_reaches_as_far_as_every_phase_of_a_run(photos):
     phases = [[0, "light"], [2, "aggressive"], [5, "balanced"]]
-    together = dataset_of(photos, "train", preset=phases).crop_request.reach
-    assert together == dataset_of(photos, "train", preset="aggressive").crop_request.reach
-    assert dataset_of(photos, "val").crop_request.reach == Reach()
+    together = dataset_of(photos, "train", preset=phases).crop_request.need(0)
+    assert together == dataset_of(photos, "train", preset="aggressive").crop_request.need(0)
+    assert dataset_of(photos, "val").crop_request.presets == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from equistera.crops.store import DecodedCrops
-from equistera.crops.geometry import Reach
 from equistera.crops.request import Animal, Request
 from equistera.errors import UserError
 from equistera.mm.data.occlusion import OCCLUDERS, occlude
@@ -59,7 +58,7 @@ def animals(tmp_path):
 
 def textures_of(animals, seed=0):
     wanted = [Animal(path, box, np.empty((0, 2)), np.empty(0)) for path, box in animals]
-    return Textures(animals, DecodedCrops(Request("animals", wanted, (), Reach(), (256, 256))), seed)
+    return Textures(animals, DecodedCrops(Request("animals", wanted, (), (), (256, 256))), seed)
 
 
 def test_pieces_come_from_the_boxes_of_other_pictures(animals):
