@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 
 from equistera import PROJECT
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 
-#: Entries that a config of MMPose has in its own way, for which this project's stand.
-_THEIRS = frozenset(
-    (
-        "train_cfg",
-        "val_cfg",
-        "test_cfg",
-        "train_dataloader",
-        "val_dataloader",
-        "test_dataloader",
-        "train_pipeline",
-        "val_pipeline",
-        "test_pipeline",
-        "val_evaluator",
-        "test_evaluator",
-        "optim_wrapper",
-        "param_scheduler",
-        "default_hooks",
-        "custom_hooks",
-        "env_cfg",
-        "visualizer",
-        "vis_backends",
-        "log_processor",
-        "log_level",
-        "default_scope",
-        "dataset_type",
-        "data_mode",
-        "model",
-        "codec",
-        "resume",
-        "backend_args",
-        "auto_scale_lr",
-        "randomness",
-        "custom_imports",
-        "runner_type",
-    )
-)
+#: Entries that a config of MMPose has in its own way, for which this project's stand: what MMEngine's Runner takes, but
+#: for where to start from and to write to, and the variables that its parts are made of.
+_THEIRS = {*inspect.signature(Runner).parameters} - {"load_from", "work_dir", "launcher", "experiment_name"}
+_THEIRS |= {f"{split}_pipeline" for split in ("train", "val", "test")} | {"dataset_type", "data_mode", "backend_args"}
+_THEIRS |= {"codec", "vis_backends", "custom_imports", "runner_type"}
 
 
 def is_mmposes(config: Config) -> bool:

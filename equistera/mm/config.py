@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ from equistera.words import did_you_mean
 SHARED = ("skeleton", "data_root", "codec")
 #: Classes that need some of them, whether the config says so or not.
 REFERRING = {"SkeletonPoseEstimator": ("skeleton", "codec"), "KeypointDataset": SHARED}
+
+#: Stands for what a config does not have: None is a value.
+_NOTHING = object()
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -79,10 +82,8 @@ def write(config: Config, entries: Mapping[str, object]) -> None:
         entries: Values by dotted key, lists reached by number; what a key lies in must be there.
     """
     for key, value in entries.items():
-        *parents, name = key.split(".")
-        here = config
-        for part in parents:
-            here = here[int(part)] if isinstance(here, (list, tuple)) else here[part]
+        where, _, name = key.rpartition(".")
+        here: Any = entry_at(config, where) if where else config
         here[name] = value
 
 
@@ -161,19 +162,25 @@ def _refuse_foreign(values: Mapping, hint: str) -> None:
         )
 
 
-def _foreign(node: Any) -> Iterator[str]:
+def _foreign(values: Mapping) -> Iterator[str]:
     """Modules that a config would import and dotted names of types, which MMEngine would look up anywhere."""
-    if isinstance(node, Mapping):
-        imports = node.get("custom_imports")
+    for _, part in mappings_in(values):
+        imports = part.get("custom_imports")
         imports = imports.get("imports") if isinstance(imports, Mapping) else imports
         imports = imports if isinstance(imports, (list, tuple)) else [imports] * bool(imports)
         yield from (str(name) for name in imports if name != "equistera.mm.register")
-        if "." in str(node.get("type", "")):
-            yield str(node["type"])
-        node = node.values()
-    if isinstance(node, (list, tuple)) or not isinstance(node, (str, bytes, int, float, type(None))):
-        for item in node:
-            yield from _foreign(item)
+        if "." in str(part.get("type", "")):
+            yield str(part["type"])
+
+
+def mappings_in(node: object, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dictionary within a config, itself included, with its dotted key, the outer ones first."""
+    if isinstance(node, Mapping):
+        yield key, node
+    elif not isinstance(node, (list, tuple)):
+        return
+    for name, inner in list(node.items() if isinstance(node, Mapping) else enumerate(node)):
+        yield from mappings_in(inner, f"{key}.{name}" if key else str(name))
 
 
 def _override(config: Config, overrides: Sequence[str]) -> None:
@@ -213,7 +220,7 @@ def _contradictions(key: str, value: object, given: Mapping[str, object]) -> lis
 
 def _name_weights_once(config: Config) -> None:
     """Makes ``load_from`` and ``init_cfg=dict(type="Pretrained", ...)`` what ``pretrained`` says."""
-    named = dict(_take_pretrained("model", config.get("model")))
+    named = dict(_take_pretrained(config))
     if config.get("pretrained") is None and config.get("load_from"):
         # where both are there a run wrote the latter, see equistera.mm.run.train
         named["load_from"] = config.load_from
@@ -234,29 +241,29 @@ def _name_weights_once(config: Config) -> None:
         (config.pretrained,) = map(str, named.values())
 
 
-def _take_pretrained(key: str, node: Any) -> Iterator[tuple[str, object]]:
-    """Takes every initialisation from a file out of a part of the config."""
-    if not isinstance(node, MutableMapping):
-        return
-    inits = node.get("init_cfg") or []
-    inits = [inits] if isinstance(inits, Mapping) else list(inits)
-    taken = [init for init in inits if init.get("type") in ("Pretrained", "PretrainedInit")]
-    if taken:
-        node["init_cfg"] = [init for init in inits if init not in taken] or None
-        yield f"{key}.init_cfg", taken[0].get("checkpoint")
-    for name, part in list(node.items()):
-        yield from _take_pretrained(f"{key}.{name}", part)
+def _take_pretrained(config: Config) -> Iterator[tuple[str, object]]:
+    """Takes every initialisation from a file out of the network's config."""
+    for key, part in mappings_in(config.get("model"), "model"):
+        inits = part.get("init_cfg") or []
+        inits = [inits] if isinstance(inits, Mapping) else list(inits)
+        taken = [init for init in inits if init.get("type") in ("Pretrained", "PretrainedInit")]
+        if taken:
+            part["init_cfg"] = [init for init in inits if init not in taken] or None
+            yield f"{key}.init_cfg", taken[0].get("checkpoint")
 
 
 def entry_at(config: Config, key: str, missing: object = None) -> object:
-    """What the config holds at a dotted key, or ``missing``."""
+    """What the config holds at a dotted key, lists reached by number, or ``missing``."""
     here: object = dict(config.items())
     for part in key.split("."):
-        if isinstance(here, (list, tuple)) and part.isdigit() and int(part) < len(here):
-            here = here[int(part)]
-        else:
-            here = here.get(part, missing) if isinstance(here, Mapping) else missing
+        here = _inside(here, part, missing)
     return here
+
+
+def _inside(here: object, part: str, missing: object) -> object:
+    if isinstance(here, (list, tuple)) and part.isdigit() and int(part) < len(here):
+        return here[int(part)]
+    return here.get(part, missing) if isinstance(here, Mapping) else missing
 
 
 def _unknown_key(config: Config, key: str) -> list[str]:
@@ -271,16 +278,14 @@ def _unknown_key(config: Config, key: str) -> list[str]:
         if part in SHARED:
             return [f"{key}: is filled in from the top level, set {'.'.join(parts[i:])}"]
     for i, part in enumerate(parts):
-        if isinstance(here, (list, tuple)) and part.isdigit() and int(part) < len(here):
-            here = here[int(part)]
-        elif isinstance(here, Mapping) and part in here:
-            here = here[part]
-        elif i == len(parts) - 1 and isinstance(here, Mapping) and part in _arguments(here):
-            return []
-        else:
-            choices = [*here, *sorted(_arguments(here))] if isinstance(here, Mapping) else []
-            where = ".".join(parts[:i]) or "the config"
-            return [f"{key}: no {part!r} in {where}{did_you_mean(part, choices)}"]
+        found = _inside(here, part, _NOTHING)
+        if found is _NOTHING:
+            arguments = _arguments(here) if isinstance(here, Mapping) else set()
+            if i == len(parts) - 1 and part in arguments:
+                return []
+            choices = [*here, *sorted(arguments)] if isinstance(here, Mapping) else []
+            return [f"{key}: no {part!r} in {'.'.join(parts[:i]) or 'the config'}{did_you_mean(part, choices)}"]
+        here = found
     return []
 
 
@@ -314,17 +319,5 @@ def _share(config: Config) -> None:
     shared = {key: config[key] for key in SHARED}
     for part in (config.get("model", {}), *(config[name].dataset for name in LOADERS if config.get(name))):
         part.update({key: shared[key] for key in REFERRING.get(part.get("type"), ())})
-    for node in config.values():
-        _set_entries(node, shared)
-
-
-def _set_entries(node: object, values: Mapping) -> None:
-    if isinstance(node, dict):
-        for key in node:
-            if key in values:
-                node[key] = values[key]
-            else:
-                _set_entries(node[key], values)
-    elif isinstance(node, (list, tuple)):
-        for item in node:
-            _set_entries(item, values)
+    for _, node in mappings_in(dict(config.items())):
+        node.update({key: shared[key] for key in SHARED if key in node})

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmpose.registry import MODELS
@@ -15,6 +14,7 @@ import equistera
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.files import atomic_write
+from equistera.mm.config import mappings_in
 from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.model import complete_head
@@ -134,13 +134,9 @@ def model_config(config: Config) -> dict:
     return {**model, "type": "TopdownPoseEstimator", "head": head, "data_preprocessor": preprocessor}
 
 
-def _foreign(node: Any) -> Iterator[str]:
+def _foreign(model: dict) -> Iterator[str]:
     """Types of a network that are registered by other packages than MMPose's own."""
-    if isinstance(node, Mapping):
-        found = MODELS.get(node["type"]) if isinstance(node.get("type"), str) else None
+    for _, part in mappings_in(model):
+        found = MODELS.get(part["type"]) if isinstance(part.get("type"), str) else None
         if found is not None and found.__module__.split(".")[0] not in _STOCK:
-            yield node["type"]
-        node = node.values()
-    if isinstance(node, (list, tuple)) or not isinstance(node, (str, bytes, int, float, type(None))):
-        for item in node:
-            yield from _foreign(item)
+            yield part["type"]
