@@ -27,6 +27,11 @@ except ImportError:  # Windows
 #: for a while, and the usual 1,024 (256 on macOS) are soon reached.
 OPEN_FILES = 16384
 
+#: Turns that a waiting thread of OpenMP makes before it sleeps; GNU's default is 300,000. One that turns uses up its
+#: share of a core as one that works does, and where another program wants one too each step waits for whole time
+#: slices: docs/benchmarks.md, "Beside a busy core".
+_SPINS = 5000
+
 #: What PYTHONPATH must not replace: the versions that fit together are installed.
 _OURS = ("numpy", "cv2", "torch", "torchvision", "mmengine", "mmcv", "mmpose", "mmdet", "matplotlib")
 #: Whoever read the output is gone for good: a pipe's reader, a terminal.
@@ -49,6 +54,8 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
     environment.pop("PYTHONWARNINGS", None)
     # a list, though typeshed says that it is any sequence
     warnings.filters[:] = [kept for kept in warnings.filters if kept[0] != "error"]  # type: ignore[index]
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", str(_SPINS))
     _allow_open_files()
     _refuse_replaced_packages(environment.get("PYTHONPATH", ""))
 

@@ -47,6 +47,15 @@ def test_a_notebooks_and_an_experiments_variables_do_not_reach_the_work(tmp_path
     assert int(done.stdout) > 64
 
 
+def test_threads_that_wait_sleep_soon_unless_the_user_says_how_they_wait():
+    ours, own, policy = {}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "ACTIVE"}
+    for inherited in (ours, own, policy):
+        environment.prepare(inherited)
+    assert int(ours["GOMP_SPINCOUNT"]) < 300_000
+    assert own["GOMP_SPINCOUNT"] == "7"
+    assert "GOMP_SPINCOUNT" not in policy
+
+
 def test_closed_streams_are_not_the_next_files(tmp_path):
     code = (
         "import os, sys\n"

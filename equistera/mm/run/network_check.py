@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS
 from mmengine.runner import set_random_seed
 from mmpose.registry import MODELS
@@ -71,7 +73,8 @@ def build_checked(config: Config) -> SkeletonPoseEstimator:
         # what no weights are loaded into keeps what is drawn now
         set_random_seed(config.randomness.seed)
         network = MODELS.build(config.model).eval()
-        network.init_weights()
+        with _without_log():
+            network.init_weights()
         # in float32: what runs on the device in half precision need not run here
         precision, network.precision = network.precision, None
         with torch.no_grad():
@@ -88,6 +91,18 @@ def build_checked(config: Config) -> SkeletonPoseEstimator:
         )
     _refuse_own_freezing(network, config)
     return network
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """MMEngine logs how each weight begins; as the run has no log file yet, that would fill the terminal."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _refuse_own_freezing(network: SkeletonPoseEstimator, config: Config) -> None:
