@@ -4,10 +4,10 @@ from equistera.mm.data import (  # noqa: F401
     batches,
     dataset,
     from_albumentations,
+    loading,
     photometric,
-    sampler,
     targets,
     transforms,
 )
-from equistera.mm.network import model, optim  # noqa: F401
+from equistera.mm.network import model, staged  # noqa: F401
 from equistera.mm.run import logs, loop, metric, prediction_pictures, saving, trainer  # noqa: F401

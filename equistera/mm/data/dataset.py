@@ -19,13 +19,13 @@ from equistera.augmentation import Augmentation, parts_of
 from equistera.augmentation import augmentation as augment
 from equistera.crops.build import find
 from equistera.crops.request import Animal, Request
-from equistera.crops.store import CropStore, DecodedCrops
+from equistera.crops.store import DecodedCrops
 from equistera.dataset.coco import category_of, load_annotations
 from equistera.dataset.images import picture_path
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
 from equistera.mm.data.metainfo import metainfo_of
-from equistera.mm.data.textures import Textures
+from equistera.mm.data.occlusion import Textures
 from equistera.words import counted
 
 
@@ -79,7 +79,7 @@ class KeypointDataset(BaseCocoStyleDataset):
         self.codec = KEYPOINT_CODECS.build(codec) if codec else None
         self.input_size = tuple(codec["input_size"]) if codec else None
         self.cache = cache
-        self.crops: CropStore | DecodedCrops | None = None
+        self.crops: DecodedCrops | None = None
         self.ready = False
         self.skeleton = skeletons.load(skeleton)
         self.seed = seed

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from equistera.mm.network.norm_statistics import reestimate
+from equistera.mm.network.averaging import reestimate
 from equistera.mm.run.training_subset import TrainingSubset
 from equistera.training.checkpoints import ERROR
 
@@ -47,8 +47,8 @@ def candidates(trainer, subset: TrainingSubset, average: Mapping[str, torch.Tens
     """Weights that might be evaluated and saved as the best, the plainest first, with their scores.
 
     They are training's weights, the same with re-estimated normalisation statistics
-    (:mod:`equistera.mm.network.norm_statistics`) and their running average (:mod:`equistera.mm.network.averaging`),
-    with re-estimated statistics where these are switched on. The one with the least error on the training subset,
+    and their running average (:mod:`equistera.mm.network.averaging`), with re-estimated statistics where these are
+    switched on. The one with the least error on the training subset,
     without augmentation, is to be evaluated; the validation set has no say in the choice.
 
     That costs, beside validation, forward passes over up to ``2 x norm_statistics.pictures`` and

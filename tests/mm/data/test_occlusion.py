@@ -5,8 +5,7 @@ import pytest
 from equistera.crops.store import DecodedCrops
 from equistera.crops.request import Animal, Request
 from equistera.errors import UserError
-from equistera.mm.data.occlusion import OCCLUDERS, occlude
-from equistera.mm.data.textures import Textures
+from equistera.mm.data.occlusion import OCCLUDERS, Textures, occlude
 
 PICTURE = np.full((96, 96, 3), (40, 120, 200), np.uint8)
 

@@ -8,7 +8,7 @@ from mmpose.structures import PoseDataSample
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.targets import EncodeTargets
-from equistera.mm.network.losses import head_loss
+from equistera.mm.network.model import head_loss
 
 
 def sample(codec, rng):

@@ -7,7 +7,7 @@ from mmpose.registry import MODELS
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
-from equistera.mm.network.optim import StagedOptimWrapperConstructor
+from equistera.mm.network.staged import StagedOptimWrapperConstructor
 
 
 def built(name="demo_rtmpose_t.py", *overrides):

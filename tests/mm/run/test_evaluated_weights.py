@@ -11,8 +11,7 @@ from mmpose.registry import MODELS
 from equistera.errors import Stopped, UserError
 from equistera.mm import config as configs
 from equistera.mm.network import checkpoint
-from equistera.mm.network.averaging import AveragedWeights
-from equistera.mm.network.norm_statistics import open_norms, reestimate
+from equistera.mm.network.averaging import AveragedWeights, open_norms, reestimate
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.evaluated_weights import overwritten
 from equistera.mm.run.train import TrainOptions, train

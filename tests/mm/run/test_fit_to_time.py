@@ -10,7 +10,7 @@ import pytest
 
 from equistera.errors import UserError
 from equistera.mm import config as configs
-from equistera.mm.data.sampler import ResumableSampler
+from equistera.mm.data.loading import ResumableSampler
 from equistera.mm.network import checkpoint
 from equistera.mm.run import fit_to_time, loop, preflight
 from equistera.mm.run.network_check import build_checked

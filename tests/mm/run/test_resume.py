@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from equistera.errors import Stopped, UserError
-from equistera.mm.data.sampler import ResumableSampler
+from equistera.mm.data.loading import ResumableSampler
 from equistera.mm.network import checkpoint
 from equistera.mm.run import loop as loops
 from equistera.mm.run import resume, saving
