@@ -260,31 +260,35 @@ def load_fitting(
         UserError: Less than half of the backbone fits: it is a checkpoint of another network.
     """
     own = network.state_dict()
-    fitting, left_out = {}, dict(skip or {})
-    for name, value in with_own_backbone(upgrade_keys(state_dict), own).items():
-        if name in left_out:
-            continue
-        if name not in own:
-            left_out[name] = f"{tuple(value.shape)} in the file, not in this model"
-        elif own[name].shape != value.shape:
-            left_out[name] = f"{tuple(value.shape)} in the file, {tuple(own[name].shape)} in this model"
-        else:
-            fitting[name] = value
-    for name in own:
-        if name not in fitting and name not in left_out:
-            left_out[name] = "not in the file, keeps its start"
+    given = with_own_backbone(upgrade_keys(state_dict), own)
+    unfit, skip = _unfit(given, own), skip or {}
+    missing = {name: f"{why}, keeps its start" for name, why in unfit.items() if name not in given}
+    left_out = {**unfit, **missing, **skip}
+    fitting = {name: value for name, value in given.items() if name not in left_out}
     lines = [f"{name}: {why}" for name, why in left_out.items()]
     backbone = {name: value.numel() for name, value in own.items() if name.startswith("backbone.")}
     share = sum(size for name, size in backbone.items() if name in fitting) / sum(backbone.values())
     if share < SAME_BACKBONE:
         raise UserError(
             f"the checkpoint is of another network: {share:.0%} of this backbone ({type(network.backbone).__name__}) "
-            f"is in it; it holds {kind_of({**dict.fromkeys(skip or ()), **state_dict})}",
+            f"is in it; it holds {kind_of({**skip, **state_dict})}",
             [line for line in lines if line.startswith("backbone.")][:5],
             "Choose a checkpoint of the same backbone and size, or --from-scratch",
         )
     network.load_state_dict(fitting, strict=False)
     return len(fitting), lines
+
+
+def _unfit(given: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """The weights of a file and of a model that do not fit each other, by name, and why."""
+    sizes, needed = ({name: tuple(value.shape) for name, value in weights.items()} for weights in (given, own))
+    return {
+        name: "not in the file"
+        if name not in sizes
+        else f"{sizes[name]} in the file, {needed.get(name, 'not')} in this model"
+        for name in {**sizes, **needed}
+        if sizes.get(name) != needed.get(name)
+    }
 
 
 def load_exactly(network: torch.nn.Module, state_dict: Mapping[str, torch.Tensor], path: str | Path, hint: str) -> None:
@@ -299,20 +303,11 @@ def load_exactly(network: torch.nn.Module, state_dict: Mapping[str, torch.Tensor
     Raises:
         UserError: Names or shapes differ.
     """
-    own = network.state_dict()
-    problems = [
-        f"{name} {tuple(value.shape)}: not in this model" for name, value in state_dict.items() if name not in own
-    ]
-    problems += [f"{name}: not in the file" for name in own if name not in state_dict]
-    problems += [
-        f"{name}: {tuple(state_dict[name].shape)} in the file, {tuple(own[name].shape)} in this model"
-        for name in own
-        if name in state_dict and state_dict[name].shape != own[name].shape
-    ]
-    if problems:
+    unfit = _unfit(state_dict, network.state_dict())
+    if unfit:
         raise UserError(
-            f"{path} does not belong to this config: {len(problems)} weights differ; it holds {kind_of(state_dict)}",
-            problems[:5],
+            f"{path} does not belong to this config: {len(unfit)} weights differ; it holds {kind_of(state_dict)}",
+            [f"{name}: {why}" for name, why in unfit.items()][:5],
             hint,
         )
     network.load_state_dict(dict(state_dict))

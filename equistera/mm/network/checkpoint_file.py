@@ -24,12 +24,13 @@ from numpy._core import multiarray, numeric
 from equistera import inputs
 from equistera.errors import UserError
 
-#: How files begin that torch writes: as zip archives, and as pickles before version 1.6.
-_STARTS = (b"PK", b"\x80")
+#: How files of torch before version 1.6 begin; later ones are zip archives.
+_PICKLE = b"\x80"
+_FETCH = "A download that stopped early, or a web page saved in place of a file, looks like this; fetch it again."
 #: What else is found under the name of a checkpoint, by its first bytes, and what helps.
 _OTHERS = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "Fetch the file: git lfs pull"),
-    (b"<", "a web page", "A web page that was saved in place of a file looks like this; fetch it again."),
+    (b"<", "a web page", _FETCH),
     (b"\x89HDF", "an HDF5 file, as Keras writes them", ""),
     (b"\x1f\x8b", "a gzip archive", "Unpack it and give the checkpoint in it."),
     (b"7z\xbc\xaf", "a 7z archive", "Unpack it and give the checkpoint in it."),
@@ -91,9 +92,11 @@ def read(path: Path) -> object:
             start = file.read(32)
     except OSError as error:
         raise UserError(f"cannot read checkpoint {path}: {error.strerror}") from error
-    _refuse_other_kinds(path, start)
+    found, hint = _other_kind(path, start)
+    if found:
+        raise UserError(f"{path} is broken or no checkpoint: {found}", hint=hint)
     try:
-        content = _read_safetensors(path) if _is_safetensors(path, start) else _read_torch(path)
+        return _read_safetensors(path) if _is_safetensors(path, start) else _read_torch(path)
     except UserError:
         raise
     except Exception as error:
@@ -101,9 +104,8 @@ def read(path: Path) -> object:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
             f"{path} is broken or no checkpoint ({path.stat().st_size} bytes): {first}",
-            hint="A download that stopped early looks like this; fetch it again.",
+            hint=_FETCH,
         ) from error
-    return content
 
 
 def _is_safetensors(path: Path, start: bytes) -> bool:
@@ -111,24 +113,18 @@ def _is_safetensors(path: Path, start: bytes) -> bool:
     return start[8:9] == b"{" and struct.unpack_from("<Q", start)[0] <= path.stat().st_size - 8
 
 
-def _refuse_other_kinds(path: Path, start: bytes) -> None:
+def _other_kind(path: Path, start: bytes) -> tuple[str, str]:
+    """What a file is that holds no weights, and what helps; empty where it may hold some."""
     if _TENSORFLOW.fullmatch(path.name):
-        raise UserError(
-            f"{path} is broken or no checkpoint of torch: TensorFlow's files are named so",
-            hint="Networks of TensorFlow, such as DeepLabCut 2 trains, cannot be used.",
-        )
-    found, hint = next(((what, hint) for mark, what, hint in _OTHERS if start.lstrip().startswith(mark)), ("", ""))
-    if _is_safetensors(path, start):
-        return
+        return "TensorFlow's files are named so", "Networks of TensorFlow, such as DeepLabCut 2 trains, cannot be used."
+    if _is_safetensors(path, start) or start.startswith(_PICKLE) or not start:
+        return "", ""
     if start.startswith(b"PK"):
-        found, hint = _other_archive(path)
-    elif start.startswith(_STARTS) or not start:
-        return
-    elif not found:
-        found = f"it starts with {start[:8]!r}"
-        hint = "A web page that was saved in place of a file looks like this; fetch it again."
-    if found:
-        raise UserError(f"{path} is broken or no checkpoint: {found}", hint=hint)
+        return _other_archive(path)
+    for mark, what, hint in _OTHERS:
+        if start.lstrip().startswith(mark):
+            return what, hint
+    return f"it starts with {start[:8]!r}", _FETCH
 
 
 def _other_archive(path: Path) -> tuple[str, str]:
@@ -144,7 +140,7 @@ def _other_archive(path: Path) -> tuple[str, str]:
             damaged = archive.testzip() if ours else None
     except Exception as error:
         # zipfile has as many ways to fail as there are damages
-        return str(error) or type(error).__name__, "A download that stopped early looks like this; fetch it again."
+        return str(error) or type(error).__name__, _FETCH
     if damaged:
         return f"the check sum of {damaged} is wrong", "Copy or fetch it again."
     if any(name.endswith("/constants.pkl") for name in names):
@@ -167,8 +163,8 @@ def _read_torch(path: Path) -> object:
                 return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             unknown = _UNKNOWN.search(str(error))
-            if unknown is None or not _BESIDE.match(unknown[1]) or unknown[1] in known:
-                raise _refusal(path, str(error), known) from error
+            if unknown is None or unknown[1] in known or not _BESIDE.match(unknown[1]):
+                raise _refusal(path, str(error)) from error
             known[unknown[1]] = _Mapping if _MAPPINGS.fullmatch(unknown[1]) else _Unread
 
 
@@ -190,27 +186,16 @@ def _stand_ins() -> list[tuple[str, object]]:
     return [*found, *((f"builtins.{name}", _Unread) for name in ("getattr", "object", "bool", "type"))]
 
 
-def _refusal(path: Path, found: str, known: Mapping[str, object]) -> UserError:
-    """Of a file that torch will not read with weights only."""
+def _refusal(path: Path, found: str) -> UserError:
+    """Of a file that torch will not read with weights only, and says so."""
     if not any(words in found for words in ("nsupported", "GLOBAL", "Can only", "unrecognized function")):
         return UserError(f"{path} is broken or no checkpoint: {found.splitlines()[0]}")
-    try:
-        with torch.serialization.safe_globals([(kind, name) for name, kind in known.items()]):
-            names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-    except Exception:
-        # only files of today's format can be asked for all names; of the others the first one is known
-        unknown = _UNKNOWN.search(found) or re.search(r"GLOBAL (\S+)", found)
-        names = [unknown[1]] if unknown else []
-    names = sorted(name for name in names if not _BESIDE.match(name))
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    hint = "Ask its maker for a file with weights only, or convert it where you trust it."
-    if any(name.startswith(("ultralytics.", "models.yolo", "models.common")) for name in names):
+    unknown = re.search(r"GLOBAL (\S+)", found)
+    name = unknown[1] if unknown else "code"
+    hint = "Ask its maker for a file with weights only. Where you trust it: torch.save(network.state_dict(), FILE)"
+    if name.startswith(("ultralytics.", "models.yolo", "models.common")):
         hint = "It is a network of YOLO, of another kind than those here."
-    elif sum(name.startswith("torch.nn.modules.") for name in names) > 1:
-        hint = "It is a whole network, pickled. Where you trust it: torch.save(network.state_dict(), FILE)"
-    return UserError(
-        f"{path} holds more than weights ({shown or 'code'}): loading it could run code, so it is refused", hint=hint
-    )
+    return UserError(f"{path} holds more than weights ({name}): loading it could run code, so it is refused", hint=hint)
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:

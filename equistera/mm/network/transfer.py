@@ -86,20 +86,16 @@ def initialise(
             hint=f"It is one of {', '.join(HEAD_INITS)}",
         )
     given = upgrade_keys(content["state_dict"])
-    target = network.skeleton
     if head_init == "random":
         origin = reason = "head_init is 'random'"
         kept = {name: value for name, value in given.items() if not name.startswith(HEAD)}
-        table = _all_random(target)
+        table = channel_sources(None, network.skeleton)
     else:
         reason = "its output channels cannot be carried over"
         source, origin = skeleton_of_checkpoint(content, path)
-        if source is None:
-            kept, table = _without_output(given), _all_random(target)
-        else:
-            kept, table = transfer_head(given, source, target, network.state_dict())
-            if OUTPUT_WEIGHT not in kept:
-                origin += ", but its output layer is of another kind or size"
+        kept, table = transfer_head(given, source, network.skeleton, network.state_dict())
+        if source is not None and OUTPUT_WEIGHT not in kept:
+            origin += ", but its output layer is of another kind or size"
     skipped = {name: f"{tuple(value.shape)} in the file, {reason}" for name, value in given.items() if name not in kept}
     loaded, left_out = load_fitting(network, kept, skipped)
     return Report(loaded, left_out, origin, table)
@@ -107,7 +103,7 @@ def initialise(
 
 def transfer_head(
     state_dict: Mapping[str, torch.Tensor],
-    source_skeleton: Skeleton,
+    source_skeleton: Skeleton | None,
     target_skeleton: Skeleton,
     model_state: Mapping[str, torch.Tensor],
 ) -> tuple[dict[str, torch.Tensor], tuple[ChannelSource, ...]]:
@@ -115,7 +111,7 @@ def transfer_head(
 
     Args:
         state_dict: Weights of the checkpoint, in the names of MMPose 1.x.
-        source_skeleton: Its keypoints, in the order of its channels.
+        source_skeleton: Its keypoints, in the order of its channels; None where they are not known.
         target_skeleton: Keypoints of the network, in the order of its channels.
         model_state: The network's own weights; channels without a counterpart start from them.
 
@@ -125,11 +121,12 @@ def transfer_head(
         returned without the output layer, and every channel is ``random``.
     """
     names = [name for name in model_state if name.startswith(OUTPUT_LAYER)]
-    channels = len(source_skeleton)
+    channels = 0 if source_skeleton is None else len(source_skeleton)
     if OUTPUT_WEIGHT not in names or not all(
         name in state_dict and state_dict[name].shape == (channels, *model_state[name].shape[1:]) for name in names
     ):
-        return _without_output(state_dict), _all_random(target_skeleton)
+        kept = {name: value for name, value in state_dict.items() if not name.startswith(OUTPUT_LAYER)}
+        return kept, channel_sources(None, target_skeleton)
     table = channel_sources(source_skeleton, target_skeleton)
     pairs = [(i, source_skeleton.index[row.source]) for i, row in enumerate(table) if row.source]
     targets, sources = [i for i, _ in pairs], [j for _, j in pairs]
@@ -141,35 +138,27 @@ def transfer_head(
     return carried, table
 
 
-def channel_sources(source: Skeleton, target: Skeleton) -> tuple[ChannelSource, ...]:
+def channel_sources(source: Skeleton | None, target: Skeleton) -> tuple[ChannelSource, ...]:
     """Finds the counterpart of every keypoint of ``target`` in ``source``.
 
     The table of the two skeletons counts first. For a skeleton of the user's own that has none, the points that it
     shares by name with the project's skeleton have the counterparts which that one has.
 
     Args:
-        source: Skeleton of the checkpoint.
+        source: Skeleton of the checkpoint; None where nothing is taken from it.
         target: Skeleton of the network.
 
     Returns:
         A row for each keypoint of ``target``, in its order; an exact match goes before a near one.
     """
     found: dict[str, ChannelSource] = {}
-    for skeleton in (target, skeletons.load(skeletons.DEFAULT)):
+    for skeleton in (target, skeletons.load(skeletons.DEFAULT)) if source is not None else ():
         for match in skeleton.correspondence_from(source):
             better = match.target not in found or (match.exact and found[match.target].match == "near")
             if match.source in source.index and match.target in target.index and better:
                 kind = "exact" if match.exact else "near"
                 found[match.target] = ChannelSource(match.target, match.source, kind)
     return tuple(found.get(name, ChannelSource(name, "", "random")) for name in target.names)
-
-
-def _all_random(target: Skeleton) -> tuple[ChannelSource, ...]:
-    return tuple(ChannelSource(name, "", "random") for name in target.names)
-
-
-def _without_output(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value for name, value in state_dict.items() if not name.startswith(OUTPUT_LAYER)}
 
 
 def format_transfer_table(report: Report) -> str:
