@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from equistera.dataset.boxes import EDGE, MIN_AREA_SHARE, box_around, clip_box
-from equistera.dataset.formats.records import Animal, Picture, Skip, Unusable
+from equistera.dataset.formats.records import Animal, Picture, Skip
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.images import ImageHeader
 from equistera.skeleton import Skeleton
 

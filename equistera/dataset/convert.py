@@ -10,7 +10,8 @@ from pathlib import Path
 
 from equistera.dataset.annotate import annotate
 from equistera.dataset.coco import category_of
-from equistera.dataset.formats.records import Export, Picture, Skip, Unusable
+from equistera.dataset.formats.records import Export, Picture, Skip
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.images import ImageError, ImageHeader, is_complete, read_header
 from equistera.dataset.locate import MISSING, PictureFinder
 from equistera.dataset.matching import Selection, read_keypoint_map, select

@@ -13,7 +13,8 @@ from equistera import commands
 from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.formats import coco, cvat, labelstudio, yolo
-from equistera.dataset.formats.records import HORSE, Animal, Picture, Unusable, flag, positive_size
+from equistera.dataset.formats.records import HORSE, Animal, Picture
+from equistera.dataset.formats.values import Unusable, flag, positive_size
 from equistera.dataset.images import ImageError, check_inside, picture_path, read_header
 from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS
@@ -104,7 +105,7 @@ def export_annotations(
             f"{written}\nIn CVAT: a task needs the pictures and, pasted into 'Raw', the labels that this writes:\n"
             f"  {labels}\nThen upload annotations as 'CVAT 1.1'."
         )
-    write_json(output, coco.write(pictures, skeleton.names, skeleton.link_indices.tolist()))
+    write_json(output, coco.write(pictures, skeleton))
     return written
 
 

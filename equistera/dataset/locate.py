@@ -22,7 +22,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from equistera.dataset.formats.labelstudio_addresses import UPLOAD_PREFIX
-from equistera.dataset.formats.records import Unusable
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.images import LISTED, PHOTOS, SUFFIXES
 from equistera.dataset.paths import ends_with, is_hidden, name_parts, spelled
 from equistera.errors import UserError

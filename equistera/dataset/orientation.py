@@ -17,7 +17,8 @@ import numpy as np
 from equistera.dataset.anatomy import uprightness
 from equistera.dataset.annotate import Frame, frame_of, placed
 from equistera.dataset.boxes import EDGE
-from equistera.dataset.formats.records import Animal, Export, Picture, Unusable
+from equistera.dataset.formats.records import Animal, Export, Picture
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.images import ImageHeader
 from equistera.skeleton import Skeleton
 from equistera.words import counted

@@ -18,7 +18,8 @@ import numpy as np
 from equistera.dataset.anatomy import oddity_of
 from equistera.dataset.annotate import Frame, placed
 from equistera.dataset.boxes import EDGE, PERCENT, other_unit
-from equistera.dataset.formats.records import HIDDEN, VISIBLE, Animal, Export
+from equistera.dataset.formats.records import Animal, Export
+from equistera.dataset.formats.values import HIDDEN, VISIBLE
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 from equistera.words import counted

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
-from equistera.dataset.formats.records import positive_size
+from equistera.dataset.formats.values import positive_size
 from equistera.dataset.images import ImageError, is_complete, picture_path, read_header
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton

@@ -7,7 +7,8 @@ from PIL import Image
 from equistera import skeleton
 from equistera.dataset.annotate import Frame, annotate, frame_of
 from equistera.dataset.boxes import box_around, clip_box
-from equistera.dataset.formats.records import Animal, Picture, Unusable
+from equistera.dataset.formats.records import Animal, Picture
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.images import ImageHeader, read_header, read_rgb
 
 HORSE = skeleton.load("horse26")

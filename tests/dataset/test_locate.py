@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from equistera.dataset.formats.records import Unusable
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.locate import ELSEWHERE, NOT_FOUND, NOT_READ, PictureFinder
 from equistera.errors import UserError
 

@@ -5,7 +5,8 @@ import pytest
 
 from equistera import skeleton
 from equistera.dataset.anatomy import reference_for
-from equistera.dataset.formats.records import Animal, Export, Picture, Unusable
+from equistera.dataset.formats.records import Animal, Export, Picture
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.images import ImageHeader
 from equistera.dataset.orientation import CONTRADICTED, UNDECIDED, FoundPicture, frames_of
 

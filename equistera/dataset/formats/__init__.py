@@ -8,7 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, labelstudio, yolo
-from equistera.dataset.formats.records import HORSE, Export, NotLabels, check_file, shown
+from equistera.dataset.formats.records import HORSE, Export, NotLabels
+from equistera.dataset.formats.values import check_file, shown
 from equistera.files import read_json
 
 

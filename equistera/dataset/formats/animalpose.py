@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from equistera.dataset.formats import coco
-from equistera.dataset.formats.records import VISIBLE, Export
+from equistera.dataset.formats.records import Export
+from equistera.dataset.formats.values import VISIBLE
 
 TITLE = "AnimalPose keypoints.json"
 

@@ -14,27 +14,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from equistera.dataset.formats.records import (
-    Animal,
-    Export,
-    Picture,
-    Skip,
-    Unusable,
-    number,
-    numbers,
-    point,
-    positive_size,
-    shown,
-    subset_names,
-    text,
-)
+from equistera.dataset.coco import category_of, is_id
+from equistera.dataset.formats.records import Animal, Export, Picture, Skip
+from equistera.dataset.formats.values import Unusable, number, numbers, point, positive_size, shown, subset_names, text
 from equistera.errors import UserError
+from equistera.skeleton import Skeleton
 
 TITLE = "COCO keypoints"
 
 #: Pictures of Label Studio's COCO export that hold more than one horse.
 _MIXED = "Label Studio's COCO export makes one animal of all points in a picture: export JSON instead of COCO"
 _EXPORT_JSON = "Export JSON instead of COCO from Label Studio, and convert that."
+_NO_PICTURE, _TWICE = "its image_id is no picture of the file", "a picture id stands twice"
 #: From this number of pictures on, one of them can hardly have all the animals of a file.
 _PICTURES = 3
 _NO_ANNOTATIONS = (
@@ -68,79 +59,62 @@ def read(content: dict, path: Path) -> Export:
     categories = categories_with_keypoints(content.get("categories"), path)
     animals: dict[object, list[Animal]] = defaultdict(list)
     images = _images_by_id(content["images"], export)
-    annotations = _with_ids(content["annotations"], content.get("categories"), images, categories, export)
+    annotations = _with_ids(content["annotations"], content["categories"], images, categories, export)
     for position, annotation in enumerate(annotations):
         label = annotation.get("id", position) if isinstance(annotation, dict) else position
-        where = f"{path.name}, annotation {shown(label)}"
-        try:
+        with export.leaving_out("horse", f"{path.name}, annotation {shown(label)}"):
             image_id, animal = _animal(annotation, categories)
             if image_id not in images:
-                raise Unusable("its image_id is no picture of the file", f"image_id {shown(image_id)}")
+                raise Unusable(_NO_PICTURE, f"image_id {shown(image_id)}")
             animals[image_id].append(animal)
-        except Unusable as error:
-            export.skip("horse", where, error)
     # declared even if no annotation uses them: that is how a public data set is known
     for name, keypoints in categories.values():
         export.keypoints.setdefault(name, list(keypoints))
-    if mixed := _mixed_by_label_studio(content, annotations, categories, export):
+    if mixed := _mixed_by_label_studio(content, annotations, images, export):
         # their boxes were left out for having no points
         export.skips = [replace(skip, hint=_EXPORT_JSON) for skip in export.skips]
+    # CVAT writes person_keypoints_SUBSET.json
+    subset = path.stem.removeprefix("person_keypoints_")
     for image_id, image in images.items():
-        where = f"{path.name}, picture {image['file_name']}"
-        if not animals[image_id]:
-            hint = "" if annotations else _NO_ANNOTATIONS
-            export.skips.append(Skip("picture", where, "no annotation that can be used", hint=hint))
-            continue
-        if image_id in mixed:
-            export.skips.append(
-                Skip("picture", where, _MIXED, f"{mixed[image_id]} boxes, one set of points", _EXPORT_JSON)
-            )
-            continue
-        size = positive_size(image.get("width"), image.get("height"))
-        # CVAT writes person_keypoints_SUBSET.json
-        subset, name = path.stem.removeprefix("person_keypoints_"), image["file_name"]
-        names = (name,) if subset == path.stem else subset_names(name, subset, path)
-        export.add(Picture(names, where, tuple(animals[image_id]), size))
+        name = image["file_name"]
+        where = f"{path.name}, picture {name}"
+        with export.leaving_out("picture", where):
+            if not animals[image_id]:
+                raise Unusable("no annotation that can be used", hint="" if annotations else _NO_ANNOTATIONS)
+            if image_id in mixed:
+                raise Unusable(_MIXED, f"{mixed[image_id]} boxes, one set of points", _EXPORT_JSON)
+            names = (name,) if subset == path.stem else subset_names(name, subset, path)
+            size = positive_size(image.get("width"), image.get("height"))
+            export.add(Picture(names, where, tuple(animals[image_id]), size))
     return export
 
 
-def write(pictures: Sequence[Picture], names: Sequence[str], links: Sequence[Sequence[int]]) -> dict:
+def write(pictures: Sequence[Picture], skeleton: Skeleton) -> dict:
     """Makes a COCO keypoint file.
 
     Args:
-        pictures: Pictures with known size and pixel coordinates; every animal has a box.
-        names: Keypoint names, in the order to write.
-        links: Pairs of positions in ``names``, from 0.
+        pictures: Pictures of horses, with known size and pixel coordinates; every animal has a box.
+        skeleton: Keypoints, in the order to write.
     """
-    categories = sorted({animal.category for picture in pictures for animal in picture.animals})
-    category_ids = {category: i for i, category in enumerate(categories, 1)}
-    skeleton = [[a + 1, b + 1] for a, b in links]
     images, annotations = [], []
     for image_id, picture in enumerate(pictures, 1):
         width, height = picture.size
         images.append({"id": image_id, "file_name": picture.names[0], "width": width, "height": height})
         for animal in picture.animals:
-            points = [animal.points.get(name, (0.0, 0.0, 0)) for name in names]
+            points = [animal.points.get(name, (0.0, 0.0, 0)) for name in skeleton.names]
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image_id,
-                    "category_id": category_ids[animal.category],
+                    "category_id": 1,
                     "keypoints": [value for point in points for value in point],
                     "num_keypoints": sum(v > 0 for _, _, v in points),
                     "bbox": list(animal.box),
-                    "area": animal.area or animal.box[2] * animal.box[3],
+                    "area": animal.area,
                     "iscrowd": 0,
                 }
             )
-    return {
-        "images": images,
-        "annotations": annotations,
-        "categories": [
-            {"id": i, "name": name, "supercategory": "animal", "keypoints": list(names), "skeleton": skeleton}
-            for name, i in category_ids.items()
-        ],
-    }
+    return {"images": images, "annotations": annotations, "categories": [category_of(skeleton)]}
 
 
 def categories_with_keypoints(categories: object, path: Path) -> dict[object, tuple[str, list[str]]]:
@@ -151,7 +125,7 @@ def categories_with_keypoints(categories: object, path: Path) -> dict[object, tu
     """
     found = {}
     for category in categories if isinstance(categories, list) else ():
-        if not isinstance(category, dict) or not isinstance(category.get("id"), (int, str)):
+        if not isinstance(category, dict) or not is_id(category.get("id")):
             continue
         keypoints = category.get("keypoints")
         if isinstance(keypoints, list) and keypoints and all(isinstance(name, str) for name in keypoints):
@@ -171,65 +145,57 @@ def categories_with_keypoints(categories: object, path: Path) -> dict[object, tu
 def _images_by_id(images: list, export: Export) -> dict[object, dict]:
     """Pictures by id; ids that stand twice are left out, for nobody knows whose annotations are whose."""
     by_id: dict[object, dict] = {}
-    doubled = set()
+    doubled: dict[object, dict] = {}
     for position, image in enumerate(images):
-        where = f"{export.path.name}, images[{position}]"
-        try:
-            if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
+        with export.leaving_out("picture", f"{export.path.name}, images[{position}]"):
+            if not isinstance(image, dict) or not is_id(image.get("id")):
                 raise Unusable("a picture without an id", f"found {shown(image)}")
             text(image.get("file_name"), "the picture's file_name")
-            if by_id.get(image["id"]) == image:
-                continue  # the same entry again says nothing else
-            if image["id"] in by_id:
-                doubled.add(image["id"])
-                raise Unusable("a picture id stands twice", f"id {shown(image['id'])}")
-        except Unusable as error:
-            export.skip("picture", where, error)
-        else:
-            by_id[image["id"]] = image
-    for image_id in doubled:
-        where = f"{export.path.name}, picture {by_id.pop(image_id)['file_name']}"
-        export.skips.append(Skip("picture", where, "a picture id stands twice", f"id {shown(image_id)}"))
-    return by_id
+            first = by_id.setdefault(image["id"], image)
+            # the same entry again says nothing else
+            if first != image:
+                doubled[image["id"]] = first
+                raise Unusable(_TWICE, f"id {shown(image['id'])}")
+    for image_id, first in doubled.items():
+        where = f"{export.path.name}, picture {first['file_name']}"
+        export.skips.append(Skip("picture", where, _TWICE, f"id {shown(image_id)}"))
+    return {image_id: image for image_id, image in by_id.items() if image_id not in doubled}
 
 
 def _with_ids(
-    annotations: list, declared: object, images: dict[object, dict], categories: dict, export: Export
+    annotations: list, declared: list, images: dict[object, dict], categories: dict, export: Export
 ) -> list[object]:
-    """Annotations with the ids that they mean: 0, "0" and 0.0 are one, and points of an only category are its.
+    """Annotations with flat keypoints and the ids that they mean: 0, "0" and 0.0 are one, and points of an only
+    category are its.
 
     Raises:
         UserError: Ids are those of the pictures or categories, moved by one: nearly every animal would get another's.
     """
-    entries = declared if isinstance(declared, list) else []
-    known = {
-        "image_id": dict.fromkeys(images),
-        "category_id": dict.fromkeys(
-            entry["id"] for entry in entries if isinstance(entry, dict) and _is_id(entry.get("id"))
-        ),
+    ids = {
+        "image_id": list(images),
+        "category_id": [entry["id"] for entry in declared if isinstance(entry, dict) and is_id(entry.get("id"))],
     }
-    by_value = {key: {_value(own): own for own in own_ids} for key, own_ids in known.items()}
+    by_value = {key: {_value(own): own for own in known} for key, known in ids.items()}
     only = next(iter(categories)) if len(categories) == 1 else None
+    known = {key: set(own) for key, own in ids.items()}
     result, rewritten, given = [], 0, 0
     for annotation in annotations:
         if isinstance(annotation, dict):
-            annotation = dict(annotation)
-            for key, own_ids in known.items():
-                own = annotation.get(key)
-                if not (_is_id(own) and own in own_ids) and _value(own) in by_value[key]:
-                    annotation[key], rewritten = by_value[key][_value(own)], rewritten + 1
+            annotation = {**annotation, "keypoints": _flat(annotation.get("keypoints"))}
+            for key in ids:
+                own, meant = annotation.get(key), by_value[key].get(_value(annotation.get(key)))
+                if meant is not None and not (is_id(own) and own in known[key]):
+                    annotation[key], rewritten = meant, rewritten + 1
+            category_id, points = annotation.get("category_id"), annotation["keypoints"]
+            of_none = only is not None and not (is_id(category_id) and category_id in categories)
             # CVAT gives a skeleton that is grouped with a box the box's category
-            if only is not None and not (
-                _is_id(annotation.get("category_id")) and annotation["category_id"] in categories
-            ):
-                points = _flat(annotation.get("keypoints"))
-                if isinstance(points, list) and len(points) == 3 * len(categories[only][1]):
-                    annotation["category_id"], given = only, given + 1
+            if of_none and isinstance(points, list) and len(points) == 3 * len(categories[only][1]):
+                annotation["category_id"], given = only, given + 1
         result.append(annotation)
-    _check_not_moved("image_id", result, set(images), export)
+    _check_not_moved("image_id", result, known["image_id"], export)
     _check_not_all_one(result, images, export)
     if len(categories) > 1:
-        _check_not_moved("category_id", result, set(known["category_id"]), export)
+        _check_not_moved("category_id", result, known["category_id"], export)
     name = export.path.name
     if rewritten:
         export.notes.append(
@@ -243,8 +209,8 @@ def _with_ids(
     return result
 
 
-def _is_id(value: object) -> bool:
-    return isinstance(value, (int, str))
+def _ids_of(annotations: list[object], key: str) -> list:
+    return [a[key] for a in annotations if isinstance(a, dict) and is_id(a.get(key))]
 
 
 def _value(own: object) -> object:
@@ -255,12 +221,12 @@ def _value(own: object) -> object:
         value = math.nan
     if math.isfinite(value) and value.is_integer():
         return int(value)
-    return own if _is_id(own) else None
+    return own if is_id(own) else None
 
 
 def _check_not_moved(key: str, annotations: list[object], own: set, export: Export) -> None:
     """Refuses ids that count from 0 where the others count from 1, or the other way round."""
-    used = {a[key] for a in annotations if isinstance(a, dict) and _is_id(a.get(key))}
+    used = set(_ids_of(annotations, key))
     if len(own) < 2 or not used - own or not all(type(one) is int for one in used | own):
         return
     for step in (1, -1):
@@ -274,7 +240,7 @@ def _check_not_moved(key: str, annotations: list[object], own: set, export: Expo
 
 def _check_not_all_one(annotations: list[object], images: dict[object, dict], export: Export) -> None:
     """Refuses as many animals as pictures, or more, that all name one of them: the ids of the others got lost."""
-    used = [a["image_id"] for a in annotations if isinstance(a, dict) and _is_id(a.get("image_id"))]
+    used = _ids_of(annotations, "image_id")
     if len(set(used)) == 1 and len(used) >= len(images) >= _PICTURES and used[0] in images:
         raise UserError(
             f"{export.path}: all {len(used)} annotations have image_id {shown(used[0])}, although the file has "
@@ -285,7 +251,7 @@ def _check_not_all_one(annotations: list[object], images: dict[object, dict], ex
 
 
 def _mixed_by_label_studio(
-    content: dict, annotations: list[object], categories: dict, export: Export
+    content: dict, annotations: list[object], images: dict[object, dict], export: Export
 ) -> dict[object, int]:
     """Tells of Label Studio's COCO export, by its marks; returns pictures of several horses, with their boxes.
 
@@ -294,16 +260,11 @@ def _mixed_by_label_studio(
     #6608).
     """
     info = content.get("info")
-    names = [image.get("file_name") for image in content["images"] if isinstance(image, dict)]
+    posed = [c for c in content["categories"] if isinstance(c, dict) and c.get("keypoints")]
     marks = (
         isinstance(info, dict) and info.get("contributor") == "Label Studio",
-        any(name == "default" for name, _ in categories.values())
-        and all(
-            category.get("name") == category.get("supercategory") == "default"
-            for category in content["categories"]
-            if isinstance(category, dict) and category.get("keypoints")
-        ),
-        bool(names) and all(isinstance(name, str) and _UPLOADED.search(name) for name in names),
+        all(category.get("name") == category.get("supercategory") == "default" for category in posed),
+        bool(images) and all(_UPLOADED.search(image["file_name"]) for image in images.values()),
     )
     if not any(marks):
         return {}
@@ -313,13 +274,10 @@ def _mixed_by_label_studio(
         f"{export.path.name} looks like Label Studio's COCO export, which makes one horse of several in a picture and "
         "may give points other names than they have: export JSON from Label Studio and convert that"
     )
-    boxes: Counter[object] = Counter()
-    posed: Counter[object] = Counter()
-    for annotation in annotations:
-        if isinstance(annotation, dict) and isinstance(annotation.get("image_id"), (int, str)):
-            posed[annotation["image_id"]] += bool(annotation.get("keypoints"))
-            boxes[annotation["image_id"]] += bool(annotation.get("bbox")) and not annotation.get("keypoints")
-    return {image_id: count for image_id, count in boxes.items() if count > 1 and posed[image_id] == 1}
+    own = [a for a in annotations if isinstance(a, dict)]
+    poses = Counter(_ids_of([a for a in own if a["keypoints"]], "image_id"))
+    boxes = Counter(_ids_of([a for a in own if a.get("bbox") and not a["keypoints"]], "image_id"))
+    return {image_id: count for image_id, count in boxes.items() if count > 1 and poses[image_id] == 1}
 
 
 def _flat(values: object) -> object:
@@ -334,16 +292,16 @@ def _animal(annotation: object, categories: dict[object, tuple[str, list[str]]])
     if not isinstance(annotation, dict):
         raise Unusable("an annotation is not an object", f"found {shown(annotation)}")
     image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
-    if not isinstance(image_id, (int, str)):
-        raise Unusable("its image_id is no picture of the file", f"image_id {shown(image_id)}")
-    if not isinstance(category_id, (int, str)) or category_id not in categories:
+    if not is_id(image_id):
+        raise Unusable(_NO_PICTURE, f"image_id {shown(image_id)}")
+    if not is_id(category_id) or category_id not in categories:
         raise Unusable("its category has no keypoints", f"category_id {shown(category_id)}")
     if annotation.get("iscrowd"):
         raise Unusable("marked as a crowd")
     category, names = categories[category_id]
-    if annotation.get("keypoints") in (None, []):
+    values = annotation["keypoints"]
+    if values in (None, []):
         raise Unusable("no keypoints in the annotation")
-    values = _flat(annotation["keypoints"])
     if not isinstance(values, list):
         raise Unusable("a list of numbers is missing", f"'keypoints' is {shown(values)}")
     if len(values) != 3 * len(names):

@@ -14,22 +14,18 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
-from xml.etree.ElementTree import Element, ParseError
-from xml.sax.saxutils import escape, quoteattr
+from xml.etree.ElementTree import Element, ElementTree, ParseError, SubElement, indent
 
 import numpy as np
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from equistera.dataset.formats.grouping import Drawn, LooseBox, LoosePoint, add_all, readable, upright
-from equistera.dataset.formats.records import (
+from equistera.dataset.formats.records import Animal, Export, Picture, Skip
+from equistera.dataset.formats.values import (
     ABSENT,
     HIDDEN,
     VISIBLE,
-    Animal,
-    Export,
-    Picture,
-    Skip,
     Unusable,
     number,
     positive_size,
@@ -72,10 +68,8 @@ def read(path: Path, wanted: Collection[str]) -> Export:
             )
         if event == "end" and element.tag == "image":
             subsets.add(element.get("subset"))
-            try:
+            with export.leaving_out("picture", f"{path.name}, picture {element.get('name', '?')}"):
                 drawn.append(_drawn(element, path))
-            except Unusable as error:
-                export.skip("picture", f"{path.name}, picture {element.get('name', '?')}", error)
             # 5,000 pictures with 26 elements each would otherwise stay in memory
             element.clear()
     add_all(export, drawn, wanted)
@@ -93,26 +87,23 @@ def write(file: IO[str], pictures: Sequence[Picture], names: Sequence[str]) -> N
         pictures: Pictures with known size and pixel coordinates; every animal has a box.
         names: Keypoint names in the order to write.
     """
-    categories = sorted({animal.category for picture in pictures for animal in picture.animals})
-    file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n')
-    file.write("  <meta>\n    <task>\n      <labels>\n")
-    for category in categories:
-        file.write(_label(category, "skeleton") + _label(box_label(category), "rectangle"))
-        for name in names:
-            file.write(_label(name, "points", parent=category))
-    file.write("      </labels>\n    </task>\n  </meta>\n")
+    root = Element("annotations")
+    SubElement(root, "version").text = "1.1"
+    labels = SubElement(SubElement(SubElement(root, "meta"), "task"), "labels")
+    for category in sorted({animal.category for picture in pictures for animal in picture.animals}):
+        points = [(name, "points", category) for name in names]
+        for own in ((category, "skeleton", ""), (box_label(category), "rectangle", ""), *points):
+            label = SubElement(labels, "label")
+            for tag, value in zip(("name", "type", "parent"), own, strict=True):
+                if value:
+                    SubElement(label, tag).text = value
     for image_id, picture in enumerate(pictures):
-        width, height = picture.size
-        file.write(f'  <image id="{image_id}" name={quoteattr(picture.names[0])} width="{width}" height="{height}">\n')
+        width, height = map(str, picture.size)
+        image = SubElement(root, "image", id=str(image_id), name=picture.names[0], width=width, height=height)
         for group, animal in enumerate(picture.animals, 1):
-            _write_animal(file, animal, names, group)
-        file.write("  </image>\n")
-    file.write("</annotations>\n")
-
-
-def _label(name: str, kind: str, parent: str = "") -> str:
-    inside = f"<parent>{escape(parent)}</parent>" if parent else ""
-    return f"        <label><name>{escape(name)}</name><type>{kind}</type>{inside}</label>\n"
+            _add_animal(image, animal, names, str(group))
+    indent(root)
+    ElementTree(root).write(file, encoding="unicode", xml_declaration=True)
 
 
 def box_label(category: str) -> str:
@@ -120,20 +111,16 @@ def box_label(category: str) -> str:
     return f"{category}_box"
 
 
-def _write_animal(file: IO[str], animal: Animal, names: Sequence[str], group: int) -> None:
-    file.write(f'    <skeleton label={quoteattr(animal.category)} source="manual" z_order="0" group_id="{group}">\n')
+def _add_animal(image: Element, animal: Animal, names: Sequence[str], group: str) -> None:
+    drawn = {"source": "manual", "z_order": "0", "group_id": group}
+    skeleton = SubElement(image, "skeleton", label=animal.category, **drawn)
     for name in names:
         x, y, visibility = animal.points.get(name, (0.0, 0.0, ABSENT))
-        file.write(
-            f'      <points label={quoteattr(name)} source="manual" outside="{int(visibility == ABSENT)}" '
-            f'occluded="{int(visibility == HIDDEN)}" points="{x:.4f},{y:.4f}"/>\n'
-        )
-    file.write("    </skeleton>\n")
+        flags = {"outside": f"{visibility == ABSENT:d}", "occluded": f"{visibility == HIDDEN:d}"}
+        SubElement(skeleton, "points", label=name, source="manual", **flags, points=f"{x:.4f},{y:.4f}")
     x, y, w, h = animal.box
-    file.write(
-        f'    <box label={quoteattr(box_label(animal.category))} source="manual" occluded="0" xtl="{x:.4f}" '
-        f'ytl="{y:.4f}" xbr="{x + w:.4f}" ybr="{y + h:.4f}" z_order="0" group_id="{group}"/>\n'
-    )
+    corners = {key: f"{value:.4f}" for key, value in (("xtl", x), ("ytl", y), ("xbr", x + w), ("ybr", y + h))}
+    SubElement(image, "box", label=box_label(animal.category), occluded="0", **drawn, **corners)
 
 
 def _elements(path: Path) -> Iterator[tuple[str, Element]]:

@@ -19,19 +19,8 @@ from pathlib import Path
 
 from equistera import commands
 from equistera.dataset.formats.deeplabcut_hdf5 import Table, read_table
-from equistera.dataset.formats.records import (
-    ABSENT,
-    VISIBLE,
-    Animal,
-    Export,
-    NotLabels,
-    Picture,
-    Unusable,
-    flag,
-    number,
-    read_text,
-    shown,
-)
+from equistera.dataset.formats.records import Animal, Export, NotLabels, Picture, Skip
+from equistera.dataset.formats.values import ABSENT, VISIBLE, Unusable, flag, number, read_text, shown
 from equistera.errors import UserError
 
 TITLE = "DeepLabCut"
@@ -138,17 +127,14 @@ def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, S
     export.keypoints[""] = list(dict.fromkeys(name for names in wanted.values() for name in names))
     for name, cells in rows:
         where = f"{path.name}, picture {name}"
-        try:
+        with export.leaving_out("picture", where):
             if len(cells) != len(columns):
                 raise Unusable("a row has the wrong number of cells", f"{len(cells)}, expected {len(columns)}")
             animals, problems = _animals(cells, wanted)
             if not animals:
                 raise problems[0] if problems else Unusable("no point is labelled")
             export.add(Picture((name,), where, animals))
-            for error in problems:
-                export.skip("point", where, error)
-        except Unusable as error:
-            export.skip("picture", where, error)
+            export.skips += [Skip.of("point", where, error) for error in problems]
     return export
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from equistera.dataset.formats.records import Animal, Export, Picture, Skip, Unusable
+from equistera.dataset.formats.records import Animal, Export, Picture, Skip
+from equistera.dataset.formats.values import Unusable
 
 #: How far outside of a box a point may lie and still belong to it, as a part of the box's longer side: boxes are drawn
 #: around the body by eye, and ears, tail and hooves stick out.
@@ -22,6 +23,10 @@ SLACK = 0.02
 MOST = 0.5
 
 _Read = TypeVar("_Read")
+
+#: Why a label counts as an animal's: the user or a skeleton names it, points name one of its boxes, or nobody names
+#: it, but its boxes hold the points.
+_NAMED, _TIED, _HOLDING = "named", "tied", "holding"
 
 _TWICE = "an animal has a point twice: draw a box around each horse"
 
@@ -81,24 +86,6 @@ class Drawn:
     others: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Which labels of boxes are animals'.
-
-    Attributes:
-        named: Those that the user, or a skeleton, names.
-        tied: Those of other boxes that points name.
-        holding: Those that were not named, but hold the points.
-    """
-
-    named: frozenset[str]
-    tied: frozenset[str] = frozenset()
-    holding: frozenset[str] = frozenset()
-
-    def __contains__(self, label: str) -> bool:
-        return label in self.named or label in self.tied or label in self.holding
-
-
 def readable(read: Callable[[Any], _Read], items: Iterable, what: str, where: str, bad: list[Skip]) -> list[_Read]:
     """What can be read of some items; the others are noted down in ``bad``, and lose only themselves."""
     found = []
@@ -118,10 +105,10 @@ def add_all(export: Export, drawn: Sequence[Drawn], wanted: Collection[str]) -> 
         drawn: All pictures of the file.
         wanted: The user's words for the animals.
     """
-    labels = animal_labels(drawn, wanted)
+    labels = _animal_labels(drawn, wanted)
     idle, others = Counter(), Counter()
     for one in drawn:
-        animals, dropped, unused = assemble(one.points, one.boxes, labels)
+        animals, dropped, unused = _assemble(one, labels)
         skips = [*one.bad, *(Skip.of(what, one.picture.where, error) for what, error in dropped)]
         if animals:
             export.add(replace(one.picture, animals=animals))
@@ -135,7 +122,7 @@ def add_all(export: Export, drawn: Sequence[Drawn], wanted: Collection[str]) -> 
     export.notes += [
         f"rectangles {_shown(label)} are taken for the animals' boxes, for they hold the points; --category names the "
         "right ones"
-        for label in sorted(labels.holding)
+        for label in sorted(label for label, why in labels.items() if why == _HOLDING)
     ]
     for what, counted in (("rectangles that are no labelled animal's box", idle), ("regions of other kinds", others)):
         if counted:
@@ -143,59 +130,47 @@ def add_all(export: Export, drawn: Sequence[Drawn], wanted: Collection[str]) -> 
             export.notes.append(f"{export.path.name}: {what}, left out: {left}")
 
 
-def animal_labels(drawn: Iterable[Drawn], wanted: Collection[str]) -> Labels:
-    """Finds out which labels of a file's boxes are animals'.
-
-    Args:
-        drawn: All pictures of the file.
-        wanted: The user's words for the animals.
-    """
+def _animal_labels(drawn: Sequence[Drawn], wanted: Collection[str]) -> dict[str, str]:
+    """Which labels of a file's boxes are animals', and why."""
     drawn = [one for one in drawn if one.boxes]
     words = {word.strip().casefold() for word in wanted}
-    found = {box.category for one in drawn for box in one.boxes}
-    named = {label for label in found if label.strip().casefold() in words}
-    named |= {box.category for one in drawn for box in one.boxes if box.box is None}
-    tied: set[str] = set()
+    boxes = [box for one in drawn for box in one.boxes]
+    named = {b.category: _NAMED for b in boxes if b.box is None or b.category.strip().casefold() in words}
+    labels = dict(named)
     for one in drawn:
-        for key, own in _tied_points(one.points, one.boxes, Labels(frozenset(named))).items():
-            box = _own_box(key, own, one.boxes, Labels(frozenset(named)))
-            tied |= {box.category} if box is not None else set()
-    holding: set[str] = set()
+        for key, own in _tied_points(one, named).items():
+            if (box := _own_box(key, own, one, named)) is not None:
+                labels.setdefault(box.category, _TIED)
     while True:
-        known = Labels(frozenset(named), frozenset(tied), frozenset(holding))
-        scores = {label: _holding_score(label, drawn, known) for label in found if label not in known}
+        others = [label for label in dict.fromkeys(box.category for box in boxes) if label not in labels]
+        scores = {label: _holding_score(label, drawn, labels) for label in others}
         best = max(scores, key=scores.__getitem__, default=None)
         # one after the other: what the best one holds is no evidence for a label that only overlaps it
         if best is None or scores[best] < MOST:
-            return known
-        holding.add(best)
+            return labels
+        labels[best] = _HOLDING
 
 
-def assemble(
-    points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: Labels
+def _assemble(
+    one: Drawn, labels: Mapping[str, str]
 ) -> tuple[tuple[Animal, ...], list[tuple[str, Unusable]], list[str]]:
     """Puts the regions of one picture together to animals.
 
     What a point is tied to decides; a point that is tied to nothing belongs to the only animal's box, or to the only
     one that it lies in. In a picture without such boxes and ties all points are one animal's.
 
-    Args:
-        points: All points of the picture.
-        boxes: All boxes of the picture.
-        labels: Which of them are animals'.
-
     Returns:
         The animals that have points, in the order of the boxes; what was left out, ``point`` or ``horse``, and why; and
         labels of rectangles that are no animal's box.
     """
     dropped: list[tuple[str, Unusable]] = []
-    members = _tied_points(points, boxes, labels)
+    boxes, members = one.boxes, _tied_points(one, labels)
     tied = bool(members)
-    chosen = {key: _own_box(key, own, boxes, labels) for key, own in members.items()}
+    chosen = {key: _own_box(key, own, one, labels) for key, own in members.items()}
     for key in _without_rectangle(members, boxes):
         taken = {id(box) for box in chosen.values()}
         free = [b for b in boxes if b.box is not None and b.category in labels and id(b) not in taken]
-        chosen[key] = box_around(members[key], free)
+        chosen[key] = _box_around(members[key], free)
     owner = {id(box): key for key, box in chosen.items() if box is not None}
     keys = [owner.get(id(box), box.group or i) for i, box in enumerate(boxes)]
     candidates = [
@@ -203,7 +178,7 @@ def assemble(
         for key, box in zip(keys, boxes, strict=True)
         if box.box is not None and (box.category in labels or id(box) in owner)
     ]
-    for point in points:
+    for point in one.points:
         if point.groups:
             continue
         try:
@@ -230,7 +205,7 @@ def assemble(
     return tuple(animals), dropped, idle
 
 
-def box_around(points: Sequence[LoosePoint], boxes: Sequence[LooseBox]) -> LooseBox | None:
+def _box_around(points: Sequence[LoosePoint], boxes: Sequence[LooseBox]) -> LooseBox | None:
     """The only one of ``boxes`` that holds all labelled points of an animal, or None."""
     around = [box for box in boxes if all(_contains(box, point) for point in points if point.visibility)]
     return around[0] if len(around) == 1 else None
@@ -248,29 +223,29 @@ def upright(
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
-def _tied_points(points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: Labels) -> dict:
+def _tied_points(one: Drawn, labels: Mapping[str, str]) -> dict[object, list[LoosePoint]]:
     """The tied points of a picture by the key of their animal.
 
     Of regions inside one another, the nearest with a name of an animal is meant; else the outermost that also has
     points of its own: the head's rectangle inside of the horse's has points that are the horse's.
     """
-    category = {box.group: box.category for box in boxes if box.group is not None}
-    nearest = {point.groups[0] for point in points if point.groups}
+    category = {box.group: box.category for box in one.boxes if box.group is not None}
+    nearest = {point.groups[0] for point in one.points if point.groups}
     members: dict[object, list[LoosePoint]] = defaultdict(list)
-    for point in points:
+    for point in one.points:
         if point.groups:
-            named = [key for key in point.groups if category.get(key) in labels.named]
+            named = [key for key in point.groups if labels.get(category.get(key)) == _NAMED]
             members[named[0] if named else [key for key in point.groups if key in nearest][-1]].append(point)
-    return dict(members)
+    return members
 
 
-def _own_box(key: object, points: Sequence[LoosePoint], boxes: Sequence[LooseBox], labels: Labels) -> LooseBox | None:
+def _own_box(key: object, points: Sequence[LoosePoint], one: Drawn, labels: Mapping[str, str]) -> LooseBox | None:
     """The rectangle of a group: the one with an animal's name, or one that holds most of the group's points."""
-    beside = {box.beside for box in boxes if box.group == key} - {None}
-    tied = [box for box in boxes if box.box is not None and (box.group == key or box.group in beside)]
-    named = [box for box in tied if box.category in labels.named]
+    beside = {box.beside for box in one.boxes if box.group == key} - {None}
+    tied = [box for box in one.boxes if box.box is not None and (box.group == key or box.group in beside)]
+    named = [box for box in tied if labels.get(box.category) == _NAMED]
     if len(named or tied) > 1:
-        return box_around(points, named or tied)
+        return _box_around(points, named or tied)
     if named:
         return named[0]
     return next((box for box in tied if sum(_contains(box, p) for p in points) >= MOST * len(points)), None)
@@ -283,7 +258,7 @@ def _without_rectangle(groups: Iterable[object], boxes: Sequence[LooseBox]) -> l
     return [key for key in groups if key not in found and key not in beside]
 
 
-def _holding_score(label: str, drawn: Iterable[Drawn], known: Labels) -> float:
+def _holding_score(label: str, drawn: Iterable[Drawn], known: Mapping[str, str]) -> float:
     """How well a label's boxes hold points that no known box has: the mean share of the names of an animal's points.
 
     A box that is much larger than what it holds counts as one that holds nothing.
@@ -293,7 +268,7 @@ def _holding_score(label: str, drawn: Iterable[Drawn], known: Labels) -> float:
         own = [box for box in one.boxes if box.box is not None and box.category == label]
         if not own:
             continue
-        tied = _tied_points(one.points, one.boxes, known)
+        tied = _tied_points(one, known)
         sets = [[point for point in one.points if not point.groups]]
         sets += [tied[key] for key in _without_rectangle(tied, one.boxes)]
         others = [box for box in one.boxes if box.box is not None and box.category in known]
@@ -332,14 +307,13 @@ def _key_of_loose(point: LoosePoint, boxes: Sequence[tuple[object, LooseBox]], t
     )
 
 
-def _category(key: object, box: LooseBox | None, boxes: Sequence[LooseBox], labels: Labels) -> str:
+def _category(key: object, box: LooseBox | None, boxes: Sequence[LooseBox], labels: Mapping[str, str]) -> str:
     own = [other for other in boxes if other.group is not None and other.group == key]
     # a skeleton's own word goes before that of the rectangle around it
     if box is not None and all(other.box is not None for other in own):
         return box.category
-    return (
-        min(own, key=lambda other: (other.box is not None, other.category not in labels.named)).category if own else ""
-    )
+    own.sort(key=lambda other: (other.box is not None, labels.get(other.category) != _NAMED))
+    return own[0].category if own else ""
 
 
 def _contains(box: LooseBox, point: LoosePoint) -> bool:

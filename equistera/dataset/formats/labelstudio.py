@@ -28,7 +28,8 @@ from equistera.dataset.formats.labelstudio_regions import (
     tags_of,
     word_means,
 )
-from equistera.dataset.formats.records import ABSENT, HIDDEN, HORSE, VISIBLE, Export, Picture, Skip, Unusable, shown
+from equistera.dataset.formats.records import HORSE, Export, Picture, Skip
+from equistera.dataset.formats.values import ABSENT, HIDDEN, VISIBLE, Unusable, shown
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton, hex_color
 
@@ -178,27 +179,22 @@ def _regions_of(value: object) -> list[dict]:
 
 
 def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[Task, list[_Version]]]:
-    records: dict[object, list[dict]] = {}
+    records: dict[object, list[dict]] = defaultdict(list)
     for position, item in enumerate(items, 1):
-        where = f"{export.path.name}, item {position}"
-        try:
-            if _is_task(item):
-                where = f"{export.path.name}, task {shown(item.get('id', position))}"
-                task = Task(where, pictures_of(item["data"], item.get("file_upload")))
-                yield task, _usable(item)
+        is_task = _is_task(item)
+        place = f"task {shown(item.get('id', position))}" if is_task else f"item {position}"
+        where = f"{export.path.name}, {place}"
+        with export.leaving_out("picture", where):
+            if is_task:
+                yield Task(where, pictures_of(item["data"], item.get("file_upload"))), _usable(item)
             elif isinstance(item, dict):
-                key = item.get("id") if isinstance(item.get("id"), (int, str)) else f"item {position}"
-                records.setdefault(key, []).append(item)
+                records[item["id"] if isinstance(item.get("id"), (int, str)) else place].append(item)
             else:
                 raise Unusable("not a task", f"found {shown(item)}")
-        except Unusable as error:
-            export.skip("picture", where, error)
     for key, found in records.items():
         where = f"{export.path.name}, task {shown(key)}"
-        try:
+        with export.leaving_out("picture", where):
             yield Task(where, pictures_of(found[-1])), _usable_records(found, lost_words)
-        except Unusable as error:
-            export.skip("picture", where, error)
 
 
 def _usable(task: dict) -> list[_Version]:

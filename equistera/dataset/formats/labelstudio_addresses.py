@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from equistera.dataset.formats.records import Unusable, shown, text
+from equistera.dataset.formats.values import Unusable, shown, text
 from equistera.dataset.images import LISTED
 
 #: Addresses whose names are taken as they stand: ``%20`` is no space there.

@@ -8,17 +8,8 @@ from dataclasses import dataclass, field
 
 from equistera.dataset.formats.grouping import Drawn, LooseBox, LoosePoint, readable, upright
 from equistera.dataset.formats.labelstudio_addresses import address_of, file_names, original_name
-from equistera.dataset.formats.records import (
-    ABSENT,
-    HIDDEN,
-    VISIBLE,
-    Picture,
-    Skip,
-    Unusable,
-    number,
-    positive_size,
-    shown,
-)
+from equistera.dataset.formats.records import Picture, Skip
+from equistera.dataset.formats.values import ABSENT, HIDDEN, VISIBLE, Unusable, number, positive_size, shown
 
 #: Words of a choice that says how well a point is seen, lower case.
 HIDDEN_WORDS = ("hidden", "occluded", "not visible", "invisible")

@@ -17,18 +17,8 @@ from typing import Any
 import yaml
 
 from equistera.dataset.boxes import EDGE, clip_box
-from equistera.dataset.formats.records import (
-    ABSENT,
-    VISIBLE,
-    Animal,
-    Export,
-    Picture,
-    Unusable,
-    number,
-    point,
-    read_text,
-    shown,
-)
+from equistera.dataset.formats.records import Animal, Export, Picture, Skip
+from equistera.dataset.formats.values import ABSENT, VISIBLE, Unusable, number, point, read_text, shown
 from equistera.dataset.formats.yolo_subsets import Subsets
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
@@ -79,23 +69,19 @@ def read(path: Path) -> Export:
     count, dimensions = _keypoint_shape(content, path)
     classes = _classes(content, path)
     names = _keypoint_names(content, count, path)
-    export, root = Export(path, TITLE, hint=_HINT), path.parent.resolve()
+    export, root = Export(path, TITLE), path.parent.resolve()
     labelled: dict[PurePosixPath, list[str]] = defaultdict(list)
     for picture, label in Subsets(path, content, export).pictures():
         where = f"{path.name}, {label}"
-        # a list may hold names that no file can have
-        if not os.path.isfile(root / label):
-            export.skip("picture", where, Unusable("no label file for the picture"))
-            continue
-        try:
+        with export.leaving_out("picture", where):
+            # a list may hold names that no file can have
+            if not os.path.isfile(root / label):
+                raise Unusable("no label file for the picture")
             animals, problems = _animals(root / label, classes, names, dimensions)
-        except Unusable as error:
-            export.skip("picture", where, error)
-            continue
-        labelled[label].append(str(picture))
-        export.add(Picture((str(picture),), where, tuple(animals), relative=True))
-        for problem in problems:
-            export.skip("horse", where, problem)
+            labelled[label].append(str(picture))
+            export.add(Picture((str(picture),), where, tuple(animals), relative=True))
+            export.skips += [Skip.of("horse", where, problem) for problem in problems]
+    export.skips = [replace(skip, hint=_HINT) for skip in export.skips]
     export.notes += [
         f"{label} is the label file of {' and '.join(pictures)}: unless they show the same, one has the other's labels"
         for label, pictures in labelled.items()
@@ -211,18 +197,14 @@ def _keypoint_names(content: dict, count: int, path: Path) -> list[str]:
     if found is None:
         return [str(i) for i in range(count)]
     # one list, or a list for each class
-    if isinstance(found, list) and all(isinstance(name, str) for name in found):
-        by_class = [found]
-    else:
-        by_class = list(_by_number(found).values())
-    for names in by_class:
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) != count:
-            raise UserError(f"{path}: kpt_names must list {count} names for each class, as kpt_shape says")
-        if names != by_class[0] or len(set(names)) != count:
-            raise UserError(f"{path}: kpt_names must be different names, the same for every class")
-    if not by_class:
+    is_one = isinstance(found, list) and all(isinstance(name, str) for name in found)
+    by_class = [found] if is_one else list(_by_number(found).values())
+    texts = [names for names in by_class if isinstance(names, list) and all(isinstance(name, str) for name in names)]
+    if not texts or texts != by_class or any(len(names) != count for names in texts):
         raise UserError(f"{path}: kpt_names must list {count} names for each class, as kpt_shape says")
-    return by_class[0]
+    if any(names != texts[0] for names in texts) or len(set(texts[0])) != count:
+        raise UserError(f"{path}: kpt_names must be different names, the same for every class")
+    return texts[0]
 
 
 def _animals(

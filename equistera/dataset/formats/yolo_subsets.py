@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from equistera.dataset.formats.records import Export, Unusable, read_text, shown
+from equistera.dataset.formats.records import Export, Skip
+from equistera.dataset.formats.values import read_text, shown
 from equistera.dataset.images import LISTED
 from equistera.dataset.paths import is_hidden
 from equistera.errors import UserError
@@ -90,8 +91,7 @@ class Subsets:
                 f"{', '.join(map(str, self.content))}",
                 hint="Add a line such as 'train: images/train' to it.",
             )
-        for text in missing:
-            self.export.skip("subset", self.path.name, Unusable("a subset is not there", text))
+        self.export.skips += [Skip("subset", self.path.name, "a subset is not there", text) for text in missing]
         self._name_the_others()
 
     def _is_subset(self, key: object) -> bool:
@@ -193,9 +193,10 @@ class Subsets:
             for label in itertools.chain(*self._by_spelling.values())
             if "labels" in label.parts[:-1] and label not in self.labels and self._is_label(label)
         )
-        for folder, count in sorted(others.items()):
-            error = Unusable("label files that no subset of the data YAML names", f"{folder}: {count}")
-            self.export.skip("subset", self.path.name, error)
+        what = "label files that no subset of the data YAML names"
+        self.export.skips += [
+            Skip("subset", self.path.name, what, f"{folder}: {count}") for folder, count in sorted(others.items())
+        ]
 
 
 def label_of(picture: PurePosixPath) -> PurePosixPath:

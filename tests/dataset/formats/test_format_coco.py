@@ -229,7 +229,7 @@ def test_files_that_are_not_even_opened(tmp_path, monkeypatch):
         formats.read(tmp_path)
     path = tmp_path / "b.json"
     path.write_text("[]")
-    monkeypatch.setattr("equistera.dataset.formats.records.MAX_FILE_BYTES", 1)
+    monkeypatch.setattr("equistera.dataset.formats.values.MAX_FILE_BYTES", 1)
     with pytest.raises(UserError, match="are not opened"):
         formats.read(path)
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from equistera.dataset import formats
 from equistera.dataset.formats import labelstudio, labelstudio_addresses
-from equistera.dataset.formats.records import Animal, Picture, Unusable
+from equistera.dataset.formats.records import Animal, Picture
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.locate import PictureFinder
 
 

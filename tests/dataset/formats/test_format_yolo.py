@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from equistera import skeleton
 from equistera.dataset import formats
 from equistera.dataset.formats import yolo
-from equistera.dataset.formats.records import Animal, NotLabels, Picture, Unusable
+from equistera.dataset.formats.records import Animal, NotLabels, Picture
+from equistera.dataset.formats.values import Unusable
 from equistera.errors import UserError
 
 YAML = """
