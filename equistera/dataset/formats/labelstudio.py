@@ -23,8 +23,7 @@ from equistera.dataset.formats.labelstudio_regions import (
     ABSENT_WORDS,
     HIDDEN_WORDS,
     VISIBLE_WORDS,
-    Task,
-    drawn_on,
+    Reader,
     tags_of,
     word_means,
 )
@@ -61,21 +60,20 @@ def read(content: Any, path: Path, wanted: Collection[str]) -> Export:
         Pictures with relative coordinates.
     """
     export = Export(path, TITLE)
-    wanted = {word.strip().casefold() for word in wanted}
     lost_words: set[str] = set()
     tasks = list(_tasks([content] if isinstance(content, dict) else content, export, lost_words))
-    only_tag = len({tag for _, versions in tasks for version in versions for tag in tags_of(version.results)}) <= 1
-    unknown_words: set[str] = set()
+    tags = {tag for *_, versions in tasks for version in versions for tag in tags_of(version.results)}
+    reader = Reader({word.strip().casefold() for word in wanted}, only_tag=len(tags) <= 1)
     drawn: list[Drawn] = []
     several: list[tuple[float, str]] = []
-    for task, versions in tasks:
+    for where, pictures, versions in tasks:
         for version in versions:
-            version.drawn, version.skips = drawn_on(task, version.results, only_tag, wanted, unknown_words)
+            version.drawn, version.skips = reader.drawn_on(pictures, version.results, where)
         best = max(versions, key=lambda version: (version.truth, len(version.points), version.when))
         drawn += best.drawn
         export.skips += best.skips
         if len(versions) > 1:
-            several.append(_compared(task.where, best, [version for version in versions if version is not best]))
+            several.append(_compared(where, best, [version for version in versions if version is not best]))
     add_all(export, drawn, wanted)
     # the worst first
     several.sort(key=lambda found: -found[0])
@@ -85,7 +83,7 @@ def read(content: Any, path: Path, wanted: Collection[str]) -> Export:
     known = ", ".join(HIDDEN_WORDS + ABSENT_WORDS + VISIBLE_WORDS)
     export.notes += [
         f"{word!r} on a point says nothing about visibility (known: {known}); kept visible"
-        for word in sorted(unknown_words)
+        for word in sorted(reader.unknown_words)
     ]
     if lost_words:
         export.notes.append(
@@ -178,7 +176,8 @@ def _regions_of(value: object) -> list[dict]:
     return [v for v in value if isinstance(v, dict) and "x" in v and any(key in v for key in _REGION_KEYS)]
 
 
-def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[Task, list[_Version]]]:
+def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[str, dict, list[_Version]]]:
+    """Place, pictures and annotations of every task."""
     records: dict[object, list[dict]] = defaultdict(list)
     for position, item in enumerate(items, 1):
         is_task = _is_task(item)
@@ -186,7 +185,7 @@ def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[
         where = f"{export.path.name}, {place}"
         with export.leaving_out("picture", where):
             if is_task:
-                yield Task(where, pictures_of(item["data"], item.get("file_upload"))), _usable(item)
+                yield where, pictures_of(item["data"], item.get("file_upload")), _usable(item)
             elif isinstance(item, dict):
                 records[item["id"] if isinstance(item.get("id"), (int, str)) else place].append(item)
             else:
@@ -194,7 +193,7 @@ def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[
     for key, found in records.items():
         where = f"{export.path.name}, task {shown(key)}"
         with export.leaving_out("picture", where):
-            yield Task(where, pictures_of(found[-1])), _usable_records(found, lost_words)
+            yield where, pictures_of(found[-1]), _usable_records(found, lost_words)
 
 
 def _usable(task: dict) -> list[_Version]:

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from equistera.dataset.formats.grouping import Drawn, LooseBox, LoosePoint, readable, upright
 from equistera.dataset.formats.labelstudio_addresses import address_of, file_names, original_name
 from equistera.dataset.formats.records import Picture, Skip
-from equistera.dataset.formats.values import ABSENT, HIDDEN, VISIBLE, Unusable, number, positive_size, shown
+from equistera.dataset.formats.values import ABSENT, HIDDEN, VISIBLE, Unusable, number, numbers, positive_size, shown
 
 #: Words of a choice that says how well a point is seen, lower case.
 HIDDEN_WORDS = ("hidden", "occluded", "not visible", "invisible")
@@ -33,19 +35,6 @@ _SAME_SHAPE = 0.01
 
 
 @dataclass
-class Task:
-    """A task, with what decides which picture a region is on.
-
-    Attributes:
-        where: The place in the export, for messages.
-        pictures: From :func:`equistera.dataset.formats.labelstudio_addresses.pictures_of`.
-    """
-
-    where: str
-    pictures: Mapping[str, str | list[str]]
-
-
-@dataclass
 class _Region:
     """What several results with the same id say together."""
 
@@ -63,6 +52,51 @@ class _Region:
     def place(self) -> tuple:
         return self.tag, self.item
 
+    def named_place(self) -> tuple[str, float, float]:
+        """Of a point: its only label, and its position as fractions of the picture.
+
+        Raises:
+            Unusable: It has none, or several labels.
+        """
+        x, y = self.value.get("x"), self.value.get("y")
+        if x is None and y is None:
+            # the clicks that prompted a brush stay in its export
+            raise Unusable("a point has no position", ", ".join(self.labels) or "without a label")
+        labels = [label.strip() for label in self.labels if label.strip()]
+        if len(labels) != 1:
+            raise Unusable("a point has several labels" if labels else "a point has no label", ", ".join(labels))
+        return labels[0], *(number(value, f"point {labels[0]!r}") / 100 for value in (x, y))
+
+    def extent(self, size: tuple[int, int] | None) -> tuple[float, float, float, float]:
+        """The upright rectangle around it, as fractions; a rectangle may be turned about its top left corner.
+
+        Raises:
+            Unusable: Numbers are missing, or it is turned and the picture's size is not known.
+        """
+        value, kind = self.value, f"a {self.kind}"
+        if isinstance(value.get("points"), list):
+            pairs = [pair for pair in value["points"] if isinstance(pair, list)]
+            corners = [numbers(pair, f"{kind}'s corner") for pair in pairs]
+            corners = np.array([corner for corner in corners if len(corner) == 2]) / 100
+            if not len(corners):
+                raise Unusable("a region has no corners", kind)
+            return *corners.min(axis=0).tolist(), *np.ptp(corners, axis=0).tolist()
+        sides = ("radiusX", "radiusY") if "radiusX" in value else ("width", "height")
+        left, top, w, h = (number(value.get(key), f"{kind}'s {key}") / 100 for key in ("x", "y", *sides))
+        if "radiusX" in value:
+            x, y, w, h = left - w, top - h, 2 * w, 2 * h
+        else:
+            # drawn from right to left, or upwards
+            x, y, w, h = min(left, left + w), min(top, top + h), abs(w), abs(h)
+        turn = number(value.get("rotation") or 0, f"{kind}'s rotation")
+        if not turn:
+            return x, y, w, h
+        if size is None:
+            raise Unusable("a turned rectangle needs the picture's size, which the export lacks")
+        wide, high = size
+        x, y, w, h = upright((x * wide, y * high, w * wide, h * high), turn, (left * wide, top * high))
+        return x / wide, y / high, w / wide, h / high
+
 
 def word_means(word: str) -> int | None:
     """The visibility flag that a choice stands for, or None."""
@@ -78,39 +112,73 @@ def tags_of(results: Sequence[object]) -> set[str]:
     }
 
 
-def drawn_on(
-    task: Task, results: Sequence[object], only_tag: bool, wanted: Collection[str], unknown_words: set[str]
-) -> tuple[list[Drawn], list[Skip]]:
-    """The points and boxes of an annotation, for every picture that has any.
+@dataclass
+class Reader:
+    """Makes points and boxes of annotations.
 
-    Args:
-        task: The task.
-        results: Of one of its annotations.
+    Attributes:
+        wanted: The user's words for the animals, without case.
         only_tag: Whether all regions of the export are on one tag.
-        wanted: The user's words for the animals.
-        unknown_words: Gets words of choices on points that say nothing about visibility.
-
-    Returns:
-        The pictures, and those that cannot be used.
+        unknown_words: Words of choices on points, so far, that say nothing about visibility.
     """
-    bad: list[Skip] = []
-    regions, relations = _merge(results, task.where, bad)
-    places = list(dict.fromkeys(region.place for region in regions.values() if region.kind == _POINT))
-    drawn, skips = [], []
-    for place in places or [()]:
-        own = {key: region for key, region in regions.items() if region.place == place}
-        tag, item = place or (None, None)
-        where = task.where + (f", {tag if item is None else f'picture {shown(item)}'}" if len(places) > 1 else "")
-        try:
-            if not place:
-                raise Unusable("no keypoints in the annotation")
-            names = file_names(address_of(task.pictures, tag, item, only_tag))
-            picture = Picture(names, where, (), _size(own.values()), relative=True, plain_name=original_name(names[0]))
-            drawn.append(_drawn(picture, own, relations, wanted, unknown_words, bad))
-        except Unusable as error:
-            skips.append(Skip.of("picture", where, error))
-        bad = []
-    return drawn, skips
+
+    wanted: Collection[str]
+    only_tag: bool
+    unknown_words: set[str] = field(default_factory=set)
+
+    def drawn_on(
+        self, pictures: Mapping[str, str | list[str]], results: Sequence[object], where: str
+    ) -> tuple[list[Drawn], list[Skip]]:
+        """The points and boxes of an annotation, for every picture that has any; and pictures that cannot be used.
+
+        Args:
+            pictures: Of the task, from :func:`equistera.dataset.formats.labelstudio_addresses.pictures_of`.
+            results: Of the annotation.
+            where: The task's place in the export, for messages.
+        """
+        drawn, skips, bad = [], [], []
+        regions, relations = _merge(results, where, bad)
+        places = list(dict.fromkeys(region.place for region in regions.values() if region.kind == _POINT))
+        if not places:
+            return [], [Skip("picture", where, "no keypoints in the annotation")]
+        for tag, item in places:
+            own = {key: region for key, region in regions.items() if region.place == (tag, item)}
+            here = where + (f", {tag if item is None else f'picture {shown(item)}'}" if len(places) > 1 else "")
+            try:
+                names = file_names(address_of(pictures, tag, item, self.only_tag))
+                size = _size(own.values())
+                picture = Picture(names, here, (), size, relative=True, plain_name=original_name(names[0]))
+                drawn.append(self._drawn(picture, own, relations, bad))
+            except Unusable as error:
+                skips.append(Skip.of("picture", here, error))
+            bad = []
+        return drawn, skips
+
+    def _drawn(
+        self, picture: Picture, regions: dict[str, _Region], relations: Mapping[str, Sequence[str]], bad: list[Skip]
+    ) -> Drawn:
+        def point(key: str) -> LoosePoint:
+            name, x, y = regions[key].named_place()
+            return LoosePoint(name, x, y, self._visibility(regions[key]), _owners(key, regions, relations))
+
+        points = readable(point, [key for key, r in regions.items() if r.kind == _POINT], "point", picture.where, bad)
+        tied = {key for point in points for key in point.groups}
+        boxes, others = [], []
+        for key, region in regions.items():
+            if region.kind == _BOX or (key in tied and region.kind not in (_POINT, "")):
+                labels = [label for label in region.labels if label.strip().casefold() in self.wanted] or region.labels
+                with_extent = [region] if region.kind in _WITH_EXTENT else []
+                box = readable(lambda region: region.extent(picture.size), with_extent, "box", picture.where, bad)
+                if box or key in tied:
+                    boxes.append(LooseBox(box[0] if box else None, labels[0] if labels else "", key))
+            elif region.kind not in (_POINT, ""):
+                others.append(region.kind)
+        return Drawn(picture, points, boxes, tuple(bad), others)
+
+    def _visibility(self, region: _Region) -> int:
+        found = {word: word_means(word) for word in region.choices}
+        self.unknown_words.update(word for word, known in found.items() if known is None)
+        return min((known for known in found.values() if known is not None), default=VISIBLE)
 
 
 def _merge(results: Sequence[object], where: str, bad: list[Skip]) -> tuple[dict[str, _Region], dict[str, list[str]]]:
@@ -137,10 +205,8 @@ def _merge(results: Sequence[object], where: str, bad: list[Skip]) -> tuple[dict
         region.turned = region.turned or bool(result.get("image_rotation"))
         region.size = region.size or positive_size(result.get("original_width"), result.get("original_height"))
         if kind and kind not in _ABOUT and (kind != "labels" or not region.kind):
-            alone = _BOX if "height" in value else _POINT
-            region.kind = (
-                (alone if {"x", "y"} <= value.keys() else "") if kind == "labels" else kind.removesuffix("labels")
-            )
+            extent = "" if not {"x", "y"} <= value.keys() else _BOX if "height" in value else _POINT
+            region.kind = extent if kind == "labels" else kind.removesuffix("labels")
             region.tag = result["to_name"] if isinstance(result.get("to_name"), str) else None
             item = result.get("item_index")
             region.item = item if item is None or isinstance(item, int) else shown(item)
@@ -156,42 +222,6 @@ def _merge(results: Sequence[object], where: str, bad: list[Skip]) -> tuple[dict
         # written by hand, or by a model: there is only one picture that it can be on
         region.tag = region.tag or (next(iter(tags)) if len(tags) == 1 else None)
     return regions, relations
-
-
-def _drawn(
-    picture: Picture,
-    regions: Mapping[str, _Region],
-    relations: Mapping[str, Sequence[str]],
-    wanted: Collection[str],
-    unknown_words: set[str],
-    bad: list[Skip],
-) -> Drawn:
-    def point(key: str) -> LoosePoint:
-        region = regions[key]
-        if region.value.get("x") is None and region.value.get("y") is None:
-            # the clicks that prompted a brush stay in its export
-            raise Unusable("a point has no position", ", ".join(region.labels) or "without a label")
-        name = _only_label(region)
-        where = f"point {name!r}"
-        x, y = number(region.value.get("x"), where) / 100, number(region.value.get("y"), where) / 100
-        return LoosePoint(name, x, y, _visibility(region, unknown_words), _owners(key, regions, relations))
-
-    def extent(key: str) -> tuple[float, float, float, float]:
-        return _extent(regions[key], picture.size)
-
-    points = readable(point, [key for key, r in regions.items() if r.kind == _POINT], "point", picture.where, bad)
-    tied = {key for point in points for key in point.groups}
-    boxes, others = [], []
-    for key, region in regions.items():
-        if region.kind == _BOX or (key in tied and region.kind not in (_POINT, "")):
-            label = next((label for label in region.labels if label.strip().casefold() in wanted), "")
-            box = readable(extent, [key], "box", picture.where, bad) if region.kind in _WITH_EXTENT else []
-            label = label or (region.labels[0] if region.labels else "")
-            if box or key in tied:
-                boxes.append(LooseBox(box[0] if box else None, label, key))
-        elif region.kind not in (_POINT, ""):
-            others.append(region.kind)
-    return Drawn(picture, points, boxes, tuple(bad), others)
 
 
 def _owners(start: str, regions: Mapping[str, _Region], relations: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -239,19 +269,6 @@ def _texts(value: object) -> list[str]:
     return [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
 
 
-def _only_label(region: _Region) -> str:
-    labels = [label.strip() for label in region.labels if label.strip()]
-    if len(labels) != 1:
-        raise Unusable("a point has several labels" if labels else "a point has no label", ", ".join(labels))
-    return labels[0]
-
-
-def _visibility(region: _Region, unknown_words: set[str]) -> int:
-    found = [word_means(word) for word in region.choices]
-    unknown_words.update(word for word, known in zip(region.choices, found, strict=True) if known is None)
-    return min((known for known in found if known is not None), default=VISIBLE)
-
-
 def _size(regions: Collection[_Region]) -> tuple[int, int] | None:
     """The picture's size as its regions state it.
 
@@ -268,34 +285,3 @@ def _size(regions: Collection[_Region]) -> tuple[int, int] | None:
                 f"{sizes[0][0]}x{sizes[0][1]} and {width}x{height}",
             )
     return sizes[0] if sizes else None
-
-
-def _extent(region: _Region, size: tuple[int, int] | None) -> tuple[float, float, float, float]:
-    """The upright rectangle, as fractions, around a region; a rectangle may be turned about its top left corner."""
-    value, kind = region.value, f"a {region.kind}"
-    if isinstance(value.get("points"), list):
-        corners = [
-            [number(v, f"{kind}'s corner") / 100 for v in pair] for pair in value["points"] if isinstance(pair, list)
-        ]
-        xs, ys = [c[0] for c in corners if len(c) == 2], [c[1] for c in corners if len(c) == 2]
-        if not xs:
-            raise Unusable("a region has no corners", kind)
-        return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
-    if "radiusX" in value:
-        x, y, rx, ry = (number(value.get(key), f"{kind}'s {key}") / 100 for key in ("x", "y", "radiusX", "radiusY"))
-        x, y, w, h, about = x - rx, y - ry, 2 * rx, 2 * ry, (x, y)
-    else:
-        x, y, w, h = (number(value.get(key), f"{kind}'s {key}") / 100 for key in ("x", "y", "width", "height"))
-        about = (x, y)
-        # drawn from right to left, or upwards
-        x, y, w, h = min(x, x + w), min(y, y + h), abs(w), abs(h)
-    turn = number(value.get("rotation") or 0, f"{kind}'s rotation")
-    if not turn:
-        return x, y, w, h
-    if size is None:
-        raise Unusable("a turned rectangle needs the picture's size, which the export lacks")
-    width, height = size
-    left, top, w, h = upright(
-        (x * width, y * height, w * width, h * height), turn, (about[0] * width, about[1] * height)
-    )
-    return left / width, top / height, w / width, h / height

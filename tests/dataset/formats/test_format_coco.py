@@ -172,6 +172,7 @@ def test_other_coco_files_are_not_called_label_studios(tmp_path):
         ({"id": 2, "file_name": 3}, "the picture's file_name is missing"),
         ({"id": 2, "file_name": "b.jpg"}, "no annotation that can be used"),
         (7, "a picture without an id"),
+        ({"id": True, "file_name": "b.jpg"}, "a picture without an id"),
     ],
 )
 def test_pictures_that_are_skipped_and_why(tmp_path, image, reason):
