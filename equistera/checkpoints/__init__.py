@@ -93,17 +93,13 @@ def default_dir() -> Path:
     return (PROJECT if (PROJECT / "pyproject.toml").exists() else Path.cwd()) / "checkpoints"
 
 
-def path_of(name: str, folder: str | Path | None = None) -> Path:
-    """Where a checkpoint lies, or is to be put.
-
-    Args:
-        name: A name of the manifest.
-        folder: :func:`default_dir` by default.
+def path_of(name: str) -> Path:
+    """Where a checkpoint of the manifest lies, or is to be put.
 
     Raises:
         UserError: Unknown name.
     """
-    return Path(folder or default_dir()) / find([name])[0].file_name
+    return default_dir() / find([name])[0].file_name
 
 
 def detector_weights(detector: str, given: str | Path | None = None) -> Path:
@@ -125,24 +121,19 @@ def detector_weights(detector: str, given: str | Path | None = None) -> Path:
     return path
 
 
-def command_for(name: str, folder: str | Path | None = None) -> str:
+def command_for(name: str) -> str:
     """The command that downloads a checkpoint, for the message of whoever misses it.
 
     Raises:
         UserError: Unknown name.
     """
-    (checkpoint,) = find([name])
-    where = [] if folder is None or Path(folder).resolve() == default_dir() else ["--dir", folder]
-    return commands.tool("download_checkpoints", checkpoint.name, *where)
+    return commands.tool("download_checkpoints", find([name])[0].name)
 
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_whole(path: Path, checkpoint: Checkpoint) -> bool:

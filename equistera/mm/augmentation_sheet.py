@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from mmpose.registry import DATASETS
 from equistera import skeleton as skeletons
 from equistera.augmentation_report import format_rows, measure, rows_json
 from equistera.dataset.ready import check_split, missing_files
-from equistera.drawing import contact_sheet, draw_pose
+from equistera.drawing import contact_sheet, cut, draw_pose
 from equistera.errors import UserError
 from equistera.files import atomic_write, write_json
 from equistera.mm import config as configs
@@ -33,8 +34,6 @@ _VERSIONS = 4
 _SIDE, _CAPTION = 288, 34
 #: Of the sheet as a JPEG.
 _QUALITY = 90
-#: Fields of ``augmentation.json``.
-_FIELDS = ("config", "phase", "phase_name", "epochs", "seed", "samples", "transforms")
 #: From here on the pipeline makes targets of the crop; what the model sees is done.
 _TARGETS = ("EncodeTargets", "PackPoseInputs")
 #: Who writes, for the records of folders.
@@ -112,8 +111,9 @@ def augmentation_sheet(options: SheetOptions) -> Path:
     phase = config.strategy.phases[options.phase - 1].name
     where = f"phase {options.phase}, {phase!r}, epochs {first + 1}-{end}"
     print(f"{where}: {counted(len(drawn), 'samples')} drawn\n{format_rows(rows)}")
-    values = (str(options.config), options.phase, phase, [first + 1, end], config.randomness.seed)
-    write_json(numbers, dict(zip(_FIELDS, (*values, len(drawn), rows_json(rows)), strict=True)), indent=1)
+    about = {"config": str(options.config), "phase": options.phase, "phase_name": phase, "epochs": [first + 1, end]}
+    about |= {"seed": config.randomness.seed, "samples": len(drawn), "transforms": rows_json(rows)}
+    write_json(numbers, about, indent=1)
     for path in (sheet, numbers):
         record(_TOOL, path)
     print(f"  sheet    {sheet}\n  numbers  {numbers}")
@@ -158,39 +158,17 @@ def _draw(dataset: KeypointDataset, epochs: range, count: int) -> list[dict]:
 
 def _cell(sample: dict, skeleton: Skeleton, caption: str) -> np.ndarray:
     """A crop with its keypoints and a caption below, RGB."""
-    crop = sample["img"]
-    factor = _SIDE / max(crop.shape[:2])
-    size = round(crop.shape[1] * factor), round(crop.shape[0] * factor)
-    enlarged = cv2.resize(crop, size, interpolation=cv2.INTER_LINEAR)[..., ::-1]
-    cell = np.full((size[1] + _CAPTION, size[0], 3), 255, np.uint8)
-    cell[: size[1]] = enlarged
-    # drawn on a view, so that limbs which leave the crop do not cross the caption
-    view = np.ascontiguousarray(cell[: size[1]])
-    labelled = sample["keypoints_visible"][0] > 0
-    draw_pose(
-        view,
-        (sample["transformed_keypoints"][0] + 0.5) * factor - 0.5,
-        skeleton,
-        visible=np.where(labelled, 2, 0),
-        scale=0.8,
-    )
-    cell[: size[1]] = view
-    for i, line in enumerate(_lines(caption, width=44)[:2]):
-        cv2.putText(
-            cell, line, (2, size[1] + 13 + 14 * i), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA
-        )
-    return cell
-
-
-def _lines(text: str, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split(", "):
-        joined = f"{lines[-1]}, {word}" if lines[-1] else word
-        if len(joined) > width:
-            lines.append(word)
-        else:
-            lines[-1] = joined
-    return lines
+    height, width = sample["img"].shape[:2]
+    factor = _SIDE / max(height, width)
+    picture = np.ascontiguousarray(sample["img"][..., ::-1])
+    crop = cut(picture, np.zeros(2), factor, (round(width * factor), round(height * factor)))
+    visible = np.where(sample["keypoints_visible"][0] > 0, 2, 0)
+    points = (sample["transformed_keypoints"][0] + 0.5) * factor - 0.5
+    draw_pose(crop, points, skeleton, visible=visible, scale=0.8)
+    below = np.full((_CAPTION, crop.shape[1], 3), 255, np.uint8)
+    for i, line in enumerate(textwrap.wrap(caption, 44)[:2]):
+        cv2.putText(below, line, (2, 13 + 14 * i), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)
+    return np.concatenate([crop, below])
 
 
 def _caption(drawn: Mapping[str, object]) -> str:
