@@ -8,9 +8,8 @@ from pathlib import Path
 
 from mmengine.runner import Runner
 
-from equistera.mm.data.loading import with_workers
 from speed import stock
-from speed.options import Options, load
+from speed.options import Options, load, with_workers
 from speed.rounds import Case, in_turn, rate
 
 #: Batches of an epoch: a loader's start is a small part of it.

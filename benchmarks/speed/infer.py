@@ -22,7 +22,6 @@ from equistera import skeleton as skeletons
 from equistera.dataset.images import read_rgb
 from equistera.in_order import default_threads, in_order
 from equistera.mm import config as configs
-from equistera.mm.data.loading import with_workers
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.precision import mixed_precision
@@ -30,7 +29,7 @@ from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.trainer import Trainer
 from speed import stock
 from speed.networks import first_batch
-from speed.options import Options, load
+from speed.options import Options, load, with_workers
 from speed.rounds import Case, in_turn, rate, synchronize
 
 #: Pictures that go through the model together.

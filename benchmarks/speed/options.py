@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
 
 from equistera import skeleton as skeletons
@@ -103,3 +103,15 @@ def load(
     preflight.finish(config, 0)
     configs.write(config, use_cache(config, root, OFF if options.cache == OFF else str(options.photos / FOLDER)))
     return config
+
+
+def with_workers(loader: ConfigDict, workers: int) -> ConfigDict:
+    """A settled loader's config with another number of workers, and what goes with it.
+
+    Args:
+        loader: Config of a loader with its :func:`equistera.mm.data.loading.loader_settings`; unchanged.
+        workers: Processes that load; 0 loads in the process itself.
+    """
+    changed: dict[str, object] = {"num_workers": workers, "persistent_workers": workers > 0}
+    changed["worker_init_fn"] = {**loader.worker_init_fn, "num_workers": workers}
+    return ConfigDict({**loader, **changed, **({} if workers else {"prefetch_factor": None})})

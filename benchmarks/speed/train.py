@@ -16,13 +16,12 @@ from mmengine.runner import Runner
 
 from equistera.mm import config as configs
 from equistera.mm.augmentation_sheet import epochs_of_phase
-from equistera.mm.data.loading import with_workers
 from equistera.mm.network.precision import mixed_precision
 from equistera.mm.run.loop import TrainLoop
 from equistera.mm.run.trainer import Trainer
 from speed import stock
 from speed.networks import first_batch, stepper
-from speed.options import Options, load
+from speed.options import Options, load, with_workers
 from speed.rounds import Case, in_turn, rate
 
 #: Share of the bare step's rate that training should reach: on a CPU, and on a GPU, whose step is short.

@@ -37,7 +37,6 @@ class Checkpoint:
         url: Where it is published.
         what: One line for people.
         skeleton: Name of the keypoints it was trained on; empty for a detector.
-        input: (width, height) in pixels it was trained with; empty for a detector.
         ap: AP published for its own data set, if any.
     """
 
@@ -45,7 +44,6 @@ class Checkpoint:
     url: str
     what: str
     skeleton: str = ""
-    input: tuple[int, ...] = ()
     ap: float | None = None
 
     @property
@@ -67,11 +65,7 @@ class Checkpoint:
 def manifest() -> dict[str, Checkpoint]:
     """All checkpoints, by name."""
     content = json.loads((Path(__file__).parent / "manifest.json").read_text(encoding="utf-8"))
-    return {
-        name: Checkpoint(name, **{**entry, "input": tuple(entry.get("input", ()))})
-        for name, entry in content.items()
-        if not name.startswith("_")
-    }
+    return {name: Checkpoint(name, **entry) for name, entry in content.items() if not name.startswith("_")}
 
 
 def find(names: Iterable[str]) -> list[Checkpoint]:

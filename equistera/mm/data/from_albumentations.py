@@ -55,12 +55,9 @@ class FromAlbumentations(BaseTransform):
         self.input_size: Any = tuple(int(side) for side in codec["input_size"])
         problems: list[str] = []
         built = [_build(settings, f"transforms.{i}", problems) for i, settings in enumerate(transforms)]
-        if not problems:
-            problems = [
-                f"{_name(transform)}: {found}" for transform in built for found in _unfit(transform, self.input_size)
-            ]
-        if problems:
-            raise UserError(f"FromAlbumentations (albumentations {A.__version__}):", problems)
+        _refuse("FromAlbumentations", problems)
+        unfit = [(type(transform).__name__, _unfit(transform, self.input_size)) for transform in built]
+        _refuse("FromAlbumentations", [f"{name}: {problem}" for name, problem in unfit if problem])
         self.compose = _compose(built)
 
     def transform(self, results: dict) -> dict:
@@ -88,9 +85,13 @@ class CheckedAlbumentation(Albumentation):
     def albu_builder(self, cfg: Mapping) -> BasicTransform | BaseCompose:
         problems: list[str] = []
         built = _build(_in_words_of_2(cfg), "transforms", problems)
-        if problems:
-            raise UserError(f"Albumentation (albumentations {A.__version__}):", problems)
+        _refuse("Albumentation", problems)
         return built
+
+
+def _refuse(transform: str, problems: list[str]) -> None:
+    if problems:
+        raise UserError(f"{transform} (albumentations {A.__version__}):", problems)
 
 
 def _in_words_of_2(settings: Mapping) -> dict:
@@ -148,7 +149,8 @@ def _build(settings: object, where: str, problems: list[str]) -> BasicTransform 
     name = settings["type"]
     cls = getattr(A, name, None)
     if not (inspect.isclass(cls) and issubclass(cls, (BasicTransform, BaseCompose))):
-        problems.append(f"{where}: no transform {name!r}{did_you_mean(name, _names())}")
+        names = [n for n, value in vars(A).items() if inspect.isclass(value) and issubclass(value, BasicTransform)]
+        problems.append(f"{where}: no transform {name!r}{did_you_mean(name, names)}")
         return None
     known = inspect.signature(cls.__init__).parameters
     unknown = [key for key in arguments if key not in known]
@@ -176,15 +178,7 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _names() -> list[str]:
-    return [name for name, value in vars(A).items() if inspect.isclass(value) and issubclass(value, BasicTransform)]
-
-
-def _name(transform: BasicTransform | BaseCompose) -> str:
-    return type(transform).__name__
-
-
-def _unfit(transform: BasicTransform | BaseCompose, size: tuple[int, int]) -> list[str]:
+def _unfit(transform: BasicTransform | BaseCompose, size: tuple[int, int]) -> str:
     """What makes a transform useless here, seen by trying it on a triangle in the middle of a crop."""
     width, height = size
     triangle = np.array([[0.35, 0.35], [0.65, 0.35], [0.35, 0.65]], dtype=np.float32) * size
@@ -196,12 +190,12 @@ def _unfit(transform: BasicTransform | BaseCompose, size: tuple[int, int]) -> li
         try:
             done = compose(image=np.zeros((height, width, 3), np.uint8), keypoints=triangle)
         except (KeyError, NotImplementedError, TypeError, ValueError) as error:
-            return [f"cannot be applied to a picture with keypoints: {error}"]
+            return f"cannot be applied to a picture with keypoints: {error}"
         if done["image"].shape != (height, width, 3):
             h, w = done["image"].shape[:2]
-            return [f"changes the size of the crop from {width}x{height} to {w}x{h}"]
+            return f"changes the size of the crop from {width}x{height} to {w}x{h}"
         if len(done["keypoints"]) != len(triangle):
-            return ["loses keypoints"]
+            return "loses keypoints"
         if np.linalg.det(np.diff(done["keypoints"], axis=0)) < 0:
-            return ["mirrors the crop, but left and right keypoints would not change places: use the preset's 'flip'"]
-    return []
+            return "mirrors the crop, but left and right keypoints would not change places: use the preset's 'flip'"
+    return ""

@@ -67,30 +67,17 @@ def loader_settings(loader: Mapping, seed: int) -> dict[str, object]:
         Entries of its config: workers and what goes with them.
     """
     gpu = torch.cuda.is_available()
+    workers = loader.get("num_workers")
     # batches that wait for each worker: a GPU may take several at once, a CPU never waits for a second one
-    wanted = default_workers(), 4 if gpu else 2
-    workers, ahead = loader.get("num_workers"), loader.get("prefetch_factor")
-    fitting = wanted[1]
+    ahead = loader.get("prefetch_factor") or (4 if gpu else 2)
     if workers is None:
-        workers, fitting = _that_fit(loader, wanted[0], ahead or fitting)
-    chosen = {"persistent_workers": workers > 0, "pin_memory": gpu, "prefetch_factor": fitting if workers else None}
+        workers, ahead = _that_fit(loader, default_workers(), ahead)
+    chosen = {"persistent_workers": workers > 0, "pin_memory": gpu, "prefetch_factor": ahead if workers else None}
     return {
         "num_workers": workers,
         **{name: value if loader.get(name) is None else loader[name] for name, value in chosen.items()},
         "worker_init_fn": {"type": "start_worker", "num_workers": workers, "rank": rank(), "seed": seed},
     }
-
-
-def with_workers(loader: ConfigDict, workers: int) -> ConfigDict:
-    """A settled loader's config with another number of workers, and what goes with it.
-
-    Args:
-        loader: Config of a loader with its :func:`loader_settings`; unchanged.
-        workers: Processes that load; 0 loads in the process itself.
-    """
-    changed: dict[str, object] = {"num_workers": workers, "persistent_workers": workers > 0}
-    changed["worker_init_fn"] = {**loader.worker_init_fn, "num_workers": workers}
-    return ConfigDict({**loader, **changed, **({} if workers else {"prefetch_factor": None})})
 
 
 def _that_fit(loader: ConfigDict, workers: int, ahead: int) -> tuple[int, int]:

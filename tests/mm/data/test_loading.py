@@ -4,9 +4,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from speed.options import with_workers
 
 from equistera.mm.data import loading
-from equistera.mm.data.loading import cores_per_process, loader_settings, with_workers
+from equistera.mm.data.loading import cores_per_process, loader_settings
 
 LAUNCHED = ("OMP_NUM_THREADS", "LOCAL_WORLD_SIZE", "WORLD_SIZE")
 
