@@ -44,6 +44,18 @@ def parser(doc: str) -> Parser:
     return Parser(description=doc, formatter_class=HelpFormatter)
 
 
+def given(parser: argparse.ArgumentParser, argv: Sequence[str]) -> set[str]:
+    """Names (``dest``) of what a user gave, also where it is the default, in a line that parses."""
+    defaults = {action: action.default for action in parser._actions}
+    try:
+        for action in defaults:
+            action.default = argparse.SUPPRESS
+        return set(vars(parser.parse_args(argv)))
+    finally:
+        for action, default in defaults.items():
+            action.default = default
+
+
 class Once(argparse.Action):
     """An option with several spellings of which one may be given, once."""
 

@@ -5,12 +5,15 @@
     python tools/make_demo_data.py --out data/big --train 5000 --size 640x480   one size for all
     python tools/make_demo_data.py --sheet horses.jpg                           a contact sheet only
     python tools/make_demo_data.py --video films --videos 3 --gait trot         videos of moving horses
+    python tools/make_demo_data.py --video uneven --gait trot --asymmetry head=0.03,croup=0.01
 
 Writes OUT/annotations/{train,val,test}.json (COCO keypoints) and OUT/images/{train,val,test}/. The same seed gives the
 same bytes, with any number of workers.
 
 --video writes, in its folder, NAME.mp4, NAME.truth.csv (the true points of every frame, as tools/analyze.py writes its
-own) and NAME.truth.json (footfalls, speed, stride, heights over the ground), to check what is measured from videos.
+own) and NAME.truth.json (footfalls, speed, stride, heights over the ground), to check what is measured from videos. A
+hoof is on the ground from its told touch-down to its told lift-off. --asymmetry sets MinDiff: by how many body lengths
+(withers to tail base) a part's lowest place while the left fore hoof stands is above that while the right one does.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import argparse
 from collections.abc import Sequence
 
 from equistera import cli, skeleton
+from equistera.errors import UserError
+from equistera.synthetic import film_options
 from equistera.synthetic.writer import write_dataset
 from equistera.words import counted
 
@@ -41,17 +46,39 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sheet", metavar="FILE", help="write a contact sheet with drawn keypoints (.jpg)")
     video = parser.add_argument_group("videos")
     video.add_argument("--video", metavar="DIR", help="make videos of moving horses in this folder")
-    video.add_argument("--videos", type=int, default=1, metavar="N", help="how many")
-    video.add_argument("--gait", choices=["walk", "trot", "canter", "mixed"], default="mixed", help="how they go")
+    video.add_argument("--videos", type=cli.at_least(1), default=1, metavar="N", help="how many")
+    video.add_argument("--gait", choices=[*film_options.GAITS, "mixed"], default="mixed", help="how they go")
     video.add_argument("--animals", type=int, choices=[1, 2], default=1, help="2 cross each other")
     video.add_argument("--seconds", type=float, default=8.0, metavar="S", help="length of a video")
     video.add_argument("--fps", type=int, default=25, help="frames a second")
     video.add_argument(
-        "--asymmetry", type=float, default=0.0, metavar="DEG", help="the head nods by so much once a stride"
+        "--camera", choices=["pan", "still"], help="default: it pans with one horse, with two it is still"
     )
+    video.add_argument("--asymmetry", metavar="PART=MINDIFF,...", help="of head, withers, croup; with --gait trot")
     args = parser.parse_args(argv)
     if not (args.out or args.sheet or args.video):
         parser.error("give --out, --sheet or --video")
+    given = cli.given(parser, argv)
+    for option in ("videos", "gait", "animals", "seconds", "fps", "camera", "asymmetry"):
+        if option in given and not args.video:
+            parser.error(f"argument --{option}: it is for --video DIR, which is not given")
+    if args.video:
+        for option in ("out", "sheet", "train", "val", "test", "skeleton", "workers"):
+            if option in given:
+                parser.error(f"argument --{option}: it is for pictures, and says nothing with --video")
+        try:
+            args.asymmetry = film_options.parse_asymmetry(args.asymmetry) if args.asymmetry is not None else {}
+            args.film = {
+                "gait": args.gait,
+                "animals": args.animals,
+                "seconds": args.seconds,
+                "fps": args.fps,
+                "size": args.size or (640, 480),
+                "asymmetry": args.asymmetry,
+            }
+            film_options.check_film(**args.film, seed=args.seed)
+        except UserError as error:
+            parser.error(str(error))
     if args.sheet and not args.sheet.lower().endswith((".jpg", ".jpeg")):
         parser.error(f"argument --sheet: expected a name that ends in .jpg, found {args.sheet!r}")
     return args
@@ -93,22 +120,10 @@ def _write_films(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from equistera.outputs import check_targets
-    from equistera.synthetic.film import check_film, files_of, sample_film, write_film
+    from equistera.synthetic.film import files_of, sample_film, write_film
 
-    check_film(args.gait, args.animals, args.seconds, args.fps)
-    films = [
-        sample_film(
-            args.seed,
-            number,
-            gait=args.gait,
-            animals=args.animals,
-            seconds=args.seconds,
-            fps=args.fps,
-            size=args.size or (640, 480),
-            asymmetry=args.asymmetry,
-        )
-        for number in range(args.videos)
-    ]
+    pans = None if args.camera is None else args.camera == "pan"
+    films = [sample_film(args.seed, number, pans=pans, **args.film) for number in range(args.videos)]
     out = Path(args.video)
     check_targets("--video", [path for film in films for path in files_of(film, out)], overwrite=args.overwrite)
     out.mkdir(parents=True, exist_ok=True)

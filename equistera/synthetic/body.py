@@ -84,6 +84,12 @@ def in_head(build: Build, frames: Frames, local: np.ndarray) -> np.ndarray:
     return frames.poll + (local * length) @ frames.head.T
 
 
+def nose_place(build: Build, frames: Frames) -> np.ndarray:
+    """The keypoint ``nose`` alone, [3] in body space."""
+    head = _head_grid(build, frames)
+    return head[-3, 0] * 0.5 + head[-3, _HEAD_SIDES // 2] * 0.5
+
+
 def _ear_grids(build: Build, frames: Frames, pose: Pose) -> np.ndarray:
     """float64 [2, R, S, 3]: a leaf rolled to a cone, its opening turned with the ear."""
     along = np.linspace(0, 1, 8)
@@ -169,18 +175,22 @@ def _bend_smoothly(angles: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 def _hoof_grids(build: Build, frames: Frames) -> np.ndarray:
     """float64 [4, R, S, 3]."""
-    across, front = unit_circle(_LEG_SIDES)
-    height = anatomy.FORE_JOINTS[-1, 2] * build.leg * frames.scale
     grids = []
     for leg in range(4):
         axes = frames.leg_axes[leg] @ rotation.pitch(frames.hoof_angles[leg])
-        down, shift, reach_front, reach_rear, side = anatomy.HOOF_SECTIONS.T[:, :, None]
-        size = build.bone * frames.scale
-        forward = (shift + np.where(front > 0, reach_front, reach_rear) * front) * size
-        outwards = across * side * size * anatomy.LEG_SIDES[leg]
-        local = np.stack([forward, outwards, np.broadcast_to(-down * height, forward.shape)], axis=-1)
-        grids.append(frames.joints[leg, -1] + local @ axes.T)
+        grids.append(frames.joints[leg, -1] + hoof_shape(build, leg, frames.scale) @ axes.T)
     return np.stack(grids)
+
+
+def hoof_shape(build: Build, leg: int, scale: float) -> np.ndarray:
+    """float64 [R, S, 3]: a hoof that is flat, from its coronet, metres."""
+    across, front = unit_circle(_LEG_SIDES)
+    height = anatomy.FORE_JOINTS[-1, 2] * build.leg * scale
+    down, shift, reach_front, reach_rear, side = anatomy.HOOF_SECTIONS.T[:, :, None]
+    size = build.bone * scale
+    forward = (shift + np.where(front > 0, reach_front, reach_rear) * front) * size
+    outwards = across * side * size * anatomy.LEG_SIDES[leg]
+    return np.stack([forward, outwards, np.broadcast_to(-down * height, forward.shape)], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -220,7 +230,7 @@ def build_body(build: Build, pose: Pose, frames: Frames) -> Body:
     )
     rings = frames.rings
     points = {
-        "nose": head[-3, 0] * 0.5 + head[-3, _HEAD_SIDES // 2] * 0.5,
+        "nose": nose_place(build, frames),
         "neck": rings.center[ring_at(anatomy.NECK_BASE_SECTION)],
         "withers": trunk[ring_at(anatomy.WITHERS_SECTION), 0],
         "back": trunk[ring_at(anatomy.BACK_SECTION), 0],

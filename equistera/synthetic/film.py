@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,13 +12,13 @@ import cv2
 import numpy as np
 
 from equistera import skeleton
-from equistera.errors import UserError
 from equistera.files import write_json
 from equistera.progress import track
 from equistera.synthetic import anatomy, backdrop, coat, labels, photo, shading
 from equistera.synthetic.camera import Camera, look_at
+from equistera.synthetic.film_options import check_film
 from equistera.synthetic.horse import Horse
-from equistera.synthetic.motion import GAITS, LEGS, Asymmetry, Motion, make_motion
+from equistera.synthetic.motion import GAITS, LEGS, Motion, make_motion
 from equistera.synthetic.renderer import rasterize
 from equistera.tracks import files
 from equistera.tracks.tracks import Tracks
@@ -94,7 +95,7 @@ def sample_film(
     seconds: float = 8.0,
     fps: int = 25,
     size: tuple[int, int] = (640, 480),
-    asymmetry: float = 0.0,
+    asymmetry: Mapping[str, float] | None = None,
     pans: bool | None = None,
 ) -> Film:
     """Draws what a video shows.
@@ -107,16 +108,19 @@ def sample_film(
         seconds: Length.
         fps: Frames a second.
         size: Width and height, pixels.
-        asymmetry: Degrees by which the head nods and, half of it, the croup sinks once a stride.
+        asymmetry: MinDiff of ``motion.PARTS``, body lengths; at the trot only.
         pans: Whether the camera follows; by default it does with one animal, and stands still with two.
+
+    Raises:
+        UserError: Such a video cannot be made.
     """
+    check_film(gait=gait, animals=animals, seconds=seconds, fps=fps, size=size, asymmetry=asymmetry, seed=seed)
     rng = np.random.default_rng([seed, 3, number])
     name = list(GAITS)[number % len(GAITS)] if gait == "mixed" else gait
     pans = animals == 1 if pans is None else pans
-    uneven = Asymmetry(asymmetry, asymmetry / 2)
     builds = [name for name in anatomy.BUILDS if name != "foal"]
     motions = tuple(
-        make_motion(rng, anatomy.sample_build(rng, str(rng.choice(builds))), name, uneven) for _ in range(animals)
+        make_motion(rng, anatomy.sample_build(rng, str(rng.choice(builds))), name, asymmetry) for _ in range(animals)
     )
     side = int(rng.choice([-1, 1]))
     headings = (side, -side)[:animals]
@@ -160,8 +164,8 @@ def write_film(film: Film, out: Path) -> list[Path]:
 
     Returns:
         ``NAME.mp4``, ``NAME.truth.csv`` (a table of tracks; points outside the picture are NaN, and hidden ones have
-        confidence 0.5) and ``NAME.truth.json`` (gait, speed, stride, footfalls, heights of points over the ground in
-        metres, body length in metres, by animal).
+        confidence 0.5) and ``NAME.truth.json`` (gait, speed, stride, footfalls, symmetry at the trot, heights of points
+        over the ground in metres, body length in metres, by animal).
 
     Raises:
         WriteError: A file cannot be written.
@@ -196,19 +200,34 @@ def _truth(film: Film, individuals: Sequence[str], heights: np.ndarray) -> dict:
     animals = {}
     for a, name in enumerate(individuals):
         motion = film.motions[a]
-        at_rest = motion.horse(0.0).keypoints
         falls = motion.footfalls(film.seconds)
         animals[name] = {
             "gait": film.gaits[a],
             "speed": motion.speed,
             "stride": motion.period,
-            "duty_factor": motion.gait.stance,
+            "duty_factor": motion.going.gait.stance,
             "stride_length": motion.speed * motion.period,
-            "body_length": float(np.linalg.norm(at_rest["withers"] - at_rest["tail_base"])),
+            "body_length": motion.body_length,
             "footfalls": {f"{leg}_hoof": fall for leg, fall in zip(LEGS, falls, strict=True)},
+            "symmetry": _symmetry(motion, film.seconds) if motion.going.even else None,
             "heights": {point: heights[:, a, h].round(5).tolist() for h, point in enumerate(HEIGHTS)},
         }
     return {"fps": film.fps, "times": film.times.tolist(), "pans": film.pans, "animals": animals}
+
+
+def _symmetry(motion: Motion, seconds: float) -> dict:
+    """What was set and what the points without noise show, in body lengths, of each stride of the left fore leg."""
+    left = motion.footfalls(seconds + motion.period)[0]
+    strides = [(down, after) for (down, _), (after, _) in itertools.pairwise(left) if after <= seconds]
+    parts = {
+        part: {
+            "set": motion.asymmetry.get(part, 0.0),
+            "MinDiff": [lowest] * len(strides),
+            "MaxDiff": [highest] * len(strides),
+        }
+        for part, (lowest, highest) in motion.differences().items()
+    }
+    return {"strides": strides, **parts}
 
 
 def _frames(film: Film) -> Iterator[tuple[np.ndarray, list[Horse], list[np.ndarray]]]:
@@ -257,17 +276,3 @@ def _drawn(
         labels.label_keypoints(horse.keypoints, camera, depth, labels.tolerance_unit(horse.build)) for horse in horses
     ]
     return picture, found
-
-
-def check_film(gait: str, animals: int, seconds: float, fps: int) -> None:
-    """Refuses what cannot be filmed.
-
-    Raises:
-        UserError: With what was found and expected.
-    """
-    if gait not in (*GAITS, "mixed"):
-        raise UserError(f"--gait {gait}: expected {', '.join(GAITS)} or mixed")
-    if animals not in (1, 2):
-        raise UserError(f"--animals {animals}: expected 1 or 2")
-    if not (0 < seconds <= 3600 and 1 <= fps <= 240):
-        raise UserError(f"--seconds {seconds:g} --fps {fps}: expected up to 3600 s, and 1 to 240 frames a second")

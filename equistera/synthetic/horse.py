@@ -51,8 +51,10 @@ def make_horse(rng: np.random.Generator, build: Build, pose: Pose) -> Horse:
     frames = kinematics.forward(build, pose)
     skin = body.build_body(build, pose, frames)
     hairs, tail_end = hair.grow(rng, build, pose, frames, skin)
-    lowest = (skin.mesh.vertices @ frames.body.T)[:, 2].min()
-    shift = np.array([0.0, 0.0, pose.lift * build.height - lowest])
+    height = pose.height
+    if height is None:
+        height = pose.lift * build.height - (skin.mesh.vertices @ frames.body.T)[:, 2].min()
+    shift = np.array([0.0, 0.0, height])
     points = {**skin.keypoints, "tail_end": tail_end}
     return Horse(
         build=build,

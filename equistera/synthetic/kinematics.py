@@ -100,13 +100,13 @@ def forward(build: Build, pose: Pose) -> Frames:
 
     Returns:
         All frames. Hooves that stand are flat, and the body is pitched so that fore and hind hooves that stand are on
-        the same ground.
+        the same ground, where the pose does not tell its height.
     """
     pose = clamp(pose)
     rings, rotations = _bend_spine(build, pose)
     pelvis = rotations[0]
     joints, axes, angles = _place_legs(build, pose, pelvis, rings.center[ring_at(anatomy.CROUP_SECTION)])
-    body_pitch = np.radians(pose.body_pitch) + _levelling(pose, joints)
+    body_pitch = np.radians(pose.body_pitch) + (_levelling(pose, joints) if pose.height is None else 0.0)
     body = rotation.pitch(body_pitch) @ rotation.roll(np.radians(pose.body_roll))
     cumulated = np.cumsum(np.radians(pose.legs), axis=1)[:, -1]
     hoof_angles = pose.grounded * -body_pitch + (1 - pose.grounded) * cumulated
@@ -118,7 +118,7 @@ def forward(build: Build, pose: Pose) -> Frames:
     )
     poll_ring = ring_at(anatomy.POLL_SECTION)
     poll = rings.center[poll_ring] + 0.45 * rings.half[poll_ring]
-    scale = build.height / _map_heights(build, np.array([1.0]))[0]
+    scale = scale_of(build)
     return Frames(
         rings=replace(rings, center=rings.center * scale, half=rings.half * scale, width=rings.width * scale),
         joints=joints * scale,
@@ -131,6 +131,11 @@ def forward(build: Build, pose: Pose) -> Frames:
         body=body,
         scale=scale,
     )
+
+
+def scale_of(build: Build) -> float:
+    """Metres for one unit of the anatomy's tables."""
+    return float(build.height / _map_heights(build, np.array([1.0]))[0])
 
 
 def _map_heights(build: Build, z: np.ndarray) -> np.ndarray:
@@ -198,13 +203,19 @@ def _bend_spine(build: Build, pose: Pose) -> tuple[Rings, np.ndarray]:
     ), rotations
 
 
-def _place_legs(
-    build: Build, pose: Pose, pelvis: np.ndarray, croup: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rest_joints(build: Build) -> np.ndarray:
+    """[4, 6, 3]: joints of the legs at rest, units of the anatomy's tables; see ``Frames.joints``."""
     rest = np.stack([anatomy.FORE_JOINTS, anatomy.FORE_JOINTS, anatomy.HIND_JOINTS, anatomy.HIND_JOINTS])
     rest[..., 0] *= build.trunk_length
     rest[..., 2] = _map_heights(build, rest[..., 2])
     rest[..., 1] *= build.trunk_width * anatomy.LEG_SIDES[:, None]
+    return rest
+
+
+def _place_legs(
+    build: Build, pose: Pose, pelvis: np.ndarray, croup: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rest = rest_joints(build)
     bones = np.diff(rest, axis=1)
     cumulated = np.cumsum(np.radians(pose.legs), axis=1)
     bones = np.einsum("lbij,lbj->lbi", rotation.pitch(cumulated), bones)

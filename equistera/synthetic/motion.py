@@ -1,72 +1,101 @@
-"""A horse that moves: its pose and place at any time, with hooves that stand where they landed.
+"""A horse that moves: its pose and place at any time, with soles that stand still on the ground where they landed.
 
-A gait's table of angles lets a hoof slide a little while it carries. Here the leg is turned at shoulder or hip until
-the hoof keeps its place on the ground as the body passes over it at an even speed, and swings on from there.
+The body goes at an even speed; its withers, its tail base and its nose rise and sink once or twice a stride, and so
+tell how the body is held. The legs are then worked out from where their soles have to be (``legs``).
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from equistera.synthetic import anatomy, body, kinematics
 from equistera.synthetic.anatomy import Build
-from equistera.synthetic.gaits import CANTER, TROT, WALK, Gait, stride
+from equistera.synthetic.gaits import CANTER, TROT, WALK, Gait
 from equistera.synthetic.horse import Horse, make_horse
-from equistera.synthetic.pose import Pose, clamp
+from equistera.synthetic.legs import Legs, Step, make_legs
+from equistera.synthetic.pose import Pose
 
-#: Gaits by name, the time of a stride of a horse of 1.6 m at the withers in seconds (within the ranges of Hobbs et al.,
-#: "Biomechanics", in The Athletic Horse, 2nd ed., 2014), and how the head is carried, degrees.
-GAITS: dict[str, tuple[Gait, float, float]] = {
-    "walk": (WALK, 1.12, -14.0),
-    "trot": (TROT, 0.72, 0.0),
-    "canter": (CANTER, 0.58, -10.0),
+#: The keypoint that tells each part of which an asymmetry can be set; the tail base is a proxy of the croup.
+PARTS = {"head": "nose", "withers": "withers", "croup": "tail_base"}
+
+
+@dataclass(frozen=True)
+class Sway:
+    """How a part rises and sinks.
+
+    Attributes:
+        times: In a stride.
+        amplitude: Half of the way from lowest to highest, in heights at the withers.
+        lowest: A moment of the stride at which it is lowest.
+    """
+
+    times: int
+    amplitude: float
+    lowest: float
+
+
+@dataclass(frozen=True)
+class Going:
+    """A gait in motion.
+
+    Attributes:
+        gait: Footfalls, and how far the legs swing and fold.
+        step: What the legs do besides.
+        period: Time of a stride of a horse of 1.6 m at the withers, seconds.
+        neck: How the neck is carried, degrees.
+        sways: By name of ``PARTS``.
+        even: Whether a horse that goes evenly sinks twice a stride, once on each fore leg, so that an asymmetry of
+            these two can be told.
+    """
+
+    gait: Gait
+    step: Step
+    period: float
+    neck: float
+    sways: dict[str, Sway]
+    even: bool = False
+
+
+#: Gaits by name. Times are within the ranges of Hobbs et al., "Biomechanics", in The Athletic Horse, 2nd ed., 2014; how
+#: far the body rises, the soles rise and the fetlocks give way was set by eye. At the walk a part is highest when a leg
+#: below it stands upright, at the trot lowest (Buchner et al., Equine Vet J 28, 1996: two even waves a stride); at the
+#: canter the horse rocks once a stride.
+GAITS: dict[str, Going] = {
+    "walk": Going(
+        WALK,
+        Step((0.055, 0.050), 8.0),
+        1.12,
+        -14.0,
+        {"head": Sway(2, 0.015, 0.25), "withers": Sway(2, 0.010, 0.31), "croup": Sway(2, 0.012, 0.06)},
+    ),
+    "trot": Going(
+        TROT,
+        Step((0.120, 0.090), 22.0),
+        0.72,
+        0.0,
+        {"head": Sway(2, 0.022, 0.21), "withers": Sway(2, 0.022, 0.21), "croup": Sway(2, 0.022, 0.21)},
+        even=True,
+    ),
+    "canter": Going(
+        CANTER,
+        Step((0.150, 0.120), 26.0, 0.92),
+        0.58,
+        -10.0,
+        {"head": Sway(1, 0.045, 0.60), "withers": Sway(1, 0.022, 0.60), "croup": Sway(1, 0.022, 0.39)},
+    ),
 }
-#: Moments of the stride for which legs are worked out; between them they are interpolated.
-MOMENTS = 64
-#: Multiples of the stride's frequency in which the body may rise, sink and rock.
-HARMONICS = 4
-#: Column of the angle that a leg is turned by: shoulder or hip.
-_TURNED = 1
-#: Rise of the body in the middle of a phase without a hoof on the ground, in heights at the withers.
-_LIFT = 0.03
-
-
-@dataclass(frozen=True)
-class Asymmetry:
-    """What an uneven horse does once a stride, on top of what it does twice.
-
-    Attributes:
-        head_deg: The neck nods by so much up and down.
-        croup_deg: The loin bends by so much up and down.
-    """
-
-    head_deg: float = 0.0
-    croup_deg: float = 0.0
-
-
-@dataclass(frozen=True)
-class Table:
-    """What is added to a gait's angles at each moment of the stride, so that the ground is kept to.
-
-    Attributes:
-        turns: [MOMENTS, 4], degrees by which each leg is turned.
-        pitch: [MOMENTS], degrees by which the body is pitched.
-        lift: [MOMENTS], height of the lowest hoof, in heights at the withers.
-    """
-
-    turns: np.ndarray
-    pitch: np.ndarray
-    lift: np.ndarray
-
-    def at(self, moment: float) -> tuple[np.ndarray, float, float]:
-        """The row of a moment, 0-1, between those of the table."""
-        place = (moment % 1.0) * MOMENTS
-        low, part = int(place) % MOMENTS, place % 1.0
-        high = (low + 1) % MOMENTS
-        turns, pitch, lift = ((1 - part) * x[low] + part * x[high] for x in (self.turns, self.pitch, self.lift))
-        return turns, float(pitch), float(lift)
+#: The body is lowered by such steps, in heights at the withers, until every leg reaches the ground, and at most so far.
+_LOWER, _LOWEST = 0.0025, 0.15
+#: A sole that is so near its place, metres, is in its place; a horse is tried at so many moments of the stride.
+_THERE, _TRIED = 5e-4, 200
+#: Steps of the secant towards the angle of the neck; the nose is then in its place to far below a millimetre.
+_NECK_STEPS = 3
+#: Moments of the stride at which heights are looked at to tell minima and maxima.
+_FINE = 120
 
 
 @dataclass(frozen=True)
@@ -75,45 +104,116 @@ class Motion:
 
     Attributes:
         build: The horse's proportions.
-        gait: Its gait.
+        going: Its gait.
         period: Seconds of a stride.
-        speed: Metres a second.
-        table: At each moment of the stride, see :class:`Table`.
-        neck: Degrees.
-        asymmetry: See there.
+        legs: See there.
+        neck: How the neck is carried, degrees.
+        heights: Mean height over the ground of the keypoints of ``PARTS``, metres.
+        asymmetry: MinDiff by name of ``PARTS`` as it is set, body lengths; see :meth:`differences`. Only for gaits
+            that are ``even``.
         start: Moment of the stride at time 0.
         looks: Seed of its coat and hair.
     """
 
     build: Build
-    gait: Gait
+    going: Going
     period: float
-    speed: float
-    table: Table
+    legs: Legs
     neck: float
-    asymmetry: Asymmetry
+    heights: dict[str, float]
+    asymmetry: dict[str, float]
     start: float
     looks: int
 
+    @property
+    def speed(self) -> float:
+        """Metres a second."""
+        return self.legs.stride / self.period
+
+    @property
+    def body_length(self) -> float:
+        """Metres from the withers to the tail base."""
+        rest = _rest(self.build)
+        return float(np.linalg.norm(rest["withers"] - rest["tail_base"]))
+
     def horse(self, time: float) -> Horse:
         """The horse at a time, looking along x, as far along x as it has come."""
-        moment = (self.start + time / self.period) % 1.0
-        horse = make_horse(np.random.default_rng(self.looks), self.build, self.pose(moment))
-        return horse.moved(0.0, np.array([self.speed * time, 0.0, 0.0]))
+        horse = make_horse(np.random.default_rng(self.looks), self.build, self.pose(self.moment(time)))
+        return _hair_on_the_ground(horse).moved(0.0, np.array([self.speed * time, 0.0, 0.0]))
+
+    def moment(self, time: float) -> float:
+        """Of the stride, 0-1, at a time in seconds."""
+        return (self.start + time / self.period) % 1.0
 
     def pose(self, moment: float) -> Pose:
         """Its pose at a moment of the stride, 0-1."""
-        return _posed(self.gait, moment, self.table.at(moment), self.neck, self.asymmetry)
+        height, pitch = self.trunk(np.array([moment]))
+        angles, grounded, _ = self.legs.angles(np.array([moment]), height, pitch)
+        return replace(self.carriage(moment), legs=angles[0], grounded=grounded[0])
+
+    def carriage(self, moment: float) -> Pose:
+        """Its pose without what the legs do."""
+        height, pitch = self.trunk(np.array([moment]))
+        pose = Pose(
+            height=float(height[0]),
+            body_pitch=float(np.degrees(pitch[0])),
+            tail_lift=15.0 + 3 * np.cos(2 * np.pi * moment),
+            speed=self.going.gait.speed,
+        )
+        return _noses(self.build, pose, self.neck, float(self.wanted("head", np.array([moment]))[0]))
+
+    def differences(self) -> dict[str, tuple[float, float]]:
+        """MinDiff and MaxDiff by name of ``PARTS``, body lengths, as the keypoints of the surface show them.
+
+        MinDiff is the height of the minimum while the left fore hoof stands less that while the right one does,
+        MaxDiff the same of the maxima that follow (Keegan et al., Am J Vet Res 62, 2001). Every stride is the same.
+        """
+        heights: dict[str, list[float]] = {part: [] for part in PARTS}
+        for moment in self.going.gait.phases[0] + np.arange(_FINE) / _FINE:
+            pose = self.carriage(moment)
+            frames = kinematics.forward(self.build, pose)
+            points = body.build_body(self.build, pose, frames).keypoints
+            for part, point in PARTS.items():
+                heights[part].append(float(frames.body[2] @ points[point]) + float(pose.height or 0.0))
+        result = {}
+        for part, values in heights.items():
+            height = np.array(values) / self.body_length
+            later = np.roll(height, -_FINE // 4)
+            half = _FINE // 2
+            low = height[:half].min() - height[half:].min()
+            result[part] = float(low), float(later[:half].max() - later[half:].max())
+        return result
+
+    def wanted(self, part: str, moments: np.ndarray) -> np.ndarray:
+        """[M]: height over the ground, metres, of a part's keypoint at moments of the stride."""
+        sway = self.going.sways[part]
+        height = self.heights[part] - sway.amplitude * self.build.height * np.cos(
+            2 * np.pi * sway.times * (moments - sway.lowest)
+        )
+        if self.asymmetry.get(part):
+            gait = self.going.gait
+            left = gait.phases[0] + gait.stance / 2
+            height = height + self.asymmetry[part] / 2 * self.body_length * np.cos(2 * np.pi * (moments - left))
+        return height
+
+    def trunk(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[M] and [M]: height of the body's origin, metres, and its pitch, radians."""
+        rest = _rest(self.build)
+        withers, croup = self.wanted("withers", moments), self.wanted("croup", moments)
+        back = rest["withers"] - rest["tail_base"]
+        pitch = np.arcsin((withers - croup) / np.hypot(back[0], back[2])) - np.arctan2(back[2], back[0])
+        x, _, z = rest["withers"]
+        return withers - x * np.sin(pitch) - z * np.cos(pitch), pitch
 
     def footfalls(self, seconds: float) -> list[list[tuple[float, float]]]:
         """Touch-down and lift-off of each hoof (rows of ``anatomy.LEGS``) that begin within the time, in seconds."""
         result = []
-        for phase in self.gait.phases:
+        for phase in self.going.gait.phases:
             first = (phase - self.start) % 1.0 - 1.0
             moments = first + np.arange(int(seconds / self.period) + 3)
             downs = moments * self.period
             kept = downs[(downs >= 0) & (downs < seconds)]
-            result.append([(float(down), float(down + self.gait.stance * self.period)) for down in kept])
+            result.append([(float(down), float(down + self.going.gait.stance * self.period)) for down in kept])
         return result
 
 
@@ -121,7 +221,7 @@ def make_motion(
     rng: np.random.Generator,
     build: Build,
     gait: str,
-    asymmetry: Asymmetry = Asymmetry(),
+    asymmetry: Mapping[str, float] | None = None,
 ) -> Motion:
     """Works out how a horse goes.
 
@@ -129,109 +229,67 @@ def make_motion(
         rng: Draws its looks, its tempo and where in the stride it begins.
         build: Proportions.
         gait: A name of :data:`GAITS`.
-        asymmetry: What it does once a stride.
+        asymmetry: See :class:`Motion`.
     """
-    kind, period, neck = GAITS[gait]
+    going = GAITS[gait]
     # a pendulum's: longer legs swing slower
-    period *= float(np.sqrt(build.height / 1.6) * rng.uniform(0.94, 1.06))
-    neck += float(rng.uniform(-6, 6))
-    table, speed = _kept_to_the_ground(build, kind, period, neck)
+    period = going.period * float(np.sqrt(build.height / 1.6) * rng.uniform(0.94, 1.06))
+    neck = going.neck + float(rng.uniform(-6, 6))
     start, looks = float(rng.random()), int(rng.integers(2**31))
-    return Motion(build, kind, period, speed, table, neck, asymmetry, start, looks)
+    legs = make_legs(build, going.gait, going.step)
+    motion = Motion(build, going, period, legs, neck, {}, dict(asymmetry or {}), start, looks)
+    rest = _rest(build)
+    moments = np.arange(_TRIED) / _TRIED
+    for lower in np.arange(0, _LOWEST, _LOWER) * build.height:
+        heights = {part: float(rest[point][2] - lower) for part, point in PARTS.items()}
+        motion = replace(motion, heights=heights)
+        if legs.angles(moments, *motion.trunk(moments))[2].max() < _THERE:
+            break
+    else:
+        raise RuntimeError(f"no height at which a {build.name} can {gait} (asymmetry {asymmetry})")
+    # the head is carried where the neck has it on average
+    pose = Pose(neck_pitch=neck, head_pitch=_head(neck), height=float(motion.trunk(moments)[0].mean()))
+    return replace(motion, heights=heights | {"head": _nose(build, pose)})
 
 
-def _kept_to_the_ground(build: Build, gait: Gait, period: float, neck: float) -> tuple[Table, float]:
-    """The table of a gait, and the speed that fits it, metres a second."""
-    moments = np.arange(MOMENTS) / MOMENTS
-    phase = (moments[:, None] - np.array(gait.phases)) % 1.0
-    standing = phase < gait.stance
-    table = Table(np.zeros((MOMENTS, 4)), np.zeros(MOMENTS), np.zeros(MOMENTS))
-    # what a stance covers at first says how fast the horse is; then every stance covers as much
-    places = _hooves(build, gait, table, neck)
-    sweep = np.mean([np.ptp(places[standing[:, leg], leg]) for leg in range(4)])
-    speed = float(sweep) * MOMENTS / (MOMENTS * gait.stance - 1) / period
-    middle = np.array([places[standing[:, leg], leg].mean() for leg in range(4)])
-    wanted = middle - speed * period * (phase - gait.stance / 2)
-    for _ in range(3):
-        table = replace(table, pitch=table.pitch + _smooth(_pitches(build, gait, table, neck), HARMONICS))
-        places = _hooves(build, gait, table, neck)
-        slope = _hooves(build, gait, replace(table, turns=table.turns + 1), neck) - places
-        turns = np.where(standing, table.turns + (wanted - places) / slope, table.turns)
-        for leg in range(4):
-            # in the air from what it had at lift-off to what it needs at touch-down
-            known = np.flatnonzero(standing[:, leg])
-            turns[:, leg] = np.interp(np.arange(MOMENTS), known, turns[known, leg], period=MOMENTS)
-        table = replace(table, turns=turns)
-    lowest = _lowest(build, gait, table, neck)
-    leap = np.array([_leap(gait, moment) for moment in moments]) * build.height
-    # the body rises and sinks evenly; a hoof may press into the ground a little instead
-    height = leap - lowest
-    return replace(table, lift=(height + _smooth(height, HARMONICS) + lowest) / build.height), speed
+@functools.lru_cache(maxsize=64)
+def _rest(build: Build) -> dict[str, np.ndarray]:
+    """Keypoints at rest, body space."""
+    pose = Pose()
+    return body.build_body(build, pose, kinematics.forward(build, pose)).keypoints
 
 
-def _smooth(values: np.ndarray, harmonics: int) -> np.ndarray:
-    """What has to be added to a stride's values so that only its lowest harmonics are left."""
-    spectrum = np.fft.rfft(values)
-    spectrum[: harmonics + 1] = 0
-    return -np.fft.irfft(spectrum, len(values))
+def _head(neck: float) -> float:
+    """Horses keep the angle of their face more than that of the neck."""
+    return -0.5 * neck
 
 
-def _posed(gait: Gait, moment: float, row: tuple[np.ndarray, float, float], neck: float, asymmetry: Asymmetry) -> Pose:
-    turns, body_pitch, lift = row
-    pose = stride(gait, moment)
-    legs = pose.legs.copy()
-    legs[:, _TURNED] += turns
-    once = np.cos(2 * np.pi * moment)
-    twice = np.cos(4 * np.pi * moment)
-    pitch = neck + 1.5 * twice + asymmetry.head_deg * once
-    return clamp(
-        replace(
-            pose,
-            legs=legs,
-            neck_pitch=pitch,
-            # horses keep the angle of their face more than that of the neck
-            head_pitch=-0.5 * pitch,
-            loin_pitch=asymmetry.croup_deg * once,
-            body_pitch=body_pitch + (4 * np.cos(2 * np.pi * (moment - 0.15)) if gait is CANTER else 0.0),
-            tail_lift=15.0 + 3 * once,
-            lift=lift,
-        )
-    )
+def _nose(build: Build, pose: Pose) -> float:
+    """Height of the nose, metres."""
+    frames = kinematics.forward(build, pose)
+    return float(frames.body[2] @ body.nose_place(build, frames)) + float(pose.height or 0.0)
 
 
-def _leap(gait: Gait, moment: float) -> float:
-    """Height of a leap, as a parabola over each part of the stride in which no hoof stands."""
-    phases = np.array(gait.phases)
-    since_off = ((moment - phases) % 1.0 - gait.stance).min()
-    until_down = ((phases - moment) % 1.0).min()
-    if since_off <= 0:
-        return 0.0
-    part = since_off / (since_off + until_down)
-    return _LIFT * 4 * part * (1 - part)
+def _noses(build: Build, pose: Pose, neck: float, height: float) -> Pose:
+    """The pose with the neck at the angle that has the nose at a height, metres; near ``neck``, degrees."""
+    last, neck = neck, neck + 0.5
+    gap, last_gap = (_nose(build, replace(pose, neck_pitch=n, head_pitch=_head(n))) - height for n in (neck, last))
+    for _ in range(_NECK_STEPS):
+        if gap == last_gap:
+            break
+        last, neck, last_gap = neck, neck - gap * (neck - last) / (gap - last_gap), gap
+        gap = _nose(build, replace(pose, neck_pitch=neck, head_pitch=_head(neck))) - height
+    return replace(pose, neck_pitch=neck, head_pitch=_head(neck))
 
 
-def _frames(build: Build, gait: Gait, table: Table, neck: float) -> list[kinematics.Frames]:
-    moments = np.arange(MOMENTS) / MOMENTS
-    return [kinematics.forward(build, _posed(gait, m, table.at(m), neck, Asymmetry())) for m in moments]
-
-
-def _hooves(build: Build, gait: Gait, table: Table, neck: float) -> np.ndarray:
-    """[MOMENTS, 4]: each coronet's place along the body, from its origin, metres."""
-    return np.stack([(f.joints[:, -1] @ f.body.T)[:, 0] for f in _frames(build, gait, table, neck)])
-
-
-def _lowest(build: Build, gait: Gait, table: Table, neck: float) -> np.ndarray:
-    """[MOMENTS]: height of the lowest point of the horse, from the body's origin, metres."""
-    result = np.empty(MOMENTS)
-    for m, frames in enumerate(_frames(build, gait, table, neck)):
-        pose = _posed(gait, m / MOMENTS, table.at(m / MOMENTS), neck, Asymmetry())
-        result[m] = (body.build_body(build, pose, frames).mesh.vertices @ frames.body.T)[:, 2].min()
-    return result
-
-
-def _pitches(build: Build, gait: Gait, table: Table, neck: float) -> np.ndarray:
-    """[MOMENTS]: how far the body is pitched up, degrees."""
-    return np.degrees([np.arcsin(f.body[2, 0]) for f in _frames(build, gait, table, neck)])
+def _hair_on_the_ground(horse: Horse) -> Horse:
+    """Tail and feathers that would hang through the ground lie on it."""
+    vertices = horse.mesh.vertices.copy()
+    hair = np.isnan(horse.rest[:, 0])
+    vertices[hair, 2] = np.maximum(vertices[hair, 2], 0.0)
+    end = horse.keypoints["tail_end"]
+    points = horse.keypoints | {"tail_end": np.array([end[0], end[1], max(end[2], 0.0)])}
+    return replace(horse, mesh=replace(horse.mesh, vertices=vertices), keypoints=points)
 
 
 #: Names of the legs in the order of ``anatomy.LEGS``, as keypoints begin.

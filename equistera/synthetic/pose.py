@@ -48,6 +48,8 @@ class Pose:
         grounded: [4], 1 for a hoof that stands flat, 0 for one that follows its leg.
         ears: [2], left and right, positive forward.
         lift: Height of the lowest hoof above the ground, in heights at the withers.
+        height: Metres from the ground to the origin of body space. By default ``lift`` decides it, and hooves that
+            stand level the body; where it is given, the body is pitched by ``body_pitch`` alone.
         speed: 0 hair hangs, 1 hair streams.
     """
 
@@ -67,6 +69,7 @@ class Pose:
     tail_lift: float = 10.0
     tail_yaw: float = 0.0
     lift: float = 0.0
+    height: float | None = None
     speed: float = 0.0
 
 

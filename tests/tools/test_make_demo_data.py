@@ -1,4 +1,5 @@
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -10,6 +11,15 @@ from pathlib import Path
 import pytest
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_demo_data.py"
+
+
+@pytest.fixture(scope="module")
+def make_demo_data():
+    """The tool, in this process."""
+    spec = importlib.util.spec_from_file_location("make_demo_data", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_makes_a_data_set_and_refuses_to_make_it_again(run_tool, tmp_path):
@@ -76,3 +86,60 @@ def test_a_killed_run_leaves_no_annotations_and_no_processes(tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
     assert list(tmp_path.glob("demo/images/train/*.jpg"))
     assert not (tmp_path / "demo/annotations").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--videos", "0"], "argument --videos: expected a whole number of 1 or more, found '0'"),
+        (["--videos", "-1"], "argument --videos"),
+        (["--seconds", "0.01"], "have no frame"),
+        (["--seconds", "-1"], "-1 seconds"),
+        (["--seconds", "nan"], "nan seconds"),
+        (["--fps", "1000"], "1000 frames a second"),
+        (["--skeleton", "horse26"], "argument --skeleton: it is for pictures"),
+        (["--train", "240"], "argument --train: it is for pictures"),
+        (["--out", "x"], "argument --out: it is for pictures"),
+        (["--size", "161x120"], "expected even sides"),
+        (["--size", "0x0"], "size 0x0"),
+        (["--seed", "-1"], "seed -1"),
+        (["--gait", "trot", "--asymmetry", "head=nan"], "asymmetry 'head=nan'"),
+        (["--gait", "trot", "--asymmetry", "head=900"], "asymmetry 'head=900'"),
+        (["--gait", "trot", "--asymmetry", "0.03"], "such as head=0.03,croup=0.01"),
+        (["--gait", "trot", "--asymmetry", "head=0.01,head=0.02"], "once at most"),
+        (["--gait", "trot", "--asymmetry", ""], "asymmetry ''"),
+        (["--gait", "walk", "--asymmetry", "head=0.01"], "an asymmetry at gait walk, expected trot"),
+        (["--asymmetry", "head=0.01"], "an asymmetry at gait mixed"),
+        (["--camera", "fly"], "argument --camera"),
+    ],
+)
+def test_videos_that_cannot_be_made_are_refused_before_anything_is_written(
+    make_demo_data, tmp_path, monkeypatch, capsys, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        make_demo_data.main(["--video", "films", *options])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["--videos=1", "--gait=mixed", "--fps=25", "--camera=pan", "--asymmetry=head=0"])
+def test_options_of_videos_say_nothing_without_them(make_demo_data, tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        make_demo_data.main(["--out", "x", option])
+    assert stop.value.code == 2
+    assert "it is for --video DIR, which is not given" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_makes_videos(make_demo_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--video", "films", "--gait", "trot", "--seconds", "0.2", "--fps", "10", "--size", "64x64"]
+    make_demo_data.main([*words, "--asymmetry", "head=0.03", "--camera", "still"])
+    names = ["trot_000.mp4", "trot_000.truth.csv", "trot_000.truth.csv.json", "trot_000.truth.json"]
+    assert sorted(path.name for path in Path("films").iterdir()) == names
+    told = json.loads(Path("films/trot_000.truth.json").read_text())
+    assert told["pans"] is False
+    assert told["animals"]["animal1"]["symmetry"]["head"]["set"] == 0.03
