@@ -21,8 +21,8 @@ from equistera.dataset.place import clear, image_dir, place
 from equistera.dataset.split import SPLITS, UNSPLIT, SplitSpec, assign, merge_groups, parts_of, picture_groups
 from equistera.dataset.split_report import concerns, copies, table, torn_by_name
 from equistera.dataset.verify.annotation_file import AnnotationFile
+from equistera.dataset.verify.entries import check_structure
 from equistera.dataset.verify.findings import CHECKS
-from equistera.dataset.verify.structure import check_structure
 from equistera.errors import UserError
 from equistera.files import read_json, write_json
 from equistera.outputs import check_targets

@@ -12,12 +12,11 @@ from equistera import skeleton as skeletons
 from equistera.dataset.split_dataset import recorded_rule
 from equistera.dataset.verify.annotation_file import AnnotationFile, default_image_dir, read
 from equistera.dataset.verify.duplicates import check_duplicates, check_leaks, contents
+from equistera.dataset.verify.entries import check_labels, check_structure
 from equistera.dataset.verify.findings import Finding, Item, by_severity, gather, tally
 from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.geometry import check_limbs
-from equistera.dataset.verify.labels import check_labels
 from equistera.dataset.verify.pictures import PictureState, check_pictures, inspect_all
-from equistera.dataset.verify.structure import check_structure
 from equistera.dataset.verify.swaps import check_swaps
 from equistera.errors import UserError
 from equistera.files import atomic_write, write_json

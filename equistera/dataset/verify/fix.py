@@ -15,17 +15,17 @@ from equistera.dataset.boxes import EDGE, box_around, other_unit
 from equistera.dataset.coco import category_of, is_id
 from equistera.dataset.readings import other_readings, read_boxes
 from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, number
-from equistera.dataset.verify.labels import (
+from equistera.dataset.verify.entries import (
     area_problem,
     at_origin,
     box_overhang,
     copies_of,
+    is_whole,
     outside_box,
     outside_picture,
     usable_boxes,
 )
 from equistera.dataset.verify.pictures import PictureState, is_unturned, points_fit_turned
-from equistera.dataset.verify.structure import is_whole
 from equistera.words import counted
 
 #: What a step has done: how many, and a sentence with ``{} plural`` for them.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.command import verify
-from equistera.dataset.verify.labels import check_labels
+from equistera.dataset.verify.entries import check_labels
 
 HORSE26 = verify_horses.HORSE26
 #: Enough for the checks that compare an animal with all others.

@@ -10,9 +10,8 @@ import verify_horses
 
 from equistera.dataset.verify.annotation_file import AnnotationFile, default_image_dir, read
 from equistera.dataset.verify.command import describe
+from equistera.dataset.verify.entries import check_labels, check_structure
 from equistera.dataset.verify.findings import CHECKS, SEVERITIES, Item, gather, not_checked, tally
-from equistera.dataset.verify.labels import check_labels
-from equistera.dataset.verify.structure import check_structure
 from equistera.files import write_json
 
 HORSE26 = verify_horses.HORSE26

@@ -1,18 +1,23 @@
-"""Checks of what is labelled: coordinates, visibility, boxes, areas, counts, and copies of the same animal."""
+"""Checks of a file's entries: categories, pictures, annotations, and the points, boxes and areas that they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from equistera.dataset.anatomy import oddity_of
 from equistera.dataset.boxes import EDGE, MIN_AREA_SHARE, SAME, other_unit
 from equistera.dataset.coco import is_id
+from equistera.dataset.matching import public_skeleton
+from equistera.dataset.paths import name_parts
 from equistera.dataset.readings import other_readings, upper_left
 from equistera.dataset.repeats import never_clicked
-from equistera.dataset.verify.annotation_file import AnnotationFile, number, short
+from equistera.dataset.verify.annotation_file import AnnotationFile, keypoint_names, number, picture_problem, short
 from equistera.dataset.verify.findings import Item, not_checked
+from equistera.skeleton import SkeletonError
+from equistera.words import counted
 
 #: Share of the box's sides by which a point may stand outside it. The crop is wider than the box by 12.5 % a side.
 BOX_MARGIN = 0.05
@@ -24,31 +29,133 @@ RARE_SHARE, RARE_FROM = 0.05, 20
 _SHOWN = 4
 
 
+def check_structure(file: AnnotationFile) -> Iterator[Item]:
+    """Everything that is wrong with the entries as such; what is labelled is not looked at."""
+    if not file.content["annotations"]:
+        yield Item("no-annotations", f"{counted(len(file.content['images']), 'pictures')}, 0 annotations")
+    yield from _categories(file)
+    yield from _pictures(file)
+    yield from _annotations(file)
+
+
 def check_labels(file: AnnotationFile) -> Iterator[Item]:
-    """Everything that is wrong with single annotations, and keypoints too rare to learn."""
-    yield from _keypoint_counts(file)
+    """Everything that is wrong with what single annotations hold, and keypoints too rare to learn."""
+    yield from _values(file)
     yield from _points(file)
     yield from _set_as_a_whole(file)
-    yield from _boxes(file)
-    yield from _areas(file)
-    yield from _counts(file)
     for first, copy in copies_of(file):
         yield Item("annotation-twice", f"{file.label(copy)} is {file.label(first)} again", annotation=copy)
     yield from _rare(file)
 
 
-def _keypoint_counts(file: AnnotationFile) -> Iterator[Item]:
-    for n in np.flatnonzero(~file.well_formed).tolist():
-        entry = file.annotations[n]
-        values, category = entry.get("keypoints"), entry.get("category_id")
-        columns = file.columns.get(category) if is_id(category) else None
-        if columns is None or values is None:
+def _categories(file: AnnotationFile) -> Iterator[Item]:
+    named = [category for category in file.content["categories"] if keypoint_names(category)]
+    if not named:
+        expected = ", ".join(file.skeleton.names[:3])
+        yield Item("no-keypoint-names", f"no category has a 'keypoints' list, such as [{expected}, ...]")
+    for category in named:
+        title = f"category {short(category.get('name', category.get('id')))}"
+        try:
+            columns = file.skeleton.columns_of(keypoint_names(category))
+        except SkeletonError as error:
+            if own := public_skeleton(keypoint_names(category), file.skeleton):
+                yield Item("keypoint-names", f"{title}: these are the keypoints of --skeleton {own.name}")
+            for problem in error.problems:
+                yield Item("keypoint-names", f"{title}: {problem}")
             continue
-        if isinstance(values, list):
-            found = f"{len(values)} values, expected {3 * len(columns)} (x, y, flag of each keypoint)"
-        else:
+        moved = np.flatnonzero(columns != np.arange(len(columns)))
+        if len(moved):
+            first = int(moved[0])
+            text = f"{title}: {file.skeleton.names[first]} is number {columns[first] + 1}, not {first + 1}"
+            yield Item("keypoint-order", f"{text} ({len(moved)} of {len(columns)} are elsewhere)")
+
+
+def _pictures(file: AnnotationFile) -> Iterator[Item]:
+    for place, entry in enumerate(file.content["images"], 1):
+        if problem := picture_problem(entry):
+            yield Item("picture-entry", f"entry {place} of 'images': {problem}")
+    names = ["/".join(name_parts(entry["file_name"])) for entry in file.pictures]
+    for own, places in _repeated(entry["id"] for entry in file.pictures):
+        for place in places:
+            yield Item("picture-id-twice", f"id {short(own)}: {names[place]}", picture=place)
+    for name, places in _repeated(names):
+        ids = {file.pictures[place]["id"] for place in places}
+        if len(ids) > 1:
+            text = f"{name}: ids {', '.join(map(str, sorted(ids, key=str)))}"
+            for place in places[1:]:
+                yield Item("picture-twice", text, picture=place)
+    for place in np.flatnonzero(np.isnan(file.picture_sizes[:, 0])).tolist():
+        entry = file.pictures[place]
+        found = f"width {short(entry.get('width'))}, height {short(entry.get('height'))}"
+        yield Item("picture-size-missing", f"{names[place]}: {found}", picture=place)
+    for place, name in enumerate(names):
+        if place not in file.annotations_by_picture:
+            yield Item("picture-unlabelled", name, picture=place)
+
+
+def _annotations(file: AnnotationFile) -> Iterator[Item]:
+    for place, entry in enumerate(file.content["annotations"], 1):
+        if not isinstance(entry, dict):
+            yield Item("annotation-entry", f"entry {place} of 'annotations': expected an object, found {short(entry)}")
+    ids = Counter(entry["id"] for entry in file.annotations if is_whole(entry.get("id")))
+    for n, entry in enumerate(file.annotations):
+        own, category = entry.get("id"), entry.get("category_id")
+        if not is_whole(own):
+            yield _item("annotation-id", file, n, f": 'id' must be a whole number, found {short(own)}")
+        elif ids[own] > 1:
+            yield _item("annotation-id-twice", file, n, f" is one of {ids[own]}")
+        if own == 0 and is_whole(own):
+            yield _item("annotation-id-zero", file, n)
+        if file.picture_of(n) is None:
+            yield _item("picture-unknown", file, n, f": image_id {short(entry.get('image_id'))}")
+        if not is_id(category) or category not in file.named_categories:
+            yield _item("category-unknown", file, n, f": category_id {short(category)}")
+
+
+def _item(code: str, file: AnnotationFile, n: int, text: str = "", badness: float = 0.0) -> Item:
+    return Item(code, f"{file.label(n)}{text}", annotation=n, badness=badness)
+
+
+def _values(file: AnnotationFile) -> Iterator[Item]:
+    usable, overhang = usable_boxes(file), box_overhang(file)
+    labelled, readable = file.labelled.sum(axis=1).tolist(), np.isfinite(file.keypoints).all(axis=(1, 2))
+    for n, entry in enumerate(file.annotations):
+        values, category, stored = entry.get("keypoints"), entry.get("category_id"), entry.get("num_keypoints")
+        if entry.get("iscrowd"):
+            yield _item("crowd", file, n)
+        if values is None:
+            yield _item("unlabelled", file, n, ": no 'keypoints'")
+        elif not file.well_formed[n] and is_id(category) and category in file.columns:
+            expected = f"{3 * len(file.columns[category])} (x, y, flag of each keypoint)"
             found = f"expected a list, found {short(values)}"
-        yield Item("keypoint-count", f"{file.label(n)}: {found}", annotation=n)
+            found = f"{len(values)} values, expected {expected}" if isinstance(values, list) else found
+            yield _item("keypoint-count", file, n, f": {found}")
+        if readable[n] and not labelled[n]:
+            yield _item("unlabelled", file, n)
+        if readable[n] and number(stored) != labelled[n]:
+            code = "num-keypoints-zero" if labelled[n] and not number(stored) > 0 else "num-keypoints"
+            yield _item(code, file, n, f": num_keypoints {short(stored)}, {labelled[n]} labelled")
+        if not usable[n]:
+            yield _item("box", file, n, f": bbox {short(entry.get('bbox'))}")
+        elif overhang[n] > EDGE:
+            size = _frame(file.annotation_picture_sizes[n])
+            text = f": {_frame(file.boxes[n])} reaches {overhang[n]:.0f} pixels out of the {size}"
+            yield _item("box-outside-picture", file, n, text, float(overhang[n]))
+        if problem := area_problem(entry.get("area"), file.boxes[n]):
+            yield _item("area-above-box" if "above" in problem else "area", file, n, f": {problem}")
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _repeated(values: Iterable[object]) -> Iterator[tuple[object, list[int]]]:
+    """Values that occur more than once, with their positions."""
+    places = defaultdict(list)
+    for i, value in enumerate(values):
+        places[value].append(i)
+    yield from ((value, where) for value, where in places.items() if len(where) > 1)
 
 
 def _points(file: AnnotationFile) -> Iterator[Item]:
@@ -141,25 +248,6 @@ def box_overhang(file: AnnotationFile) -> np.ndarray:
     return np.where(np.isfinite(over), over, 0).max(axis=1, initial=0)
 
 
-def _boxes(file: AnnotationFile) -> Iterator[Item]:
-    usable, overhang = usable_boxes(file), box_overhang(file)
-    for n, entry in enumerate(file.annotations):
-        if not usable[n]:
-            yield Item("box", f"{file.label(n)}: bbox {short(entry.get('bbox'))}", annotation=n)
-        elif overhang[n] > EDGE:
-            size = _frame(file.annotation_picture_sizes[n])
-            text = f"{file.label(n)}: {_frame(file.boxes[n])} reaches {overhang[n]:.0f} pixels out of the {size}"
-            yield Item("box-outside-picture", text, annotation=n, badness=float(overhang[n]))
-
-
-def _areas(file: AnnotationFile) -> Iterator[Item]:
-    for n, entry in enumerate(file.annotations):
-        problem = area_problem(entry.get("area"), file.boxes[n])
-        if problem:
-            code = "area-above-box" if "above" in problem else "area"
-            yield Item(code, f"{file.label(n)}: {problem}", annotation=n)
-
-
 def area_problem(area: object, box: np.ndarray) -> str:
     """Why an area cannot be that of an animal in the box, or ""."""
     value, of_box = number(area), box[2] * box[3]
@@ -168,24 +256,6 @@ def area_problem(area: object, box: np.ndarray) -> str:
     if value < MIN_AREA_SHARE * of_box:
         return f"area {value:.4g} in a box of {of_box:.0f} square pixels"
     return f"area {value:.0f} above its box's {of_box:.0f}" if value > MAX_AREA_FACTOR * of_box > 0 else ""
-
-
-def _counts(file: AnnotationFile) -> Iterator[Item]:
-    labelled = file.labelled.sum(axis=1)
-    readable = np.isfinite(file.keypoints).all(axis=(1, 2))
-    for n, entry in enumerate(file.annotations):
-        if entry.get("iscrowd"):
-            yield Item("crowd", file.label(n), annotation=n)
-        if entry.get("keypoints") is None:
-            yield Item("unlabelled", f"{file.label(n)}: no 'keypoints'", annotation=n)
-        if not readable[n]:
-            continue
-        stored, found = entry.get("num_keypoints"), int(labelled[n])
-        if not found:
-            yield Item("unlabelled", file.label(n), annotation=n)
-        if number(stored) != found:
-            code = "num-keypoints-zero" if found and not number(stored) > 0 else "num-keypoints"
-            yield Item(code, f"{file.label(n)}: num_keypoints {short(stored)}, {found} labelled", annotation=n)
 
 
 def copies_of(file: AnnotationFile) -> list[tuple[int, int]]:
