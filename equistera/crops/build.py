@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 
 from equistera import commands
-from equistera.crops.decoding import decode
-from equistera.crops.request import Crop, Request, cut
+from equistera.crops.request import Crop, Request, cut, decoded
 from equistera.crops.store import INDEX, PIXELS, CropStore, index_of, offsets_of
 from equistera.dataset.images import read_header
 from equistera.environment import usable_cores
@@ -57,9 +56,6 @@ def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], 
         request: What is wanted.
         max_bytes: Most that all caches in the folder may take together.
         say: Takes a line for the user.
-
-    Returns:
-        The open cache.
 
     Raises:
         CacheRefused: The folder cannot be written, or the limit or the disk leaves no room.
@@ -118,7 +114,7 @@ def _make(folder: Path, request: Request, max_bytes: int, say: Callable[[str], N
     for leftover in folder.glob(f".*{UNFINISHED}"):
         _remove(leftover)
     paths = list(dict.fromkeys(animal.path for animal in request.animals))
-    found = in_order(read_header, paths, threads_for(), ahead=len(paths))
+    found = in_order(read_header, paths, _threads(), ahead=len(paths))
     headers = dict(zip(paths, track(found, "reading pictures for the crop cache", total=len(paths)), strict=True))
     crops = [request.crop(i, headers[animal.path]) for i, animal in enumerate(request.animals)]
     # of the pictures as they are now
@@ -168,12 +164,11 @@ def _cut_all(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:
         of_decoding[crop.path, crop.factor].append(i)
 
     def read(places: list[int]) -> list[tuple[int, np.ndarray]]:
-        first = crops[places[0]]
-        picture = decode(Path(first.path).read_bytes(), first.path, first.header, first.factor)
+        picture = decoded(crops[places[0]])
         return [(i, cut(picture, crops[i])) for i in places]
 
     largest = max(crop.header.width * crop.header.height * 3 // crop.factor**2 for crop in crops)
-    threads, before = threads_for(largest), cv2.getNumThreads()
+    threads, before = _threads(largest), cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         results = in_order(read, of_decoding.values(), threads, ahead=threads)
@@ -183,10 +178,9 @@ def _cut_all(crops: Sequence[Crop]) -> Iterator[tuple[int, np.ndarray]]:
         cv2.setNumThreads(before)
 
 
-def threads_for(bytes_each: int = 0) -> int:
+def _threads(bytes_each: int = 1) -> int:
     """Threads to decode with: one for each core, as far as the memory that each may take allows."""
-    cores = usable_cores()
-    return max(1, min(cores, _MOST_THREADS, _DECODED // max(1, bytes_each)))
+    return max(1, min(usable_cores(), _MOST_THREADS, _DECODED // bytes_each))
 
 
 def _mb(size: int) -> str:

@@ -69,9 +69,7 @@ def decode(content: bytes, path: str | Path, header: ImageHeader, factor: int = 
 def from_blocks(factor: float, start: float = 0.0) -> tuple[float, float]:
     """Scale and offset that take a coordinate in a picture of averages to the larger one: ``x * scale + offset``.
 
-    Args:
-        factor: Pixels of the larger picture that were averaged into one, along this axis.
-        start: First pixel of the larger picture that was averaged.
+    ``factor`` pixels of the larger picture, from ``start`` on, were averaged into one along this axis.
     """
     return factor, start + (factor - 1) / 2
 

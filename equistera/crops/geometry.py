@@ -72,16 +72,9 @@ def shrinking(scale: np.ndarray, input_size: tuple[int, int]) -> float:
 
 
 def view_to_input(center: np.ndarray, scale: np.ndarray, rotation: float, input_size: tuple[int, int]) -> np.ndarray:
-    """The map from the photo to the network's input, as MMPose's ``get_warp_matrix`` defines it.
+    """The map from the photo to the network's input, float64 [2, 3], as MMPose's ``get_warp_matrix`` defines it.
 
-    Args:
-        center: Of the view, [2].
-        scale: Of the view, [2], with the input's aspect ratio.
-        rotation: Degrees.
-        input_size: Width and height of the input.
-
-    Returns:
-        float64 [2, 3].
+    ``center`` and ``scale`` [2] are the view's, with the input's aspect ratio; ``rotation`` is in degrees.
     """
     zoom, angle = input_size[0] / float(scale[0]), math.radians(rotation)
     cos, sin = zoom * math.cos(angle), zoom * math.sin(angle)
@@ -133,19 +126,15 @@ def need_of(
     for center, scale in views:
         center, scale = center.astype(float), scale.astype(float)
         width, height = with_aspect_ratio(scale * largest, ratio).tolist()
-        turned = _turned_size(width, height, rotation)
-        room = scale / BOX_PADDING * shift + np.array(turned) / 2 + MARGIN / min(density, 1.0)
+        turned = np.array([_widest(width, height, rotation), _widest(height, width, rotation)])
+        room = scale / BOX_PADDING * shift + turned / 2 + MARGIN / min(density, 1.0)
         corners.append([*(center - room), *(center + room)])
     corners = np.array(corners)
     low, high = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
     return Need((float(low[0]), float(low[1]), float(high[0]), float(high[1])), density)
 
 
-def _turned_size(width: float, height: float, rotation: float) -> tuple[float, float]:
-    """Width and height of the upright box around a rectangle that is turned by up to ``rotation`` degrees."""
-
-    def widest(along: float, across: float) -> float:
-        angle = min(math.radians(rotation), math.atan2(across, along))
-        return along * math.cos(angle) + across * math.sin(angle)
-
-    return widest(width, height), widest(height, width)
+def _widest(along: float, across: float, rotation: float) -> float:
+    """Side of the upright box around a rectangle that is turned by up to ``rotation`` degrees."""
+    angle = min(math.radians(rotation), math.atan2(across, along))
+    return along * math.cos(angle) + across * math.sin(angle)

@@ -9,12 +9,13 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from equistera.augmentation import Augmentation
-from equistera.crops.decoding import from_blocks, reduction
+from equistera.crops.decoding import decode, from_blocks, reduction
 from equistera.crops.geometry import Need, need_of
 from equistera.dataset.images import ImageHeader
 
@@ -117,16 +118,18 @@ def _state(path: str) -> tuple[str, int, int, int]:
     return os.path.basename(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def cut(picture: np.ndarray, crop: Crop) -> np.ndarray:
-    """The pixels of a crop.
+def decoded(crop: Crop) -> np.ndarray:
+    """The photo of a crop, decoded at 1/factor.
 
-    Args:
-        picture: The photo, decoded at 1/factor of the crop.
-        crop: What to take.
-
-    Returns:
-        uint8 [h, w, 3], contiguous.
+    Raises:
+        UserError: It cannot be decoded.
+        OSError: It cannot be read.
     """
+    return decode(Path(crop.path).read_bytes(), crop.path, crop.header, crop.factor)
+
+
+def cut(picture: np.ndarray, crop: Crop) -> np.ndarray:
+    """The pixels of a crop, uint8 [h, w, 3], contiguous, from its photo decoded at 1/factor."""
     return _resized(_part(picture, crop.region, crop.factor), crop.size)
 
 
@@ -152,13 +155,7 @@ def _resized(part: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def crop_for(need: Need, header: ImageHeader, path: str = "") -> Crop:
-    """The crop that gives what is needed of a photo.
-
-    Args:
-        need: What the views of an animal need.
-        header: Of the photo.
-        path: The photo, if it is a file.
-    """
+    """The crop that gives what is needed of a photo, which is the file ``path``, if it is one."""
     density = min(1.0, need.density)
     factor = reduction(header, 1 / density)
     # at least a pixel of a box that lies beside its picture

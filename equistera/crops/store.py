@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equistera.crops.decoding import ToPhoto, decode, from_blocks
-from equistera.crops.request import Crop, Request, cut
+from equistera.crops.decoding import ToPhoto, from_blocks
+from equistera.crops.request import Crop, Request, cut, decoded
 from equistera.dataset.images import read_header
 from equistera.errors import UserError
 from equistera.files import read_json
@@ -27,11 +27,7 @@ _ALIGNED = 64
 
 
 class DecodedCrops:
-    """What :class:`CropStore` gives, bit for bit, made anew from the photo each time.
-
-    Args:
-        request: The crops that are wanted.
-    """
+    """What :class:`CropStore` gives, bit for bit, made anew from the photo each time."""
 
     def __init__(self, request: Request):
         self._request = request
@@ -49,8 +45,7 @@ class DecodedCrops:
         crop = self._planned.get(i)
         if crop is None:
             crop = self._planned[i] = self._request.crop(i, read_header(self._request.animals[i].path))
-        picture = decode(Path(crop.path).read_bytes(), crop.path, crop.header, crop.factor)
-        return cut(picture, crop), crop.to_photo
+        return cut(decoded(crop), crop), crop.to_photo
 
 
 class CropStore(DecodedCrops):

@@ -33,13 +33,6 @@ from typing import Any
 from yapf.yapflib import yapf_api
 
 _EXT = "mmcv._ext"
-_IMGAUG = (
-    "imgaug",
-    "imgaug.augmenters",
-    "imgaug.augmentables",
-    "imgaug.augmentables.lines",
-    "imgaug.augmentables.segmaps",
-)
 
 
 class _StandIn(types.ModuleType):
@@ -63,16 +56,9 @@ class _StandIn(types.ModuleType):
 
 
 def _nms(bboxes, scores, iou_threshold: float, offset: int):
-    """NMS as ``mmcv._ext.nms`` defines it.
+    """NMS as ``mmcv._ext.nms`` defines it: positions of the boxes [N, 4] that are kept, int64, best first.
 
-    Args:
-        bboxes: Tensor [N, 4], x1, y1, x2, y2.
-        scores: Tensor [N].
-        iou_threshold: Boxes that overlap a better one by more are dropped.
-        offset: 1 where x2 and y2 are the last pixel inside the box, else 0.
-
-    Returns:
-        int64 tensor, the positions of the boxes kept, best first.
+    ``offset`` is 1 where x2 and y2 are the last pixel inside the box, else 0.
     """
     from torchvision.ops import nms
 
@@ -132,8 +118,8 @@ def install() -> None:
             setattr(operators, f"deform_conv_{name}", globals()[f"_deform_conv_{name}"])
         sys.modules[_EXT] = operators
     if _is_missing("imgaug"):
-        for name in _IMGAUG:
-            sys.modules[name] = _StandIn(name, "pip install imaug brings it")
+        for name in ("", ".augmenters", ".augmentables", ".augmentables.lines", ".augmentables.segmaps"):
+            sys.modules["imgaug" + name] = _StandIn("imgaug" + name, "pip install imaug brings it")
     if _is_missing("xtcocotools"):
         for name in ("", ".coco", ".mask"):
             sys.modules["xtcocotools" + name] = importlib.import_module("pycocotools" + name)

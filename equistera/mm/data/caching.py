@@ -59,9 +59,9 @@ def use_cache(
         UserError: There is no room for a cache that is required, or a picture cannot be decoded.
     """
     folder = cache_folder(config, work_dir, option)
-    if folder is None and required:
-        raise UserError("the crop cache is switched off", hint="--cache DIR, or cache.dir in the config, names one")
     if folder is None:
+        if required:
+            raise UserError("the crop cache is switched off", hint="--cache DIR, or cache.dir in the config, names one")
         return {}
     opened, entries = [], {}
     for name in ("train_dataloader", "val_dataloader"):

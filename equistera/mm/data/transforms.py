@@ -8,8 +8,6 @@ only. Every draw comes from the sample's own ``rng``.
 from __future__ import annotations
 from typing import Any
 
-from pathlib import Path
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
@@ -23,8 +21,8 @@ from equistera.crops.geometry import (
     view_to_input,
     with_aspect_ratio,
 )
-from equistera.crops.decoding import ToPhoto, decode, warp
-from equistera.crops.request import crop_for, cut, cut_whole
+from equistera.crops.decoding import ToPhoto, warp
+from equistera.crops.request import crop_for, cut, cut_whole, decoded
 from equistera.dataset.images import ImageHeader, read_header
 
 
@@ -91,9 +89,8 @@ class LoadPicture(BaseTransform):
             # a JPEG's decoder would average blocks, and so does cut_whole
             crop = crop_for(need, ImageHeader(width, height, 1, "JPEG"))
             return cut_whole(results["img"], crop), crop.to_photo
-        path = results["img_path"]
-        crop = crop_for(need, read_header(path), path)
-        return cut(decode(Path(path).read_bytes(), path, crop.header, crop.factor), crop), crop.to_photo
+        crop = crop_for(need, read_header(results["img_path"]), results["img_path"])
+        return cut(decoded(crop), crop), crop.to_photo
 
 
 @TRANSFORMS.register_module()

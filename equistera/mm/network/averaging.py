@@ -58,13 +58,12 @@ class AveragedWeights:
 
 def open_norms(network: StagedNetwork) -> dict[str, nn.modules.batchnorm._BatchNorm]:
     """The normalisation layers with running statistics that are not frozen, by name."""
-    frozen = [stage for stage in network.stages if stage.name in network.frozen_stages]
     return {
         name: module
         for name, module in network.named_modules()
         if isinstance(module, nn.modules.batchnorm._BatchNorm)
         and module.track_running_stats
-        and not any(stage.owns(name) for stage in frozen)
+        and not network.is_frozen(name)
     }
 
 

@@ -153,7 +153,7 @@ def _other_archive(path: Path) -> tuple[str, str]:
 
 
 def _read_torch(path: Path) -> object:
-    known = dict(_stand_ins())
+    known = _stand_ins()
     while True:
         try:
             safe = torch.serialization.safe_globals([(kind, name) for name, kind in known.items()])
@@ -168,22 +168,19 @@ def _read_torch(path: Path) -> object:
             known[unknown[1]] = _Mapping if _MAPPINGS.fullmatch(unknown[1]) else _Unread
 
 
-def _stand_ins() -> list[tuple[str, object]]:
+def _stand_ins() -> dict[str, object]:
     """What checkpoints of OpenMMLab and others carry beside tensors: NumPy values, plain types, log buffers.
 
     NumPy 2 has other names for the same functions than NumPy 1. MMEngine's log buffers name their methods by
     ``getattr``.
     """
-    functions = [(name, multiarray) for name in ("_reconstruct", "scalar")] + [("_frombuffer", numeric)]
-    found = [
-        (f"numpy.{core}.{module.__name__.rsplit('.', 1)[-1]}.{name}", getattr(module, name))
-        for name, module in functions
-        for core in ("core", "_core")
-    ]
-    found += [("numpy.ndarray", np.ndarray), ("numpy.dtype", np.dtype)]
-    found += [(f"numpy.dtypes.{kind.__name__}", kind) for kind in vars(np.dtypes).values() if isinstance(kind, type)]
-    found += [(f"builtins.{kind.__name__}", kind) for kind in (list, dict, tuple, frozenset, slice, int, float, str)]
-    return [*found, *((f"builtins.{name}", _Unread) for name in ("getattr", "object", "bool", "type"))]
+    kinds = [list, dict, tuple, frozenset, slice, int, float, str, np.ndarray, np.dtype]
+    kinds += [kind for kind in vars(np.dtypes).values() if isinstance(kind, type)]
+    known: dict[str, object] = {f"{kind.__module__}.{kind.__name__}": kind for kind in kinds}
+    for core in ("numpy.core", "numpy._core"):
+        known |= {f"{core}.multiarray.{name}": getattr(multiarray, name) for name in ("_reconstruct", "scalar")}
+        known[f"{core}.numeric._frombuffer"] = numeric._frombuffer
+    return known | dict.fromkeys((f"builtins.{name}" for name in ("getattr", "object", "bool", "type")), _Unread)
 
 
 def _refusal(path: Path, found: str) -> UserError:

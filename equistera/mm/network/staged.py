@@ -37,17 +37,16 @@ class StagedNetwork(nn.Module):
             UserError: A parameter belongs to no stage or to several, or the stages are malformed.
         """
         self.stages = layout_for(backbone.rsplit(".", 1)[-1], custom)
-        owners = assign((name for name, _ in self.named_parameters()), self.stages)
-        self._stage_parameters = {stage.name: [] for stage in self.stages}
-        for name, parameter in self.named_parameters():
-            self._stage_parameters[owners[name].name].append((name, parameter))
-        self._stage_modules = {
-            stage.name: [module for name, module in self.named_modules() if stage.owns(name)] for stage in self.stages
-        }
+        assign((name for name, _ in self.named_parameters()), self.stages)
 
     def stage_parameters(self, stage: str) -> list[tuple[str, nn.Parameter]]:
         """``(name, parameter)`` of every parameter of a stage."""
-        return self._stage_parameters[stage]
+        (found,) = (one for one in self.stages if one.name == stage)
+        return [(name, parameter) for name, parameter in self.named_parameters() if found.owns(name)]
+
+    def is_frozen(self, name: str) -> bool:
+        """Whether a parameter or module, by its name in the network, belongs to a stage that is frozen."""
+        return any(stage.owns(name) for stage in self.stages if stage.name in self.frozen_stages)
 
     def freeze(self, stages: Collection[str]) -> None:
         """Freezes exactly these stages and opens all others.
@@ -59,18 +58,17 @@ class StagedNetwork(nn.Module):
             stages: Names of stages.
         """
         self.frozen_stages = frozenset(stages)
-        for stage, parameters in self._stage_parameters.items():
-            for _, parameter in parameters:
-                parameter.requires_grad_(stage not in self.frozen_stages)
-                if stage in self.frozen_stages:
-                    parameter.grad = None
+        for name, parameter in self.named_parameters():
+            frozen = self.is_frozen(name)
+            parameter.requires_grad_(not frozen)
+            if frozen:
+                parameter.grad = None
         self.train(self.training)
 
     def train(self, mode: bool = True):
         super().train(mode)
-        # a parent may call train() before the stages are known: nothing is frozen then
-        for stage in self.frozen_stages:
-            for module in self._stage_modules[stage]:
+        for name, module in self.named_modules():
+            if self.is_frozen(name):
                 module.training = False
         return self
 

@@ -98,7 +98,7 @@ def test_occluders_take_their_textures_from_the_crops(photos, folder, monkeypatc
         one, other = (d.textures.draw(np.random.default_rng(seed), avoid="") for d in (cached, decoded))
         assert np.array_equal(one, other)
     # nothing is decoded any more
-    monkeypatch.setattr("equistera.crops.store.decode", None)
+    monkeypatch.setattr("equistera.crops.store.decoded", None)
     fresh = dataset_of(photos, "train", folder, steps=[*PLAIN, "Photometric"])
     for epoch in range(5):
         fresh.set_epoch(epoch)
