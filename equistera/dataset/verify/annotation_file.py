@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from equistera.dataset.coco import is_id, read_coco
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton, SkeletonError
 from equistera.words import near
+
+if TYPE_CHECKING:
+    from equistera.dataset.verify.pictures import PictureState
 
 #: Longest side that a picture can have: that of a JPEG (ITU-T T.81, B.2.2), with room for stitched panoramas.
 MAX_SIDE = 1_000_000
@@ -34,17 +38,24 @@ class AnnotationFile:
         image_dir: Folder of its pictures.
         content: What the file holds, unchanged.
         skeleton: The points expected.
+        states: What was found on disk, by file name; nothing where the pictures were not looked at.
     """
 
     path: Path
     image_dir: Path
     content: dict
     skeleton: Skeleton
+    states: Mapping[str, PictureState] = field(default_factory=dict)
 
     @functools.cached_property
     def pictures(self) -> list[dict]:
         """Entries of ``images`` that have an id and a file name."""
         return [entry for entry in self.content["images"] if picture_problem(entry) == ""]
+
+    @functools.cached_property
+    def picture_states(self) -> list[PictureState]:
+        """Of :attr:`pictures`, once they were looked at."""
+        return [self.states[entry["file_name"]] for entry in self.pictures]
 
     @functools.cached_property
     def picture_position(self) -> dict[int | str, int]:

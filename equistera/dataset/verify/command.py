@@ -16,7 +16,7 @@ from equistera.dataset.verify.entries import check_labels, check_structure
 from equistera.dataset.verify.findings import Finding, Item, by_severity, gather, tally
 from equistera.dataset.verify.fix import repair
 from equistera.dataset.verify.geometry import check_limbs
-from equistera.dataset.verify.pictures import PictureState, check_pictures, inspect_all
+from equistera.dataset.verify.pictures import check_pictures, inspected
 from equistera.dataset.verify.swaps import check_swaps
 from equistera.errors import UserError
 from equistera.files import atomic_write, write_json
@@ -30,13 +30,11 @@ class Verification:
     """What was found.
 
     Attributes:
-        files: The files that were read.
-        states: Of each file's pictures, in the order of its ``pictures``.
+        files: The files that were read, whose pictures were looked at.
         findings: All of them, errors first.
     """
 
     files: tuple[AnnotationFile, ...]
-    states: tuple[tuple[PictureState, ...], ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -76,21 +74,21 @@ def verify(
     if len({Path(path).resolve() for path in paths}) < len(paths):
         raise UserError(f"a file is named twice: {', '.join(map(str, paths))}")
     folders = [*image_dirs] * (len(paths) if len(image_dirs) == 1 else 1) or [None] * len(paths)
-    files = tuple(read(path, folder, skeleton) for path, folder in zip(paths, folders, strict=True))
-    states = tuple(tuple(inspect_all(file, decode, workers)) for file in files)
-    known = contents([state for own in states for state in own])
+    files = [read(path, folder, skeleton) for path, folder in zip(paths, folders, strict=True)]
+    files = tuple(inspected(file, decode, workers) for file in files)
+    known = contents([state for file in files for state in file.picture_states])
     findings: list[Finding] = []
-    for file, own in zip(files, states, strict=True):
+    for file in files:
         items = itertools.chain(
-            check_annotations(file), check_pictures(file, own), check_duplicates(file, own, known), _omitted(decode)
+            check_annotations(file), check_pictures(file), check_duplicates(file, known), _omitted(decode)
         )
         findings += gather(items, str(file.path), file.populations)
-    for first, second in itertools.combinations(zip(files, states, strict=True), 2):
-        rules = {recorded_rule(file.path.parent) for file, _ in (first, second)} if group_by is None else {group_by}
+    for first, second in itertools.combinations(files, 2):
+        rules = {recorded_rule(file.path.parent) for file in (first, second)} if group_by is None else {group_by}
         # files of different splits have no rule in common
         leaks = check_leaks(first, second, known, rules.pop() if len(rules) == 1 else "")
-        findings += gather(leaks, f"{first[0].path} and {second[0].path}", {})
-    return Verification(files, states, tuple(by_severity(findings)))
+        findings += gather(leaks, f"{first.path} and {second.path}", {})
+    return Verification(files, tuple(by_severity(findings)))
 
 
 def _omitted(decode: bool) -> list[Item]:
@@ -106,18 +104,15 @@ def check_annotations(file: AnnotationFile) -> itertools.chain:
     return itertools.chain(check_structure(file), check_labels(file), check_limbs(file), check_swaps(file))
 
 
-def findings_after(file: AnnotationFile, content: dict, states: Sequence[PictureState]) -> list[Finding]:
+def findings_after(file: AnnotationFile, content: dict) -> list[Finding]:
     """What is still wrong with a repaired copy.
 
     Args:
         file: The file before the repair.
         content: From :func:`equistera.dataset.verify.fix.repair`.
-        states: Of the file's pictures.
     """
     repaired = replace(file, content=content)
-    by_name = {entry["file_name"]: state for entry, state in zip(file.pictures, states, strict=True)}
-    own = [by_name[entry["file_name"]] for entry in repaired.pictures]
-    items = itertools.chain(check_annotations(repaired), check_pictures(repaired, own))
+    items = itertools.chain(check_annotations(repaired), check_pictures(repaired))
     return by_severity(gather(items, str(file.path), repaired.populations))
 
 
@@ -176,9 +171,9 @@ def verify_dataset(
 
 
 def _fix(result: Verification, target: Path) -> None:
-    file, states = result.files[0], result.states[0]
-    content, changes = repair(file, states)
-    left = findings_after(file, content, states)
+    file = result.files[0]
+    content, changes = repair(file)
+    left = findings_after(file, content)
     if changes:
         write_json(target, content)
     print(changes_text(changes, left, str(target)))

@@ -48,17 +48,14 @@ def _digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "blake2b").digest()
 
 
-def check_duplicates(
-    file: AnnotationFile, states: Sequence[PictureState], known: Mapping[Path, Hashable]
-) -> Iterator[Item]:
+def check_duplicates(file: AnnotationFile, known: Mapping[Path, Hashable]) -> Iterator[Item]:
     """Copies inside one file.
 
     Args:
         file: The file.
-        states: Of its pictures.
         known: From :func:`contents`.
     """
-    names = [entry["file_name"] for entry in file.pictures]
+    names, states = [entry["file_name"] for entry in file.pictures], file.picture_states
     places: dict[Hashable, list[int]] = defaultdict(list)
     for place, state in enumerate(states):
         content = known.get(state.path)
@@ -87,15 +84,15 @@ def check_duplicates(
 
 
 def check_leaks(
-    first: tuple[AnnotationFile, Sequence[PictureState]],
-    second: tuple[AnnotationFile, Sequence[PictureState]],
+    first: AnnotationFile,
+    second: AnnotationFile,
     known: Mapping[Path, Hashable],
     group_by: str,
 ) -> Iterator[Item]:
     """What two files have in common although they should not.
 
     Args:
-        first: A file and the states of its pictures.
+        first: A file whose pictures were looked at.
         second: Another one.
         known: From :func:`contents`, of the pictures of both.
         group_by: See :func:`equistera.dataset.split.picture_groups`; "" where nothing is known.
@@ -103,27 +100,29 @@ def check_leaks(
     Raises:
         UserError: ``group_by`` does not fit the file names.
     """
-    names = [[entry["file_name"] for entry in file.pictures] for file, _ in (first, second)]
+    names = [[entry["file_name"] for entry in file.pictures] for file in (first, second)]
     there: dict[Hashable, int] = {}
-    for place, state in enumerate(second[1]):
+    for place, state in enumerate(second.picture_states):
         if (content := known.get(state.path)) is not None:
             there.setdefault(content, place)
     same = set()
-    for place, state in enumerate(first[1]):
+    for place, state in enumerate(first.picture_states):
         other = there.get(known.get(state.path))
         if other is not None:
             same.add((place, other))
             yield Item("leak-picture", f"{names[0][place]} = {names[1][other]}", picture=place)
-    hashed = [
-        [place for place, state in enumerate(states) if state.hashes is not None] for _, states in (first, second)
+    hashes = [
+        {place: state.hashes for place, state in enumerate(file.picture_states) if state.hashes is not None}
+        for file in (first, second)
     ]
-    hashes = [[states[i].hashes for i in places] for (_, states), places in zip((first, second), hashed, strict=True)]
     copied = {place for place, _ in same}
-    near = [(hashed[0][i], hashed[1][j]) for i, j in near_pairs(hashes[0], hashes[1])] if all(hashed) else []
+    places = [list(own) for own in hashes]
+    pairs = near_pairs(*(list(own.values()) for own in hashes)) if all(hashes) else []
+    near = [(places[0][i], places[1][j]) for i, j in pairs]
     for pair in near:
         if pair[0] not in copied:
             yield Item("leak-near-duplicate", f"{names[0][pair[0]]} ~ {names[1][pair[1]]}", picture=pair[0])
-    yield from _animals_in_both(first[0], second[0], {*same, *near})
+    yield from _animals_in_both(first, second, {*same, *near})
     sources = [{source_of(name): place for place, name in enumerate(own)} for own in names]
     for source in sorted(sources[0].keys() & sources[1].keys() - {""}):
         one, other = (own[place[source]] for own, place in zip(names, sources, strict=True))

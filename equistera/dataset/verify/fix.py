@@ -6,7 +6,8 @@ import copy
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,7 +26,7 @@ from equistera.dataset.verify.entries import (
     outside_picture,
     usable_boxes,
 )
-from equistera.dataset.verify.pictures import PictureState, is_unturned, points_fit_turned
+from equistera.dataset.verify.pictures import is_unturned, points_fit_turned
 from equistera.words import counted
 
 #: What a step has done: how many, and a sentence with ``{} plural`` for them.
@@ -35,18 +36,16 @@ Changes: TypeAlias = Iterator[tuple[int, str]]
 MAX_OUTSIDE = 1 / 3
 
 
-def repair(file: AnnotationFile, states: Sequence[PictureState]) -> tuple[dict, list[str]]:
+def repair(file: AnnotationFile) -> tuple[dict, list[str]]:
     """Repairs what is safe to repair.
 
     Args:
-        file: The file; it is not changed.
-        states: Of its pictures, in the order of ``file.pictures``.
+        file: The file, whose pictures were looked at; it is not changed.
 
     Returns:
         The repaired COCO content, and what was changed, one sentence each.
     """
     content = copy.deepcopy(file.content)
-    sizes = {entry["file_name"]: state.header for entry, state in zip(file.pictures, states, strict=True)}
     changes: list[str] = []
     if other_readings(file.labelled_points, file.boxes, file.annotation_picture_sizes)[1] or other_unit(
         file.labelled_points, file.picture_sizes
@@ -55,8 +54,7 @@ def repair(file: AnnotationFile, states: Sequence[PictureState]) -> tuple[dict, 
         return content, changes
     for step in _STEPS:
         # every step sees the file as the steps before have left it
-        now = AnnotationFile(file.path, file.image_dir, content, file.skeleton)
-        for count, sentence in step(now, sizes):
+        for count, sentence in step(replace(file, content=content)):
             told = re.sub(r"\{\} (\w+)", lambda place, count=count: counted(count, place[1]), sentence)
             changes += [told] if count else []
     if emptied := _empty_nonfinite(content):
@@ -64,7 +62,7 @@ def repair(file: AnnotationFile, states: Sequence[PictureState]) -> tuple[dict, 
     return content, changes
 
 
-def _same_pictures(file: AnnotationFile, sizes: dict) -> Changes:
+def _same_pictures(file: AnnotationFile) -> Changes:
     kept, seen = [], defaultdict(list)
     for entry in file.content["images"]:
         same = seen[entry["id"]] if isinstance(entry, dict) and is_id(entry.get("id")) else []
@@ -75,10 +73,10 @@ def _same_pictures(file: AnnotationFile, sizes: dict) -> Changes:
     file.content["images"][:] = kept
 
 
-def _sizes(file: AnnotationFile, sizes: dict) -> Changes:
+def _sizes(file: AnnotationFile) -> Changes:
     filled = turned = 0
     for place, entry in enumerate(file.pictures):
-        header = sizes.get(entry["file_name"])
+        header = file.picture_states[place].header
         if header is None:
             continue
         if np.isnan(file.picture_sizes[place]).any():
@@ -92,7 +90,7 @@ def _sizes(file: AnnotationFile, sizes: dict) -> Changes:
     yield turned, "exchanged width and height of {} pictures turned by EXIF"
 
 
-def _orphans(file: AnnotationFile, sizes: dict) -> Changes:
+def _orphans(file: AnnotationFile) -> Changes:
     orphans = [n for n in range(len(file.annotations)) if file.picture_of(n) is None]
     if len(orphans) < len(file.annotations):
         _leave_out(file, orphans)
@@ -104,7 +102,7 @@ def _leave_out(file: AnnotationFile, places: Collection[int]) -> None:
     file.content["annotations"][:] = [entry for entry in file.content["annotations"] if id(entry) not in gone]
 
 
-def _categories(file: AnnotationFile, sizes: dict) -> Changes:
+def _categories(file: AnnotationFile) -> Changes:
     if len(file.columns) != 1 or len(file.named_categories) != 1:
         return
     (only,) = file.columns
@@ -118,12 +116,12 @@ def _categories(file: AnnotationFile, sizes: dict) -> Changes:
     yield len(wrong), f"put {{}} annotations into category {only!r}, the only one with keypoints"
 
 
-def _points(file: AnnotationFile, sizes: dict) -> Changes:
+def _points(file: AnnotationFile) -> Changes:
     """Points that are no places: NaN, (0, 0), outside the picture."""
     origin, outside = at_origin(file), outside_picture(file)
     counts = np.maximum(file.labelled.sum(axis=1, keepdims=True), 1)
     outside &= outside.sum(axis=1, keepdims=True) <= MAX_OUTSIDE * counts
-    outside[[not _size_is_right(file, n, sizes) for n in range(len(file.annotations))]] = False
+    outside[[not _size_is_right(file, n) for n in range(len(file.annotations))]] = False
     nonfinite = 0
     for n, entry in enumerate(file.annotations):
         columns = file.columns_for(n)
@@ -143,14 +141,14 @@ def _points(file: AnnotationFile, sizes: dict) -> Changes:
     yield int(outside.sum()), "set {} points outside their picture to not labelled"
 
 
-def _size_is_right(file: AnnotationFile, n: int, sizes: dict) -> bool:
+def _size_is_right(file: AnnotationFile, n: int) -> bool:
     """False where the picture on disk has another size than the file says: outside the one may be inside the other."""
     place = file.picture_of(n)
-    header = None if place is None else sizes.get(file.pictures[place]["file_name"])
+    header = None if place is None else file.picture_states[place].header
     return header is None or tuple(file.picture_sizes[place]) == header.size
 
 
-def _order(file: AnnotationFile, sizes: dict) -> Changes:
+def _order(file: AnnotationFile) -> Changes:
     moved = {own for own, columns in file.columns.items() if (columns != np.arange(len(columns))).any()}
     # values that cannot be told apart would then stand under names that are not theirs
     blocked = {
@@ -171,7 +169,7 @@ def _order(file: AnnotationFile, sizes: dict) -> Changes:
     yield len(moved), "brought the keypoints of {} categories into the skeleton's order"
 
 
-def _meanings(file: AnnotationFile, sizes: dict) -> Changes:
+def _meanings(file: AnnotationFile) -> Changes:
     reading, _ = other_readings(file.labelled_points, file.boxes, file.annotation_picture_sizes)
     if not reading:
         return
@@ -182,7 +180,7 @@ def _meanings(file: AnnotationFile, sizes: dict) -> Changes:
     yield int(read.sum()), f"wrote {{}} boxes, which were {reading}, as x, y, width, height"
 
 
-def _boxes(file: AnnotationFile, sizes: dict) -> Changes:
+def _boxes(file: AnnotationFile) -> Changes:
     usable, overhang = usable_boxes(file), box_overhang(file)
     beyond = outside_box(file) & ~outside_picture(file)
     made = clipped = widened = 0
@@ -218,7 +216,7 @@ def _boxes(file: AnnotationFile, sizes: dict) -> Changes:
     yield widened, "widened {} boxes to their points"
 
 
-def _areas(file: AnnotationFile, sizes: dict) -> Changes:
+def _areas(file: AnnotationFile) -> Changes:
     usable, count = usable_boxes(file), 0
     for n, entry in enumerate(file.annotations):
         if usable[n] and area_problem(entry.get("area"), file.boxes[n]):
@@ -227,7 +225,7 @@ def _areas(file: AnnotationFile, sizes: dict) -> Changes:
     yield count, "set {} areas to that of the box"
 
 
-def _counts(file: AnnotationFile, sizes: dict) -> Changes:
+def _counts(file: AnnotationFile) -> Changes:
     count = 0
     labelled, readable = file.labelled.sum(axis=1), np.isfinite(file.keypoints).all(axis=(1, 2))
     for n, entry in enumerate(file.annotations):
@@ -237,13 +235,13 @@ def _counts(file: AnnotationFile, sizes: dict) -> Changes:
     yield count, "counted the labelled points of {} annotations anew"
 
 
-def _copies(file: AnnotationFile, sizes: dict) -> Changes:
+def _copies(file: AnnotationFile) -> Changes:
     copies = [n for _, n in copies_of(file)]
     _leave_out(file, copies)
     yield len(copies), "left out {} annotations that repeat another one"
 
 
-def _ids(file: AnnotationFile, sizes: dict) -> Changes:
+def _ids(file: AnnotationFile) -> Changes:
     ids = [entry.get("id") for entry in file.annotations]
     if all(is_whole(own) and own != 0 for own in ids) and len(set(ids)) == len(ids):
         return
@@ -253,7 +251,7 @@ def _ids(file: AnnotationFile, sizes: dict) -> Changes:
 
 
 #: In an order in which each relies on what those before have put right.
-_STEPS: tuple[Callable[[AnnotationFile, dict], Changes], ...] = (
+_STEPS: tuple[Callable[[AnnotationFile], Changes], ...] = (
     _same_pictures,
     _sizes,
     _orphans,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,8 @@ from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.findings import Item
 from equistera.progress import track
 
-#: EXIF orientations in words (EXIF 2.3, 4.6.4 A): how a viewer turns the stored picture.
+#: EXIF orientations that exchange the sides in words (EXIF 2.3, 4.6.4 A): how a viewer turns the stored picture.
 _TURNS = {
-    2: "mirrors it",
-    3: "turns it by 180 degrees",
-    4: "turns it upside down and mirrors it",
     5: "mirrors it and turns it to the left",
     6: "turns it to the right",
     7: "mirrors it and turns it to the right",
@@ -82,17 +79,18 @@ def inspect(image_dir: Path, name: str, decode: bool) -> PictureState:
         return PictureState(code, " ".join((error.summary, error.hint)).strip(), path, header)
 
 
-def inspect_all(file: AnnotationFile, decode: bool, workers: int | None = None) -> list[PictureState]:
-    """Looks at every picture of a file, on all cores (reading and decoding release Python's lock)."""
-    names = [entry["file_name"] for entry in file.pictures]
+def inspected(file: AnnotationFile, decode: bool, workers: int | None = None) -> AnnotationFile:
+    """The file, once all its pictures were looked at, on all cores (reading and decoding release Python's lock)."""
+    names = list(dict.fromkeys(entry["file_name"] for entry in file.pictures))
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         found = pool.map(lambda name: inspect(file.image_dir, name, decode), names)
-        return list(track(found, f"checking pictures of {file.path.name}", len(names)))
+        found = track(found, f"checking pictures of {file.path.name}", len(names))
+        return replace(file, states=dict(zip(names, found, strict=True)))
 
 
-def check_pictures(file: AnnotationFile, states: Sequence[PictureState]) -> Iterator[Item]:
+def check_pictures(file: AnnotationFile) -> Iterator[Item]:
     """Pictures that cannot be used, and sizes that differ from the file's."""
-    for place, (entry, state) in enumerate(zip(file.pictures, states, strict=True)):
+    for place, (entry, state) in enumerate(zip(file.pictures, file.picture_states, strict=True)):
         if state.code:
             yield Item(state.code, state.problem, picture=place)
         if state.path is not None and not ends_with(state.path.parts, name_parts(entry["file_name"])):
@@ -118,7 +116,7 @@ def _other_size(file: AnnotationFile, place: int, name: str, header: ImageHeader
 
 def is_unturned(file: AnnotationFile, place: int, header: ImageHeader) -> bool:
     """Whether the file gives the size before the EXIF rotation."""
-    return header.orientation >= 5 and tuple(file.picture_sizes[place]) == header.stored_size
+    return header.orientation in _TURNS and tuple(file.picture_sizes[place]) == header.stored_size
 
 
 def points_fit_turned(file: AnnotationFile, place: int, header: ImageHeader) -> bool:

@@ -32,9 +32,9 @@ def report_page(result: Verification) -> str:
         files=[_counts(file) for file in result.files],
         findings=result.findings,
         examples=_EXAMPLES,
-        suspects=gallery_of(result.files, result.states, result.findings),
+        suspects=gallery_of(result.files, result.findings),
         plots={draw.__name__: html.plot(draw(result.files)) for draw in drawings},
-        sheet=sheet_of(result.files, result.states),
+        sheet=sheet_of(result.files),
     )
 
 
@@ -140,7 +140,6 @@ _MARK = (255, 64, 64)
 
 def gallery_of(
     files: Sequence[AnnotationFile],
-    states: Sequence[Sequence[PictureState]],
     findings: Iterable[Finding],
     count: int = 24,
 ) -> list[tuple[Finding, Item, str]]:
@@ -148,11 +147,10 @@ def gallery_of(
 
     Args:
         files: The files verified.
-        states: Of their pictures.
         findings: Errors first.
         count: Number of pictures.
     """
-    by_path = {str(file.path): (file, own) for file, own in zip(files, states, strict=True)}
+    by_path = {str(file.path): file for file in files}
     queues = [(finding, _worst_of_each(finding)) for finding in findings if finding.where in by_path]
     chosen: list[tuple[Finding, Item]] = []
     seen = set()
@@ -166,7 +164,7 @@ def gallery_of(
             break
     order = {id(finding): i for i, (finding, _) in enumerate(queues)}
     chosen = sorted(chosen[:count], key=lambda one: order[id(one[0])])
-    return [(finding, item, _suspect(*by_path[finding.where], item)) for finding, item in chosen]
+    return [(finding, item, _suspect(by_path[finding.where], item)) for finding, item in chosen]
 
 
 def _worst_of_each(finding: Finding) -> list[Item]:
@@ -178,23 +176,22 @@ def _worst_of_each(finding: Finding) -> list[Item]:
     return list(worst.values())
 
 
-def _suspect(file: AnnotationFile, states: Sequence[PictureState], item: Item) -> str:
-    canvas, points = _drawn(file, states, item.annotation, _SUSPECT)
+def _suspect(file: AnnotationFile, item: Item) -> str:
+    canvas, points = _drawn(file, item.annotation, _SUSPECT)
     _mark(canvas, points, item.points, file)
     return html.photo(canvas, item.text, max_side=max(_SUSPECT), quality=80)
 
 
-def _drawn(
-    file: AnnotationFile, states: Sequence[PictureState], n: int, panel: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def _drawn(file: AnnotationFile, n: int, panel: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """An annotation on its part of the picture (grey where that cannot be read), and its points there, [K, 2]."""
     place, size, scale = file.picture_of(n), file.annotation_picture_sizes[n], 1.0
     picture = np.zeros((0, 0, 3), np.uint8)
-    if place is not None and states[place].header is not None:
-        size = size if np.isfinite(size).all() else np.array(states[place].header.size, dtype=float)
+    state = PictureState() if place is None else file.picture_states[place]
+    if state.header is not None:
+        size = size if np.isfinite(size).all() else np.array(state.header.size, dtype=float)
         # what cannot be read is reported as a finding
         with contextlib.suppress(ImageError):
-            picture = read_reduced(states[place].path, _DECODED)
+            picture = read_reduced(state.path, _DECODED)
             # coordinates are those of the size that the file gives, even where it is wrong: that is what one should see
             scale = picture.shape[1] / size[0]
     points, box = scale * file.labelled_points[n], scale * file.boxes[n]
@@ -229,15 +226,13 @@ def _mark(canvas: np.ndarray, points: np.ndarray, marked: Sequence[int], file: A
             put_text(canvas, file.skeleton.names[k], (x + 9 * scale, y - 5 * scale))
 
 
-def sheet_of(
-    files: Sequence[AnnotationFile], states: Sequence[Sequence[PictureState]], count: int = 30
-) -> tuple[str, str] | None:
+def sheet_of(files: Sequence[AnnotationFile], count: int = 30) -> tuple[str, str] | None:
     """A contact sheet of labelled animals spread evenly over all files and its caption; None if there is none."""
     labelled = [
-        (file, own, n)
-        for file, own in zip(files, states, strict=True)
+        (file, n)
+        for file in files
         for n in np.flatnonzero(file.labelled.any(axis=1)).tolist()
-        if file.picture_of(n) is not None and not own[file.picture_of(n)].code
+        if file.picture_of(n) is not None and not file.picture_states[file.picture_of(n)].code
     ]
     if not labelled:
         return None

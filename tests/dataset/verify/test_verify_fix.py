@@ -28,14 +28,10 @@ def repaired(result, change):
     content = copy.deepcopy(result.files[0].content)
     change(content)
     file = replace(result.files[0], content=content)
-    by_name = {
-        entry["file_name"]: state for entry, state in zip(result.files[0].pictures, result.states[0], strict=True)
-    }
-    states = [by_name[entry["file_name"]] for entry in file.pictures]
     before = copy.deepcopy(content)
-    fixed, changes = repair(file, states)
+    fixed, changes = repair(file)
     assert repr(content) == repr(before)
-    left = verify_horses.mistakes(findings_after(file, fixed, states))
+    left = verify_horses.mistakes(findings_after(file, fixed))
     return fixed, changes, left
 
 
@@ -167,7 +163,7 @@ def test_rotated_photo_is_put_right_only_where_points_prove_it(tmp_path):
     texts = [item.text for f in result.findings if f.check.code == "picture-rotated" for item in f.items]
     assert "640x480, the picture has 480x640: its EXIF orientation 6 turns it to the right; the points fit" in texts[0]
     assert "the points fit" not in texts[1]
-    fixed, changes = repair(result.files[0], result.states[0])
+    fixed, changes = repair(result.files[0])
     assert "exchanged width and height of 1 picture turned by EXIF" in changes
     assert [(entry["width"], entry["height"]) for entry in fixed["images"]] == [(480, 640), (640, 480)]
     assert fixed["annotations"][0]["keypoints"] == shown

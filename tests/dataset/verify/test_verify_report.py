@@ -30,7 +30,7 @@ def result(tmp_path):
 
 
 def test_every_kind_of_finding_is_drawn(result):
-    drawn = report.gallery_of(result.files, result.states, result.findings)
+    drawn = report.gallery_of(result.files, result.findings)
     titles = [finding.check.title for finding, _, picture in drawn if picture.startswith("<img")]
     concerned = {f.check.title for f in result.findings if any(item.annotation is not None for item in f.items)}
     assert "limbs whose length does not fit the animal" in concerned
@@ -40,8 +40,8 @@ def test_every_kind_of_finding_is_drawn(result):
 def test_a_point_far_away_changes_no_proportions(result, monkeypatch):
     drawn = []
     monkeypatch.setattr(report, "draw_pose", lambda canvas, points, *_, **__: drawn.append((canvas.shape, points)))
-    report.gallery_of(result.files, result.states, result.findings)
-    report.sheet_of(result.files, result.states)
+    report.gallery_of(result.files, result.findings)
+    report.sheet_of(result.files)
     assert drawn
     for (height, width, _), points in drawn:
         assert np.nanmax(points[:, 0]) <= 1.1 * width

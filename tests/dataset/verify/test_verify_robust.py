@@ -21,9 +21,9 @@ HORSE26 = verify_horses.HORSE26
 def verify_and_repair(path, draw):
     result = verify([path], HORSE26, decode=False)
     assert summary(result)
-    file, states = result.files[0], result.states[0]
-    content, changes = repair(file, states)
-    findings_after(file, content, states)
+    file = result.files[0]
+    content, changes = repair(file)
+    findings_after(file, content)
     json.dumps(content, allow_nan=False)
     assert bool(changes) == (json.dumps(content) != json.dumps(file.content))
     if draw:
