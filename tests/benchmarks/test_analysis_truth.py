@@ -1,0 +1,98 @@
+"""What benchmarks/analysis_truth.py counts, on points of which the answer is known."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equistera import skeleton
+from equistera.synthetic import anatomy
+from equistera.synthetic.motion import LEGS, make_motion
+from equistera.tracks.tracks import Tracks
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+FPS = 25
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """The script, in this process."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return importlib.import_module("analysis_truth")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """A trotting horse seen from its side and a little from above, 100 pixels a metre, and its footfalls."""
+    rng = np.random.default_rng(0)
+    going = make_motion(rng, anatomy.sample_build(rng, "warmblood"), "trot")
+    names = skeleton.load("horse26").names
+    times = np.arange(5 * FPS) / FPS
+    horses = [going.horse(time).keypoints for time in times]
+    points = [[horse[name] * 100 for name in names] for horse in horses]
+    x, y, z = np.moveaxis(np.array(points)[:, None], -1, 0)
+    pixels = np.stack([x, 300 - z + 0.3 * y], axis=-1)
+    falls = {f"{leg}_hoof": fall for leg, fall in zip(LEGS, going.footfalls(times[-1]), strict=True)}
+    return Tracks.of(names, times, pixels, np.ones(pixels.shape[:3])), [falls]
+
+
+def scores(benchmark, found, truth):
+    return benchmark.scores(found, *truth, skeleton.load("horse26"), np.random.default_rng(0))
+
+
+def test_the_truth_as_the_answer_is_without_error(benchmark, truth):
+    told = scores(benchmark, truth[0], truth)
+    assert told["found"] == told["PCK@0.1"] == told["IDF1"] == 1
+    assert told["RMSE raw, px"] == told["RMSE, px"] == told["jitter raw, px/frame2"] == 0
+    assert told["range of motion smoothed / true"] == told["peaks smoothed - true under a frame"] == 1
+    assert min(told["standing frames"], told["swings"], told["strides of joints"], told["planted"]) > 10
+    # how good the repair is, tests/tracks say; here, that it is counted
+    assert told["planted repaired"] > 0.75
+    assert told["changed wrongly"] == 0
+
+
+def test_what_smoothing_changes_is_told(benchmark, truth):
+    noise = 3.0 * (-1) ** np.arange(len(truth[0]))[:, None, None, None]
+    late = np.roll(truth[0].points, 2, axis=0)
+    told = scores(benchmark, truth[0].with_(raw=truth[0].points + noise, points=late), truth)
+    # to and fro by 6 px
+    assert told["jitter raw, px/frame2"] == pytest.approx(12)
+    assert told["peak smoothed - true, frames"] == pytest.approx(2, abs=0.3)
+    assert told["range of motion smoothed / raw"] == pytest.approx(1, abs=0.1)
+
+
+def test_legs_that_lie_in_one_place_are_counted_apart(benchmark, truth):
+    one = truth[0].points.copy()
+    names = truth[0].index
+    for left, right in (
+        ("l_elbow", "r_elbow"),
+        ("l_knee", "r_knee"),
+        ("lf_fetlock", "rf_fetlock"),
+        ("lf_hoof", "rf_hoof"),
+    ):
+        one[:, :, names[right]] = one[:, :, names[left]]
+    for left, right in (("l_hip", "r_hip"), ("l_hock", "r_hock"), ("lh_fetlock", "rh_fetlock"), ("lh_hoof", "rh_hoof")):
+        one[:, :, names[right]] = one[:, :, names[left]]
+    told = scores(benchmark, truth[0].with_(raw=one, points=one), truth)
+    assert told["planted"] == 0
+    assert told["merged"] > 0
+
+
+def test_what_was_analysed_before_is_not_scored_again(benchmark, tmp_path, capsys):
+    (tmp_path / "analysed").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        benchmark.parse_args(["--model", "x", "--out", str(tmp_path)])
+    assert stop.value.code == 2
+    assert "name a new folder" in capsys.readouterr().err
+
+
+def test_a_call_of_analyze_that_fails_scores_nothing(benchmark, tmp_path):
+    args = benchmark.parse_args(["--model", "x", "--out", str(tmp_path)])
+    args.model = [str(tmp_path / "no.pth")]
+    with pytest.raises(benchmark.UserError, match="nothing is scored"):
+        benchmark.analysed([tmp_path / "no.mp4"], args)
