@@ -38,9 +38,7 @@ def cache_folder(config: Config, work_dir: Path, option: str | None = None) -> P
     return work_dir.parent / FOLDER if wanted == AUTO else Path(wanted).expanduser().resolve()
 
 
-def use_cache(
-    config: Config, work_dir: Path, option: str | None = None, required: bool = False
-) -> dict[str, str]:
+def use_cache(config: Config, work_dir: Path, option: str | None = None, required: bool = False) -> dict[str, str]:
     """Makes the caches of both splits where they are missing.
 
     All processes of a run call this; one makes the files and the others wait.

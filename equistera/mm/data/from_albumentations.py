@@ -1,12 +1,12 @@
 """Any transforms of albumentations in a config, with the keypoints, the seed and the checks that they need."""
 
 from __future__ import annotations
-from typing import Any
 
 import copy
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import albumentations as A
 import cv2

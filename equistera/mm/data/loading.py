@@ -18,8 +18,8 @@ from mmengine.dist import get_dist_info
 from mmengine.registry import DATA_SAMPLERS
 from torch.utils.data import DataLoader, Sampler
 
-from equistera.environment import usable_cores
 from equistera import skeleton as skeletons
+from equistera.environment import usable_cores
 from equistera.processes import processes_here, rank
 from equistera.words import counted
 
@@ -57,15 +57,7 @@ def default_workers() -> int:
 
 
 def loader_settings(loader: Mapping, seed: int) -> dict[str, object]:
-    """What a loader is to have beside what its config says.
-
-    Args:
-        loader: Config of a loader.
-        seed: Of the run.
-
-    Returns:
-        Entries of its config: workers and what goes with them.
-    """
+    """What a loader is to have beside what its config says: entries for workers and what goes with them."""
     gpu = torch.cuda.is_available()
     workers = loader.get("num_workers")
     # batches that wait for each worker: a GPU may take several at once, a CPU never waits for a second one

@@ -32,15 +32,10 @@ _SKIN = ((170, 198, 232), (134, 170, 214), (96, 134, 184), (58, 88, 130), (38, 5
 
 
 def occlude(image: np.ndarray, rng: np.random.Generator, texture: Texture | None = None) -> tuple[np.ndarray, str]:
-    """Puts something in front.
-
-    Args:
-        image: BGR uint8 [H, W, 3]; not changed.
-        rng: The sample's generator.
-        texture: Gives a piece of another picture; without one, no patch is made of it.
+    """Puts something in front; without a ``texture`` no patch is made of another picture.
 
     Returns:
-        A changed copy, and the name of what it shows: a key of :data:`OCCLUDERS`.
+        A changed copy of ``image``, BGR uint8 [H, W, 3], and the name of what it shows: a key of :data:`OCCLUDERS`.
     """
     names = [name for name in OCCLUDERS if texture is not None or name != "texture"]
     name = names[rng.integers(len(names))]

@@ -6,9 +6,9 @@ and its HueSaturationValue alone takes five times what two look-up tables take.
 """
 
 from __future__ import annotations
-from typing import Any
 
 import functools
+from typing import Any
 
 import albumentations as A
 import cv2
@@ -40,16 +40,10 @@ class Photometric(BaseTransform):
 def apply(
     image: np.ndarray, values: Augmentation, rng: np.random.Generator, texture: Texture | None = None
 ) -> tuple[np.ndarray, dict[str, object]]:
-    """Applies what ``values`` ask for.
-
-    Args:
-        image: BGR uint8 [H, W, 3]; not changed.
-        values: Ranges and probabilities.
-        rng: The sample's generator.
-        texture: Gives a piece of another picture; without one, no occluder is made of it.
+    """Applies what ``values`` ask for; without a ``texture`` no occluder is made of another picture.
 
     Returns:
-        BGR uint8 [H, W, 3], and what was applied: by the name of its field, the value drawn.
+        A changed copy of ``image``, BGR uint8 [H, W, 3], and what was applied: the value drawn, by its field's name.
     """
     drawn: dict[str, Any] = {}
     # all coins first, so that one probability does not shift the draws of the others

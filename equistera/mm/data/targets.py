@@ -111,17 +111,11 @@ def _shown(
 
 @functools.lru_cache(maxsize=16)
 def _windows(count: int, sigma: float, reach: int | None, normalize: bool) -> np.ndarray:
-    """Gaussian profiles around every middle that matters, as windows of one table.
+    """Gaussian profiles of ``count`` cells around every middle that matters, as windows of one table.
 
-    Args:
-        count: Cells of a profile.
-        sigma: Standard deviation, cells.
-        reach: Cells from the middle beyond which it is 0; None: never.
-        normalize: Whether the sum is 1 instead of the peak.
-
-    Returns:
-        float32, read-only view [2 * margin + 1, count]: row ``margin - middle`` is the profile around ``middle``, the
-        last row is 0.
+    They are 0 beyond ``reach`` cells from the middle, if that is given; ``normalize`` makes the sum 1, not the peak.
+    float32, read-only view [2 * margin + 1, count]: row ``margin - middle`` is the profile around ``middle``, the last
+    row is 0.
     """
     margin = _margin(count, sigma)
     distance = np.arange(-margin, margin, dtype=np.float32)

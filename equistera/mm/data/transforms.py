@@ -6,6 +6,7 @@ only. Every draw comes from the sample's own ``rng``.
 """
 
 from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
 from equistera.augmentation import Augmentation
+from equistera.crops.decoding import ToPhoto, warp
 from equistera.crops.geometry import (
     BOX_PADDING,
     half_body_box,
@@ -21,7 +23,6 @@ from equistera.crops.geometry import (
     view_to_input,
     with_aspect_ratio,
 )
-from equistera.crops.decoding import ToPhoto, warp
 from equistera.crops.request import crop_for, cut, cut_whole, decoded
 from equistera.dataset.images import ImageHeader, read_header
 

@@ -15,11 +15,10 @@ from mmengine.runner import Runner
 from mmpose.registry import TRANSFORMS
 from torch.utils.data import DataLoader
 
-from equistera.errors import UserError
-from equistera.errors import explained
+from equistera.errors import UserError, explained
 from equistera.mm import config as configs
-from equistera.mm.run import preflight
 from equistera.mm.data.batches import BatchPreprocessor, PackTraining, pictures_of, stack_samples, start_worker
+from equistera.mm.run import preflight
 
 NORMALISE = {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "bgr_to_rgb": True}
 
@@ -106,7 +105,9 @@ class NotHandedOver:
 def test_a_batch_that_cannot_be_handed_over_is_an_error_of_its_loader():
     """Not one that is waited for: a process with few open files met it."""
     start = functools.partial(start_worker, num_workers=1, rank=0, seed=3)
-    loader = DataLoader(range(2), collate_fn=lambda _: NotHandedOver(), num_workers=1, worker_init_fn=start, timeout=120)
+    loader = DataLoader(
+        range(2), collate_fn=lambda _: NotHandedOver(), num_workers=1, worker_init_fn=start, timeout=120
+    )
     with pytest.raises(OSError, match="Too many open files") as caught:
         list(loader)
     assert "Raise it: ulimit -n 65536" in explained(caught.value).hint

@@ -13,11 +13,11 @@ from mmpose.registry import DATASETS
 
 from equistera.crops.store import CropStore, DecodedCrops
 from equistera.errors import UserError
-from equistera.mm.data import caching
-from equistera.mm.run import preflight
 from equistera.mm import config as configs
+from equistera.mm.data import caching
 from equistera.mm.data.caching import cache_folder, use_cache
 from equistera.mm.prediction.predict import Predictor
+from equistera.mm.run import preflight
 from equistera.mm.run.train import TrainOptions, build_cache, train
 from equistera.skeleton import load
 

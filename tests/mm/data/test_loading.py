@@ -64,8 +64,8 @@ def test_what_workers_hand_over_fits_the_shared_memory(free_mb, workers, ahead, 
     # 64 x (196,608 bytes of picture + 26 points x 1,024 values of 4 bytes) = 19.4 MB, of 0.4 of the room
     assert (loader.num_workers, loader.prefetch_factor) == (workers, ahead)
     said = capsys.readouterr().err
-    assert said == ("" if free_mb == 8000 else f"note: {tmp_path} has {free_mb} MB free: {workers} of 12 loader workers "
-                    "(docker run --shm-size=8g gives it room)\n")  # fmt: skip
+    note = f"note: {tmp_path} has {free_mb} MB free: {workers} of 12 loader workers "
+    assert said == ("" if free_mb == 8000 else f"{note}(docker run --shm-size=8g gives it room)\n")
     # what the user says is followed
     own = ConfigDict(loader, num_workers=3, prefetch_factor=None)
     own.update(loader_settings(own, seed=7))

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from equistera.crops.store import DecodedCrops
 from equistera.crops.request import Animal, Request
+from equistera.crops.store import DecodedCrops
 from equistera.errors import UserError
 from equistera.mm.data.occlusion import OCCLUDERS, Textures, occlude
 

@@ -107,9 +107,7 @@ def test_the_transform_leaves_keypoints_alone_and_records_what_it_drew():
 def test_hue_turns_by_degrees_of_the_colour_circle(seed):
     # pure red stands at 0 degrees: turned by h it becomes (255, 255 h / 60, 0), and to the other side (255, 0, ...)
     red = np.full((8, 8, 3), (0, 0, 255), np.uint8)
-    turned, drawn = photometric.apply(
-        red, augmentation("none", hue=18, photometric=1.0), np.random.default_rng(seed)
-    )
+    turned, drawn = photometric.apply(red, augmentation("none", hue=18, photometric=1.0), np.random.default_rng(seed))
     assert 0 < abs(drawn["hue"]) <= 18
     blue, green, _ = (float(value) for value in turned[0, 0])
     # OpenCV's steps are of two degrees

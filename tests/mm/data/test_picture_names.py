@@ -38,9 +38,10 @@ def named(horses, tmp_path):
 
 
 def dataset_of(ann_file):
+    codec = {"type": "MSRAHeatmap", "input_size": (64, 64), "heatmap_size": (16, 16), "sigma": 2}
     return KeypointDataset(
         skeleton="horse26", data_root=str(ann_file.parents[1]), ann_file="annotations/val.json",
-        data_prefix={"img": "images/val"}, codec={"type": "MSRAHeatmap", "input_size": (64, 64), "heatmap_size": (16, 16), "sigma": 2}, pipeline=[], test_mode=True,
+        data_prefix={"img": "images/val"}, codec=codec, pipeline=[], test_mode=True,
     )  # fmt: skip
 
 
