@@ -191,6 +191,10 @@ def test_mmengines_other_name_for_the_weights_is_no_secret(tmp_path):
         ([RESNET], "from_scratch: True"),
         ([RESNET, "from_scratch=False", "pretrained=rtmpose_m_ap10k"], "pretrained: 'rtmpose_m_ap10k'"),
         ([RESNET.replace("backbone", "head"), "from_scratch=False"], "model.head.init_cfg: 'torchvision://resnet50'"),
+        (
+            ["model.neck=[dict(type='FPN',init_cfg=dict(type='Pretrained',checkpoint='a.pth'))]"],
+            "model.neck.0.init_cfg: ",
+        ),
     ],
 )
 def test_weights_that_are_named_twice_or_for_another_part_are_refused(overrides, finding):
