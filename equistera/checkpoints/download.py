@@ -119,20 +119,19 @@ def _fetch(
     checkpoint: Checkpoint, urls: Sequence[str], path: Path, patience: Patience, say: Callable[[str], None]
 ) -> None:
     part = _part(path)
-    if not is_whole(part, checkpoint):
+    while not is_whole(part, checkpoint):
         resumed = part.exists()
         content_type = _fetch_from_first(urls, part, checkpoint.name, patience, say)
-        if resumed and not is_whole(part, checkpoint):
-            say(f"{checkpoint.name}: the part that was there before is damaged, starting afresh")
-            part.unlink()
-            content_type = _fetch_from_first(urls, part, checkpoint.name, patience, say)
         found, size = file_hash(part), part.stat().st_size
-        if not found.startswith(checkpoint.hash_prefix):
-            part.unlink()
+        if found.startswith(checkpoint.hash_prefix):
+            break
+        part.unlink()
+        if not resumed:
             raise DownloadError(
                 f"the server sent another file: {size} bytes of {content_type}, whose SHA-256 begins with "
                 f"{found[:8]}, expected {checkpoint.hash_prefix}"
             )
+        say(f"{checkpoint.name}: the part that was there before is damaged, starting afresh")
     replace(part, path)
 
 

@@ -32,9 +32,6 @@ def adopted(config: Config) -> Config:
     where they are there, and whatever it says that only this project's configs have (``strategy``, ``ema``, ...). The
     rest is that of ``configs/rtmpose_m_ap10k.py``, or of ``configs/hrnet_w32_ap10k.py`` for heatmaps.
 
-    Args:
-        config: As it was read; unchanged.
-
     Raises:
         UserError: It has no codec, or does not say which keypoints it is for.
     """

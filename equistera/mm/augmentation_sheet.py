@@ -57,13 +57,7 @@ class SheetOptions:
 
 
 def augmentation_sheet(options: SheetOptions) -> Path:
-    """Writes ``augmentation.jpg`` and ``augmentation.json`` and prints the table of what was drawn.
-
-    Args:
-        options: What the user asked for.
-
-    Returns:
-        The sheet.
+    """Writes ``augmentation.jpg``, whose path is returned, and ``augmentation.json``, and prints what was drawn.
 
     Raises:
         UserError: No such phase, no data, a number that makes no sense, or files of the same names that are others'.
@@ -121,11 +115,7 @@ def augmentation_sheet(options: SheetOptions) -> Path:
 
 
 def epochs_of_phase(config: Config, phase: int) -> tuple[int, int]:
-    """First epoch of a phase and the first after it, counted from 0.
-
-    Args:
-        config: A config of ours.
-        phase: Counted from 1.
+    """First epoch of a phase and the first after it, counted from 0; the phase is counted from 1.
 
     Raises:
         UserError: No such phase.

@@ -43,9 +43,6 @@ class ExportOptions:
 def export(options: ExportOptions) -> tuple[Path, Path]:
     """Writes the config and the checkpoint.
 
-    Args:
-        options: What the user asked for.
-
     Returns:
         Their paths: ``OUT/NAME.py`` and ``OUT/NAME.pth``, by the name of the config.
 
@@ -79,12 +76,7 @@ def export(options: ExportOptions) -> tuple[Path, Path]:
 
 
 def plain_config(config: Config, skeleton: Skeleton) -> Config:
-    """What MMPose needs to test and to deploy the network of a config, in its own words.
-
-    Args:
-        config: Resolved.
-        skeleton: Of the network.
-    """
+    """What MMPose needs to test and to deploy the network of a resolved config, in its own words."""
     codec = config.codec.to_dict()
     dataset = {
         "type": "BaseCocoStyleDataset",

@@ -195,10 +195,6 @@ def with_own_backbone(
 
     A backbone alone has none (``conv1.weight``, as torchvision's), in other programs one of their own
     (``encoder.conv1.weight``). The beginning with which most of the backbone's values fit is taken.
-
-    Args:
-        state_dict: Weights by name.
-        own: Those of the network.
     """
     sizes = {name.removeprefix("backbone."): value for name, value in own.items() if name.startswith("backbone.")}
     first = next(iter(sizes), None)

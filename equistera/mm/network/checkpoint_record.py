@@ -72,12 +72,7 @@ def refuse_contradictions(content: Mapping, path: str | Path, config: Config, sk
 
 
 def settings_digest(config: Config, skeleton: Skeleton) -> str:
-    """A short text that changes with whatever a network's outputs follow from, beside the weights.
-
-    Args:
-        config: Resolved.
-        skeleton: Of the config.
-    """
+    """A short text that changes with whatever a network's outputs follow from, beside the weights."""
     decisive = [*sorted(_flat(dict(config.items())).items()), config.val_pipeline]
     points = [*skeleton.names, *skeleton.flip_indices.tolist()]
     return hashlib.sha256(repr((decisive, points)).encode()).hexdigest()[:16]

@@ -69,19 +69,13 @@ class Entry:
 
 def named_in(meta: object) -> list[tuple[str, Entry]]:
     """The skeletons that a checkpoint's meta information names, and where; what is malformed there is no answer."""
-    ours = _mapping(_mapping(meta).get("skeleton"))
-    theirs = _mapping(_mapping(meta).get("dataset_meta"))
+    ours, theirs = (_mapping(_mapping(meta).get(key)) for key in ("skeleton", "dataset_meta"))
+    # MMPose 1.x keeps its data set's meta information
     by_channel = _mapping(theirs.get("keypoint_id2name"))
+    channels = [by_channel.get(i) for i in range(len(by_channel))]
     candidates = [
         ("meta.skeleton", ours, ours.get("name"), ours.get("source"), ours.get("keypoints")),
-        # MMPose 1.x keeps its data set's meta information
-        (
-            "meta.dataset_meta",
-            theirs,
-            theirs.get("dataset_name"),
-            "",
-            list(map(by_channel.get, range(len(by_channel)))),
-        ),
+        ("meta.dataset_meta", theirs, theirs.get("dataset_name"), "", channels),
     ]
     return [
         (place, Entry(_text(name) or "a skeleton without name", _text(source), tuple(names), _flips(said, len(names))))

@@ -23,6 +23,9 @@ class CompiledBackbone:
         cuda_graphs: False where gradients of several steps are added up: a graph keeps them in its own memory, which
             its next replay overwrites.
         options: Of ``torch.compile``; by default those that suit the device.
+
+    Attributes:
+        compiled: What is called; None since compiling it has failed.
     """
 
     def __init__(self, backbone: nn.Module, cuda_graphs: bool = True, **options: object):
@@ -32,24 +35,19 @@ class CompiledBackbone:
         # the backward pass together with the forward pass: a failure must come while this class can catch it
         lowering.force_non_lazy_backward_lowering = True
         # the function, not the module: a compiled module would stand in the network's state once more
-        self._compiled: Callable | None = torch.compile(backbone.forward, dynamic=False, **options)
-
-    @property
-    def works(self) -> bool:
-        """Whether it is still called compiled."""
-        return self._compiled is not None
+        self.compiled: Callable | None = torch.compile(backbone.forward, dynamic=False, **options)
 
     def __call__(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        if self._compiled is not None:
+        if self.compiled is not None:
             try:
                 with _quiet():
                     if inputs.is_cuda:
                         # what the last step left may be overwritten
                         torch.compiler.cudagraph_mark_step_begin()
-                    return self._compiled(inputs)
+                    return self.compiled(inputs)
             except Exception as error:
                 # whatever is wrong with the compiler: an error of the network itself comes again below
-                self._compiled = None
+                self.compiled = None
                 if is_main_process():
                     print(
                         f"--compile: {type(error).__name__}: {_reason(str(error))}\n"

@@ -194,14 +194,10 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
         return tuple((straight + turned) / 2 for straight, turned in zip(outputs, back, strict=True))
 
     def decode(self, outputs: tuple[torch.Tensor, ...], data_samples: list) -> list:
-        """Data samples with the keypoints that :meth:`raw_outputs` (or a mean of several models') stands for.
-
-        Args:
-            outputs: Raw outputs of this head's kind.
-            data_samples: Of the same pictures; changed.
+        """What :meth:`raw_outputs` (or a mean of several models') stands for.
 
         Returns:
-            The data samples with ``pred_instances`` in pixels of the picture.
+            The data samples, changed: with ``pred_instances`` in pixels of the picture.
         """
         decoded = self.head.decode(outputs if len(outputs) > 1 else outputs[0])
         return self.add_pred_to_datasample(decoded, None, data_samples)

@@ -53,9 +53,6 @@ class StagedNetwork(nn.Module):
 
         Frozen parameters have no gradient, so that no graph is built below the first open stage, and frozen
         normalisation layers use and keep their statistics.
-
-        Args:
-            stages: Names of stages.
         """
         self.frozen_stages = frozenset(stages)
         for name, parameter in self.named_parameters():

@@ -74,9 +74,6 @@ def initialise(
         path: Its file, whose name may tell the skeleton.
         head_init: ``transfer`` carries the head over by keypoint; ``random`` leaves the whole head as it is.
 
-    Returns:
-        What was taken from where.
-
     Raises:
         UserError: The checkpoint is of another network, or ``head_init`` is unknown.
     """
@@ -162,14 +159,7 @@ def channel_sources(source: Skeleton | None, target: Skeleton) -> tuple[ChannelS
 
 
 def format_transfer_table(report: Report) -> str:
-    """What the head was started from, for the log.
-
-    Args:
-        report: Of :func:`initialise`.
-
-    Returns:
-        A summary line and, unless every channel is random, a line for each keypoint.
-    """
+    """What the head was started from: a summary line and, unless all is random, a line for each keypoint."""
     count = Counter(row.match for row in report.table)
     kinds = ", ".join(f"{count[kind]} {kind}" for kind in ("exact", "near", "random") if count[kind])
     lines = [f"head: {len(report.table)} keypoints: {kinds} ({report.origin})"]
