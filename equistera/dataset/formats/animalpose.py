@@ -33,11 +33,7 @@ def accepts(content: object) -> bool:
 
 
 def read(content: dict, path: Path) -> Export:
-    """Reads the authors' file.
-
-    Args:
-        content: Parsed JSON that :func:`accepts` knows.
-        path: Where it came from.
+    """Reads the authors' file, of which the parsed JSON is at hand.
 
     Raises:
         UserError: No category names its keypoints.

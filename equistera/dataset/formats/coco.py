@@ -46,14 +46,10 @@ def accepts(content: object) -> bool:
 
 
 def read(content: dict, path: Path) -> Export:
-    """Reads a COCO keypoint file.
-
-    Args:
-        content: Parsed JSON that :func:`accepts` knows.
-        path: Where it came from.
+    """Reads a COCO keypoint file, of which the parsed JSON is at hand.
 
     Raises:
-        UserError: No category names its keypoints.
+        UserError: No category names its keypoints, a name stands twice in one, or ids are moved or got lost.
     """
     export = Export(path, TITLE)
     categories = categories_with_keypoints(content.get("categories"), path)

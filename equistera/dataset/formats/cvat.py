@@ -49,11 +49,7 @@ def accepts(path: Path) -> bool:
 
 
 def read(path: Path, wanted: Collection[str]) -> Export:
-    """Reads an export, one picture at a time.
-
-    Args:
-        path: The file.
-        wanted: The user's words for the animals, to know their boxes from others.
+    """Reads an export, one picture at a time; ``wanted`` are the user's words for the animals.
 
     Raises:
         UserError: Not XML, a document type declaration, or an export for video.

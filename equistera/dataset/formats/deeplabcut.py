@@ -104,12 +104,7 @@ def csv_table(path: Path) -> tuple[list[Column], Iterator[tuple[str, Sequence[ob
 
 
 def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, Sequence[object]]]) -> Export:
-    """The table of either file as pictures.
-
-    Args:
-        path: The file.
-        columns: What stands in each column.
-        rows: Picture name and cells; an empty or NaN cell is not labelled.
+    """The table of either file as pictures; ``rows`` are names and cells, of which empty ones and NaN are no labels.
 
     Raises:
         NotLabels: They are predictions.

@@ -98,12 +98,9 @@ def readable(read: Callable[[Any], _Read], items: Iterable, what: str, where: st
 
 
 def add_all(export: Export, drawn: Sequence[Drawn], wanted: Collection[str]) -> None:
-    """Puts the regions of every picture together to animals, and takes the pictures into an export.
+    """Puts the regions of a file's pictures together to animals, and takes the pictures into an export.
 
-    Args:
-        export: Gets the pictures, what of them is left out, and notes on boxes.
-        drawn: All pictures of the file.
-        wanted: The user's words for the animals.
+    It also gets what of them is left out, and notes on boxes. ``wanted`` are the user's words for the animals.
     """
     labels = _animal_labels(drawn, wanted)
     idle, others = Counter(), Counter()

@@ -49,12 +49,7 @@ def read(content: Any, path: Path, wanted: Collection[str]) -> Export:
     """Reads an export.
 
     Of several annotations of one task the ground truth is taken, else the one with most points, else the newest; and
-    said.
-
-    Args:
-        content: Parsed JSON that :func:`accepts` knows.
-        path: Where it came from.
-        wanted: The user's words for the animals, to know their boxes from others.
+    said. ``wanted`` are the user's words for the animals, to know their boxes from others.
 
     Returns:
         Pictures with relative coordinates.
@@ -95,16 +90,8 @@ def read(content: Any, path: Path, wanted: Collection[str]) -> Export:
 
 @dataclass
 class _Version:
-    """One annotation of a task.
-
-    Attributes:
-        by: Who made it.
-        when: When it was changed.
-        truth: Whether it is the ground truth.
-        results: What Label Studio's export holds.
-        drawn: What was made of them.
-        skips: Pictures that nothing could be made of.
-    """
+    """One annotation of a task: who made it and when, whether it is the ground truth, what the export holds of it, what
+    was made of that, and the pictures that nothing could be made of."""
 
     by: str
     when: str

@@ -57,10 +57,7 @@ def accepts(path: Path) -> bool:
 
 
 def read(path: Path) -> Export:
-    """Reads the data set that a YAML file describes.
-
-    Args:
-        path: The YAML file; its label files lie in its own folder.
+    """Reads the data set that a YAML file describes; label files lie in its own folder.
 
     Raises:
         UserError: Not such a YAML file, it contradicts itself, or nothing that it names is in its folder.

@@ -24,6 +24,9 @@ from equistera.outputs import check_targets
 from equistera.skeleton import Skeleton
 from equistera.words import counted
 
+#: Examples shown of a finding.
+EXAMPLES = 5
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -77,11 +80,11 @@ def verify(
     files = [read(path, folder, skeleton) for path, folder in zip(paths, folders, strict=True)]
     files = tuple(inspected(file, decode, workers) for file in files)
     known = contents([state for file in files for state in file.picture_states])
+    what = ("near-duplicates", "damage inside pictures") if not decode else ()
+    omitted = [Item("not-checked", f"{one}: --quick reads only the headers of pictures") for one in what]
     findings: list[Finding] = []
     for file in files:
-        items = itertools.chain(
-            check_annotations(file), check_pictures(file), check_duplicates(file, known), _omitted(decode)
-        )
+        items = itertools.chain(check_annotations(file), check_pictures(file), check_duplicates(file, known), omitted)
         findings += gather(items, str(file.path), file.populations)
     for first, second in itertools.combinations(files, 2):
         rules = {recorded_rule(file.path.parent) for file in (first, second)} if group_by is None else {group_by}
@@ -91,26 +94,13 @@ def verify(
     return Verification(files, tuple(by_severity(findings)))
 
 
-def _omitted(decode: bool) -> list[Item]:
-    """What the user has asked to leave out."""
-    if decode:
-        return []
-    what = ("near-duplicates", "damage inside pictures")
-    return [Item("not-checked", f"{one}: --quick reads only the headers of pictures") for one in what]
-
-
 def check_annotations(file: AnnotationFile) -> itertools.chain:
     """The checks that need no picture."""
     return itertools.chain(check_structure(file), check_labels(file), check_limbs(file), check_swaps(file))
 
 
 def findings_after(file: AnnotationFile, content: dict) -> list[Finding]:
-    """What is still wrong with a repaired copy.
-
-    Args:
-        file: The file before the repair.
-        content: From :func:`equistera.dataset.verify.fix.repair`.
-    """
+    """What is still wrong with a repaired copy, ``content``, of a file."""
     repaired = replace(file, content=content)
     items = itertools.chain(check_annotations(repaired), check_pictures(repaired))
     return by_severity(gather(items, str(file.path), repaired.populations))
@@ -126,22 +116,19 @@ def verify_dataset(
     report: Path | None = None,
     fix: Path | None = None,
     overwrite: bool = False,
-    examples: int = 5,
+    examples: int = EXAMPLES,
     workers: int | None = None,
 ) -> int:
     """Verifies, prints what was found, and writes the report and the repaired copy.
 
     Args:
-        paths: COCO keypoint files.
+        paths: See :func:`verify`, as for ``image_dirs``, ``group_by`` and ``workers``.
         skeleton: Name or path, see :func:`equistera.skeleton.load`.
-        image_dirs: Picture folder of each file, or one for all.
         quick: Read only the headers of pictures.
-        group_by: See :func:`equistera.dataset.verify.command.verify`.
         report: HTML file to write.
         fix: JSON file to write a repaired copy to; for one input file.
         overwrite: Replace a report or copy that exists; never an input.
         examples: Examples printed of each finding.
-        workers: Threads; as many as cores by default.
 
     Returns:
         The exit code: 1 if there are errors in the files given, else 0.
@@ -180,10 +167,6 @@ def _fix(result: Verification, target: Path) -> None:
     if changes and default_image_dir(target).resolve() != file.image_dir.resolve():
         again = commands.tool("verify_dataset", "--ann-file", target, "--img-dir", file.image_dir)
         print(f"to verify it, name its picture folder:\n  {again}")
-
-
-#: Examples shown of a finding.
-EXAMPLES = 5
 
 
 def summary(result: Verification, examples: int = EXAMPLES) -> str:

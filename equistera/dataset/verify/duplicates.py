@@ -49,12 +49,7 @@ def _digest(path: Path) -> bytes:
 
 
 def check_duplicates(file: AnnotationFile, known: Mapping[Path, Hashable]) -> Iterator[Item]:
-    """Copies inside one file.
-
-    Args:
-        file: The file.
-        known: From :func:`contents`.
-    """
+    """Copies inside one file; ``known`` is from :func:`contents`."""
     names, states = [entry["file_name"] for entry in file.pictures], file.picture_states
     places: dict[Hashable, list[int]] = defaultdict(list)
     for place, state in enumerate(states):
@@ -94,7 +89,7 @@ def check_leaks(
     Args:
         first: A file whose pictures were looked at.
         second: Another one.
-        known: From :func:`contents`, of the pictures of both.
+        known: From :func:`contents`, of both.
         group_by: See :func:`equistera.dataset.split.picture_groups`; "" where nothing is known.
 
     Raises:

@@ -107,15 +107,9 @@ class Finding:
 
 
 def gather(items: Iterable[Item], where: str, populations: Mapping[str, int]) -> list[Finding]:
-    """Groups the items found in one place.
+    """One finding for each code of the items found in one place, in the order of :data:`CHECKS`.
 
-    Args:
-        items: From the checks.
-        where: The file's name for people.
-        populations: How many ``annotations``, ``pictures`` and ``keypoints`` there are.
-
-    Returns:
-        One finding for each code, in the order of :data:`CHECKS`.
+    ``populations`` tells how many ``annotations``, ``pictures`` and ``keypoints`` there are.
     """
     groups: dict[str, list[Item]] = {code: [] for code in CHECKS}
     for item in items:

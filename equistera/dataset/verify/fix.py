@@ -37,10 +37,7 @@ MAX_OUTSIDE = 1 / 3
 
 
 def repair(file: AnnotationFile) -> tuple[dict, list[str]]:
-    """Repairs what is safe to repair.
-
-    Args:
-        file: The file, whose pictures were looked at; it is not changed.
+    """Repairs what is safe to repair of a file whose pictures were looked at; it is not changed.
 
     Returns:
         The repaired COCO content, and what was changed, one sentence each.

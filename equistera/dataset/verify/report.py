@@ -143,13 +143,7 @@ def gallery_of(
     findings: Iterable[Finding],
     count: int = 24,
 ) -> list[tuple[Finding, Item, str]]:
-    """Draws the worst annotations, kind by kind in turn so that each kind is seen; with its drawing each.
-
-    Args:
-        files: The files verified.
-        findings: Errors first.
-        count: Number of pictures.
-    """
+    """Draws ``count`` of the worst annotations, kind by kind in turn so that each kind is seen; with its drawing."""
     by_path = {str(file.path): file for file in files}
     queues = [(finding, _worst_of_each(finding)) for finding in findings if finding.where in by_path]
     chosen: list[tuple[Finding, Item]] = []
