@@ -98,8 +98,7 @@ def read(path: Path, fps: float) -> Tracks:
         UserError: It is damaged, or holds labels of pictures.
     """
     if path.suffix.lower() in HDF5:
-        columns, table = h5_table(path)
-        names, values = table.names, table.values
+        columns, names, values = h5_table(path)
     else:
         columns, rows = csv_table(path)
         names, cells = [], []

@@ -17,8 +17,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from equistera import commands
-from equistera.dataset.formats.deeplabcut_hdf5 import Table, read_table
+from equistera.dataset.formats.deeplabcut_hdf5 import read_table
 from equistera.dataset.formats.records import Animal, Export, NotLabels, Picture, Skip
 from equistera.dataset.formats.values import ABSENT, VISIBLE, Unusable, flag, number, read_text, shown
 from equistera.errors import UserError
@@ -66,7 +68,21 @@ def read(path: Path) -> Export:
             another program's, or has the "table" layout, in which video analysis writes predictions.
         UserError: Not CSV, or the header is not DeepLabCut's; an HDF5 file is damaged or of another layout.
     """
-    return _read_h5(path) if path.suffix.lower() in HDF5 else export_of(path, *csv_table(path))
+    if path.suffix.lower() not in HDF5:
+        return export_of(path, *csv_table(path))
+    try:
+        columns, names, values = h5_table(path)
+        return export_of(path, columns, zip(names, values.tolist(), strict=True))
+    except NotLabels:
+        raise
+    except UserError as error:
+        if not is_label_file(path):
+            what = "not called CollectedData..., and no table of labels in it (video analysis writes such predictions)"
+            raise NotLabels(path, what, GIVE_LABELS) from error
+        table = path.with_suffix(".csv")
+        export = commands.line("python", "-c", f"import pandas; pandas.read_hdf({str(path)!r}).to_csv({str(table)!r})")
+        hint = f"Convert the same labels in {table}." if table.is_file() else f"Where DeepLabCut is installed: {export}"
+        raise UserError(error.summary, error.problems, error.hint or hint) from error
 
 
 def csv_table(path: Path) -> tuple[list[Column], Iterator[tuple[str, Sequence[object]]]]:
@@ -220,34 +236,17 @@ def _empty(cell: object) -> bool:
     return isinstance(cell, float) and math.isnan(cell)
 
 
-def _read_h5(path: Path) -> Export:
-    try:
-        columns, found = h5_table(path)
-        return export_of(path, columns, zip(found.names, found.values.tolist(), strict=True))
-    except NotLabels:
-        raise
-    except UserError as error:
-        if not is_label_file(path):
-            what = "not called CollectedData..., and no table of labels in it (video analysis writes such predictions)"
-            raise NotLabels(path, what, GIVE_LABELS) from error
-        table = path.with_suffix(".csv")
-        export = commands.line("python", "-c", f"import pandas; pandas.read_hdf({str(path)!r}).to_csv({str(table)!r})")
-        hint = f"Convert the same labels in {table}." if table.is_file() else f"Where DeepLabCut is installed: {export}"
-        raise UserError(error.summary, error.problems, error.hint or hint) from error
-
-
-def h5_table(path: Path) -> tuple[list[Column], Table]:
-    """The table of an HDF5 file, and what stands in its columns.
+def h5_table(path: Path) -> tuple[list[Column], list[str], np.ndarray]:
+    """What stands in the columns of an HDF5 file's table, the names of its rows, and its cells, float [rows, columns].
 
     Raises:
         UserError: It is damaged, or of another kind.
     """
-    table = read_table(path)
-    levels = table.header
+    levels, names, values = read_table(path)
     if len(levels) not in (3, 4):
         raise UserError(
             f"{path}: expected the header scorer, (individuals,) bodyparts, coords; found {len(levels)} levels"
         )
     check_scorer(path, levels[0])
     individuals = levels[1] if len(levels) == 4 else [""] * len(levels[0])
-    return list(zip(individuals, levels[-2], levels[-1], strict=True)), table
+    return list(zip(individuals, levels[-2], levels[-1], strict=True)), names, values

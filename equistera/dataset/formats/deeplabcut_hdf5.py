@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import io
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,32 +19,19 @@ from equistera.errors import UserError
 #: Cells of a table that is still read; 5,000 pictures with 26 points of 3 horses have 800,000.
 MAX_CELLS = 50_000_000
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table with a header of several rows.
-
-    Attributes:
-        header: Of each level, the first one above, a text for each column.
-        names: Of the rows.
-        values: float [rows, columns].
-    """
-
-    header: list[list[str]]
-    names: list[str]
-    values: np.ndarray
+#: Of each level of the header, the first one above, a text for each column; names of the rows; float [rows, columns].
+Table: TypeAlias = tuple[list[list[str]], list[str], np.ndarray]
 
 
 def read_table(path: Path) -> Table:
     """Reads a file's only table.
 
     Raises:
-        UserError: h5py is not installed; the file is damaged, holds no table or several, or one of another kind.
+        UserError: The file is damaged, holds no table or several, or one of another kind.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise UserError("reading DeepLabCut's .h5 needs h5py", hint="pip install h5py") from error
+    # only where there is such a file is its start paid for
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             # DeepLabCut calls the table df_with_missing, napari-deeplabcut keypoints
@@ -53,9 +39,12 @@ def read_table(path: Path) -> Table:
                 group for group in file.values() if isinstance(group, h5py.Group) and "pandas_type" in group.attrs
             ]
             if len(tables) != 1:
-                raise UserError(f"{path} holds {len(tables)} tables, expected one")
-            return _table_layout(tables[0], path) if "table" in tables[0] else _fixed_layout(tables[0], path)
-    # what h5py and pickle raise on damaged files, by where the damage is
+                raise ValueError(f"it holds {len(tables)} tables, expected one")
+            header, names, values = (_table_layout if "table" in tables[0] else _fixed_layout)(tables[0])
+            if values.shape != (len(names), len(header[0])):
+                raise ValueError(f"{values.shape} numbers for {len(names)} rows and {len(header[0])} columns")
+            return header, names, values.astype(float)
+    # ours, and what h5py and pickle raise on damaged files, by where the damage is
     except (
         OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError, OverflowError, EOFError,
         pickle.UnpicklingError,
@@ -63,37 +52,36 @@ def read_table(path: Path) -> Table:
         raise UserError(f"{path} cannot be read as DeepLabCut's HDF5: {error}") from error
 
 
-def _fixed_layout(group: Any, path: Path) -> Table:
+def _fixed_layout(group: Any) -> Table:
     if "block0_values" not in group or "block1_values" in group:
-        raise UserError(f"{path} is an HDF5 table of a layout that needs pickles or holds no numbers")
+        raise ValueError("a table of a layout that needs pickles or holds no numbers")
     values = group["block0_values"]
     if values.ndim != 2 or values.size > MAX_CELLS or values.dtype.kind != "f":
-        raise UserError(f"{path}: expected a table of numbers, found {values.dtype} {values.shape}")
-    header = _labels(group, "block0_items", path)
-    names = ["/".join(parts) for parts in zip(*_labels(group, "axis1", path), strict=True)]
-    return _checked(path, Table(header, names, values[:].astype(float)))
+        raise ValueError(f"expected a table of numbers, found {values.dtype} {values.shape}")
+    names = ["/".join(parts) for parts in zip(*_labels(group, "axis1"), strict=True)]
+    return _labels(group, "block0_items"), names, values[:]
 
 
-def _labels(group: Any, axis: str, path: Path) -> list[list[str]]:
+def _labels(group: Any, axis: str) -> list[list[str]]:
     """The levels of a pandas index, each as long as the axis."""
     if axis in group:
-        return [_texts(group[axis], path)]
+        return [_texts(group[axis])]
     levels = []
     while f"{axis}_level{len(levels)}" in group:
-        words = _texts(group[f"{axis}_level{len(levels)}"], path)
+        words = _texts(group[f"{axis}_level{len(levels)}"])
         codes = group[f"{axis}_label{len(levels)}"]
         if codes.size > MAX_CELLS:
-            raise UserError(f"{path}: {axis} has {codes.size} entries")
+            raise ValueError(f"{axis} has {codes.size} entries")
         # -1 stands for a missing label
         levels.append([words[code] if code >= 0 else "" for code in codes[:].tolist()])
     if not levels:
-        raise UserError(f"{path}: {axis} is missing")
+        raise ValueError(f"{axis} is missing")
     return levels
 
 
-def _texts(dataset: Any, path: Path) -> list[str]:
+def _texts(dataset: Any) -> list[str]:
     if dataset.dtype.kind not in "Si" or dataset.size * dataset.dtype.itemsize > MAX_CELLS:
-        raise UserError(f"{path}: expected names, found {dataset.dtype} (pickled, or too many)")
+        raise ValueError(f"expected names, found {dataset.dtype} (pickled, or too many)")
     return _decoded(dataset[:])
 
 
@@ -102,36 +90,24 @@ def _decoded(values: np.ndarray) -> list[str]:
     return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values.tolist()]
 
 
-def _table_layout(group: Any, path: Path) -> Table:
+def _table_layout(group: Any) -> Table:
     table = group["table"]
     fields = table.dtype.fields or {}
     if set(fields) != {"index", "values_block_0"}:
-        raise UserError(f"{path}: expected a table of numbers with names for its rows, found {', '.join(fields)[:80]}")
+        raise ValueError(f"expected a table of numbers with names for its rows, found {', '.join(fields)[:80]}")
     index, values = fields["index"][0], fields["values_block_0"][0]
     if values.base.kind != "f" or len(values.shape) != 1 or table.size * values.shape[0] > MAX_CELLS:
-        raise UserError(f"{path}: expected a table of numbers, found {values.base} {(table.size, *values.shape)}")
+        raise ValueError(f"expected a table of numbers, found {values.base} {(table.size, *values.shape)}")
     if index.kind not in "Si":
-        raise UserError(f"{path}: expected names or numbers of its rows, found {index}")
-    columns = _plain(table.attrs["values_block_0_kind"])
-    levels = len(columns[0]) if isinstance(columns, list) and columns and isinstance(columns[0], tuple) else 0
-    if not levels or not all(isinstance(column, tuple) and len(column) == levels for column in columns):
-        raise UserError(f"{path}: expected columns with several names, found {str(columns)[:80]}")
+        raise ValueError(f"expected names or numbers of its rows, found {index}")
+    columns = _PlainUnpickler(io.BytesIO(bytes(table.attrs["values_block_0_kind"]))).load()
+    levels = {len(column) if isinstance(column, tuple) else 0 for column in columns}
+    if not isinstance(columns, list) or len(levels) != 1 or levels == {0}:
+        raise ValueError(f"expected columns with several names, found {str(columns)[:80]}")
     if not all(isinstance(name, str) for column in columns for name in column):
-        raise UserError(f"{path}: expected texts as names of columns")
+        raise ValueError("expected texts as names of columns")
     rows = table[:]
-    header = [list(level) for level in zip(*columns, strict=True)]
-    return _checked(path, Table(header, _decoded(rows["index"]), rows["values_block_0"].astype(float)))
-
-
-def _checked(path: Path, table: Table) -> Table:
-    shape = len(table.names), len(table.header[0])
-    if table.values.shape != shape:
-        raise UserError(f"{path}: {table.values.shape} numbers for {shape[0]} rows and {shape[1]} columns")
-    return table
-
-
-def _plain(pickled: Any) -> Any:
-    return _PlainUnpickler(io.BytesIO(bytes(pickled))).load()
+    return [list(level) for level in zip(*columns, strict=True)], _decoded(rows["index"]), rows["values_block_0"]
 
 
 class _PlainUnpickler(pickle.Unpickler):

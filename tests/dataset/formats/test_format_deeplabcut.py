@@ -1,7 +1,6 @@
 import pickle
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -172,12 +171,6 @@ def test_hdf5_that_pandas_wrote(tmp_path, name, text):
             Animal({"nose": (0.25, 1.25, 2), "withers": (2.25, 3.25, 2)}),
             Animal({"nose": (4.25, 5.25, 2), "withers": (6.25, 7.25, 2)}),
         )
-
-
-def test_hdf5_without_h5py_names_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UserError, match="pip install h5py"):
-        formats.read(DATA / "CollectedData_single_path.h5")
 
 
 def test_hdf5_cut_short(tmp_path):
