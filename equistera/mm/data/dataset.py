@@ -80,6 +80,7 @@ class KeypointDataset(BaseCocoStyleDataset):
         self.input_size = tuple(codec["input_size"]) if codec else None
         self.cache = cache
         self.crops: DecodedCrops | None = None
+        self.ready = False
         self.skeleton = skeletons.load(skeleton)
         self.seed = seed
         if isinstance(augmentation, (str, dict)):
@@ -123,9 +124,10 @@ class KeypointDataset(BaseCocoStyleDataset):
         return [self._sample(annotation, paths[annotation["image_id"]]) for annotation in coco["annotations"]]
 
     def full_init(self) -> None:
-        if self._fully_initialized:
+        if self.ready:
             return
         super().full_init()
+        self.ready = True
         if self.input_size:
             wanted = self.crop_request
             stored = find(Path(self.cache), wanted) if self.cache else None

@@ -177,9 +177,9 @@ def _stand_ins() -> dict[str, object]:
     kinds = [list, dict, tuple, frozenset, slice, int, float, str, np.ndarray, np.dtype]
     kinds += [kind for kind in vars(np.dtypes).values() if isinstance(kind, type)]
     known: dict[str, object] = {f"{kind.__module__}.{kind.__name__}": kind for kind in kinds}
-    for core in ("numpy.core", "numpy._core"):
-        known |= {f"{core}.multiarray.{name}": getattr(multiarray, name) for name in ("_reconstruct", "scalar")}
-        known[f"{core}.numeric._frombuffer"] = numeric._frombuffer
+    for module, name in ((multiarray, "_reconstruct"), (multiarray, "scalar"), (numeric, "_frombuffer")):
+        place = module.__name__.rsplit(".", 1)[-1]
+        known |= {f"numpy.{core}.{place}.{name}": getattr(module, name) for core in ("core", "_core")}
     return known | dict.fromkeys((f"builtins.{name}" for name in ("getattr", "object", "bool", "type")), _Unread)
 
 
