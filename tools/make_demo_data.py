@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         if option in given and not args.video:
             parser.error(f"argument --{option}: it is for --video DIR, which is not given")
     if args.video:
-        for option in ("out", "sheet", "train", "val", "test", "skeleton", "workers"):
+        for option in ("out", "sheet", "train", "val", "test", "skeleton"):
             if option in given:
                 parser.error(f"argument --{option}: it is for pictures, and says nothing with --video")
         try:
@@ -76,7 +76,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
                 "size": args.size or (640, 480),
                 "asymmetry": args.asymmetry,
             }
-            film_options.check_film(**args.film, seed=args.seed)
+            film_options.check_film(**args.film, seed=args.seed, workers=args.workers)
         except UserError as error:
             parser.error(str(error))
     if args.sheet and not args.sheet.lower().endswith((".jpg", ".jpeg")):
@@ -127,8 +127,8 @@ def _write_films(args: argparse.Namespace) -> None:
     out = Path(args.video)
     check_targets("--video", [path for film in films for path in files_of(film, out)], overwrite=args.overwrite)
     out.mkdir(parents=True, exist_ok=True)
-    for film in films:
-        print(write_film(film, out)[0])
+    for number, film in enumerate(films, start=1):
+        print(write_film(film, out, args.workers, title=f"[{number}/{len(films)}] {film.name}")[0])
 
 
 if __name__ == "__main__":

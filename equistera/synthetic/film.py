@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ from equistera.synthetic.film_options import check_film
 from equistera.synthetic.horse import Horse
 from equistera.synthetic.motion import GAITS, LEGS, Motion, make_motion
 from equistera.synthetic.renderer import rasterize
+from equistera.synthetic.workers import rendered
 from equistera.tracks import files
 from equistera.tracks.tracks import Tracks
 from equistera.video_writer import VideoWriter
@@ -155,12 +156,14 @@ def files_of(film: Film, out: Path) -> list[Path]:
     ]
 
 
-def write_film(film: Film, out: Path) -> list[Path]:
+def write_film(film: Film, out: Path, workers: int | None = None, title: str = "") -> list[Path]:
     """Renders a video and writes what is true of it.
 
     Args:
         film: What it shows.
         out: Folder.
+        workers: Processes, which change no byte; one for each processor by default.
+        title: What progress is called; the film's name by default.
 
     Returns:
         ``NAME.mp4``, ``NAME.truth.csv`` (a table of tracks; points outside the picture are NaN, and hidden ones have
@@ -177,14 +180,14 @@ def write_film(film: Film, out: Path) -> list[Path]:
     heights = np.zeros((*shape[:2], len(HEIGHTS)))
     writer = VideoWriter(paths[0], Fraction(film.fps), (film.camera.width, film.camera.height))
     try:
-        frames = track(_frames(film), film.name, len(film.times), "frames")
-        for t, (picture, horses, found) in enumerate(frames):
+        frames = rendered(_frame, range(len(film.times)), workers, prepare=_prepare, given=(film,))
+        for t, (picture, height, found) in enumerate(track(frames, title or film.name, len(film.times), "frames")):
             writer.write(picture, Fraction(t, film.fps))
-            for a, horse in enumerate(horses):
-                inside = found[a][:, 2] > 0
-                points[t, a, inside] = found[a][inside, :2]
-                sure[t, a, inside] = np.where(found[a][inside, 2] == labels.VISIBLE, 1.0, 0.5)
-                heights[t, a] = [horse.keypoints[name][2] for name in HEIGHTS]
+            heights[t] = height
+            for a, keypoints in enumerate(found):
+                inside = keypoints[:, 2] > 0
+                points[t, a, inside] = keypoints[inside, :2]
+                sure[t, a, inside] = np.where(keypoints[inside, 2] == labels.VISIBLE, 1.0, 0.5)
         writer.close()
     except BaseException:
         writer.abandon()
@@ -230,23 +233,58 @@ def _symmetry(motion: Motion, seconds: float) -> dict:
     return {"strides": strides, **parts}
 
 
-def _frames(film: Film) -> Iterator[tuple[np.ndarray, list[Horse], list[np.ndarray]]]:
-    """Pictures RGB, the horses, and their keypoints [26, 3] as :func:`labels.label_keypoints` gives them."""
+@dataclass(frozen=True)
+class _Scene:
+    """What all frames of a film share.
+
+    Attributes:
+        film: The film.
+        light: Light of the day.
+        place: Where it is.
+        develop: Seed of how the camera turns light into pictures.
+        still: The place as a camera that stands still sees it; None where it pans.
+    """
+
+    film: Film
+    light: shading.Light
+    place: backdrop.Backdrop
+    develop: int
+    still: tuple[np.ndarray, np.ndarray] | None
+
+
+#: The scene of the film that this process renders.
+_scene: _Scene | None = None
+
+
+def _prepare(film: Film) -> None:
+    """Makes the scene of :func:`_frame`, in each process that renders."""
+    global _scene
     rng = np.random.default_rng(film.seed)
     toward = float(np.arctan2(film.camera.position[1], film.camera.position[0]))
     light = shading.sample_light(rng, toward)
     middle = film.view(film.seconds / 2)
     place = backdrop.sample_backdrop(rng, middle, 2.0 * float(np.linalg.norm(film.camera.position[:2])))
     develop = int(rng.integers(2**31))
-    still = None if film.pans else _ground(place, film.camera)
-    for t, time in enumerate(film.times):
-        horses, camera = film.horses(float(time)), film.view(float(time))
-        painted, ground = still or _ground(place, camera)
-        picture, found = _drawn(painted.copy(), ground, horses, camera, light)
-        picture = photo.develop(np.random.default_rng(develop), picture).astype(np.float32)
-        grain = np.random.default_rng([film.seed, t]).standard_normal(picture.shape[:2], dtype=np.float32)
-        picture += _GRAIN * grain[..., None]
-        yield np.clip(np.rint(picture), 0, 255).astype(np.uint8), horses, found
+    _scene = _Scene(film, light, place, develop, None if film.pans else _ground(place, film.camera))
+
+
+def _frame(t: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """One frame: the picture RGB, heights [A, H] of :data:`HEIGHTS`, and keypoints [26, 3] of each horse.
+
+    The latter are as :func:`labels.label_keypoints` gives them.
+    """
+    scene = _scene
+    if scene is None:
+        raise RuntimeError("a frame before its scene")
+    film, time = scene.film, float(scene.film.times[t])
+    horses, camera = film.horses(time), film.view(time)
+    painted, ground = scene.still or _ground(scene.place, camera)
+    picture, found = _drawn(painted.copy(), ground, horses, camera, scene.light)
+    picture = photo.develop(np.random.default_rng(scene.develop), picture).astype(np.float32)
+    grain = np.random.default_rng([film.seed, t]).standard_normal(picture.shape[:2], dtype=np.float32)
+    picture += _GRAIN * grain[..., None]
+    heights = np.array([[horse.keypoints[name][2] for name in HEIGHTS] for horse in horses])
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8), heights, found
 
 
 def _ground(place: backdrop.Backdrop, camera: Camera) -> tuple[np.ndarray, np.ndarray]:

@@ -47,6 +47,7 @@ def check_film(
     size: tuple[int, int] = (640, 480),
     asymmetry: Mapping[str, float] | None = None,
     seed: int = 0,
+    workers: int | None = None,
 ) -> None:
     """Refuses what cannot be filmed.
 
@@ -68,6 +69,8 @@ def check_film(
         problems.append(f"size {size[0]}x{size[1]}, expected even sides of {SIDES[0]} to {SIDES[1]} pixels")
     if seed < 0:
         problems.append(f"seed {seed}, expected 0 or more")
+    if workers is not None and workers < 1:
+        problems.append(f"{workers} workers, expected 1 or more")
     if asymmetry and gait not in EVEN:
         problems.append(f"an asymmetry at gait {gait}, expected {' or '.join(EVEN)}: only there MinDiff is defined")
     if problems:

@@ -7,30 +7,22 @@ that it can be replaced without touching anything else.
 from __future__ import annotations
 
 import functools
-import multiprocessing
-import os
 import re
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from equistera import __version__, skeleton
 from equistera.dataset.coco import category_of
-from equistera.environment import usable_cores
 from equistera.errors import UserError, WriteError
 from equistera.files import atomic_write, read_json, write_json
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.synthetic import SPLITS
+from equistera.synthetic.workers import rendered
 
 RECORD = "demo_data.json"
 _MADE_BY = "equistera make_demo_data"
 _OWN_FILE = re.compile(r"images/(train|val|test)/[0-9]{6,}\.jpg|annotations/(train|val|test)\.json")
-#: Pictures handed to a worker at a time.
-_CHUNK = 4
 #: Smallest and largest side of a picture.
 SIDE_RANGE = (64, 4096)
 
@@ -84,7 +76,7 @@ def write_dataset(
         for split in SPLITS:
             if names[split]:
                 (out / "images" / split).mkdir(parents=True, exist_ok=True)
-        done = _render(out, tasks, seed, size, workers or usable_cores())
+        done = rendered(functools.partial(_make_picture, out, seed, size), tasks, workers)
         results = dict(zip(tasks, track(done, "rendering horses", len(tasks)), strict=True))
         for split in SPLITS:
             if names[split]:
@@ -183,43 +175,6 @@ def _recorded_files(record: Path) -> set[str]:
     if not isinstance(files, list) or not all(isinstance(file, str) and _OWN_FILE.fullmatch(file) for file in files):
         raise UserError(f"{record} is not a record of this tool", hint="Name another folder.")
     return set(files)
-
-
-def _render(
-    out: Path, tasks: list[tuple[str, int]], seed: int, size: tuple[int, int] | None, workers: int
-) -> Iterator[dict]:
-    """Renders in processes and yields what is known of every picture, in the order of the tasks."""
-    work = functools.partial(_make_picture, out, seed, size)
-    workers = min(workers, -(-len(tasks) // _CHUNK))
-    if workers <= 1:
-        yield from map(work, tasks)
-        return
-    # fresh processes: forking one that has run OpenCV's threads can hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-        try:
-            yield from pool.map(work, tasks, chunksize=_CHUNK)
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a rendering process was killed, perhaps for memory", hint="Try again with fewer --workers."
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-    # Ctrl-C reaches every process of the terminal; the parent alone answers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # a worker of a killed parent would wait for work for ever
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def _make_picture(out: Path, seed: int, size: tuple[int, int] | None, task: tuple[str, int]) -> dict:

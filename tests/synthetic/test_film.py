@@ -30,6 +30,15 @@ def test_a_film_and_its_truth_agree_and_repeat(tmp_path):
         assert path.read_bytes() == same.read_bytes()
 
 
+def test_any_number_of_processes_gives_the_same_bytes(tmp_path):
+    film = sample_film(3, 0, gait="walk", **SMALL | {"seconds": 0.9})
+    alone, both = tmp_path / "alone", tmp_path / "both"
+    alone.mkdir()
+    both.mkdir()
+    for one, two in zip(write_film(film, alone, workers=1), write_film(film, both, workers=2), strict=True):
+        assert one.read_bytes() == two.read_bytes()
+
+
 def test_the_picture_shows_the_horse_where_the_truth_says(tmp_path):
     film = sample_film(3, 1, gait="walk", **SMALL)
     paths = write_film(film, tmp_path)

@@ -111,6 +111,7 @@ def test_a_killed_run_leaves_no_annotations_and_no_processes(tmp_path):
         (["--gait", "walk", "--asymmetry", "head=0.01"], "an asymmetry at gait walk, expected trot"),
         (["--asymmetry", "head=0.01"], "an asymmetry at gait mixed"),
         (["--camera", "fly"], "argument --camera"),
+        (["--workers", "0"], "0 workers, expected 1 or more"),
     ],
 )
 def test_videos_that_cannot_be_made_are_refused_before_anything_is_written(
