@@ -13,7 +13,7 @@ from equistera import commands
 from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.formats import coco, cvat, labelstudio, yolo
-from equistera.dataset.formats.records import HORSE, Animal, Picture
+from equistera.dataset.formats.records import Animal, Picture
 from equistera.dataset.formats.values import Unusable, flag, positive_size
 from equistera.dataset.images import ImageError, check_inside, picture_path, read_header
 from equistera.dataset.place import image_dir, place
@@ -171,7 +171,7 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
                 problems.append(f"{picture.where}: {error}")
                 continue
             left_out += [f"{name} of {picture.names[0]}" for name in outside]
-            labels[label] = yolo.write_label(whole, skeleton.names, [HORSE])
+            labels[label] = yolo.write_label(whole, skeleton.names)
             places[target] = picture_path(source.img_dir, picture.names[0])
     if problems:
         raise UserError("labels that YOLO cannot hold:", problems, "More about them: tools/verify_dataset.py --help")
@@ -185,7 +185,7 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
         with atomic_write(label) as file:
             file.write(lines)
     with atomic_write(data_yaml) as file:
-        file.write(yolo.data_yaml(skeleton, [HORSE], list(splits)))
+        file.write(yolo.data_yaml(skeleton, list(splits)))
     written = (
         f"wrote {counted(len(labels), 'pictures')} ({', '.join(splits)}) to {output}; Ultralytics reads {data_yaml}"
     )

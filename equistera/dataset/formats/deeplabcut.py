@@ -91,7 +91,11 @@ def csv_table(path: Path) -> tuple[list[Column], Iterator[tuple[str, Sequence[ob
     Raises:
         UserError: Not CSV, or the header is not DeepLabCut's.
     """
-    rows, decimal = _csv_rows(path)
+    # Excel's way to say which sign separates cells
+    text = re.sub(r"\Asep=.\r?\n", "", read_text(path))
+    separator = (re.search(r"[,;\t]", text) or [","])[0]
+    decimal = "." if separator == "," else ","
+    rows = _csv_rows(path, text, separator)
     header: dict[str, list[str]] = {}
     for row in rows:
         header[row[0].strip().lower()] = row
@@ -111,12 +115,8 @@ def csv_table(path: Path) -> tuple[list[Column], Iterator[tuple[str, Sequence[ob
     check_scorer(path, levels[0][first:])
     columns = [(levels[1][i].strip(), levels[2][i].strip(), levels[3][i].strip()) for i in range(first, width)]
 
-    def table() -> Iterator[tuple[str, Sequence[object]]]:
-        for row in rows:
-            if any(cell.strip() for cell in row):
-                yield "/".join(row[:first]), [cell.replace(decimal, ".") for cell in row[first:]]
-
-    return columns, table()
+    filled = (row for row in rows if any(cell.strip() for cell in row))
+    return columns, (("/".join(row[:first]), [cell.replace(decimal, ".") for cell in row[first:]]) for row in filled)
 
 
 def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, Sequence[object]]]) -> Export:
@@ -163,20 +163,12 @@ def check_scorer(path: Path, cells: Iterable[str]) -> None:
         )
 
 
-def _csv_rows(path: Path) -> tuple[Iterator[list[str]], str]:
-    """Rows with at least one cell, and the sign before the decimals."""
-    # Excel's way to say which sign separates cells
-    text = re.sub(r"\Asep=.\r?\n", "", read_text(path))
-    separator = re.search(r"[,;\t]", text)
-    comma = separator is None or separator[0] == ","
-
-    def rows() -> Iterator[list[str]]:
-        try:
-            yield from filter(None, csv.reader(io.StringIO(text, newline=""), delimiter="," if comma else separator[0]))
-        except csv.Error as error:
-            raise UserError(f"{path} is not a CSV file: {error}") from error
-
-    return rows(), "." if comma else ","
+def _csv_rows(path: Path, text: str, separator: str) -> Iterator[list[str]]:
+    """Rows with at least one cell."""
+    try:
+        yield from filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV file: {error}") from error
 
 
 def _columns_by_individual(path: Path, columns: Sequence[Column]) -> dict[str, dict[str, dict[str, int]]]:

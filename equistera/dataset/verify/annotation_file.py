@@ -25,9 +25,6 @@ MAX_SIDE = 1_000_000
 #: Coordinates beyond are no pixels, and would overflow in what is computed from them.
 MAX_COORDINATE = 10.0 * MAX_SIDE
 
-#: What JSON numbers become; text is not converted, as training would not either, and true is no number.
-_NUMBERS = frozenset((int, float))
-
 
 @dataclass(frozen=True)
 class AnnotationFile:
@@ -230,8 +227,8 @@ def keypoint_names(category: object) -> list[str] | None:
 
 
 def number(value: Any) -> float:
-    """A JSON number as float; NaN for anything else."""
-    if type(value) not in _NUMBERS:
+    """A JSON number as float; NaN for anything else: training would not convert text either, and true is no number."""
+    if type(value) not in (int, float):
         return math.nan
     try:
         return float(value)
@@ -241,11 +238,7 @@ def number(value: Any) -> float:
 
 def coordinates(values: list) -> np.ndarray:
     """JSON numbers that can be pixels as float64; NaN for anything else."""
-    try:
-        numeric = all(map(_NUMBERS.__contains__, map(type, values)))
-        array = np.array(values if numeric else [number(value) for value in values], dtype=np.float64)
-    except OverflowError:
-        array = np.array([number(value) for value in values])
+    array = np.array([number(value) for value in values])
     return np.where(np.abs(array) <= MAX_COORDINATE, array, np.nan)
 
 

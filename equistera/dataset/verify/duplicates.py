@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,26 +20,16 @@ from equistera.dataset.verify.pictures import PictureState
 
 #: Names shown of a group.
 _SHOWN = 4
-#: Bytes read at a time.
-_BLOCK = 1 << 16
 
 
 def contents(states: Sequence[PictureState]) -> Mapping[Path, Hashable]:
-    """What tells the content of picture files apart: the size; where several have it, the end; then all bytes.
+    """What tells the content of picture files apart: the size and, where several have it, a digest.
 
-    Only such files are read, so that thousands of large photos take no time.
+    Only such files are read once more, so that thousands of large photos take no time.
     """
-    marks: dict[Path, tuple] = {state.path: (state.file_size,) for state in states if state.path and state.file_size}
-    for read in (_end, _digest):
-        alike = Counter(marks.values())
-        marks = {path: (*mark, read(path)) if alike[mark] > 1 else mark for path, mark in marks.items()}
-    return marks
-
-
-def _end(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-min(path.stat().st_size, _BLOCK), os.SEEK_END)
-        return hashlib.blake2b(file.read()).digest()
+    sizes = {state.path: state.file_size for state in states if state.path and state.file_size}
+    alike = Counter(sizes.values())
+    return {path: (size, _digest(path) if alike[size] > 1 else b"") for path, size in sizes.items()}
 
 
 def _digest(path: Path) -> bytes:
@@ -96,16 +85,14 @@ def check_leaks(
         UserError: ``group_by`` does not fit the file names.
     """
     names = [[entry["file_name"] for entry in file.pictures] for file in (first, second)]
-    there: dict[Hashable, int] = {}
-    for place, state in enumerate(second.picture_states):
-        if (content := known.get(state.path)) is not None:
-            there.setdefault(content, place)
-    same = set()
-    for place, state in enumerate(first.picture_states):
-        other = there.get(known.get(state.path))
-        if other is not None:
-            same.add((place, other))
-            yield Item("leak-picture", f"{names[0][place]} = {names[1][other]}", picture=place)
+    own, others = (
+        {place: known[state.path] for place, state in enumerate(file.picture_states) if state.path in known}
+        for file in (first, second)
+    )
+    there = {content: place for place, content in reversed(others.items())}
+    same = [(place, there[content]) for place, content in own.items() if content in there]
+    for place, other in same:
+        yield Item("leak-picture", f"{names[0][place]} = {names[1][other]}", picture=place)
     hashes = [
         {place: state.hashes for place, state in enumerate(file.picture_states) if state.hashes is not None}
         for file in (first, second)

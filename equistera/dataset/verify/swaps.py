@@ -227,7 +227,7 @@ def _exchanged_throughout(views: Views) -> Iterator[Item]:
         yield not_checked("left and right of the whole set", int(side_on.sum()), "side views", _SIDE_VIEWS)
         return
     for column, meaning in ((2, "has the more visible points"), (1, "stands lower in the picture, as the nearer one")):
-        values = np.where(np.isfinite(views.pairs[side_on, :, column]), views.pairs[side_on, :, column], 0).sum(axis=1)
+        values = np.nansum(views.pairs[side_on, :, column], axis=1)
         telling = values[values != 0]
         against = int((telling < 0).sum())
         if len(telling) >= _SIDE_VIEWS and against > _AGREEING * len(telling):

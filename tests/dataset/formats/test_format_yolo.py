@@ -287,7 +287,7 @@ def test_nothing_is_written_beyond_the_picture(points, left, top):
             yolo.inside(picture)
         return
     whole, left_out = yolo.inside(picture)
-    _, *fields = yolo.write_label(whole, ["nose", "neck"], ["horse"]).split()
+    _, *fields = yolo.write_label(whole, ["nose", "neck"]).split()
     values = [float(field) for field in fields]
     numbers = values[:4] + [values[i] for i in (4, 5, 7, 8)]
     assert all(0 <= number <= 1 for number in numbers)
@@ -311,9 +311,9 @@ def test_what_is_written_is_read_back(tmp_path):
     horse = skeleton.load("horse26")
     points = {name: (10.0 + i, 20.0 + i / 8, i % 3) for i, name in enumerate(horse.names)}
     picture = Picture(("a.jpg",), "", (Animal(points, (5.0, 6.0, 190.0, 90.0), "horse"),), (4000, 3000))
-    path = project(tmp_path, yolo.data_yaml(horse, ["horse"], ["train"]))
+    path = project(tmp_path, yolo.data_yaml(horse, ["train"]))
     (tmp_path / "images/train/a.jpg").touch()
-    (tmp_path / "labels/train/a.txt").write_text(yolo.write_label(picture, horse.names, ["horse"]))
+    (tmp_path / "labels/train/a.txt").write_text(yolo.write_label(picture, horse.names))
     export = formats.read(path)
     assert export.keypoints == {"horse": list(horse.names)}
     [animal] = export.pictures[0].animals
