@@ -13,7 +13,8 @@ same bytes, with any number of workers.
 --video writes, in its folder, NAME.mp4, NAME.truth.csv (the true points of every frame, as tools/analyze.py writes its
 own) and NAME.truth.json (footfalls, speed, stride, heights over the ground), to check what is measured from videos. A
 hoof is on the ground from its told touch-down to its told lift-off. --asymmetry sets MinDiff: by how many body lengths
-(withers to tail base) a part's lowest place while the left fore hoof stands is above that while the right one does.
+(withers to tail base) a part's lowest place while the right hoof stands (fore for head and withers, hind for croup) is
+above that while the left one does.
 """
 
 from __future__ import annotations

@@ -14,9 +14,8 @@ import numpy as np
 from equistera import skeleton
 from equistera.files import write_json
 from equistera.progress import track
-from equistera.synthetic import anatomy, backdrop, coat, labels, photo, shading
+from equistera.synthetic import anatomy, backdrop, coat, film_options, labels, photo, shading
 from equistera.synthetic.camera import Camera, look_at
-from equistera.synthetic.film_options import check_film
 from equistera.synthetic.horse import Horse
 from equistera.synthetic.motion import GAITS, LEGS, Motion, make_motion
 from equistera.synthetic.renderer import rasterize
@@ -115,7 +114,9 @@ def sample_film(
     Raises:
         UserError: Such a video cannot be made.
     """
-    check_film(gait=gait, animals=animals, seconds=seconds, fps=fps, size=size, asymmetry=asymmetry, seed=seed)
+    film_options.check_film(
+        gait=gait, animals=animals, seconds=seconds, fps=fps, size=size, asymmetry=asymmetry, seed=seed
+    )
     rng = np.random.default_rng([seed, 3, number])
     name = list(GAITS)[number % len(GAITS)] if gait == "mixed" else gait
     pans = animals == 1 if pans is None else pans
@@ -230,7 +231,7 @@ def _symmetry(motion: Motion, seconds: float) -> dict:
         }
         for part, (lowest, highest) in motion.differences().items()
     }
-    return {"strides": strides, **parts}
+    return {"positive": film_options.POSITIVE, "strides": strides, **parts}
 
 
 @dataclass(frozen=True)

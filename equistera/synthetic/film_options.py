@@ -11,6 +11,8 @@ from equistera.errors import UserError
 GAITS, EVEN = ("walk", "trot", "canter"), ("trot",)
 #: Parts of which an asymmetry can be set, and the greatest, body lengths: beyond it a leg no longer reaches the ground.
 PARTS, MOST = ("head", "withers", "croup"), 0.05
+#: What the sign of an asymmetry means, as ``truth.json`` says it.
+POSITIVE = "a part's lowest place is higher while the right hoof stands: fore for head and withers, hind for croup"
 #: Least and greatest side of a video, pixels, seconds, and frames a second.
 SIDES, SECONDS, RATES = (64, 3840), 3600.0, (1, 240)
 

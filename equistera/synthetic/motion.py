@@ -21,6 +21,8 @@ from equistera.synthetic.pose import Pose
 
 #: The keypoint that tells each part of which an asymmetry can be set; the tail base is a proxy of the croup.
 PARTS = {"head": "nose", "withers": "withers", "croup": "tail_base"}
+#: The left and the right leg, rows of ``anatomy.LEGS``, on which each part sinks.
+SIDES = {"head": (0, 1), "withers": (0, 1), "croup": (2, 3)}
 
 
 @dataclass(frozen=True)
@@ -165,11 +167,12 @@ class Motion:
     def differences(self) -> dict[str, tuple[float, float]]:
         """MinDiff and MaxDiff by name of ``PARTS``, body lengths, as the keypoints of the surface show them.
 
-        MinDiff is the height of the minimum while the left fore hoof stands less that while the right one does,
-        MaxDiff the same of the maxima that follow (Keegan et al., Am J Vet Res 62, 2001). Every stride is the same.
+        MinDiff is the height of the minimum while the right hoof stands less that while the left one does, MaxDiff the
+        height of the maximum that follows the left stance less that which follows the right: fore hooves for head and
+        withers, hind hooves for the croup (Pfau et al., Equine Vet J 48, 2016). Every stride is the same.
         """
         heights: dict[str, list[float]] = {part: [] for part in PARTS}
-        for moment in self.going.gait.phases[0] + np.arange(_FINE) / _FINE:
+        for moment in np.arange(_FINE) / _FINE:
             pose = self.carriage(moment)
             frames = kinematics.forward(self.build, pose)
             points = body.build_body(self.build, pose, frames).keypoints
@@ -177,10 +180,11 @@ class Motion:
                 heights[part].append(float(frames.body[2] @ points[point]) + float(pose.height or 0.0))
         result = {}
         for part, values in heights.items():
-            height = np.array(values) / self.body_length
-            later = np.roll(height, -_FINE // 4)
-            half = _FINE // 2
-            low = height[:half].min() - height[half:].min()
+            # from the left hoof's touch-down: one half in which it stands, one in which the right one does
+            down = round(self.going.gait.phases[SIDES[part][0]] * _FINE)
+            height = np.roll(np.array(values) / self.body_length, -down)
+            later, half = np.roll(height, -_FINE // 4), _FINE // 2
+            low = height[half:].min() - height[:half].min()
             result[part] = float(low), float(later[:half].max() - later[half:].max())
         return result
 
@@ -191,9 +195,8 @@ class Motion:
             2 * np.pi * sway.times * (moments - sway.lowest)
         )
         if self.asymmetry.get(part):
-            gait = self.going.gait
-            left = gait.phases[0] + gait.stance / 2
-            height = height + self.asymmetry[part] / 2 * self.body_length * np.cos(2 * np.pi * (moments - left))
+            right = self.going.gait.phases[SIDES[part][1]] + self.going.gait.stance / 2
+            height = height + self.asymmetry[part] / 2 * self.body_length * np.cos(2 * np.pi * (moments - right))
         return height
 
     def trunk(self, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
