@@ -111,15 +111,15 @@ def convert_dataset(request: Request) -> str:
     finder = PictureFinder(root, _placed_before(request.output, root))
     exports, notes_of_files = read_all(files, request.format, request.categories)
     selections = _select_all(exports, request, keypoint_map)
-    done = convert(selections, finder, request.skeleton, pictures_needed=request.images != "none", exif=request.exif)
+    done = _convert(selections, finder, request)
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
     notes += [*notes_of_files, *done.notes, *done.suspicions, *finder.notes()]
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
     if not done.images or (request.strict and (done.skips or done.suspicions)):
-        problems = examples(done.skips) + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
-        empty = [f"{export.path} ({export.title}) has no picture with labels" for export in exports]
-        empty = empty if not done.images and not problems else []
-        problems += [*empty, *(f"note: {note}" for note in notes)]
+        problems = _examples(done.skips) + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
+        if not problems and not done.images:
+            problems = [f"{export.path} ({export.title}) has no picture with labels" for export in exports]
+        problems += [f"note: {note}" for note in notes]
         kept_out = counted(len(done.skips), "items") + " cannot be converted" if done.skips else "labels are doubtful"
         raise UserError(
             f"{kept_out}, and --strict is set:" if done.images else "nothing to convert:", problems, _hint(done)
@@ -133,29 +133,8 @@ def convert_dataset(request: Request) -> str:
     return "\n".join([*_report(selections, done, notes, request.skeleton), "", written])
 
 
-def convert(
-    selections: Sequence[Selection],
-    finder: PictureFinder,
-    skeleton: Skeleton,
-    *,
-    pictures_needed: bool = True,
-    exif: str = "",
-) -> Conversion:
-    """Converts exports to COCO entries.
-
-    Args:
-        selections: What to convert.
-        finder: Knows the pictures.
-        skeleton: Order of the keypoints.
-        pictures_needed: Whether a picture that is not found is skipped although the export gives its size.
-        exif: See :class:`Request`.
-
-    Returns:
-        The entries; a picture that comes up twice is taken once.
-
-    Raises:
-        UserError: As :func:`equistera.dataset.repeats.take_once` and :func:`equistera.dataset.readings.interpret`.
-    """
+def _convert(selections: Sequence[Selection], finder: PictureFinder, request: Request) -> Conversion:
+    """Converts exports to COCO entries; a picture that comes up twice is taken once."""
     done = Conversion()
     labelled: list[Labelled] = []
     jobs = [(selection, picture) for selection in selections for picture in selection.export.pictures]
@@ -170,12 +149,12 @@ def convert(
         if not animals:
             continue
         try:
-            file_name, header = _look_up(picture, selection.export, finder, pictures_needed)
+            file_name, header = _look_up(picture, selection.export, finder, request.images != "none")
             seen[id(selection)].append(FoundPicture(picture, animals, file_name, header))
         except Unusable as error:
-            done.skips.append(Skip("picture", picture.where, error.reason, error.detail, error.hint))
+            done.skips.append(Skip.of("picture", picture.where, error))
     for selection in selections:
-        for found in _labelled(seen[id(selection)], selection, finder, skeleton, exif, done):
+        for found in _labelled(seen[id(selection)], selection, request, done):
             if found.entries:
                 labelled.append(found)
             else:
@@ -183,7 +162,7 @@ def convert(
     taken, repeated, contradicting = take_once(labelled)
     done.skips += contradicting
     done.notes += repeats_note(repeated)
-    done.suspicions += suspicions(taken, skeleton.names)
+    done.suspicions += suspicions(taken, request.skeleton.names)
     # what is taken once is not counted as read twice, or a part would seem to be missing
     for again in repeated:
         done.read["picture"] -= 1
@@ -194,54 +173,42 @@ def convert(
         done.images.append({"id": image_id, "file_name": kept.file_name, "width": frame.width, "height": frame.height})
         for entry in kept.entries:
             done.annotations.append({"id": len(done.annotations) + 1, "image_id": image_id, "category_id": 1, **entry})
-        if kept.path is not None:
-            done.paths[kept.file_name] = kept.path
+        if kept.is_there:
+            done.paths[kept.file_name] = finder.root / kept.file_name
     return done
 
 
 def _labelled(
-    seen: Sequence[FoundPicture],
-    selection: Selection,
-    finder: PictureFinder,
-    skeleton: Skeleton,
-    exif: str,
-    done: Conversion,
+    seen: Sequence[FoundPicture], selection: Selection, request: Request, done: Conversion
 ) -> Iterator[Labelled]:
-    """The horses of an export's pictures as COCO entries.
+    """The horses of an export's pictures as COCO entries; what is said and left out as a whole is added to ``done``.
 
-    What all of them say about how the export means its numbers goes before what each of them is; notes and pictures
-    that are not the ones that were labelled are added to ``done``.
-
-    Raises:
-        UserError: The numbers cannot be meant.
+    What all of them say about how the export means its numbers goes before what each of them is.
     """
     export, target = selection.export, selection.match.target
-    frames, notes = frames_of(seen, export, exif, target, skeleton)
+    frames, notes = frames_of(seen, export, request.exif, target, request.skeleton)
     usable = []
     for one, frame in zip(seen, frames, strict=True):
         if isinstance(frame, Unusable):
-            done.skips.append(Skip("picture", one.picture.where, frame.reason, frame.detail, frame.hint))
+            done.skips.append(Skip.of("picture", one.picture.where, frame))
         else:
             usable.append((one, frame))
     animals = [(animal, frame) for one, frame in usable for animal in one.animals]
-    read, more = interpret(animals, export, target, skeleton)
+    read, more = interpret(animals, export, target, request.skeleton)
     done.notes += [*notes, *more]
     following = iter(read)
     for one, frame in usable:
-        entries, skips = [], []
+        found = Labelled(one.file_name, export.path, one.picture.where, frame, is_there=one.header is not None)
         for animal in itertools.islice(following, len(one.animals)):
             try:
-                entry, left_out = annotate(animal, frame, target, skeleton, one.picture.where)
+                entry, left_out = annotate(animal, frame, target, request.skeleton, found.where)
+                if any(agree(entry, other) for other in found.entries):
+                    raise Unusable("stands in the picture twice, taken once")
+                found.entries.append(entry)
+                found.skips.extend(left_out)
             except Unusable as error:
-                skips.append(Skip("horse", one.picture.where, error.reason, error.detail))
-                continue
-            if any(agree(entry, other) for other in entries):
-                skips.append(Skip("horse", one.picture.where, "stands in the picture twice, taken once"))
-                continue
-            entries.append(entry)
-            skips += left_out
-        path = None if one.header is None else finder.root / one.file_name
-        yield Labelled(one.file_name, export.path, one.picture.where, frame, entries, skips, path)
+                found.skips.append(Skip.of("horse", found.where, error))
+        yield found
 
 
 def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:
@@ -287,11 +254,11 @@ def _look_up(
 def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[str], skeleton: Skeleton) -> list[str]:
     others = ", ".join(f"{category or 'no category'} {count}" for category, count in done.others.most_common(10))
     return [
-        *files_read(selections, skeleton),
+        *_files_read(selections, skeleton),
         f"converted  {len(done.images)} of {counted(done.read['picture'], 'pictures')}, "
         f"{len(done.annotations)} of {counted(done.read['horse'], 'horses')}",
         *([f"left out   {counted(done.others.total(), 'animals')} not horses: {others}"] if done.others else []),
-        *skipped(done.skips),
+        *_skipped(done.skips),
         *(f"note       {note}" for note in notes),
     ]
 
@@ -311,7 +278,8 @@ def _placed_before(output: Path, root: Path) -> set[Path]:
     folders = [image_dir(output, split).resolve() for split in (*SPLITS, UNSPLIT)]
     # a folder that the user names as that of the pictures holds the user's
     folders = [folder for folder in folders if not root.resolve().is_relative_to(folder)]
-    placed = {folder / name for folder in folders for name in earlier_names(output)}
+    names = earlier_names(output)
+    placed = {folder / name for folder in folders for name in names}
     # a run that was killed has no record of its pictures yet: they are named in their folder as in the user's
     placed |= {
         path
@@ -340,7 +308,7 @@ def _write(done: Conversion, request: Request) -> str:
 _EXAMPLES = 3
 
 
-def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]:
+def _files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]:
     """A line for each file: format, content, and how its points were matched."""
     lines = []
     for selection in selections:
@@ -366,7 +334,7 @@ def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]
     return lines
 
 
-def skipped(skips: Sequence[Skip]) -> list[str]:
+def _skipped(skips: Sequence[Skip]) -> list[str]:
     """Every skipped item, grouped by reason; long groups are cut short and counted."""
     if not skips:
         return ["skipped    nothing"]
@@ -381,7 +349,7 @@ def skipped(skips: Sequence[Skip]) -> list[str]:
     return lines
 
 
-def examples(skips: Sequence[Skip]) -> list[str]:
+def _examples(skips: Sequence[Skip]) -> list[str]:
     """Some skipped items of every reason, for a refusal: none is hidden behind many of another."""
     lines = []
     for (what, reason), members in _by_reason(skips):

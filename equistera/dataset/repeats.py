@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +34,18 @@ class Labelled:
         file: The annotation file.
         where: The place in it, for messages.
         frame: Gives the picture's size.
-        entries: COCO annotations in the skeleton's order, without ids; at least one.
+        is_there: Whether the picture is on disk.
+        entries: COCO annotations in the skeleton's order, without ids.
         skips: What of the picture's labels was left out.
-        path: The picture on disk, or None.
     """
 
     file_name: str
     file: Path
     where: str
     frame: Frame
-    entries: list[dict]
-    skips: list[Skip]
-    path: Path | None
+    is_there: bool
+    entries: list[dict] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
 
 
 def take_once(pictures: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled], list[Skip]]:
