@@ -301,46 +301,28 @@ def read_thumbnail(path: str | Path) -> np.ndarray | None:
         return np.array(grey.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else grey)
 
 
-def is_complete(path: str | Path, header: ImageHeader | None = None) -> bool:
-    """Whether the file is all there, judged by its structure without decoding pixels (TIFF and 16 bits are).
+def check_whole(path: str | Path, header: ImageHeader) -> None:
+    """Makes sure that a file is all there, by its structure without decoding pixels (TIFF and 16 bits are).
 
     Finds a file cut short by a broken copy or download. Damage inside the pixel data only shows in :func:`read_rgb`.
 
     Args:
         path: The picture.
-        header: Its header, where it has been read already.
+        header: From :func:`read_header`, which finds what is missing of a WebP.
 
     Raises:
-        ImageError: As :func:`read_header`.
+        ImageError: It ends before its picture, or cannot be read.
         UnclearPixelsError: As :func:`read_rgb`.
     """
     try:
         with Path(path).open("rb") as file:
-            start = file.read(12)
-            length = file.seek(0, os.SEEK_END)
-            # Pillow does not even open a truncated WebP, so look before it
-            if start[8:12] == b"WEBP" and length < 8 + int.from_bytes(start[4:8], "little"):
-                return False
-            header = header or read_header(path)
-            kind = header.format
-            if kind == "BMP" and length < int.from_bytes(start[2:6], "little"):
-                return False
-            if kind in ("JPEG", "PNG") and not has_end(file, kind):
-                return False
-            if kind in ("HEIF", "AVIF") and not has_all_boxes(file):
-                return False
-    except FileNotFoundError as error:
-        raise ImageError(f"no such picture: {path}") from error
+            whole = _ENDS.get(header.format, lambda file: True)(file)
     except OSError as error:
         raise ImageError(f"cannot read picture {path}: {error.strerror}") from error
-    if kind == "TIFF" or header.deep:
-        try:
-            read_reduced(path, 64)
-        except UnclearPixelsError:
-            raise
-        except ImageError:
-            return False
-    return True
+    if not whole:
+        raise ImageError(f"picture {path} is cut short: the file ends before its picture")
+    if header.format == "TIFF" or header.deep:
+        read_reduced(path, 64)
 
 
 def _open(path: str | Path, content: bytes | None = None) -> Image.Image:
@@ -449,19 +431,36 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def has_end(file: BinaryIO, kind: str) -> bool:
-    """Whether a ``JPEG`` or ``PNG`` file, open for reading, goes on to the end of its picture."""
-    length = file.seek(0, os.SEEK_END)
-    file.seek(-min(length, len(_PNG_END)), os.SEEK_END)
-    if file.read().endswith(_JPEG_END if kind == "JPEG" else _PNG_END):
+def _jpeg_ends(file: BinaryIO) -> bool:
+    """Walks the segments, whose payload may hold a whole thumbnail, to the picture's own end marker."""
+    if _last(file, 2) == _JPEG_END:
         return True
     # something may stand behind the end of the picture, as phones and editors leave it
     file.seek(0)
-    return _jpeg_ends(file.read()) if kind == "JPEG" else _png_ends(file.read())
+    data, position = file.read(), 2
+    while marker := _JPEG_MARKER.search(data, position):
+        if marker[0] == _JPEG_END:
+            return True
+        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return False
 
 
-def has_all_boxes(file: BinaryIO) -> bool:
-    """Whether a HEIC or AVIF file, open for reading, holds all of the boxes that it is made of (ISO 14496-12, 4.2)."""
+def _png_ends(file: BinaryIO) -> bool:
+    """Walks the chunks (PNG specification, 5.3) to IEND."""
+    if _last(file, len(_PNG_END)) == _PNG_END:
+        return True
+    length, position = file.seek(0, os.SEEK_END), 8
+    while position + 12 <= length:
+        file.seek(position)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"IEND":
+            return True
+        position += 12 + size
+    return False
+
+
+def _boxes_end(file: BinaryIO) -> bool:
+    """Whether all of the boxes are there that a HEIC or AVIF file is made of (ISO 14496-12, 4.2)."""
     length, position = file.seek(0, os.SEEK_END), 0
     while position < length:
         file.seek(position)
@@ -471,30 +470,22 @@ def has_all_boxes(file: BinaryIO) -> bool:
         size = int.from_bytes(header[:4], "big")
         if size == 1:
             size = int.from_bytes(header[8:], "big")
-        elif size == 0:
-            return True  # goes on to the end of the file, wherever that is
         if size < 8:
-            return True  # something else stands behind the picture
+            return True  # 0 goes on to the end of the file, wherever that is; else something stands behind the picture
         position += size
     return position == length
 
 
-def _jpeg_ends(data: bytes) -> bool:
-    """Walks the segments, whose payload may hold a whole thumbnail, to the picture's own end marker."""
-    position = 2
-    while marker := _JPEG_MARKER.search(data, position):
-        if marker[0] == _JPEG_END:
-            return True
-        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-    return False
+def _bmp_ends(file: BinaryIO) -> bool:
+    """The header has the file's length (BITMAPFILEHEADER.bfSize)."""
+    file.seek(2)
+    return int.from_bytes(file.read(4), "little") <= file.seek(0, os.SEEK_END)
 
 
-def _png_ends(data: bytes) -> bool:
-    """Walks the chunks (PNG specification, 5.3) to IEND."""
-    position = 8
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == b"IEND":
-            return True
-        position += 12 + length
-    return False
+def _last(file: BinaryIO, count: int) -> bytes:
+    file.seek(-min(file.seek(0, os.SEEK_END), count), os.SEEK_END)
+    return file.read()
+
+
+#: Whether a file goes on to the end of its picture, by format; Pillow itself tells of a WebP.
+_ENDS = {"JPEG": _jpeg_ends, "PNG": _png_ends, "BMP": _bmp_ends, "HEIF": _boxes_end, "AVIF": _boxes_end}

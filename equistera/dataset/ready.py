@@ -10,7 +10,7 @@ from pathlib import Path
 from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.formats.values import positive_size
-from equistera.dataset.images import ImageError, is_complete, picture_path, read_header
+from equistera.dataset.images import ImageError, check_whole, picture_path, read_header
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 from equistera.words import counted
@@ -31,7 +31,7 @@ def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
         The content as :func:`equistera.dataset.coco.load_annotations` gives it.
 
     Raises:
-        UserError: The file cannot be used, or pictures are missing, truncated, of another size or outside the folder:
+        UserError: The file cannot be used, or pictures are missing, cut short, of another size or outside the folder:
             all are named.
     """
     coco = load_annotations(ann_file, skeleton)
@@ -61,8 +61,7 @@ def _problem(image_dir: Path, image: dict) -> str:
     try:
         path = picture_path(image_dir, name)
         header = read_header(path)
-        if not is_complete(path, header):
-            return f"{name}: truncated"
+        check_whole(path, header)
     except ImageError as error:
         return f"{name}: {error.summary}"
     if stated not in (None, header.size):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from equistera.dataset.boxes import EDGE
-from equistera.dataset.images import ImageError, ImageHeader, UnclearPixelsError, is_complete, picture_path, read_header
+from equistera.dataset.images import ImageError, ImageHeader, UnclearPixelsError, check_whole, picture_path, read_header
 from equistera.dataset.paths import ends_with, name_parts
 from equistera.dataset.phash import Turned, turned_hashes
 from equistera.dataset.verify.annotation_file import AnnotationFile
@@ -69,8 +69,7 @@ def inspect(image_dir: Path, name: str, decode: bool) -> PictureState:
     header = None
     try:
         header = read_header(path)
-        if not is_complete(path, header):
-            return PictureState("picture-truncated", f"{path} ends too early", path, header)
+        check_whole(path, header)
         return PictureState("", "", path, header, path.stat().st_size, turned_hashes(path) if decode else None)
     except ImageError as error:
         # a header that could be read belongs to a picture whose pixels cannot
