@@ -51,12 +51,11 @@ def match_names(
     Raises:
         UserError: Names are unknown, or two of them stand for the same keypoint; all are listed.
     """
-    keypoint_map = keypoint_map or {}
+    keypoint_map, public = keypoint_map or {}, None
     if not keypoint_map and (public := public_skeleton(file_names, skeleton)):
-        return _from_public(file_names, skeleton, public)
-    target: dict[str, str] = {}
-    ignored, unknown, problems = [], [], []
+        keypoint_map = _exact_points(file_names, skeleton, public)
     taken: dict[str, str] = {}
+    ignored, unknown, problems = [], [], []
     for file_name in file_names:
         name = keypoint_map[file_name] if file_name in keypoint_map else skeleton.find(file_name)
         if name is None and file_name in keypoint_map:
@@ -68,7 +67,6 @@ def match_names(
             problems.append(f"{taken[name]!r} and {file_name!r} both stand for {name!r}")
         else:
             taken[name] = file_name
-            target[file_name] = name
     if problems:
         example = json.dumps(dict.fromkeys(unknown[:1], "name in the skeleton, or null to leave it out"))
         raise UserError(
@@ -76,7 +74,9 @@ def match_names(
             problems,
             f"Say what they stand for in a JSON file, --keypoint-map FILE, as in {example}" if unknown else "",
         )
-    return NameMatch(target, tuple(ignored), tuple(name for name in skeleton.names if name not in taken))
+    target = {file_name: name for name, file_name in taken.items()}
+    missing = tuple(name for name in skeleton.names if name not in taken)
+    return NameMatch(target, tuple(ignored), missing, public.name if public else "")
 
 
 def public_skeleton(file_names: Sequence[str], skeleton: Skeleton) -> Skeleton | None:
@@ -120,17 +120,14 @@ def read_keypoint_map(path: str | Path, skeleton: Skeleton) -> dict[str, str | N
     return found
 
 
-def _from_public(file_names: Sequence[str], skeleton: Skeleton, public: Skeleton) -> NameMatch:
+def _exact_points(file_names: Sequence[str], skeleton: Skeleton, public: Skeleton) -> dict[str, str | None]:
     exact = {c.source: c.target for c in skeleton.correspondence_from(public) if c.exact}
     if not exact:
         raise UserError(
             f"none of the keypoints of {public.name!r}, which the file has, is exactly one of {skeleton.name!r}",
             hint="Write the correspondence into the skeleton's file, or give a --keypoint-map.",
         )
-    target = {name: exact[public.find(name)] for name in file_names if public.find(name) in exact}
-    ignored = tuple(name for name in file_names if name not in target)
-    reached = set(target.values())
-    return NameMatch(target, ignored, tuple(n for n in skeleton.names if n not in reached), public.name)
+    return {name: exact.get(public.find(name)) for name in file_names}
 
 
 #: Public data sets of many species: an animal is a horse only where the file says so.
