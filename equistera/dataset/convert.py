@@ -296,11 +296,17 @@ def _write(done: Conversion, request: Request) -> str:
         "annotations": done.annotations,
         "categories": [category_of(request.skeleton)],
     }
-    into = coco, done.paths, request.output
     if request.split is None:
-        return write_unsplit(*into, request.images, overwrite=request.overwrite)
-    options = {"images": request.images, "overwrite": request.overwrite, "redraw": request.redraw}
-    return split_coco(*into, request.split, **options)
+        return write_unsplit(coco, done.paths, request.output, request.images, overwrite=request.overwrite)
+    return split_coco(
+        coco,
+        done.paths,
+        request.output,
+        request.split,
+        images=request.images,
+        overwrite=request.overwrite,
+        redraw=request.redraw,
+    )
 
 
 #: Skipped items of one reason that a refusal names.

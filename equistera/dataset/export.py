@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from equistera import commands
@@ -26,21 +25,6 @@ from equistera.words import counted, near
 
 #: Values of ``--to``.
 FORMATS = ("labelstudio", "cvat", "coco", "yolo")
-
-
-@dataclass(frozen=True)
-class Source:
-    """One annotation file, read.
-
-    Attributes:
-        path: The file.
-        img_dir: Where its pictures lie.
-        pictures: Its pictures with size, and animals with boxes; pixels.
-    """
-
-    path: Path
-    img_dir: Path
-    pictures: tuple[Picture, ...]
 
 
 def export_annotations(
@@ -76,10 +60,10 @@ def export_annotations(
         raise UserError(
             f"no such picture folder: {img_dir}{near(img_dir)}", hint="--img-dir names the folder of the pictures."
         )
-    sources = [_read(path, img_dir, skeleton) for path in ann_files]
+    read = [(path, _read(path, img_dir, skeleton)) for path in ann_files]
     if to == "yolo":
-        return _write_yolo(sources, output, skeleton, images, overwrite)
-    pictures = [picture for source in sources for picture in source.pictures]
+        return _write_yolo(read, img_dir, output, skeleton, images, overwrite)
+    pictures = [picture for _, own in read for picture in own]
     names = Counter(picture.names[0] for picture in pictures)
     if doubled := sorted(name for name, count in names.items() if count > 1):
         raise UserError("pictures with the same name in several files:", doubled, "Export the files one by one.")
@@ -109,9 +93,9 @@ def export_annotations(
     return written
 
 
-def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> Source:
+def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> list[Picture]:
+    """The pictures of an annotation file, with size, and their animals, with boxes; pixels."""
     content = load_annotations(path, skeleton)
-    folder = img_dir or image_dir(path.absolute().parent, path.stem)
     category = content["categories"][0]
     animals: dict[object, list[Animal]] = {image["id"]: [] for image in content["images"]}
     problems = []
@@ -126,7 +110,7 @@ def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> Source:
             continue
         size = positive_size(image.get("width"), image.get("height"))
         try:
-            size = size or read_header(picture_path(folder, image["file_name"])).size
+            size = size or read_header(picture_path(_folder(path, img_dir), image["file_name"])).size
         except ImageError as error:
             problems.append(f"{image['file_name']}: no width and height in the file, and {error.summary}")
             continue
@@ -138,7 +122,11 @@ def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> Source:
         raise UserError(f"{path} cannot be exported:", problems, f"More about it: {verify_command(path)}")
     if not pictures:
         raise UserError(f"{path} has no animal with a labelled keypoint")
-    return Source(path, folder, tuple(pictures))
+    return pictures
+
+
+def _folder(path: Path, img_dir: Path | None) -> Path:
+    return img_dir or image_dir(path.absolute().parent, path.stem)
 
 
 def _animal(annotation: dict, category: str, skeleton: Skeleton) -> Animal:
@@ -149,22 +137,28 @@ def _animal(annotation: dict, category: str, skeleton: Skeleton) -> Animal:
     return Animal(points, tuple(annotation["bbox"]), category, annotation["area"])
 
 
-def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, images: str, overwrite: bool) -> str:
-    splits: dict[str, Source] = {}
-    for source in sources:
-        # Ultralytics knows no other names; a file such as all.json is there to be trained on
-        split = source.path.stem if source.path.stem in SPLITS else SPLITS[0]
-        if split in splits:
-            raise UserError(f"{splits[split].path} and {source.path} would both be YOLO's split {split!r}")
-        splits[split] = source
+def _write_yolo(
+    read: Sequence[tuple[Path, list[Picture]]],
+    img_dir: Path | None,
+    output: Path,
+    skeleton: Skeleton,
+    images: str,
+    overwrite: bool,
+) -> str:
+    splits: dict[str, Path] = {}
     labels, places = {}, {}
     problems, left_out = [], []
-    for split, source in splits.items():
-        for picture in source.pictures:
+    for path, pictures in read:
+        # Ultralytics knows no other names; a file such as all.json is there to be trained on
+        split = path.stem if path.stem in SPLITS else SPLITS[0]
+        if split in splits:
+            raise UserError(f"{splits[split]} and {path} would both be YOLO's split {split!r}")
+        splits[split] = path
+        for picture in pictures:
             target = check_inside(output / "images" / split, picture.names[0])
             label = (output / "labels" / split / target.relative_to(output / "images" / split)).with_suffix(".txt")
             if label in labels:
-                raise UserError(f"two pictures of {source.path} would have the label file {label}: rename one")
+                raise UserError(f"two pictures of {path} would have the label file {label}: rename one")
             try:
                 whole, outside = yolo.inside(picture)
             except Unusable as error:
@@ -172,7 +166,7 @@ def _write_yolo(sources: Sequence[Source], output: Path, skeleton: Skeleton, ima
                 continue
             left_out += [f"{name} of {picture.names[0]}" for name in outside]
             labels[label] = yolo.write_label(whole, skeleton.names)
-            places[target] = picture_path(source.img_dir, picture.names[0])
+            places[target] = picture_path(_folder(path, img_dir), picture.names[0])
     if problems:
         raise UserError("labels that YOLO cannot hold:", problems, "More about them: tools/verify_dataset.py --help")
     data_yaml = output / "data.yaml"

@@ -10,7 +10,7 @@ frequency, to turn it over the diagonal exchanges rows and columns.
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,7 +83,7 @@ _ODD = (-1.0) ** np.arange(_LOW)
 _MIRRORED = (np.ones((_LOW, _LOW)), np.outer(np.ones(_LOW), _ODD), np.outer(_ODD, np.ones(_LOW)), np.outer(_ODD, _ODD))
 
 
-def duplicate_groups(paths: Mapping[Hashable, Path], distance: int) -> list[list[Hashable]]:
+def duplicate_groups(paths: Mapping[str, Path], distance: int) -> list[list[str]]:
     """Groups of near-duplicate pictures (:func:`near_duplicates`), hashed on all cores by their thumbnails.
 
     Raises:

@@ -26,27 +26,8 @@ def image_dir(annotation_dir: str | Path, split: str) -> Path:
     return Path(annotation_dir).absolute().parent / "images" / split
 
 
-def check_places(places: Mapping[Path, Path], *, overwrite: bool = False) -> None:
-    """Makes sure, before any long work, that :func:`place` may write all of its files.
-
-    Args:
-        places: Source picture, by the path it is to have.
-        overwrite: Another file may stand there.
-
-    Raises:
-        UserError: Pictures are missing, or other files stand in their places; all are listed.
-    """
-    missing = [str(source) for source in places.values() if not source.is_file()]
-    if missing:
-        raise UserError(f"{len(missing)} of {counted(len(places), 'pictures')} not there:", missing)
-    taken = [] if overwrite else [str(target) for target, source in places.items() if _is_another(target, source)]
-    if taken:
-        hint = "Move them away, or replace them with --overwrite."
-        raise UserError("other files stand where pictures are to be put:", taken, hint)
-
-
 def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> None:
-    """Links or copies pictures; what is there already is left alone.
+    """Links or copies pictures; what is there already is left alone, and nothing is done where something is wrong.
 
     A hard link costs no space and stays good when the source is moved. Where there can be none (another disk), a
     symbolic link is made, and where there can be none either (Windows, some network drives), a copy.
@@ -57,11 +38,18 @@ def place(places: Mapping[Path, Path], way: str, *, overwrite: bool = False) -> 
         overwrite: Replace other files that stand there.
 
     Raises:
-        UserError: As :func:`check_places`, or a file cannot be written.
+        UserError: Pictures are missing, or other files stand in their places (all are listed), or one cannot be
+            written.
     """
     if way == "none" or not places:
         return
-    check_places(places, overwrite=overwrite)
+    missing = [str(source) for source in places.values() if not source.is_file()]
+    if missing:
+        raise UserError(f"{len(missing)} of {counted(len(places), 'pictures')} not there:", missing)
+    taken = [] if overwrite else [str(target) for target, source in places.items() if _is_another(target, source)]
+    if taken:
+        hint = "Move them away, or replace them with --overwrite."
+        raise UserError("other files stand where pictures are to be put:", taken, hint)
     doing = "copying pictures" if way == "copy" else "linking pictures"
     for target, source in track(places.items(), doing, total=len(places)):
         if target.exists() and not _is_another(target, source):

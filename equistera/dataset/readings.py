@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -48,6 +48,8 @@ _STRAY_FROM = 5
 #: Points in the very corner from which on they are no clicks.
 _PLACEHOLDERS = 2
 
+#: Of N animals with K points each: float [N, K, 2], NaN where not labelled; [N, 4], NaN where there is none; and, of
+#: their pictures, [N, 2], NaN where unknown. In pixels, but where a file is thought to mean something else.
 Points: TypeAlias = np.ndarray
 Boxes: TypeAlias = np.ndarray
 Sizes: TypeAlias = np.ndarray
@@ -83,25 +85,6 @@ _BOXES: dict[str, Callable[[Boxes, Sizes], Boxes]] = {
 }
 
 
-@dataclass(frozen=True)
-class Labels:
-    """The labelled animals of one export, as it has them, in pixels of the picture that was labelled.
-
-    Attributes:
-        animals: N animals.
-        points: float [N, K, 2], NaN where not labelled.
-        displayed: Likewise, in pixels of the displayed picture.
-        boxes: float [N, 4], NaN where there is none.
-        sizes: float [N, 2], of the pictures.
-    """
-
-    animals: Sequence[Animal]
-    points: Points
-    displayed: Points
-    boxes: Boxes
-    sizes: Sizes
-
-
 def interpret(
     animals: Sequence[tuple[Animal, Frame]], export: Export, target: Mapping[str, str], skeleton: Skeleton
 ) -> tuple[list[Animal], list[str]]:
@@ -122,30 +105,30 @@ def interpret(
     kept, notes = _without_placeholders([animal for animal, _ in animals])
     if placeless := sum(not (math.isfinite(x) and math.isfinite(y)) for a in kept for x, y, _ in a.points.values()):
         notes.append(f"{counted(placeless, 'points')} without a place (NaN, null) have flag 0: taken for not labelled")
-    labels = _labels([(animal, frame) for animal, (_, frame) in zip(kept, animals, strict=True)], target, skeleton)
-    if not np.isfinite(labels.points).any():
+    points, displayed, boxes, sizes = _in_pixels(kept, [frame for _, frame in animals], target, skeleton)
+    if not np.isfinite(points).any():
         return kept, notes
-    if unit := _unit(labels):
+    if unit := _unit(points, boxes, sizes):
         raise _refusal(export, [unit])
-    boxes = labels.boxes
-    reading, others = other_readings(labels.points, labels.boxes, labels.sizes)
+    reading, others = other_readings(points, boxes, sizes)
     if others:
         problem = "few animals have their points in their box; with points as {}, nearly all would"
         raise _refusal(export, [problem.format(other) for other in others])
     if reading:
-        boxes = read_boxes(reading, labels.boxes, labels.sizes)
+        boxes = read_boxes(reading, boxes, sizes)
         notes.append(f"boxes are not x, y, width, height but {reading}: read so, for the points lie in them then")
-    boxed = np.isfinite(boxes).all(axis=1) & np.isfinite(labels.points).any(axis=(1, 2))
-    stray = int((~fits(labels.points, boxes, labels.sizes) & boxed).sum())
+    boxed = np.isfinite(boxes).all(axis=1) & np.isfinite(points).any(axis=(1, 2))
+    stray = int((~fits(points, boxes, sizes) & boxed).sum())
     if stray >= _STRAY_FROM and stray > _STRAY * boxed.sum():
         notes.append(
             f"{stray} of {int(boxed.sum())} boxes do not hold their animal's points, or reach out of the picture"
         )
-    _check_inside(labels, export)
-    notes += [upper_left(labels.points, labels.sizes), oddity_of(labels.displayed, skeleton)[1]]
+    if problem := _outside(points, sizes):
+        raise _refusal(export, [problem])
+    notes += [upper_left(points, sizes), oddity_of(displayed, skeleton)[1]]
     read = [
-        replace(animal, box=tuple(box)) if reading and math.isfinite(box[0]) else animal
-        for animal, box in zip(labels.animals, (boxes / _scales(animals)).tolist(), strict=True)
+        replace(animal, box=tuple((box / (frame.scale * 2)).tolist())) if reading and math.isfinite(box[0]) else animal
+        for animal, (_, frame), box in zip(kept, animals, boxes, strict=True)
     ]
     read, more = _binary_flags(read)
     return read, [f"{export.path.name}: {note}" for note in (*notes, *more) if note]
@@ -163,38 +146,32 @@ def fits(points: Points, boxes: Boxes, sizes: Sizes) -> np.ndarray:
     return labelled.any(axis=1) & within & (inside >= _INSIDE * labelled.sum(axis=1))
 
 
-def _labels(animals: Sequence[tuple[Animal, Frame]], target: Mapping[str, str], skeleton: Skeleton) -> Labels:
+def _in_pixels(
+    animals: Sequence[Animal], frames: Sequence[Frame], target: Mapping[str, str], skeleton: Skeleton
+) -> tuple[Points, Points, Boxes, Sizes]:
+    """In pixels of the pictures that were labelled; the points also (second) in those of the displayed ones."""
     points, displayed = np.full((2, len(animals), len(skeleton), 2), np.nan)
     boxes, sizes = np.full((len(animals), 4), np.nan), np.zeros((len(animals), 2))
-    for n, (animal, frame) in enumerate(animals):
+    for n, (animal, frame) in enumerate(zip(animals, frames, strict=True)):
         sizes[n] = (frame.width, frame.height)[:: -1 if frame.orientation >= 5 else 1]
         points[n] = placed(animal, replace(frame, orientation=1), target, skeleton)[:, :2]
         displayed[n] = placed(animal, frame, target, skeleton)[:, :2] if frame.orientation > 1 else points[n]
         if animal.box is not None and min(animal.box[2:]) > 0:
-            boxes[n] = animal.box
+            boxes[n] = np.multiply(animal.box, frame.scale * 2)
     # what is no place in any picture is told one by one later; here it must only not overflow
-    points, displayed, boxes = (np.clip(a, -_FAR, _FAR) for a in (points, displayed, boxes * _scales(animals)))
-    return Labels([animal for animal, _ in animals], points, displayed, boxes, sizes)
+    points, displayed, boxes = (np.clip(values, -_FAR, _FAR) for values in (points, displayed, boxes))
+    return points, displayed, boxes, sizes
 
 
-def _scales(animals: Sequence[tuple[Animal, Frame]]) -> np.ndarray:
-    return np.array([frame.scale * 2 for _, frame in animals], dtype=float).reshape(-1, 4)
-
-
-def _unit(labels: Labels) -> str:
+def _unit(points: Points, boxes: Boxes, sizes: Sizes) -> str:
     """As :func:`equistera.dataset.boxes.other_unit`; where larger boxes hold the points, they are no percent."""
-    unit = other_unit(labels.points, labels.sizes)
-    boxes_larger = fits(labels.points, labels.boxes, labels.sizes).any() and np.nanmax(labels.boxes) > PERCENT
+    unit = other_unit(points, sizes)
+    boxes_larger = fits(points, boxes, sizes).any() and np.nanmax(boxes) > PERCENT
     return "" if boxes_larger and "percent" in unit else unit
 
 
 def other_readings(points: Points, boxes: Boxes, sizes: Sizes) -> tuple[str, list[str]]:
     """What boxes or points mean instead, where hardly any points lie in the boxes as they should be.
-
-    Args:
-        points: float [N, K, 2], NaN where not labelled.
-        boxes: float [N, 4], NaN where there is none.
-        sizes: float [N, 2], of the pictures, NaN where unknown.
 
     Returns:
         The reading of boxes that nearly all points lie in, for :func:`read_boxes`; and readings of points that nearly
@@ -227,12 +204,7 @@ def read_boxes(reading: str, boxes: Boxes, sizes: Sizes) -> Boxes:
 
 
 def corners_taken_for_sizes(boxes: Boxes, sizes: Sizes) -> bool:
-    """Whether boxes without points are corners: most of them reach out of their pictures, and as corners none does.
-
-    Args:
-        boxes: float [N, 4].
-        sizes: float [N, 2], of the pictures, NaN where unknown.
-    """
+    """Whether boxes without points are corners: most of them reach out of their pictures, and as corners none does."""
     known = np.isfinite(sizes).all(axis=1)
     if known.sum() < _REFUSE_FROM:
         return False
@@ -251,17 +223,18 @@ def _tightness(points: Points, boxes: Boxes) -> float:
     return float(np.median(inside / (boxes[:, 2:].prod(axis=1) + (high - low).prod(axis=1) - inside + 1)))
 
 
-def _check_inside(labels: Labels, export: Export) -> None:
-    """Refuses a file where many points lie outside their pictures."""
+def _outside(points: Points, sizes: Sizes) -> str:
+    """Tells of a set of which many points lie outside their pictures."""
 
     def outside(points: Points) -> np.ndarray:
         with np.errstate(invalid="ignore"):
-            return ((points < -EDGE) | (points > labels.sizes[:, None] - 1 + EDGE)).any(axis=2)
+            return ((points < -EDGE) | (points > sizes[:, None] - 1 + EDGE)).any(axis=2)
 
-    known, beyond = np.isfinite(labels.points).all(axis=2), outside(labels.points)
-    if beyond.sum() >= _MANY and beyond.sum() > _OUTSIDE * known.sum():
-        would = "; with x and y exchanged, all would be inside" * (not outside(labels.points[..., ::-1]).any())
-        raise _refusal(export, [f"{int(beyond.sum())} of {int(known.sum())} points lie outside their pictures{would}"])
+    known, beyond = np.isfinite(points).all(axis=2), outside(points)
+    if beyond.sum() < _MANY or beyond.sum() <= _OUTSIDE * known.sum():
+        return ""
+    would = "; with x and y exchanged, all would be inside" * (not outside(points[..., ::-1]).any())
+    return f"{int(beyond.sum())} of {int(known.sum())} points lie outside their pictures{would}"
 
 
 def upper_left(points: Points, sizes: Sizes) -> str:

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from equistera.dataset import place as module
-from equistera.dataset.place import check_places, image_dir, place
+from equistera.dataset.place import image_dir, place
 from equistera.errors import UserError
 
 
@@ -96,7 +96,7 @@ def test_a_dangling_link_is_in_the_way(places):
     first.parent.mkdir(parents=True)
     first.symlink_to("nowhere")
     with pytest.raises(UserError, match="other files stand"):
-        check_places(places)
+        place(places, "copy")
     place(places, "copy", overwrite=True)
     assert not first.is_symlink()
 
@@ -105,7 +105,7 @@ def test_missing_sources_are_all_listed(places):
     for source in places.values():
         source.unlink()
     with pytest.raises(UserError, match="2 of 2 pictures not there"):
-        check_places(places)
+        place(places, "copy")
 
 
 def test_full_disk(places, monkeypatch):
