@@ -12,7 +12,7 @@ from equistera.dataset.annotate import annotate
 from equistera.dataset.coco import category_of
 from equistera.dataset.formats.records import Export, Picture, Skip
 from equistera.dataset.formats.values import Unusable
-from equistera.dataset.images import ImageError, ImageHeader, check_whole, read_header
+from equistera.dataset.images import CutShortError, ImageError, ImageHeader, check_whole, read_header
 from equistera.dataset.locate import MISSING, PictureFinder
 from equistera.dataset.matching import Selection, read_keypoint_map, select
 from equistera.dataset.orientation import FoundPicture, frames_of
@@ -245,6 +245,8 @@ def _look_up(
     try:
         header = read_header(path)
         check_whole(path, header)
+    except CutShortError as error:
+        raise Unusable("the picture file is cut short", file_name, _MEND_PICTURES) from error
     except ImageError as error:
         raise Unusable("the picture file cannot be used", error.summary, _MEND_PICTURES) from error
     return file_name, header

@@ -94,6 +94,10 @@ class ImageError(UserError):
     """A picture that cannot be used, or a picture name that must not be followed."""
 
 
+class CutShortError(ImageError):
+    """A picture of which the end is missing."""
+
+
 class UnclearPixelsError(ImageError):
     """A whole picture of which nobody can say how bright its pixels are."""
 
@@ -311,7 +315,8 @@ def check_whole(path: str | Path, header: ImageHeader) -> None:
         header: From :func:`read_header`, which finds what is missing of a WebP.
 
     Raises:
-        ImageError: It ends before its picture, or cannot be read.
+        CutShortError: The file ends before its picture.
+        ImageError: It cannot be read, or pixels that are decoded are damaged.
         UnclearPixelsError: As :func:`read_rgb`.
     """
     try:
@@ -320,7 +325,7 @@ def check_whole(path: str | Path, header: ImageHeader) -> None:
     except OSError as error:
         raise ImageError(f"cannot read picture {path}: {error.strerror}") from error
     if not whole:
-        raise ImageError(f"picture {path} is cut short: the file ends before its picture")
+        raise CutShortError(f"picture {path} is cut short: the file ends before its picture")
     if header.format == "TIFF" or header.deep:
         read_reduced(path, 64)
 

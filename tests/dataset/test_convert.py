@@ -200,8 +200,8 @@ def test_everything_skipped_is_listed_with_its_reason(raw):
     report = run(raw, split=None)
     for line in (
         "2 x picture: picture not found",
-        "2 x picture: the picture file cannot be used",
-        "is cut short: the file ends before its picture",
+        "1 x picture: the picture file is cut short",
+        "1 x picture: the picture file cannot be used",
         "1 x picture: the picture on disk is not the one that was labelled",
         "export.json, task 'photos/horse1_3.png' (40x40 on disk, 40x20 in the export)",
         "note       labelled more than once with the same labels, taken once: 1 picture, photos/horse2_4.png; again in",
