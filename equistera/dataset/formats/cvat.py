@@ -109,14 +109,14 @@ def box_label(category: str) -> str:
 
 def _add_animal(image: Element, animal: Animal, names: Sequence[str], group: str) -> None:
     drawn = {"source": "manual", "z_order": "0", "group_id": group}
-    skeleton = SubElement(image, "skeleton", label=animal.category, **drawn)
+    skeleton = SubElement(image, "skeleton", {"label": animal.category, **drawn})
     for name in names:
         x, y, visibility = animal.points.get(name, (0.0, 0.0, ABSENT))
         flags = {"outside": f"{visibility == ABSENT:d}", "occluded": f"{visibility == HIDDEN:d}"}
-        SubElement(skeleton, "points", label=name, source="manual", **flags, points=f"{x:.4f},{y:.4f}")
+        SubElement(skeleton, "points", {"label": name, "source": "manual", **flags, "points": f"{x:.4f},{y:.4f}"})
     x, y, w, h = animal.box
     corners = {key: f"{value:.4f}" for key, value in (("xtl", x), ("ytl", y), ("xbr", x + w), ("ybr", y + h))}
-    SubElement(image, "box", label=box_label(animal.category), occluded="0", **drawn, **corners)
+    SubElement(image, "box", {"label": box_label(animal.category), "occluded": "0", **drawn, **corners})
 
 
 def _elements(path: Path) -> Iterator[tuple[str, Element]]:

@@ -65,7 +65,8 @@ class _Region:
         labels = [label.strip() for label in self.labels if label.strip()]
         if len(labels) != 1:
             raise Unusable("a point has several labels" if labels else "a point has no label", ", ".join(labels))
-        return labels[0], *(number(value, f"point {labels[0]!r}") / 100 for value in (x, y))
+        where = f"point {labels[0]!r}"
+        return labels[0], number(x, where) / 100, number(y, where) / 100
 
     def extent(self, size: tuple[int, int] | None) -> tuple[float, float, float, float]:
         """The upright rectangle around it, as fractions; a rectangle may be turned about its top left corner.

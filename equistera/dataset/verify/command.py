@@ -77,8 +77,8 @@ def verify(
     if len({Path(path).resolve() for path in paths}) < len(paths):
         raise UserError(f"a file is named twice: {', '.join(map(str, paths))}")
     folders = [*image_dirs] * (len(paths) if len(image_dirs) == 1 else 1) or [None] * len(paths)
-    files = [read(path, folder, skeleton) for path, folder in zip(paths, folders, strict=True)]
-    files = tuple(inspected(file, decode, workers) for file in files)
+    opened = [read(path, folder, skeleton) for path, folder in zip(paths, folders, strict=True)]
+    files = tuple(inspected(file, decode, workers) for file in opened)
     known = contents([state for file in files for state in file.picture_states])
     what = ("near-duplicates", "damage inside pictures") if not decode else ()
     omitted = [Item("not-checked", f"{one}: --quick reads only the headers of pictures") for one in what]

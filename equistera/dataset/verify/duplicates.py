@@ -99,7 +99,7 @@ def check_leaks(
     ]
     copied = {place for place, _ in same}
     places = [list(own) for own in hashes]
-    pairs = near_pairs(*(list(own.values()) for own in hashes)) if all(hashes) else []
+    pairs = near_pairs(list(hashes[0].values()), list(hashes[1].values())) if all(hashes) else []
     near = [(places[0][i], places[1][j]) for i, j in pairs]
     for pair in near:
         if pair[0] not in copied:

@@ -52,8 +52,8 @@ def repair(file: AnnotationFile) -> tuple[dict, list[str]]:
     for step in _STEPS:
         # every step sees the file as the steps before have left it
         for count, sentence in step(replace(file, content=content)):
-            told = re.sub(r"\{\} (\w+)", lambda place, count=count: counted(count, place[1]), sentence)
-            changes += [told] if count else []
+            before, nouns, after = re.split(r"\{\} (\w+)", sentence)
+            changes += [before + counted(count, nouns) + after] if count else []
     if emptied := _empty_nonfinite(content):
         changes.append(f"emptied {emptied} other NaN or infinite numbers, which JSON does not have")
     return content, changes

@@ -231,6 +231,8 @@ def sheet_of(files: Sequence[AnnotationFile], count: int = 30) -> tuple[str, str
     if not labelled:
         return None
     chosen = np.unique(np.linspace(0, len(labelled) - 1, count).round().astype(int))
-    sheet = contact_sheet([_drawn(*labelled[i], _TILE)[0] for i in chosen], columns=6, cell=_TILE)
+    sheet = contact_sheet(
+        [_drawn(file, n, _TILE)[0] for file, n in (labelled[i] for i in chosen)], columns=6, cell=_TILE
+    )
     caption = f"{len(chosen)} of {len(labelled)} labelled animals"
     return html.photo(sheet, caption, max_side=max(sheet.shape), quality=75), caption
