@@ -199,7 +199,7 @@ def pictures_kind(folder):
         problems = 0
         for use in (
             images.read_header, images.read_rgb, lambda path: images.read_reduced(path, 32), images.read_thumbnail,
-            lambda path: images.check_whole(path, images.read_header(path)), phash.perceptual_hash,
+            lambda path: images.check_whole(path, images.read_header(path)), phash.turned_hashes,
             lambda path: decode(path.read_bytes(), path, images.read_header(path)),
         ):  # fmt: skip
             try:

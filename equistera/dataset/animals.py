@@ -73,10 +73,6 @@ class PictureAnimals:
 def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
     """Reads boxes, and keypoints where a category has them; unlike for training, a box alone is enough.
 
-    Args:
-        path: COCO file.
-        skeleton: The K keypoints wanted.
-
     Returns:
         All pictures of the file, those without animals included.
 

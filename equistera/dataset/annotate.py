@@ -101,7 +101,7 @@ def annotate(
         animal: From the export.
         frame: Of its picture.
         target: The skeleton's keypoint by the file's name; other points are left out.
-        skeleton: Order of the result.
+        skeleton: Gives the order of the result.
         where: The place in the export, for messages.
 
     Returns:

@@ -23,8 +23,7 @@ def box_around(points: np.ndarray, width: float, height: float) -> list[float] |
 
     Args:
         points: [N, 2] pixels, the labelled points.
-        width: Pixels of the picture; infinity where unknown.
-        height: Pixels of the picture; infinity where unknown.
+        width: Pixels of the picture, like ``height``; infinity where unknown.
 
     Returns:
         ``[x, y, width, height]``, or None if the points span no area.

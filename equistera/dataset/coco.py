@@ -49,10 +49,6 @@ def is_id(value: object) -> bool:
 def read_coco(path: str | Path, lists: Sequence[str] = ("images", "annotations", "categories")) -> dict:
     """The content of a COCO file, as it is.
 
-    Args:
-        path: The file.
-        lists: Lists that it must have.
-
     Raises:
         UserError: It is missing, not JSON, or has not these lists.
     """
@@ -75,10 +71,6 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
 
     A file that is as it was when this process read it is not parsed again: whoever asks shares one content, which is
     not to be changed.
-
-    Args:
-        path: The annotation file. The pictures are not looked at.
-        skeleton: The points wanted.
 
     Returns:
         A COCO dictionary with ``images`` and ``annotations`` as in the file (other fields kept) and one category,
@@ -125,9 +117,9 @@ def checked_entries(
     """Checks the entries of a COCO file and puts the annotations into the skeleton's order.
 
     Args:
-        content: With the lists ``images``, ``annotations`` and ``categories``.
+        content: From :func:`read_coco`.
         skeleton: The points wanted.
-        path: Where the content came from.
+        path: Where it came from, for messages.
         with_ids: Whether annotations need an ``id`` of their own, as all that is trained or scored on does.
 
     Returns:

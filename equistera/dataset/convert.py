@@ -34,23 +34,13 @@ _MEND_LABELS = "Put the items right in the labelling tool and export again."
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for.
+    """What the user asked for; see ``tools/convert_dataset.py --help``.
 
     Attributes:
-        input: Annotation file, or a folder with one or more of them.
-        output: Folder for the annotation files; pictures go to ``images/`` beside it.
-        skeleton: The skeleton to convert to.
         format: One of :data:`equistera.dataset.formats.NAMES` or ``auto``.
-        img_dir: Folder of the pictures; by default the input's.
-        keypoint_map: File for :func:`equistera.dataset.matching.read_keypoint_map`.
-        categories: Categories that are horses; see :func:`equistera.dataset.matching.select`.
         split: How to split, or None for one file.
         images: One of :data:`equistera.dataset.place.WAYS`.
-        strict: Make every skipped item an error, and labels that can hardly be meant.
-        overwrite: Replace output that exists.
-        redraw: With ``overwrite``: draw an existing split anew.
-        exif: Whether the labelling tool turned photos by their EXIF orientation (``applied``, ``ignored``), where the
-            files do not show it; see :mod:`equistera.dataset.orientation`.
+        exif: ``applied``, ``ignored`` or "" for what the files show; see :mod:`equistera.dataset.orientation`.
     """
 
     input: Path
@@ -94,10 +84,7 @@ class Conversion:
 
 
 def convert_dataset(request: Request) -> str:
-    """Converts the input and writes the data set.
-
-    Returns:
-        A report for the terminal.
+    """Converts the input, writes the data set and returns a report for the terminal.
 
     Raises:
         UserError: Whatever keeps the data set from being made; with ``strict``, anything skipped. Nothing is written

@@ -44,11 +44,9 @@ def export_annotations(
         ann_files: Files to export together; for YOLO each is a split, named by its file.
         to: One of :data:`FORMATS`.
         output: File to write; for YOLO a folder.
-        skeleton: The files' skeleton.
         img_dir: Folder of the pictures; by default ``images/<file's name>`` beside the annotation folder.
         images: For YOLO, how to put the pictures beside the labels: one of :data:`equistera.dataset.place.WAYS`.
         url_prefix: For Label Studio, what stands before a picture's name in a task.
-        overwrite: Replace output that exists.
 
     Returns:
         What was written and what to do with it, for the terminal.
@@ -205,9 +203,7 @@ def write_labelling_config(skeleton: Skeleton, to: str, output: Path, category: 
     Args:
         skeleton: Points to label.
         to: A key of :data:`ENDINGS`.
-        output: The file.
         category: Name of the animal.
-        overwrite: Replace a file that exists.
 
     Returns:
         What to do with it, for the terminal.

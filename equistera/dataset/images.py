@@ -261,7 +261,6 @@ def read_reduced(path: str | Path, max_side: int, *, grey: bool = False) -> np.n
     """Decodes a small version; a JPEG is decoded at an eighth of its size where that suffices.
 
     Args:
-        path: The picture.
         max_side: Longest side of the result, pixels; a smaller picture is not enlarged.
         grey: Return luma only.
 
@@ -311,7 +310,6 @@ def check_whole(path: str | Path, header: ImageHeader) -> None:
     Finds a file cut short by a broken copy or download. Damage inside the pixel data only shows in :func:`read_rgb`.
 
     Args:
-        path: The picture.
         header: From :func:`read_header`, which finds what is missing of a WebP.
 
     Raises:

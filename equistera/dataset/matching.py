@@ -44,8 +44,6 @@ def match_names(
     keypoint.
 
     Args:
-        file_names: The file's keypoint names.
-        skeleton: The skeleton wanted.
         keypoint_map: From :func:`read_keypoint_map`; a name that maps to None is left out.
 
     Raises:
@@ -155,9 +153,7 @@ def select(
     """Chooses the animals and matches their points.
 
     Args:
-        export: What a reader returned.
-        skeleton: The skeleton to convert to.
-        keypoint_map: See :func:`equistera.dataset.matching.match_names`.
+        keypoint_map: See :func:`match_names`.
         wanted: Categories that the user named; by default :data:`HORSE`. A file with a single category means horses,
             whatever it calls them, unless it is a public data set of many species.
 

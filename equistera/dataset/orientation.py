@@ -66,11 +66,11 @@ def frames_of(
     """Reconciles the sizes that the labelling tool wrote down with the pictures on disk.
 
     Args:
-        seen: Pictures of one export.
-        export: The export, which may say what its tool does.
+        seen: Pictures of the export.
+        export: May say what its tool does.
         exif: What the user says: ``applied`` (labels are those of the displayed picture), ``ignored``, or "".
         target: The skeleton's keypoint by the file's name.
-        skeleton: The points wanted.
+        skeleton: Has the points of ``target``.
 
     Returns:
         For each picture its frame, or why it cannot be used; and what the user should know.

@@ -33,20 +33,10 @@ _SIDE, _LOW = 32, 8
 _DECODED_SIDE = 4 * _SIDE
 
 
-def perceptual_hash(path: str | Path) -> int:
-    """The 64-bit hash of a picture file, turned as it is displayed.
-
-    Raises:
-        ImageError: The picture cannot be decoded.
-    """
-    return turned_hashes(path)[0]
-
-
 def turned_hashes(path: str | Path, *, by_thumbnail: bool = False) -> Turned:
     """The hashes of a picture file, as it is displayed, and of its mirrored and turned copies.
 
     Args:
-        path: The picture.
         by_thumbnail: Hash the thumbnail that a camera has put into the file, where there is one: a hundred times
             faster, at most a few bits different, and damage to the picture goes unseen.
 
@@ -142,7 +132,7 @@ def near_pairs(first: Sequence[Turned], second: Sequence[Turned], distance: int 
     Args:
         first: Of N pictures, as in :func:`near_duplicates`.
         second: Of M pictures.
-        distance: Number of bits that may differ, 0 to 64.
+        distance: As there.
 
     Returns:
         Positions in ``first`` and in ``second``, in order.

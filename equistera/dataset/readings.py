@@ -91,10 +91,8 @@ def interpret(
     """Reads the numbers of an export as they are meant.
 
     Args:
-        animals: What is converted, with the frame of each one's picture.
-        export: Where they are from.
+        animals: Those of ``export`` that are converted, with the frame of each one's picture.
         target: The skeleton's keypoint by the file's name.
-        skeleton: The points wanted.
 
     Returns:
         The animals, and what the user should know.

@@ -22,11 +22,6 @@ _RESIZED = "labelled as one of"
 def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
     """Reads an annotation file and makes sure that every picture it labels is there, whole and as large as it says.
 
-    Args:
-        ann_file: COCO keypoint file.
-        image_dir: Folder of its pictures.
-        skeleton: The points wanted.
-
     Returns:
         The content as :func:`equistera.dataset.coco.load_annotations` gives it.
 

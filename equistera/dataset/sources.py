@@ -34,7 +34,7 @@ def annotation_files(source: Path, name: str = "auto") -> list[Path]:
 
     Args:
         source: A file, taken as it is, or a folder to search.
-        name: Format that is asked for; ``auto`` for any.
+        name: One of :data:`equistera.dataset.formats.NAMES`, or ``auto``.
 
     Returns:
         The files, sorted; without hidden ones. Where DeepLabCut left a CSV and an HDF5 file of the same labels, only
@@ -86,8 +86,7 @@ def keep_input(files: Sequence[Path], source: Path, output: Path) -> tuple[list[
     """Makes sure that no file that is read would be replaced by the output.
 
     Args:
-        files: From :func:`annotation_files`.
-        source: Where they come from.
+        files: From :func:`annotation_files` of ``source``.
         output: Folder that annotation files are written to.
 
     Returns:
@@ -124,8 +123,7 @@ def read_all(files: Sequence[Path], name: str, wanted: Sequence[str] = ()) -> tu
     """Reads annotation files.
 
     Args:
-        files: From :func:`annotation_files`.
-        name: One of :data:`equistera.dataset.formats.NAMES`, or ``auto``.
+        files: From :func:`annotation_files`, and so is ``name``.
         wanted: The user's words for the animals.
 
     Returns:

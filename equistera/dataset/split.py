@@ -147,7 +147,7 @@ def assign(
     Args:
         groups: Group of each picture.
         fractions: Shares of train, val and, if there are three, test.
-        seed: Seed of the draw.
+        seed: Another seed, another draw.
         kept: Split of each picture that was placed before: it stays there, and so do new pictures of its group.
 
     Returns:

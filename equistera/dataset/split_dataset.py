@@ -53,9 +53,6 @@ def split_dataset(
         img_dir: Folder that its file names are relative to; None to split the annotations only: near-duplicates are
             not looked for and no picture is put anywhere.
 
-    Returns:
-        A report for the terminal.
-
     Raises:
         UserError: Whatever keeps the split from being made; nothing is written then.
     """

@@ -13,7 +13,7 @@ import numpy as np
 from equistera.dataset.animals import Animal, PictureAnimals
 from equistera.dataset.boxes import box_around
 from equistera.dataset.images import ImageError, picture_path
-from equistera.dataset.phash import DISTANCE, perceptual_hash
+from equistera.dataset.phash import DISTANCE, turned_hashes
 from equistera.dataset.verify.annotation_file import default_image_dir
 from equistera.errors import UserError
 from equistera.frames import Frame, PictureFiles
@@ -117,8 +117,9 @@ def _unlike(own: Path, pictures: PictureAnimals, source: PictureFiles) -> Iterat
             labelled = picture_path(own, known)
             if labelled.is_file() and not same_file(path, labelled):
                 compared += 1
-                same = filecmp.cmp(path, labelled, shallow=False)
-                if not same and (perceptual_hash(path) ^ perceptual_hash(labelled)).bit_count() > DISTANCE:
+                if filecmp.cmp(path, labelled, shallow=False):
+                    continue
+                if (turned_hashes(path)[0] ^ turned_hashes(labelled)[0]).bit_count() > DISTANCE:
                     yield path, labelled
 
 
