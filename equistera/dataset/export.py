@@ -14,7 +14,8 @@ from equistera.dataset.coco import load_annotations
 from equistera.dataset.formats import coco, cvat, labelstudio, yolo
 from equistera.dataset.formats.records import Animal, Picture
 from equistera.dataset.formats.values import Unusable, flag, positive_size
-from equistera.dataset.images import ImageError, check_inside, picture_path, read_header
+from equistera.dataset.images import ImageError, read_header
+from equistera.dataset.paths import check_inside, picture_path
 from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS
 from equistera.errors import UserError

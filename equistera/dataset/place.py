@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from equistera.dataset.images import ImageError, check_inside
+from equistera.dataset.images import ImageError
+from equistera.dataset.paths import check_inside
 from equistera.errors import UserError, WriteError
 from equistera.files import link_or_copy, remove_unfinished, replace
 from equistera.progress import track

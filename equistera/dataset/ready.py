@@ -10,7 +10,8 @@ from pathlib import Path
 from equistera.commands import verify_command
 from equistera.dataset.coco import load_annotations
 from equistera.dataset.formats.values import positive_size
-from equistera.dataset.images import ImageError, check_whole, picture_path, read_header
+from equistera.dataset.images import ImageError, check_whole, read_header
+from equistera.dataset.paths import picture_path
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
 from equistera.words import counted

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from equistera import commands, skeleton
 from equistera.dataset.coco import read_coco
-from equistera.dataset.images import ImageError, check_inside, picture_path
+from equistera.dataset.images import ImageError
+from equistera.dataset.paths import check_inside, picture_path
 from equistera.dataset.phash import duplicate_groups
 from equistera.dataset.place import clear, image_dir, place
 from equistera.dataset.split import SPLITS, UNSPLIT, SplitSpec, assign, merge_groups, parts_of, picture_groups

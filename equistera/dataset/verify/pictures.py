@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from equistera.dataset.boxes import EDGE
-from equistera.dataset.images import ImageError, ImageHeader, UnclearPixelsError, check_whole, picture_path, read_header
-from equistera.dataset.paths import ends_with, name_parts
+from equistera.dataset.images import ImageError, ImageHeader, UnclearPixelsError, check_whole, read_header
+from equistera.dataset.paths import ends_with, name_parts, picture_path
 from equistera.dataset.phash import Turned, turned_hashes
 from equistera.dataset.verify.annotation_file import AnnotationFile
 from equistera.dataset.verify.findings import Item

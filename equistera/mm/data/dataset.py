@@ -21,7 +21,7 @@ from equistera.crops.build import find
 from equistera.crops.request import Animal, Request
 from equistera.crops.store import DecodedCrops
 from equistera.dataset.coco import category_of, load_annotations
-from equistera.dataset.images import picture_path
+from equistera.dataset.paths import picture_path
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
 from equistera.mm.data.metainfo import metainfo_of

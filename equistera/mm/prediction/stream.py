@@ -12,7 +12,8 @@ import numpy as np
 
 from equistera.dataset.animals import Animal, PictureAnimals
 from equistera.dataset.boxes import box_around
-from equistera.dataset.images import ImageError, picture_path
+from equistera.dataset.images import ImageError
+from equistera.dataset.paths import picture_path
 from equistera.dataset.phash import DISTANCE, turned_hashes
 from equistera.dataset.verify.annotation_file import default_image_dir
 from equistera.errors import UserError

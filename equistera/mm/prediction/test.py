@@ -14,7 +14,8 @@ import numpy as np
 
 from equistera.checkpoints import file_hash
 from equistera.dataset.coco import load_annotations
-from equistera.dataset.images import picture_path, read_rgb
+from equistera.dataset.images import read_rgb
+from equistera.dataset.paths import picture_path
 from equistera.dataset.split import picture_groups
 from equistera.errors import UserError
 from equistera.evaluation.comparison import compare, format_comparison, format_table, score_models

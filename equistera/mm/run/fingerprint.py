@@ -14,7 +14,7 @@ from mmengine.config import Config
 from equistera import PROJECT
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import load_annotations
-from equistera.dataset.images import picture_path
+from equistera.dataset.paths import picture_path
 from equistera.mm.config import entry_at
 from equistera.processes import world_size
 

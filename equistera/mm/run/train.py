@@ -17,7 +17,7 @@ import equistera
 from equistera import commands
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import load_annotations
-from equistera.dataset.images import picture_path
+from equistera.dataset.paths import picture_path
 from equistera.errors import MachineFailure, Stopped, UserError
 from equistera.files import remove_unfinished, write_json
 from equistera.mm import config as configs

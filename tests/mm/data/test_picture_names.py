@@ -7,7 +7,8 @@ import pytest
 from mmengine.config import Config
 
 from equistera.dataset.animals import read_animals
-from equistera.dataset.images import ImageError, picture_path
+from equistera.dataset.images import ImageError
+from equistera.dataset.paths import picture_path
 from equistera.dataset.ready import check_split
 from equistera.dataset.verify.pictures import inspect
 from equistera.errors import UserError
