@@ -155,13 +155,8 @@ def _read_yaml(path: Path) -> dict:
 
 def _keypoint_shape(content: dict, path: Path) -> tuple[int, int]:
     shape = content.get("kpt_shape")
-    if (
-        not isinstance(shape, list)
-        or len(shape) != 2
-        or not all(type(value) is int for value in shape)
-        or not 1 <= shape[0] <= 1000
-        or shape[1] not in (2, 3)
-    ):
+    whole = isinstance(shape, list) and len(shape) == 2 and all(type(value) is int for value in shape)
+    if not whole or not 1 <= shape[0] <= 1000 or shape[1] not in (2, 3):
         raise UserError(f"{path}: kpt_shape must be [number of keypoints, 2 or 3], found {shown(shape)}")
     return shape[0], shape[1]
 

@@ -62,10 +62,7 @@ class Subsets:
         missing = []
         subsets = [key for key in self.content if self._is_subset(key)]
         for key in subsets:
-            value = self.content[key]
-            for entry in value if isinstance(value, list) else [value]:
-                if entry in (None, ""):
-                    continue
+            for entry in self._entries(key):
                 if not isinstance(entry, str) or "\0" in entry:
                     raise UserError(f"{self.path}: {key} must be the name of a folder or file, found {shown(entry)}")
                 place = self._place(entry, key)
@@ -94,13 +91,16 @@ class Subsets:
         self.export.skips += [Skip("subset", self.path.name, "a subset is not there", text) for text in missing]
         self._name_the_others()
 
-    def _is_subset(self, key: object) -> bool:
+    def _entries(self, key: object) -> list:
         value = self.content[key]
-        if not isinstance(key, str) or key in _OTHER_FIELDS or value in (None, "", []):
+        return [entry for entry in (value if isinstance(value, list) else [value]) if entry not in (None, "")]
+
+    def _is_subset(self, key: object) -> bool:
+        entries = self._entries(key)
+        if not isinstance(key, str) or key in _OTHER_FIELDS or not entries:
             return False
         if _USUAL.fullmatch(key):
             return True
-        entries = value if isinstance(value, list) else [value]
         return all(isinstance(entry, str) and "\0" not in entry for entry in entries) and any(
             _looks_like_a_path(entry) or self._place(entry, "") for entry in entries
         )

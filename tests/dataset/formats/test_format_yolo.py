@@ -94,6 +94,7 @@ def test_label_that_is_no_text(tmp_path):
         (("{0: horse, 1: rider}", "{a: horse}"), "names must list the classes"),
         (("val: images/val", "train: images/val"), "'train' stands in it twice"),
         (("train: images/train\nval: images/val", "pictures: 3"), "names no pictures"),
+        (("train: images/train\nval: images/val", "train: [null]"), "names no pictures"),
         (("train: images/train\nval: images/val", "train: nowhere\nval: neither"), "names nothing that is there"),
     ],
 )
