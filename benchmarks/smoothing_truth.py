@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,17 +55,23 @@ def smoothing(video: Compared) -> dict[str, float]:
     """All figures of one video.
 
     Returns:
-        RMS acceleration of the error of hooves that stand, in pixels a frame a frame: the truth of such a point stands
-        still or, before a camera that pans, goes evenly. How far the moment at which a hoof is highest in its swing
-        lies from the true one, frames. Range of each joint's angle in a stride, as a share of the true one. Medians
-        over strides; numbers of what was counted.
+        Root mean square error where both are known. RMS acceleration of the error of hooves that stand, in pixels a
+        frame a frame: the truth of such a point stands still or, before a camera that pans, goes evenly. How far the
+        moment at which a hoof is highest in its swing lies from the true one, frames. Range of each joint's angle in a
+        stride, as a share of the true one. Medians over strides; numbers of what was counted.
     """
     result: dict[str, float] = {}
     kinds = {"raw": video.raw, "smoothed": video.smoothed}
+    both = np.isfinite(video.raw).all(axis=-1) & np.isfinite(video.smoothed).all(axis=-1)
+    still = 0
     for kind, points in kinds.items():
-        still = [error for a, hoof, part in _stances(video) for error in _accelerations(video, points, a, hoof, part)]
-        result[f"jitter {kind}, px/frame2"] = float(np.sqrt(np.mean(np.square(still)))) if still else np.nan
-    result["standing frames"] = len(still)
+        error = np.linalg.norm(points - video.truth, axis=-1)[both]
+        result[f"RMSE {kind}, px"] = float(np.sqrt(np.mean(error**2))) if len(error) else np.nan
+    for kind, points in kinds.items():
+        jumps = [error for a, hoof, part in _stances(video) for error in _accelerations(video, points, a, hoof, part)]
+        result[f"jitter {kind}, px/frame2"] = float(np.sqrt(np.mean(np.square(jumps)))) if jumps else np.nan
+        still = len(jumps)
+    result["points"], result["standing frames"] = int(both.sum()), still
     tops = [[_highest(points, a, hoof, part) for points in (video.truth, *kinds.values())]
             for a, hoof, part in _swings(video)]  # fmt: skip
     shifts = np.array([top for top in tops if np.isfinite(top).all()]).reshape(-1, 3)
@@ -85,6 +91,19 @@ def smoothing(video: Compared) -> dict[str, float]:
         )
     result["range of motion smoothed / raw"] = float(np.median(known[:, 2] / known[:, 1])) if len(known) else np.nan
     return result
+
+
+def where_right(video: Compared, limit: np.ndarray) -> Compared:
+    """The video without the points that the model put somewhere else: farther from the truth than ``limit`` pixels.
+
+    Args:
+        video: All of it.
+        limit: [T, A], pixels.
+    """
+    wrong = ~(np.linalg.norm(video.raw - video.truth, axis=-1) <= np.asarray(limit)[..., None])
+    raw, smoothed = video.raw.copy(), video.smoothed.copy()
+    raw[wrong] = smoothed[wrong] = np.nan
+    return replace(video, raw=raw, smoothed=smoothed)
 
 
 def _stances(video: Compared) -> Iterator[tuple[int, int, np.ndarray]]:

@@ -47,40 +47,46 @@ def scores(benchmark, found, truth):
 
 def test_the_truth_as_the_answer_is_without_error(benchmark, truth):
     told = scores(benchmark, truth[0], truth)
-    assert told["found"] == told["PCK@0.1"] == told["IDF1"] == 1
-    assert told["RMSE raw, px"] == told["RMSE, px"] == told["jitter raw, px/frame2"] == 0
-    assert told["range of motion smoothed / true"] == told["peaks smoothed - true under a frame"] == 1
-    assert min(told["standing frames"], told["swings"], told["strides of joints"], told["planted"]) > 10
+    assert told["animals"] == {"found": 1, "PCK@0.1": 1, "IDF1": 1, "animals": 1}
+    for part in ("smoothing", "smoothing where the model is right"):
+        smoothing = told[part]
+        assert smoothing["RMSE raw, px"] == smoothing["RMSE smoothed, px"] == smoothing["jitter raw, px/frame2"] == 0
+        assert smoothing["range of motion smoothed / true"] == smoothing["peaks smoothed - true under a frame"] == 1
+        assert min(smoothing["standing frames"], smoothing["swings"], smoothing["strides of joints"]) > 10
+    assert told["exchanges"]["planted"] > 10
     # how good the repair is, tests/tracks say; here, that it is counted
-    assert told["planted repaired"] > 0.75
-    assert told["changed wrongly"] == 0
+    assert told["exchanges"]["repaired"] > 0.75
+    assert told["exchanges"]["changed wrongly"] == 0
 
 
 def test_what_smoothing_changes_is_told(benchmark, truth):
     noise = 3.0 * (-1) ** np.arange(len(truth[0]))[:, None, None, None]
     late = np.roll(truth[0].points, 2, axis=0)
-    told = scores(benchmark, truth[0].with_(raw=truth[0].points + noise, points=late), truth)
-    # to and fro by 6 px
+    told = scores(benchmark, truth[0].with_(raw=truth[0].points + noise, points=late), truth)["smoothing"]
+    # to and fro by 6 px, along both axes
     assert told["jitter raw, px/frame2"] == pytest.approx(12)
+    assert told["RMSE raw, px"] == pytest.approx(3 * 2**0.5)
     assert told["peak smoothed - true, frames"] == pytest.approx(2, abs=0.3)
     assert told["range of motion smoothed / raw"] == pytest.approx(1, abs=0.1)
 
 
-def test_legs_that_lie_in_one_place_are_counted_apart(benchmark, truth):
-    one = truth[0].points.copy()
+def test_points_that_the_model_put_elsewhere_count_apart(benchmark, truth):
     names = truth[0].index
-    for left, right in (
-        ("l_elbow", "r_elbow"),
-        ("l_knee", "r_knee"),
-        ("lf_fetlock", "rf_fetlock"),
-        ("lf_hoof", "rf_hoof"),
-    ):
-        one[:, :, names[right]] = one[:, :, names[left]]
-    for left, right in (("l_hip", "r_hip"), ("l_hock", "r_hock"), ("lh_fetlock", "rh_fetlock"), ("lh_hoof", "rh_hoof")):
-        one[:, :, names[right]] = one[:, :, names[left]]
-    told = scores(benchmark, truth[0].with_(raw=one, points=one), truth)
-    assert told["planted"] == 0
+    wrong = truth[0].points.copy()
+    wrong[::2, :, names["lf_hoof"]] += 80
+    told = scores(benchmark, truth[0].with_(raw=wrong, points=wrong), truth)
+    assert told["smoothing"]["RMSE raw, px"] > 5
+    assert told["smoothing where the model is right"]["RMSE raw, px"] == 0
+
+
+def test_legs_that_lie_in_one_place_are_counted_apart(benchmark, truth):
+    one, names = truth[0].points.copy(), truth[0].index
+    for left in ("l_elbow", "l_knee", "lf_fetlock", "lf_hoof", "l_hip", "l_hock", "lh_fetlock", "lh_hoof"):
+        one[:, :, names["r" + left[1:]]] = one[:, :, names[left]]
+    told = scores(benchmark, truth[0].with_(raw=one, points=one), truth)["exchanges"]
     assert told["merged"] > 0
+    # eyes and ears are a limb of two pairs, nearer to each other than a tenth of the animal
+    assert told["planted"] == 0
 
 
 def test_what_was_analysed_before_is_not_scored_again(benchmark, tmp_path, capsys):
