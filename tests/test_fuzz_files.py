@@ -111,7 +111,7 @@ def crops_kind(folder):
     presets = [augmentation("aggressive")]
     request = Request("test", animals, [range(13), range(13, 26)], presets, (64, 64))
     cache = folder / "cache"
-    with_pixels = [ensure(cache, request, 10**9, lambda _: None)[i][0].copy() for i in range(3)]
+    with_pixels = [ensure(cache, request, 10**9)[i][0].copy() for i in range(3)]
     originals = {path: path.read_bytes() for path in cache.glob("*.crops/*")}
 
     def attempt(rng):
@@ -122,7 +122,7 @@ def crops_kind(folder):
             as_json(path, json.loads(originals[path]), rng)
         else:
             path.write_bytes(mutants.mutate_bytes(originals[path], rng))
-        store = ensure(cache, request, 10**9, lambda _: None)
+        store = ensure(cache, request, 10**9)
         found = [store[i] for i in range(len(store))]
         assert len(found) == 3
         assert all(np.array_equal(crop, right) for (crop, _), right in zip(found, with_pixels, strict=True))

@@ -6,7 +6,7 @@ A download grows in ``FILE.part``, is checked against the hash in its name and o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +14,6 @@ from equistera.checkpoints import Checkpoint, file_hash, is_whole
 from equistera.checkpoints.http_file import (
     DownloadError,
     NotThereError,
-    Patience,
     UnreachableError,
     check_address,
     fetch_into,
@@ -26,10 +25,7 @@ from equistera.files import replace
 def download(
     checkpoints: Sequence[Checkpoint],
     folder: str | Path,
-    *,
     mirror: str | None = None,
-    patience: Patience | None = None,
-    say: Callable[[str], None] = print,
 ) -> None:
     """Makes sure that checkpoints are in a folder.
 
@@ -40,8 +36,6 @@ def download(
         folder: Where to put it; made if need be.
         mirror: Base URL of a server to ask instead of the public one: it has the files under the same paths, or all
             directly under that address.
-        patience: Limits; the usual ones by default.
-        say: Takes each line of the report.
 
     Raises:
         UserError: For the checkpoints that could not be had, with where to put each by hand. The others are there.
@@ -64,12 +58,12 @@ def download(
                         f"the file that is there is damaged or another one (its SHA-256 does not begin with "
                         f"{checkpoint.hash_prefix}); it was left as it is: move it away first"
                     )
-                say(f"{checkpoint.name}: there already, {path}")
+                print(f"{checkpoint.name}: there already, {path}")
             elif unreachable is not None and not is_whole(_part(path), checkpoint):
                 raise unreachable
             else:
-                _fetch(checkpoint, urls, path, patience or Patience(), say)
-                say(f"{checkpoint.name}: saved as {path}")
+                _fetch(checkpoint, urls, path)
+                print(f"{checkpoint.name}: saved as {path}")
         except DownloadError as error:
             problems.append(
                 f"{checkpoint.name}: {error.summary}\n    by hand: save {checkpoint.url}\n          as {path}"
@@ -115,13 +109,11 @@ def _addresses(checkpoint: Checkpoint, mirror: str | None) -> list[str]:
     return [f"{base}{path}", f"{base}/{path.rsplit('/', 1)[-1]}"]
 
 
-def _fetch(
-    checkpoint: Checkpoint, urls: Sequence[str], path: Path, patience: Patience, say: Callable[[str], None]
-) -> None:
+def _fetch(checkpoint: Checkpoint, urls: Sequence[str], path: Path) -> None:
     part = _part(path)
     while not is_whole(part, checkpoint):
         resumed = part.exists()
-        content_type = _fetch_from_first(urls, part, checkpoint.name, patience, say)
+        content_type = _fetch_from_first(urls, part, checkpoint.name)
         found, size = file_hash(part), part.stat().st_size
         if found.startswith(checkpoint.hash_prefix):
             break
@@ -131,15 +123,13 @@ def _fetch(
                 f"the server sent another file: {size} bytes of {content_type}, whose SHA-256 begins with "
                 f"{found[:8]}, expected {checkpoint.hash_prefix}"
             )
-        say(f"{checkpoint.name}: the part that was there before is damaged, starting afresh")
+        print(f"{checkpoint.name}: the part that was there before is damaged, starting afresh")
     replace(part, path)
 
 
-def _fetch_from_first(
-    urls: Sequence[str], part: Path, name: str, patience: Patience, say: Callable[[str], None]
-) -> str:
+def _fetch_from_first(urls: Sequence[str], part: Path, name: str) -> str:
     """:func:`fetch_into` from the first address that has the file; of the last one every failure counts."""
     for url in urls[:-1]:
         with contextlib.suppress(NotThereError):
-            return fetch_into(part, url, name, patience, say)
-    return fetch_into(part, urls[-1], name, patience, say)
+            return fetch_into(part, url, name)
+    return fetch_into(part, urls[-1], name)

@@ -14,8 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,19 +34,12 @@ _LONGEST_WAIT = 60.0
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long to put up with a bad connection.
-
-    Attributes:
-        timeout: Seconds without a byte after which a connection counts as dead.
-        tries: Tries in a row that bring nothing.
-        pause: Seconds before the second try; doubled before each further one.
-    """
-
-    timeout: float = 30.0
-    tries: int = 5
-    pause: float = 1.0
+#: Seconds without a byte after which a connection counts as dead.
+TIMEOUT = 30.0
+#: Tries in a row that bring nothing.
+TRIES = 5
+#: Seconds before the second try; doubled before each further one.
+PAUSE = 1.0
 
 
 class DownloadError(UserError):
@@ -90,35 +82,33 @@ def check_address(url: str) -> None:
         )
 
 
-def fetch_into(part: Path, url: str, name: str, patience: Patience, say: Callable[[str], None]) -> str:
+def fetch_into(part: Path, url: str, name: str) -> str:
     """Downloads ``url`` to the end of ``part``, which holds nothing or the beginning of the file.
 
     Args:
         part: The file that grows; it stays when this fails, for the next time.
         url: http or https.
-        name: What messages call the file.
-        patience: Limits.
-        say: Takes a line before each further try.
+        name: What messages call the file; there is one before each further try.
 
     Returns:
         The content type that the server gave.
 
     Raises:
-        DownloadError: The server refuses, the disk is full, or patience is at its end.
+        DownloadError: The server refuses, the disk is full, or all tries have failed.
     """
     failures = 0
     while True:
         before = _size(part)
         try:
-            return _one_try(part, url, name, patience)
+            return _one_try(part, url, name)
         except _PassingError as error:
             failures = 1 if _size(part) - before >= _PROGRESS else failures + 1
-            if failures >= patience.tries:
+            if failures >= TRIES:
                 if error.connected:
                     raise DownloadError(f"{error}; gave up after {failures} tries") from error
                 raise UnreachableError(str(error)) from error
-            wait = min(max(error.wait, patience.pause * 2 ** (failures - 1)), _LONGEST_WAIT)
-            say(f"{name}: {error}; trying again in {wait:.0f} s ({failures + 1} of {patience.tries})")
+            wait = min(max(error.wait, PAUSE * 2 ** (failures - 1)), _LONGEST_WAIT)
+            print(f"{name}: {error}; trying again in {wait:.0f} s ({failures + 1} of {TRIES})")
             time.sleep(wait)
 
 
@@ -126,16 +116,14 @@ def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _one_try(part: Path, url: str, name: str, patience: Patience) -> str:
+def _one_try(part: Path, url: str, name: str) -> str:
     start, host = _size(part), urlsplit(url).netloc
     headers = {"User-Agent": "equistera-trainer", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        answer = urllib.request.build_opener(_Redirects).open(
-            urllib.request.Request(url, headers=headers), timeout=patience.timeout
-        )
-        with answer:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT) as answer:
             if answer.status == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 part.unlink(missing_ok=True)
                 raise _PassingError(f"{host} sent another part of the file than it was asked for")
@@ -158,7 +146,7 @@ def _one_try(part: Path, url: str, name: str, patience: Patience) -> str:
             ) from error
         raise _PassingError(f"no connection to {host} ({error.reason})", connected=False) from error
     except TimeoutError as error:
-        raise _PassingError(f"{host} sent nothing for {patience.timeout:g} s") from error
+        raise _PassingError(f"{host} sent nothing for {TIMEOUT:g} s") from error
     except (OSError, http.client.HTTPException) as error:
         raise _PassingError(f"the connection to {host} broke ({error or type(error).__name__})") from error
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def find(folder: Path, request: Request) -> CropStore | None:
         return None
 
 
-def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], None] = print) -> CropStore:
+def ensure(folder: Path, request: Request, max_bytes: int) -> CropStore:
     """Opens a cache, which is made if it is not there.
 
     Of several processes that ask at once, one makes it and the others wait. What a killed process left is removed.
@@ -55,7 +55,6 @@ def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], 
         folder: Where caches lie; made if it is missing.
         request: What is wanted.
         max_bytes: Most that all caches in the folder may take together.
-        say: Takes a line for the user.
 
     Raises:
         CacheRefused: The folder cannot be written, or the limit or the disk leaves no room.
@@ -65,8 +64,8 @@ def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], 
         return found
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder, say):
-            found = find(folder, request) or CropStore.open(_make(folder, request, max_bytes, say), request)
+        with _alone(folder):
+            found = find(folder, request) or CropStore.open(_make(folder, request, max_bytes), request)
     except (OSError, WriteError) as error:
         reason = error.reason if isinstance(error, WriteError) else error.strerror or error
         raise CacheRefused(
@@ -77,7 +76,7 @@ def ensure(folder: Path, request: Request, max_bytes: int, say: Callable[[str], 
     return found
 
 
-def clear(folder: Path, say: Callable[[str], None] = print) -> None:
+def clear(folder: Path) -> None:
     """Removes all caches in a folder, and what killed processes left of others; waits for one that is being made.
 
     Raises:
@@ -86,17 +85,17 @@ def clear(folder: Path, say: Callable[[str], None] = print) -> None:
     if not folder.is_dir():
         raise UserError(f"no such folder: {folder}")
     try:
-        with _alone(folder, say):
+        with _alone(folder):
             caches, size = list(folder.glob(f"*{FINISHED}")), _taken(folder)
             for path in [*caches, *folder.glob(f".*{UNFINISHED}")]:
                 _remove(path)
     except OSError as error:
         raise UserError(f"cannot remove {error.filename or folder}: {error.strerror}") from error
-    say(f"removed {counted(len(caches), 'crop caches')} ({_mb(size)}) from {folder}")
+    print(f"removed {counted(len(caches), 'crop caches')} ({_mb(size)}) from {folder}")
 
 
-def _alone(folder: Path, say: Callable[[str], None]) -> AbstractContextManager[None]:
-    return exclusive(folder / ".lock", waiting=lambda: say(f"waiting for another process that writes to {folder}"))
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    return exclusive(folder / ".lock", waiting=lambda: print(f"waiting for another process that writes to {folder}"))
 
 
 def _remove(cache: Path) -> None:
@@ -109,7 +108,7 @@ def _taken(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob(f"*{FINISHED}/{PIXELS}"))
 
 
-def _make(folder: Path, request: Request, max_bytes: int, say: Callable[[str], None]) -> Path:
+def _make(folder: Path, request: Request, max_bytes: int) -> Path:
     """Makes a cache, while nobody else writes to the folder; returns its path."""
     for leftover in folder.glob(f".*{UNFINISHED}"):
         _remove(leftover)
@@ -122,7 +121,7 @@ def _make(folder: Path, request: Request, max_bytes: int, say: Callable[[str], N
     # a damaged one
     shutil.rmtree(cache, ignore_errors=True)
     _check_room(folder, offsets[-1], max_bytes)
-    say(f"crop cache: {counted(len(crops), 'animals')}, {_mb(offsets[-1])} in {folder} (limit {_mb(max_bytes)})")
+    print(f"crop cache: {counted(len(crops), 'animals')}, {_mb(offsets[-1])} in {folder} (limit {_mb(max_bytes)})")
     unfinished = folder / f".{cache.stem}{UNFINISHED}"
     unfinished.mkdir()
     try:

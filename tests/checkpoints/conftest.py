@@ -5,8 +5,7 @@ import threading
 import pytest
 from misbehaving_server import Server
 
-from equistera.checkpoints import Checkpoint
-from equistera.checkpoints.http_file import Patience
+from equistera.checkpoints import Checkpoint, http_file
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +26,16 @@ def server():
     thread.join()
 
 
-@pytest.fixture
-def patience():
-    return Patience(timeout=60.0, tries=3, pause=0.01)
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """How long a download puts up with a server: ``patience(tries=5)`` changes it."""
+
+    def change(timeout=60.0, tries=3, pause=0.01):
+        for name, value in (("TIMEOUT", timeout), ("TRIES", tries), ("PAUSE", pause)):
+            monkeypatch.setattr(http_file, name, value)
+
+    change()
+    return change
 
 
 @pytest.fixture

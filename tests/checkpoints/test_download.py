@@ -1,4 +1,6 @@
+import contextlib
 import hashlib
+import io
 import shutil
 import urllib.request
 from collections import namedtuple
@@ -8,19 +10,22 @@ from misbehaving_server import Answer
 
 from equistera.checkpoints import http_file
 from equistera.checkpoints.download import download, listing
-from equistera.checkpoints.http_file import DownloadError, Patience, check_address
+from equistera.checkpoints.http_file import DownloadError, check_address
 from equistera.errors import UserError
 
 
 class Folder:
     """The folder that is downloaded into, and what was said meanwhile."""
 
-    def __init__(self, path, patience):
-        self.path, self.patience, self.said = path, patience, []
+    def __init__(self, path):
+        self.path, self.said = path, []
 
     def get(self, *checkpoints, **options):
-        self.said = []
-        download(checkpoints, self.path, patience=self.patience, say=self.said.append, **options)
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            try:
+                download(checkpoints, self.path, **options)
+            finally:
+                self.said = said.getvalue().splitlines()
 
     def fails(self, *checkpoints, **options):
         with pytest.raises(UserError) as caught:
@@ -36,8 +41,8 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path, patience):
-    return Folder(tmp_path / "checkpoints", patience)
+def folder(tmp_path):
+    return Folder(tmp_path / "checkpoints")
 
 
 class TestGood:
@@ -143,9 +148,9 @@ class TestResuming:
         assert "gave up after 3 tries" in folder.fails(checkpoint)
         assert folder.files() == {checkpoint.file_name + ".part": content[:30]}
 
-    def test_slow_server(self, folder, publish, server):
+    def test_slow_server(self, folder, publish, server, patience):
         checkpoint, content = publish()
-        folder.patience = Patience(timeout=0.2, tries=100, pause=0.01)
+        patience(timeout=0.2, tries=100)
         server.plan = [Answer(silent=1.0)]
         folder.get(checkpoint)
         assert "sent nothing for 0.2 s; trying again" in folder.said[0]
@@ -166,10 +171,10 @@ class TestResuming:
         folder.get(publish()[0])
         assert [wait for wait in slept if wait] == [7.0, 60.0]
 
-    def test_pauses_double(self, folder, publish, server, monkeypatch):
+    def test_pauses_double(self, folder, publish, server, monkeypatch, patience):
         slept = []
         monkeypatch.setattr(http_file.time, "sleep", slept.append)
-        folder.patience = Patience(timeout=2.0, tries=5, pause=1.0)
+        patience(timeout=2.0, tries=5, pause=1.0)
         server.plan = [Answer(status=500) for _ in range(5)]
         assert "gave up after 5 tries" in folder.fails(publish()[0])
         assert [wait for wait in slept if wait] == [1.0, 2.0, 4.0, 8.0]

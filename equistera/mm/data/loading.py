@@ -130,25 +130,13 @@ class ResumableSampler(Sampler):
         seed: Equal in all processes.
         shuffle: False keeps the order of the data set.
         most: Samples of this process in an epoch, where that is to be shorter than the data set; None for all.
-        rank: Of this process; None asks the process group.
-        world_size: Number of processes; None asks the process group.
     """
 
-    def __init__(
-        self,
-        dataset: Sized,
-        seed: int,
-        shuffle: bool = True,
-        most: int | None = None,
-        rank: int | None = None,
-        world_size: int | None = None,
-    ):
+    def __init__(self, dataset: Sized, seed: int, shuffle: bool = True, most: int | None = None):
         self.dataset = dataset
         self.seed = seed
         self.shuffle = shuffle
-        found_rank, found_size = get_dist_info()
-        self.rank = found_rank if rank is None else rank
-        self.world_size = found_size if world_size is None else world_size
+        self.rank, self.world_size = get_dist_info()
         self._share = -(-len(dataset) // self.world_size)
         self._length = self._share if most is None else min(self._share, most)
         self.epoch = 0

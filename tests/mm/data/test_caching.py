@@ -74,7 +74,7 @@ def folder(photos, tmp_path_factory):
 
     made = tmp_path_factory.mktemp("cache")
     for split in ("train", "val"):
-        ensure(made, dataset_of(photos, split).crop_request, 10**9, lambda line: None)
+        ensure(made, dataset_of(photos, split).crop_request, 10**9)
     return made
 
 
