@@ -95,7 +95,18 @@ class Request:
 
     def crop(self, i: int, header: ImageHeader) -> Crop:
         """The crop of animal ``i``, whose picture has this header."""
-        return crop_for(self.need(i), header, self.animals[i].path)
+        need = self.need(i)
+        density = min(1.0, need.density)
+        factor = reduction(header, 1 / density)
+        (x1, y1, x2, y2), (width, height) = need.region, header.size
+        # at least a pixel of a box that lies beside its picture
+        x1, y1 = int(np.clip(math.floor(x1), 0, width - 1)), int(np.clip(math.floor(y1), 0, height - 1))
+        x2, y2 = int(np.clip(math.ceil(x2), x1 + 1, width)), int(np.clip(math.ceil(y2), y1 + 1, height))
+        x1, y1 = (value // factor * factor for value in (x1, y1))
+        x2, y2 = (-(-value // factor) * factor for value in (x2, y2))
+        # rounded before it is rounded up: what is a whole number but for the last bit stays one
+        size = math.ceil(round((x2 - x1) * density, 6)), math.ceil(round((y2 - y1) * density, 6))
+        return Crop(self.animals[i].path, header, (x1, y1, x2, y2), size, factor)
 
     def name(self) -> str:
         """Name of the cache that holds these crops of the pictures as they are now.
@@ -152,20 +163,3 @@ def _resized(part: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if part.shape[1::-1] == size:
         return np.ascontiguousarray(part)
     return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-
-
-def crop_for(need: Need, header: ImageHeader, path: str = "") -> Crop:
-    """The crop that gives what is needed of a photo, which is the file ``path``, if it is one."""
-    density = min(1.0, need.density)
-    factor = reduction(header, 1 / density)
-    # at least a pixel of a box that lies beside its picture
-    x1, y1 = (int(np.clip(math.floor(v), 0, side - 1)) for v, side in zip(need.region[:2], header.size, strict=True))
-    x2, y2 = (
-        int(np.clip(math.ceil(v), start + 1, side))
-        for v, start, side in zip(need.region[2:], (x1, y1), header.size, strict=True)
-    )
-    x1, y1 = (value // factor * factor for value in (x1, y1))
-    x2, y2 = (-(-value // factor) * factor for value in (x2, y2))
-    # rounded before it is rounded up: what is a whole number but for the last bit stays one
-    size = math.ceil(round((x2 - x1) * density, 6)), math.ceil(round((y2 - y1) * density, 6))
-    return Crop(path, header, (x1, y1, x2, y2), size, factor)

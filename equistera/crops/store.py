@@ -30,11 +30,11 @@ class DecodedCrops:
     """What :class:`CropStore` gives, bit for bit, made anew from the photo each time."""
 
     def __init__(self, request: Request):
-        self._request = request
+        self.request = request
         self._planned: dict[int, Crop] = {}
 
     def __len__(self) -> int:
-        return len(self._request.animals)
+        return len(self.request.animals)
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, ToPhoto]:
         """Crop ``i``: BGR uint8 [h, w, 3], and how its pixels map to the photo's.
@@ -44,7 +44,7 @@ class DecodedCrops:
         """
         crop = self._planned.get(i)
         if crop is None:
-            crop = self._planned[i] = self._request.crop(i, read_header(self._request.animals[i].path))
+            crop = self._planned[i] = self.request.crop(i, read_header(self.request.animals[i].path))
         return cut(decoded(crop), crop), crop.to_photo
 
 

@@ -6,8 +6,8 @@ Modules are stood in for only where the real ones are not installed:
 
 ``mmcv._ext``
     mmcv's compiled operators. mmpose and mmdet import them although pose models use none and a detector only NMS.
-    The stand-in answers ``nms`` and deformable convolutions (DEKR's) with torchvision's; any other operator raises
-    when it is called.
+    The stand-in answers ``nms`` with torchvision's, and ``mmcv.ops`` gets its deformable convolutions (DEKR's); any
+    other operator raises when it is called.
 ``imgaug``
     mmdet imports it for the augmentation of road lanes, which nothing here uses; it would bring numba and half a
     gigabyte along. Whatever is taken from the stand-in raises when it is called.
@@ -27,7 +27,6 @@ import importlib.util
 import os
 import sys
 import types
-from collections.abc import Mapping
 from typing import Any
 
 from yapf.yapflib import yapf_api
@@ -68,35 +67,11 @@ def _nms(bboxes, scores, iou_threshold: float, offset: int):
     return nms(bboxes, scores, iou_threshold)
 
 
-def _deform_conv(input, offset, weight, sizes: Mapping[str, int]):
-    """A deformable convolution whose sizes have the names of ``mmcv._ext``."""
+def _deform_conv2d(input, offset, weight, stride=1, padding=0, dilation=1, *_):
+    """``mmcv.ops.deform_conv2d``; its numbers of groups follow from the shapes."""
     from torchvision.ops import deform_conv2d
 
-    stride, padding, dilation = ((sizes[f"{name}H"], sizes[f"{name}W"]) for name in ("d", "pad", "dilation"))
-    return deform_conv2d(input, offset, weight, stride=stride, padding=padding, dilation=dilation)
-
-
-def _deform_conv_forward(input, weight, offset, output, columns, ones, **sizes) -> None:
-    output.copy_(_deform_conv(input, offset, weight, sizes))
-
-
-def _deform_conv_backward_input(input, offset, grad, grad_input, grad_offset, weight, columns, **sizes) -> None:
-    for kept, found in zip((grad_input, grad_offset), _gradients(input, offset, weight, grad, sizes), strict=False):
-        kept.copy_(found)
-
-
-def _deform_conv_backward_parameters(input, offset, grad, grad_weight, columns, ones, scale, **sizes) -> None:
-    weight = grad_weight.new_zeros(grad_weight.shape)
-    # linear in the weights: their values do not matter
-    grad_weight.add_(_gradients(input, offset, weight, grad, sizes)[2], alpha=scale)
-
-
-def _gradients(input, offset, weight, grad, sizes: Mapping[str, int]):
-    import torch
-
-    with torch.enable_grad():
-        leaves = [value.detach().requires_grad_() for value in (input, offset, weight)]
-        return torch.autograd.grad(_deform_conv(leaves[0], leaves[1], leaves[2], sizes), leaves, grad)
+    return deform_conv2d(input, offset, weight, None, stride, padding, dilation)
 
 
 def has_compiled_mmcv() -> bool:
@@ -114,9 +89,9 @@ def install() -> None:
     if _EXT not in sys.modules and not has_compiled_mmcv():
         operators: Any = _StandIn(_EXT, "run ./setup.sh --compiled-mmcv to build mmcv's operators")
         operators.nms = _nms
-        for name in ("forward", "backward_input", "backward_parameters"):
-            setattr(operators, f"deform_conv_{name}", globals()[f"_deform_conv_{name}"])
         sys.modules[_EXT] = operators
+        for name in ("mmcv.ops", "mmcv.ops.deform_conv", "mmcv.ops.saconv"):
+            importlib.import_module(name).deform_conv2d = _deform_conv2d  # type: ignore[attr-defined]
     if _is_missing("imgaug"):
         for name in ("", ".augmenters", ".augmentables", ".augmentables.lines", ".augmentables.segmaps"):
             sys.modules["imgaug" + name] = _StandIn("imgaug" + name, "pip install imaug brings it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -132,11 +132,7 @@ class KeypointDataset(BaseCocoStyleDataset):
             wanted = self.crop_request
             stored = find(Path(self.cache), wanted) if self.cache else None
             self.crops = DecodedCrops(wanted) if stored is None else stored
-        if self.augmentation:
-            self.textures = Textures([(s["img_path"], s["bbox"][0]) for s in self._samples()], self.crops, self.seed)
-
-    def _samples(self) -> Iterator[dict]:
-        return (BaseDataset.get_data_info(self, i) for i in range(len(self)))
+            self.textures = Textures(self.crops, self.seed)
 
     @functools.cached_property
     def crop_request(self) -> Request:
@@ -145,7 +141,7 @@ class KeypointDataset(BaseCocoStyleDataset):
             label=f"{Path(self.data_root).name}-{Path(self.ann_file).stem}",
             animals=[
                 Animal(s["img_path"], s["bbox"][0], s["keypoints"][0], s["keypoints_visible"][0])
-                for s in self._samples()
+                for s in (BaseDataset.get_data_info(self, i) for i in range(len(self)))
             ],
             halves=(self.metainfo["upper_body_ids"], self.metainfo["lower_body_ids"]),
             presets=[preset for _, preset in self.augmentation],

@@ -6,7 +6,7 @@ are made of capsules, lit from one side; sizes are shares of the crop's longer s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -169,15 +169,13 @@ class Textures:
     the same, whatever it has drawn before.
 
     Args:
-        animals: Path of the picture and box [x1, y1, x2, y2] of each animal of a data set.
-        crops: Their crops, in the same order.
+        crops: Of the animals of a data set.
         seed: Chooses those that serve.
     """
 
-    def __init__(self, animals: Sequence[tuple[str, np.ndarray]], crops: DecodedCrops, seed: int):
-        chosen = np.random.default_rng(seed).permutation(len(animals))[:ANIMALS].tolist()
-        self._animals = [animals[i] for i in chosen]
-        self._crops, self._places = crops, chosen
+    def __init__(self, crops: DecodedCrops, seed: int):
+        self._crops = crops
+        self._chosen = np.random.default_rng(seed).permutation(len(crops))[:ANIMALS].tolist()
         self._pictures: dict[int, np.ndarray] = {}
 
     def draw(self, rng: np.random.Generator, avoid: str) -> np.ndarray:
@@ -193,20 +191,21 @@ class Textures:
         Raises:
             UserError: The picture cannot be decoded.
         """
-        first = int(rng.integers(len(self._animals)))
-        slots = [(first + i) % len(self._animals) for i in range(len(self._animals))]
-        slot = next((slot for slot in slots if self._animals[slot][0] != avoid), first)
-        if slot not in self._pictures:
-            self._pictures[slot] = self._read(slot)
-        picture = self._pictures[slot]
+        first = int(rng.integers(len(self._chosen)))
+        places = self._chosen[first:] + self._chosen[:first]
+        animals = self._crops.request.animals
+        place = next((place for place in places if animals[place].path != avoid), places[0])
+        if place not in self._pictures:
+            self._pictures[place] = self._read(place)
+        picture = self._pictures[place]
         height, width = np.ceil(picture.shape[:2] * rng.uniform(0.3, 0.6, 2)).astype(int)
         y, x = (rng.integers(0, side - size + 1) for side, size in zip(picture.shape, (height, width), strict=False))
         return picture[y : y + height, x : x + width]
 
-    def _read(self, slot: int) -> np.ndarray:
+    def _read(self, place: int) -> np.ndarray:
         """An animal's box, at most ``_SIDE`` pixels long."""
-        picture, to_photo = self._crops[self._places[slot]]
-        piece = _part(picture, to_photo, self._animals[slot][1])
+        picture, to_photo = self._crops[place]
+        piece = _part(picture, to_photo, self._crops.request.animals[place].box)
         shrink = min(1.0, _SIDE / max(piece.shape[:2]))
         size = max(1, round(piece.shape[1] * shrink)), max(1, round(piece.shape[0] * shrink))
         return cv2.resize(piece, size, interpolation=cv2.INTER_AREA)

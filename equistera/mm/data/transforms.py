@@ -18,13 +18,13 @@ from equistera.crops.decoding import ToPhoto, warp
 from equistera.crops.geometry import (
     BOX_PADDING,
     half_body_box,
-    need_of,
     padded_box,
     view_to_input,
     with_aspect_ratio,
 )
-from equistera.crops.request import crop_for, cut, cut_whole, decoded
-from equistera.dataset.images import ImageHeader, read_header
+from equistera.crops.request import Animal, Request, cut_whole
+from equistera.crops.store import DecodedCrops
+from equistera.dataset.images import ImageHeader
 
 
 @TRANSFORMS.register_module()
@@ -84,14 +84,14 @@ class LoadPicture(BaseTransform):
     @staticmethod
     def _cut(results: dict) -> tuple[np.ndarray, ToPhoto]:
         nothing = np.empty((0, 2))
-        need = need_of(results["bbox"][0], nothing, nothing[:, 0], (), (), results["input_size"])
-        if "img" in results:
-            height, width = results["img"].shape[:2]
-            # a JPEG's decoder would average blocks, and so does cut_whole
-            crop = crop_for(need, ImageHeader(width, height, 1, "JPEG"))
-            return cut_whole(results["img"], crop), crop.to_photo
-        crop = crop_for(need, read_header(results["img_path"]), results["img_path"])
-        return cut(decoded(crop), crop), crop.to_photo
+        animal = Animal(results.get("img_path", ""), results["bbox"][0], nothing, nothing[:, 0])
+        request = Request("", [animal], (), (), results["input_size"])
+        if "img" not in results:
+            return DecodedCrops(request)[0]
+        height, width = results["img"].shape[:2]
+        # a JPEG's decoder would average blocks, and so does cut_whole
+        crop = request.crop(0, ImageHeader(width, height, 1, "JPEG"))
+        return cut_whole(results["img"], crop), crop.to_photo
 
 
 @TRANSFORMS.register_module()

@@ -57,7 +57,7 @@ def animals(tmp_path):
 
 def textures_of(animals, seed=0):
     wanted = [Animal(path, box, np.empty((0, 2)), np.empty(0)) for path, box in animals]
-    return Textures(animals, DecodedCrops(Request("animals", wanted, (), (), (256, 256))), seed)
+    return Textures(DecodedCrops(Request("animals", wanted, (), (), (256, 256))), seed)
 
 
 def test_pieces_come_from_the_boxes_of_other_pictures(animals):
