@@ -30,11 +30,11 @@ _known: dict[tuple, dict] = {}
 CONVERT_FIRST = "An export of a labelling tool is converted first: tools/convert_dataset.py --help"
 
 
-def category_of(skeleton: Skeleton, name: str = "horse", category_id: int = 1) -> dict:
+def category_of(skeleton: Skeleton) -> dict:
     """The COCO category entry that carries a skeleton (its links count from 1, as COCO's do)."""
     return {
-        "id": category_id,
-        "name": name,
+        "id": 1,
+        "name": "horse",
         "supercategory": "animal",
         "keypoints": list(skeleton.names),
         "skeleton": (skeleton.link_indices + 1).tolist(),

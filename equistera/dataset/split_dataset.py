@@ -244,21 +244,15 @@ def content_hash(coco: Mapping) -> str:
     The same for any order of the entries and fields and any way to write the JSON (``1`` or ``1.0``, indentation).
     The pixels of the pictures do not count, nor do ``info`` and ``licenses``.
     """
+
+    def plain(number: str) -> float:
+        return int(float(number)) if float(number).is_integer() else float(number)
+
     digest = hashlib.sha256()
     for key in ("images", "annotations", "categories"):
-        entries = sorted(json.dumps(_plain(entry), sort_keys=True) for entry in coco.get(key, ()))
-        digest.update(json.dumps([key, entries]).encode())
+        same = (json.loads(json.dumps(entry), parse_float=plain) for entry in coco.get(key, ()))
+        digest.update(json.dumps([key, sorted(json.dumps(entry, sort_keys=True) for entry in same)]).encode())
     return digest.hexdigest()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return value
 
 
 def earlier_names(out_dir: Path) -> set[str]:

@@ -501,6 +501,15 @@ def test_pictures_that_are_gone_from_the_input_leave_the_folder(raw):
     assert len(list((raw / "photos").iterdir())) == 10
 
 
+def test_a_placed_picture_that_the_new_split_names_stays_although_its_source_is_gone(raw):
+    """Without pictures a source need not be there: its link is not one of an earlier run that nothing names now."""
+    run(raw)
+    [placed] = (raw.parent / "images").rglob("horse0_0.png")
+    (raw / "photos/horse0_0.png").rename(raw.parent.parent / "elsewhere.png")
+    run(raw, images="none", overwrite=True)
+    assert placed.is_file()
+
+
 def test_a_refusal_hides_no_reason_behind_another(raw):
     tasks = [task(f"photos/nowhere_{i}.png") for i in range(30)]
     write(
