@@ -134,7 +134,11 @@ def read_header(path: str | Path) -> ImageHeader:
         ImageError: Missing, unreadable, not one of :data:`FORMATS`, or larger than :data:`MAX_PIXELS`.
     """
     with _open(path) as image:
-        return _header(image)
+        orientation = _orientation(image)
+        width, height = image.size[::-1] if orientation >= 5 else image.size
+        # photos with a second, smaller picture inside open as MPO; the first one is a JPEG like any other
+        kind = "JPEG" if image.format == "MPO" else image.format
+        return ImageHeader(width, height, orientation, kind, _is_deep(image))
 
 
 def read_rgb(path: str | Path, content: bytes | None = None) -> np.ndarray:
@@ -257,16 +261,6 @@ def _what_it_is(path: Path) -> str:
             return "HEIC needs the package pillow-heif: ./setup.sh (or pip install -r requirements.txt) brings it"
         return "a damaged or unknown kind of HEIC or AVIF"
     return f"expected {', '.join(FORMATS)}, found bytes {start[:8]!r}"
-
-
-def _header(image: Image.Image) -> ImageHeader:
-    orientation = _orientation(image)
-    width, height = image.size
-    if orientation >= 5:
-        width, height = height, width
-    # photos with a second, smaller picture inside open as MPO; the first one is a JPEG like any other
-    kind = "JPEG" if image.format == "MPO" else image.format
-    return ImageHeader(width, height, orientation, kind, _is_deep(image))
 
 
 def _orientation(image: Image.Image) -> int:
