@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equistera import checkpoints, inputs
+from equistera import inputs
+from equistera.checkpoints import file_hash
 from equistera.errors import UserError
 from equistera.files import read_json, write_json
+from equistera.looking import Detector, LookOptions
 from equistera.named_models import members
 from equistera.outputs import check_targets
 from equistera.tracks import files
@@ -26,28 +28,16 @@ DEFAULT_FORMATS = ("csv",)
 
 
 @dataclass(frozen=True)
-class AnalyzeOptions:
+class AnalyzeOptions(LookOptions):
     """What the user asked for; see ``tools/analyze.py --help``. ``words`` are the model and the videos."""
 
     words: Sequence[str]
     out: str
-    det: str | None = None
-    det_weights: str | None = None
-    det_class: tuple[str, ...] | None = None
-    det_thr: float | None = None
     animals: int | None = None
     smooth: str = "kalman"
     max_gap: float = 0.25
     format: Sequence[str] = DEFAULT_FORMATS
     draw: bool = False
-    skeleton: str | None = None
-    conf: float | None = None
-    overwrite: bool = False
-    batch_size: int = 16
-    flip_test: bool = False
-    amp: bool | None = None
-    device: str | None = None
-    cfg_options: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ class AnalyzeJob:
         options: What the user asked for.
         config: The model's.
         checkpoint: Its weights.
-        det_weights: The detector's; None without one.
+        detector: None without one.
         tasks: The videos that are not finished yet.
         finished: Those that an earlier call has finished with the same settings.
         settings: What the outputs follow from besides the video, for the markers.
@@ -106,7 +96,7 @@ class AnalyzeJob:
     options: AnalyzeOptions
     config: str
     checkpoint: Path
-    det_weights: Path | None
+    detector: Detector | None
     tasks: list[VideoTask]
     finished: list[VideoTask]
     settings: dict[str, Any]
@@ -124,11 +114,9 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
         UserError: Something that is read is missing, something else is where it would be written, or the options
             contradict each other.
     """
-    if options.det is None and (options.det_weights or options.det_class or options.det_thr is not None):
-        raise UserError("--det-weights, --det-class and --det-thr go with --det: which detector is meant?")
-    for name, value in (("--batch-size", options.batch_size), ("--animals", options.animals)):
-        if value is not None and value < 1:
-            raise UserError(f"{name} must be at least 1, found {value}")
+    options.refuse_impossible()
+    if options.animals is not None and options.animals < 1:
+        raise UserError(f"--animals must be at least 1, found {options.animals}")
     if options.smooth not in METHODS:
         raise UserError(f"--smooth {options.smooth}: expected one of {', '.join(METHODS)}")
     if options.max_gap < 0:
@@ -137,17 +125,17 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
     ((config, checkpoint),) = members(model)
     inputs.find_config(config)
     inputs.checkpoint(checkpoint)
-    det_weights = checkpoints.detector_weights(options.det, options.det_weights) if options.det else None
+    detector = options.detector()
     out = Path(options.out)
     tasks = [VideoTask(path, path.stem, out) for path in _videos(videos, out)]
     _refuse_same_names(tasks)
-    settings = _settings(options, config, checkpoint, det_weights)
+    settings = _settings(options, config, checkpoint, detector)
     finished = [task for task in tasks if not options.overwrite and _is_finished(task, settings, options)]
     left = [task for task in tasks if task not in finished]
     targets = [path for task in left for path in task.outputs(options)]
-    read: list[str | Path | None] = [config, checkpoint, det_weights, *(task.path for task in tasks)]
+    read: list[str | Path | None] = [config, checkpoint, detector and detector.weights, *(task.path for task in tasks)]
     check_targets("--out", targets, inputs=read, overwrite=options.overwrite, tool=TOOL)
-    return AnalyzeJob(options, config, checkpoint, det_weights, left, finished, settings)
+    return AnalyzeJob(options, config, checkpoint, detector, left, finished, settings)
 
 
 def _model_and_videos(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -193,23 +181,18 @@ def _refuse_same_names(tasks: Sequence[VideoTask]) -> None:
         raise UserError("videos whose outputs would have the same name:", twice, "Analyse them into different --out")
 
 
-def _settings(options: AnalyzeOptions, config: str, checkpoint: Path, det_weights: Path | None) -> dict[str, Any]:
+def _settings(options: AnalyzeOptions, config: str, checkpoint: Path, detector: Detector | None) -> dict[str, Any]:
     said = {key: value for key, value in vars(options).items() if key not in ("words", "out", "overwrite", "device")}
     return json.loads(
         json.dumps(
             {
                 **said,
-                "config": _digest(Path(config)),
-                "checkpoint": _digest(checkpoint),
-                "det_weights": det_weights and _digest(det_weights),
+                "config": file_hash(Path(config)),
+                "checkpoint": file_hash(checkpoint),
+                "det_weights": detector and file_hash(detector.weights),
             }
         )
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _stamp(path: Path) -> dict[str, Any]:

@@ -124,11 +124,23 @@ _COMMON: dict[str, dict[str, Any]] = {
         "type": override, "nargs": "+", "action": "extend", "default": [], "metavar": "KEY=VALUE",
         "help": "entries of the config with other values, such as train_dataloader.batch_size=32",
     },
+    "--det": {
+        "metavar": "DETECTOR",
+        "help": "find the animals with this: rtmdet or rtmdet_tiny with COCO's weights (tools/download_checkpoints.py "
+        "rtmdet_m_coco), or the work dir or weights of one that tools/train.py trained; none: without",
+    },
+    "--det-weights": {"metavar": "FILE", "help": "other weights for rtmdet or rtmdet_tiny"},
+    "--det-class": {"nargs": "+", "metavar": "NAME", "help": "COCO's animals that count (default: horse)"},
+    "--det-thr": {
+        "type": float, "metavar": "P", "help": "confidence of a box from which it counts (default: 0.3)",
+    },
+    "--flip-test": {"action": "store_true", "help": "average with the mirrored picture: slower, better"},
     "--overwrite": {
         "action": "store_true",
         "help": "replace files that exist; what this tool wrote itself and nobody changed needs no such word",
     },
 }  # fmt: skip
+DETECTOR = ("--det", "--det-weights", "--det-class", "--det-thr")
 
 
 def add_common(parser: argparse.ArgumentParser, *names: str) -> None:

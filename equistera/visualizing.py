@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from equistera import checkpoints, inputs
+from equistera import inputs
 from equistera.dataset.images import SUFFIXES
 from equistera.errors import UserError
 from equistera.frames import TOOL, PictureFiles, one_picture, picture_folder
+from equistera.looking import Detector, LookOptions
 from equistera.named_models import members
 from equistera.outputs import check_targets
 from equistera.video import VideoFrames
@@ -16,7 +17,7 @@ from equistera.video_writer import ENDINGS
 
 
 @dataclass(frozen=True)
-class VisualizeOptions:
+class VisualizeOptions(LookOptions):
     """What the user asked for; see ``tools/visualize.py --help``. ``model`` is what :func:`members` takes."""
 
     model: list[str]
@@ -26,18 +27,6 @@ class VisualizeOptions:
     out: str | None = None
     json: str | None = None
     ann_file: str | None = None
-    det: str | None = None
-    det_weights: str | None = None
-    det_class: tuple[str, ...] | None = None
-    det_thr: float | None = None
-    skeleton: str | None = None
-    conf: float | None = None
-    overwrite: bool = False
-    batch_size: int = 16
-    flip_test: bool = False
-    amp: bool | None = None
-    device: str | None = None
-    cfg_options: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,7 +36,7 @@ class Job:
     options: VisualizeOptions
     config: str
     checkpoint: Path
-    det_weights: Path | None
+    detector: Detector | None
     source: PictureFiles | VideoFrames
 
 
@@ -59,17 +48,15 @@ def settled(options: VisualizeOptions) -> Job:
             contradict each other.
     """
     _refuse_what_would_be_ignored(options)
-    if options.batch_size < 1:
-        raise UserError(f"--batch-size must be at least 1, found {options.batch_size}")
+    options.refuse_impossible()
     (config, checkpoint), *others = members(options.model)
     if others:
         raise UserError(f"one model draws, found {len(others) + 1}: {', '.join(options.model)}")
     inputs.find_config(config)
     inputs.checkpoint(checkpoint)
-    for path in (options.ann_file, options.det_weights):
-        if path is not None:
-            inputs.file(path)
-    det_weights = checkpoints.detector_weights(options.det, options.det_weights) if options.det else None
+    if options.ann_file is not None:
+        inputs.file(options.ann_file)
+    detector = options.detector()
     source = _source(options)
     if options.json:
         # the pictures or the video, and what they are drawn into
@@ -81,21 +68,16 @@ def settled(options: VisualizeOptions) -> Job:
             config,
             checkpoint,
             options.ann_file,
-            options.det_weights,
+            detector and detector.weights,
             options.skeleton,
             *drawn,
         ]
         check_targets("--json", [options.json], inputs=read, overwrite=options.overwrite, tool=TOOL)
-    return Job(options, config, checkpoint, det_weights, source)
+    return Job(options, config, checkpoint, detector, source)
 
 
 def _refuse_what_would_be_ignored(options: VisualizeOptions) -> None:
-    if options.det is None:
-        given = {"--det-weights": options.det_weights, "--det-class": options.det_class, "--det-thr": options.det_thr}
-        ignored = [name for name, value in given.items() if value is not None]
-        if ignored:
-            raise UserError(f"{' and '.join(ignored)} without --det: which detector is meant?")
-    elif options.ann_file:
+    if options.det is not None and options.ann_file:
         raise UserError("--ann-file and --det both say where to look; give one of them")
     out = Path(options.out or "")
     if options.img_dir and out.suffix.lower() in (*SUFFIXES, *ENDINGS) and not out.is_dir():

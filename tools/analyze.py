@@ -19,7 +19,7 @@ SimBA read them), coco (keypoint results). Legs that were exchanged for some fra
 
 import argparse
 
-from equistera import checkpoints, cli, device, inputs
+from equistera import cli, device, inputs
 
 
 def parse_args(argv):
@@ -29,14 +29,6 @@ def parse_args(argv):
         help="the model, as for tools/test.py, then videos and folders of videos",
     )  # fmt: skip
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument(
-        "--det",
-        choices=checkpoints.DETECTORS,
-        help="find the animals with this detector (default: the model looks itself)",
-    )
-    parser.add_argument("--det-weights", metavar="FILE", help="its weights (default: those in checkpoints/)")
-    parser.add_argument("--det-class", nargs="+", metavar="NAME", help="COCO classes that count (default: horse)")
-    parser.add_argument("--det-thr", type=float, help="confidence of a box from which it counts (default: 0.3)")
     parser.add_argument(
         "--animals", type=int, metavar="N", help="how many there are at most (default: as many as are found)"
     )
@@ -52,9 +44,8 @@ def parse_args(argv):
     parser.add_argument("--draw", action="store_true", help="draw a video as well")
     parser.add_argument("--conf", type=float, metavar="P", help="points of less confidence count as not found")
     parser.add_argument("--batch-size", type=int, default=16, help="frames that go through the model together")
-    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
     parser.add_argument("--amp", action=argparse.BooleanOptionalAction, help="mixed precision (default: where it pays)")
-    inputs.add_common(parser, "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_common(parser, *inputs.DETECTOR, "--flip-test", "--skeleton", "--device", "--cfg-options", "--overwrite")
     return vars(parser.parse_intermixed_args(argv))
 
 

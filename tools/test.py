@@ -36,7 +36,6 @@ def parse_args(argv):
     parser.add_argument("--compare", action="store_true", help="test every pair of models on the same bootstrap draws")
     parser.add_argument("--ensemble", action="store_true", help="also score the average of all models")
     parser.add_argument("--report", action="store_true", help="also write report.html: curves, worst pictures")
-    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
     parser.add_argument(
         "--body-length",
         nargs=2,
@@ -49,7 +48,9 @@ def parse_args(argv):
         help="draw whole groups for the intervals, as tools/split_dataset.py groups: folder, or a regular expression "
         "such as '^(horse[0-9]+)_'; for pictures of few horses or videos",
     )
-    inputs.add_common(parser, "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_common(
+        parser, *inputs.DETECTOR, "--flip-test", "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite"
+    )
     # options may stand between a config and its checkpoint
     return vars(parser.parse_intermixed_args(argv))
 

@@ -20,7 +20,7 @@ its frames and its sound; one that breaks off is drawn as far as it goes (exit c
 
 import argparse
 
-from equistera import checkpoints, cli, device, inputs
+from equistera import cli, device, inputs
 
 
 def parse_args(argv):
@@ -42,24 +42,16 @@ def parse_args(argv):
     parser.add_argument("--json", metavar="FILE", help="write the predictions too, as COCO keypoint results")
     parser.add_argument("--ann-file", help="COCO file with boxes; what it labels is drawn beside the predictions")
     parser.add_argument(
-        "--det", choices=checkpoints.DETECTORS,
-        help="find the animals with this detector; tools/download_checkpoints.py rtmdet_m_coco (or rtmdet_tiny_coco)",
-    )  # fmt: skip
-    parser.add_argument("--det-weights", metavar="FILE", help="its weights (default: those in checkpoints/)")
-    parser.add_argument("--det-class", nargs="+", metavar="NAME", help="COCO classes that count (default: horse)")
-    parser.add_argument("--det-thr", type=float, help="confidence of a box from which it counts (default: 0.3)")
-    parser.add_argument(
         "--conf", "--kpt-thr", type=float, metavar="P",
         help="dim keypoints of less confidence (default: 0.5 of a probability if a calibration is stored beside the "
         "checkpoint, see tools/test.py; else 0.3 of the uncalibrated one)",
     )  # fmt: skip
     parser.add_argument("--batch-size", type=int, default=16, help="animals that go through the model together")
-    parser.add_argument("--flip-test", action="store_true", help="average with the mirrored picture: slower, better")
     parser.add_argument(
         "--amp", action=argparse.BooleanOptionalAction,
         help="mixed precision (default: on GPUs and CPUs that have units for it, where it is about twice as fast)",
     )  # fmt: skip
-    inputs.add_common(parser, "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_common(parser, *inputs.DETECTOR, "--flip-test", "--skeleton", "--device", "--cfg-options", "--overwrite")
     # options may stand between a config and its checkpoint
     options = vars(parser.parse_intermixed_args(argv))
     named = [options.pop(name) for name in ("config", "checkpoint")]

@@ -64,3 +64,24 @@ def other_unit(points: np.ndarray, sizes: np.ndarray) -> str:
     if known.size >= 2 * points.shape[1] and sides.size and side >= _LARGE_SIDE:
         return f"no coordinate is above {largest:.4g} in pictures of {side:.0f} pixels: percent?"
     return ""
+
+
+def shared_areas(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Area that each box of one set shares with each of another.
+
+    Args:
+        a: float [N, 4], x, y, width, height.
+        b: float [M, 4], likewise.
+
+    Returns:
+        float [N, M], square pixels.
+    """
+    low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum((a[:, :2] + a[:, 2:])[:, None], b[:, :2] + b[:, 2:])
+    return np.maximum(high - low, 0).prod(axis=-1)
+
+
+def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union, float [N, M], of boxes as :func:`shared_areas` takes them; 0 for boxes of no area."""
+    shared = shared_areas(a, b)
+    union = a[:, 2:].prod(axis=1)[:, None] + b[:, 2:].prod(axis=1) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

@@ -23,7 +23,7 @@ from torch.utils.data import get_worker_info
 from equistera.errors import UserError
 
 #: Targets that a batch carries; those with a first axis of one animal are joined along it, the others stacked.
-_JOINED, _STACKED = ("keypoint_x_labels", "keypoint_y_labels", "keypoint_weights"), ("heatmaps",)
+_JOINED, _STACKED = ("keypoint_x_labels", "keypoint_y_labels", "keypoint_weights"), ("heatmaps", "boxes")
 
 
 @TRANSFORMS.register_module()
@@ -33,12 +33,12 @@ class PackTraining(BaseTransform):
     Gives ``inputs`` uint8 [h, w, 3], ``data_samples``, the targets by name, and ``picture``, its path.
 
     Raises:
-        UserError: The codec made neither SimCC labels nor heatmaps.
+        UserError: The codec made neither SimCC labels nor heatmaps, and no boxes are there.
     """
 
     def transform(self, results: dict) -> dict:
         targets = {name: results[name] for name in (*_JOINED, *_STACKED) if name in results}
-        if "heatmaps" not in targets and "keypoint_x_labels" not in targets:
+        if not {"heatmaps", "keypoint_x_labels", "boxes"} & targets.keys():
             raise UserError(
                 "PackTraining knows the targets of SimCC and heatmap codecs, found neither",
                 hint="Let train_pipeline end with PackPoseInputs, and remove train_dataloader.collate_fn",

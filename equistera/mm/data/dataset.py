@@ -65,6 +65,9 @@ class KeypointDataset(BaseCocoStyleDataset):
         "sigmas": [],
     }
 
+    #: What its samples are scored by while they are trained on.
+    metric = "KeypointMetric"
+
     def __init__(
         self,
         skeleton: str,
@@ -134,6 +137,11 @@ class KeypointDataset(BaseCocoStyleDataset):
             self.crops = DecodedCrops(wanted) if stored is None else stored
             self.textures = Textures(self.crops, self.seed)
 
+    @property
+    def halves(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Keypoints of the upper and of the lower body."""
+        return self.metainfo["upper_body_ids"], self.metainfo["lower_body_ids"]
+
     @functools.cached_property
     def crop_request(self) -> Request:
         """The crops that these samples and their augmentation need."""
@@ -143,7 +151,7 @@ class KeypointDataset(BaseCocoStyleDataset):
                 Animal(s["img_path"], s["bbox"][0], s["keypoints"][0], s["keypoints_visible"][0])
                 for s in (BaseDataset.get_data_info(self, i) for i in range(len(self)))
             ],
-            halves=(self.metainfo["upper_body_ids"], self.metainfo["lower_body_ids"]),
+            halves=self.halves,
             presets=[preset for _, preset in self.augmentation],
             input_size=self.input_size,
         )
@@ -167,8 +175,9 @@ class KeypointDataset(BaseCocoStyleDataset):
     @functools.cached_property
     def _about_all(self) -> dict:
         """What every sample carries of the skeleton."""
-        names = ("dataset_name", "upper_body_ids", "lower_body_ids", "flip_pairs", "dataset_keypoint_weights")
-        about = {name: self.metainfo[name] for name in (*names, "flip_indices", "skeleton_links")}
+        names = ("dataset_name", "flip_pairs", "dataset_keypoint_weights", "flip_indices", "skeleton_links")
+        about = {name: self.metainfo[name] for name in names}
+        about["upper_body_ids"], about["lower_body_ids"] = self.halves
         return about | ({"codec": self.codec, "input_size": self.input_size} if self.codec else {})
 
     def get_data_info(self, idx: int) -> dict:

@@ -20,6 +20,7 @@ import torch
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
+from equistera.mm.detection.network import AnimalDetector
 from equistera.mm.network.checkpoint import load_fitting, upgrade_keys
 from equistera.mm.network.checkpoint_skeleton import OUTPUT_LAYER, OUTPUT_WEIGHT, skeleton_of_checkpoint
 from equistera.mm.network.model import SkeletonPoseEstimator
@@ -64,7 +65,7 @@ class Report:
 
 
 def initialise(
-    network: SkeletonPoseEstimator, content: Mapping, path: str | Path, head_init: str = "transfer"
+    network: SkeletonPoseEstimator | AnimalDetector, content: Mapping, path: str | Path, head_init: str = "transfer"
 ) -> Report:
     """Starts a network from a checkpoint.
 
@@ -83,7 +84,10 @@ def initialise(
             hint=f"It is one of {', '.join(HEAD_INITS)}",
         )
     given = upgrade_keys(content["state_dict"])
-    if head_init == "random":
+    if isinstance(network, AnimalDetector):
+        kept, origin = network.carried(given, head_init)
+        reason, table = origin, ()
+    elif head_init == "random":
         origin = reason = "head_init is 'random'"
         kept = {name: value for name, value in given.items() if not name.startswith(HEAD)}
         table = channel_sources(None, network.skeleton)
@@ -162,6 +166,8 @@ def format_transfer_table(report: Report) -> str:
     """What the head was started from: a summary line and, unless all is random, a line for each keypoint."""
     count = Counter(row.match for row in report.table)
     kinds = ", ".join(f"{count[kind]} {kind}" for kind in ("exact", "near", "random") if count[kind])
+    if not report.table:
+        return report.origin
     lines = [f"head: {len(report.table)} keypoints: {kinds} ({report.origin})"]
     if count["random"] < len(report.table):
         width = max(len(row.target) for row in report.table)

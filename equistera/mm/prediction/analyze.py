@@ -14,12 +14,11 @@ from equistera.drawing import draw_pose, viewing_scale
 from equistera.errors import UserError
 from equistera.files import atomic_write
 from equistera.frames import Frame
-from equistera.mm import config as configs
 from equistera.mm.prediction.follow import VideoPoses
+from equistera.mm.prediction.loaded import loaded
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.stream import BoxSource
-from equistera.mm.prediction.visualize import detector_of
 from equistera.outputs import record
 from equistera.progress import track
 from equistera.skeleton import Skeleton
@@ -90,18 +89,7 @@ def analyze(job: AnalyzeJob) -> int:
 
 def _model(job: AnalyzeJob) -> _Model:
     options = job.options
-    detector = detector_of(options, job.det_weights)
-    predictor = Predictor(
-        job.config,
-        job.checkpoint,
-        device=options.device,
-        flip_test=options.flip_test,
-        cfg_options=options.cfg_options,
-        amp=options.amp,
-        skeleton=configs.skeleton_argument(options.skeleton),
-    )
-    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, predictor.settings)
-    print(confidence.description)
+    predictor, confidence, detector = loaded(job)
     if detector is not None:
         return _Model(predictor, confidence, detector, cheap=True)
     from equistera.mm.prediction.search import SearchedBoxes

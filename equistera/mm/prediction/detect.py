@@ -1,32 +1,40 @@
-"""Finding horses with an RTMDet of MMDetection (Lyu et al. 2022) that was trained on COCO's 80 classes."""
+"""Finding animals with an RTMDet (Lyu et al. 2022): MMDetection's of COCO's 80 classes, or one that we trained."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import mmdet
 import numpy as np
 import torch
 from mmcv.ops import nms
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
+from mmpose.registry import MODELS
+from torch import nn
 
+from equistera import skeleton as skeletons
 from equistera.checkpoints import detector_weights
 from equistera.drawing import fitted
 from equistera.errors import UserError
 from equistera.frames import Frame
+from equistera.literals import settings_in
+from equistera.looking import Detector
+from equistera.mm import config as configs
+from equistera.mm import register  # noqa: F401
+from equistera.mm.detection.network import CLASSES, AnimalDetector
+from equistera.mm.detection.samples import view_of
 from equistera.mm.network import checkpoint
 from equistera.mm.prediction.stream import Box
+from equistera.mm.run.network_check import as_config_says
 
-#: COCO's animals by their place among its 80 classes (https://cocodataset.org, "thing" classes in order of their ids).
-CLASSES = {
-    name: 14 + i
-    for i, name in enumerate(("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"))
-}
 #: MMDetection's own config of each of :data:`equistera.checkpoints.DETECTORS`.
 CONFIGS = {"rtmdet": "rtmdet_m_8xb32-300e_coco.py", "rtmdet_tiny": "rtmdet_tiny_8xb32-300e_coco.py"}
 SIDE = 640
@@ -50,8 +58,103 @@ def network(detector: str) -> ConfigDict:
     return config
 
 
-class DetectedBoxes:
-    """Boxes that a detector finds; a :data:`equistera.mm.prediction.stream.BoxSource`.
+class _Detector:
+    """A network that finds boxes on a few pictures at a time; a :data:`equistera.mm.prediction.stream.BoxSource`.
+
+    Args:
+        model: The network.
+        threshold: Boxes of less confidence are left out.
+    """
+
+    def __init__(self, model: nn.Module, threshold: float):
+        self.threshold = threshold
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model = model.to(self.device).eval()
+
+    def __call__(self, frames: Sequence[Frame]) -> list[list[Box] | None]:
+        """Boxes of each frame, the surest first; an empty list where nothing was found."""
+        found: list[list[Box] | None] = []
+        for start in range(0, len(frames), BATCH):
+            with torch.inference_mode(), DefaultScope.overwrite_default_scope("mmdet"), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="torch.meshgrid")
+                found += self._detect([frame.image for frame in frames[start : start + BATCH]])
+        return found
+
+    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
+        raise NotImplementedError
+
+    def _boxes(self, corners: torch.Tensor, scores: torch.Tensor) -> list[Box]:
+        """Boxes from corners [N, 4] and scores [N], each animal once: the surest of those that overlap."""
+        corners, scores = corners[scores >= self.threshold], scores[scores >= self.threshold]
+        if not len(scores):
+            return []
+        kept, _ = nms(corners.float().contiguous(), scores.float().contiguous(), SAME_ANIMAL)
+        return [
+            Box((x1, y1, x2 - x1, y2 - y1), score)
+            for x1, y1, x2, y2, score in kept.cpu().double().numpy().tolist()
+            if x2 - x1 >= 1 and y2 - y1 >= 1
+        ]
+
+
+class TrainedBoxes(_Detector):
+    """Boxes that a detector of ``tools/train.py`` finds, as its training saw pictures, and larger ones twice as large.
+
+    Args:
+        weights: Its ``best.pth``, which says how it is built.
+        threshold: Boxes of less confidence are left out.
+
+    Raises:
+        UserError: The weights are broken, or those of no such detector.
+    """
+
+    def __init__(self, weights: str | Path, threshold: float = 0.3):
+        content = checkpoint.load(weights)
+        settings = settings_in(str(content["meta"].get("config")))
+        model = settings.get("model")
+        if not isinstance(model, dict) or model.get("type") != AnimalDetector.__name__:
+            kind = "those of a pose model" if model else "no weights of tools/train.py"
+            raise UserError(
+                f"--det {weights}: expected the weights of a detector, found {kind}",
+                hint="python tools/train.py configs/rtmdet_tiny_animal.py trains one",
+            )
+        config = configs.from_text(repr({"model": model}), weights)
+        # boxes do not depend on it, and its file may be gone
+        configs.write(config, {"model.skeleton": skeletons.DEFAULT})
+        with as_config_says(f"the detector in {weights} cannot be built:"):
+            network = MODELS.build(config.model)
+        checkpoint.load_exactly(network, content["state_dict"], weights, "Give weights as tools/train.py wrote them")
+        super().__init__(network, threshold)
+        self._pipeline = Compose(
+            [{"type": name} for name in ("DrawGeometry", "LoadPicture", "CropToInput", "PackPoseInputs")]
+        )
+
+    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
+        found = self._looked(images, 1)
+        large = [i for i, image in enumerate(images) if max(image.shape[:2]) > 1.5 * max(self.model.input_size)]
+        for i, boxes in zip(large, self._looked([images[i] for i in large], 2), strict=True):
+            found[i] = [torch.cat(both) for both in zip(found[i], boxes, strict=True)]
+        return [self._boxes(corners, scores) for corners, scores in found]
+
+    def _looked(self, images: Sequence[np.ndarray], times: int) -> list[list[torch.Tensor]]:
+        """Corners and scores on each picture, made so many times as large as training's were."""
+        if not images:
+            return []
+        samples = [self._sample(image, times) for image in images]
+        found = [sample.pred_instances for sample in self.model.test_step(pseudo_collate(samples))]
+        return [[torch.from_numpy(each.bboxes), torch.from_numpy(each.bbox_scores)] for each in found]
+
+    def _sample(self, image: np.ndarray, times: int) -> dict:
+        size = tuple(side * times for side in self.model.input_size)
+        view = view_of(image.shape[1::-1])[None]
+        about = {"img": image, "img_path": "", "id": 0, "img_id": 0, "input_size": size}
+        sample = self._pipeline({**about, "bbox": view, "bbox_score": np.ones(1, np.float32)})
+        # the model's preprocessor takes pictures as OpenCV reads them
+        sample["inputs"] = sample["inputs"].flip(0)
+        return sample
+
+
+class DetectedBoxes(_Detector):
+    """Boxes that a detector of COCO's classes finds.
 
     Args:
         variant: A key of :data:`CONFIGS`.
@@ -73,27 +176,16 @@ class DetectedBoxes:
         unknown = [name for name in classes if name not in CLASSES]
         if unknown:
             raise UserError(f"no such class: {', '.join(unknown)}", hint=f"Classes: {', '.join(CLASSES)}")
-        if not 0 < threshold <= 1:
-            raise UserError(f"--det-thr must be above 0 and at most 1, found {threshold:g}")
-        self.classes, self.threshold = sorted(CLASSES[name] for name in classes), threshold
+        self.classes = sorted(CLASSES[name] for name in classes)
         path = detector_weights(variant, weights)
         content = checkpoint.load(path)
         _refuse_other_classes(content["meta"], path)
         # names of the parts are looked up in MMDetection's registries while it is built
         with DefaultScope.overwrite_default_scope("mmdet"):
-            self.model = MODELS.build(network(variant))
-        checkpoint.load_exactly(
-            self.model, content["state_dict"], path, f"Give weights of --det {variant} for COCO's 80 classes"
-        )
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model.to(self.device).eval()
-
-    def __call__(self, frames: Sequence[Frame]) -> list[list[Box] | None]:
-        """Boxes of each frame, the surest first; an empty list where nothing was found."""
-        found = []
-        for start in range(0, len(frames), BATCH):
-            found += self._detect([frame.image for frame in frames[start : start + BATCH]])
-        return found
+            model = MMDET_MODELS.build(network(variant))
+        hint = f"Give weights of --det {variant} for COCO's 80 classes; one that was trained is given as --det {path}"
+        checkpoint.load_exactly(model, content["state_dict"], path, hint)
+        super().__init__(model, threshold)
 
     def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
         fitted = [_fit(image) for image in images]
@@ -105,24 +197,12 @@ class DetectedBoxes:
                 for image, (_, shape, factor) in zip(images, fitted, strict=True)
             ],
         }
-        with torch.inference_mode(), DefaultScope.overwrite_default_scope("mmdet"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="torch.meshgrid")
-            return [self._boxes(sample.pred_instances) for sample in self.model.test_step(batch)]
-
-    def _boxes(self, predicted) -> list[Box]:
-        wanted = (predicted.scores >= self.threshold) & torch.isin(
-            predicted.labels, torch.tensor(self.classes, device=predicted.labels.device)
-        )
-        corners, scores = predicted.bboxes[wanted], predicted.scores[wanted]
-        if not len(scores):
-            return []
         # MMDetection keeps the classes apart; here a horse that also looks like a cow is one animal
-        kept, _ = nms(corners.contiguous(), scores.contiguous(), SAME_ANIMAL)
-        return [
-            Box((x1, y1, x2 - x1, y2 - y1), score)
-            for x1, y1, x2, y2, score in kept.cpu().double().numpy().tolist()
-            if x2 - x1 >= 1 and y2 - y1 >= 1
-        ]
+        return [self._of_classes(sample.pred_instances) for sample in self.model.test_step(batch)]
+
+    def _of_classes(self, predicted: InstanceData) -> list[Box]:
+        wanted = torch.isin(predicted.labels, torch.tensor(self.classes, device=predicted.labels.device))
+        return self._boxes(predicted.bboxes[wanted], predicted.scores[wanted])
 
 
 def _refuse_other_classes(meta: Mapping, path: Path) -> None:
@@ -147,3 +227,12 @@ def _fit(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int], tuple[float, f
     square = np.full((SIDE, SIDE, 3), PADDING, np.uint8)
     square[:height, :width] = small
     return square, (height, width), (width / image.shape[1], height / image.shape[0])
+
+
+def boxes_of(detector: Detector, classes: Sequence[str] | None, threshold: float | None) -> _Detector:
+    """The boxes of a detector that was asked for; see :class:`DetectedBoxes` and :class:`TrainedBoxes`."""
+    chosen: dict[str, Any] = {"classes": classes, "threshold": threshold}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    if detector.kind is None:
+        return TrainedBoxes(detector.weights, **chosen)
+    return DetectedBoxes(detector.kind, detector.weights, **chosen)

@@ -14,12 +14,14 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
+from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.devices import choose_device
 from equistera.mm.network import checkpoint
 from equistera.mm.network.checkpoint_record import refuse_contradictions, settings_digest
 from equistera.mm.network.checkpoint_skeleton import named_in
+from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
 from equistera.skeleton import Skeleton
 
@@ -79,6 +81,11 @@ class Predictor:
         if shared.get("skeleton") is None:
             shared["skeleton"] = _skeleton_of(content)
         self.config: Config = configs.load(config, cfg_options, **shared)
+        if not issubclass(MODELS.get(self.config.model.type), SkeletonPoseEstimator):
+            raise UserError(
+                f"{checkpoint_file} is a detector ({self.config.model.type}): it finds animals, it has no keypoints",
+                hint=f"Give a pose model, and this as --det {checkpoint_file}",
+            )
         self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
         refuse_contradictions(content, checkpoint_file, self.config, self.skeleton)
         self.trained_on = {*(content["meta"].get("trained_on") or ())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections import defaultdict
@@ -25,7 +26,10 @@ from equistera.evaluation.instances import pair
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
 from equistera.files import atomic_write, write_json
+from equistera.looking import DetectorOptions
 from equistera.mm import config as configs
+from equistera.mm.prediction.detect import boxes_of
+from equistera.mm.prediction.end_to_end import end_to_end, in_words
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.split_predictions import (
     ENSEMBLE,
@@ -46,7 +50,7 @@ COMPARISON, REPORT = "comparison.json", "report.html"
 
 
 @dataclass(frozen=True)
-class TestOptions:
+class TestOptions(DetectorOptions):
     """What the user asked for; see ``tools/test.py --help``."""
 
     models: list[str]
@@ -84,6 +88,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     for line in _same_weights(checkpoints):
         print(line)
     lead = next(iter(predictors.values()))
+    detector = options.detector()
     split = Split.of(lead.config, options.split or _split_there(lead), lead.skeleton)
     # what can be refused is refused before the long work
     groups = None if options.group_by == "none" else picture_groups(split.file_names.values(), options.group_by)
@@ -122,14 +127,21 @@ def test(options: TestOptions) -> dict[str, dict]:
     pairs = comparison["pairs"] if comparison else []
     # before anything can go wrong with the files
     print(format_comparison(metrics, pairs) if len(scored) > 1 else format_table(*metrics.values()), flush=True)
+    found: dict[str, dict] = {}
+    if detector is not None:
+        where = boxes_of(detector, options.det_class, options.det_thr)
+        found = end_to_end(predictors, split, where, results)
+        print(*itertools.starmap(in_words, found.items()), sep="\n", flush=True)
     # what an earlier test left here and this one does not write anew would stand beside other models' figures
     for path in (out / COMPARISON, out / REPORT):
         if Written().by(TOOL, path):
             path.unlink()
     for name, model in scored.items():
         paths: dict[str, Any] = {"ensemble_of": [str(path) for path in checkpoints.values()]}
-        about = {"checkpoint": str(checkpoints[name])} if name in checkpoints else paths
-        write_model(folders[name], model, results[name], {**about, "split": split.name, "flip_test": options.flip_test})
+        about: dict[str, Any] = {"checkpoint": str(checkpoints[name])} if name in checkpoints else paths
+        about |= {"split": split.name, "flip_test": options.flip_test}
+        about |= {"found_boxes": {"detector": str(detector.weights), **found[name]}} if name in found else {}
+        write_model(folders[name], model, results[name], about)
     if comparison:
         write_json(out / COMPARISON, comparison, indent=1)
         record(TOOL, out / COMPARISON)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from pathlib import Path
-from typing import Any
 
-from equistera.analyzing import AnalyzeOptions
 from equistera.dataset.animals import PictureAnimals, read_animals
 from equistera.errors import UserError
 from equistera.files import write_json
 from equistera.frames import TOOL, PictureFiles
 from equistera.in_order import in_order
-from equistera.mm import config as configs
-from equistera.mm.prediction.pose_drawing import Confidence, draw_poses, results_of
-from equistera.mm.prediction.predict import Predictor
-from equistera.mm.prediction.stream import AnnotatedBoxes, BoxSource, PosedFrame, predict_frames, refuse_other_pictures
+from equistera.mm.prediction.loaded import loaded
+from equistera.mm.prediction.pose_drawing import draw_poses, results_of
+from equistera.mm.prediction.stream import AnnotatedBoxes, PosedFrame, predict_frames, refuse_other_pictures
 from equistera.outputs import record
 from equistera.progress import track
 from equistera.video import VideoFrames
@@ -38,18 +34,7 @@ def visualize(job: Job) -> int:
         UserError: Nothing can be drawn.
     """
     options, source = job.options, job.source
-    detector = detector_of(options, job.det_weights)
-    predictor = Predictor(
-        job.config,
-        job.checkpoint,
-        device=options.device,
-        flip_test=options.flip_test,
-        cfg_options=options.cfg_options,
-        amp=options.amp,
-        skeleton=configs.skeleton_argument(options.skeleton),
-    )
-    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, predictor.settings)
-    print(confidence.description)
+    predictor, confidence, detector = loaded(job)
     pictures = read_animals(options.ann_file, predictor.skeleton) if options.ann_file else None
     image_ids = None
     if pictures and isinstance(source, PictureFiles):
@@ -90,18 +75,6 @@ def visualize(job: Job) -> int:
     if failed:
         raise UnreadableError(f"{len(failed)} of {counted(len(source), source.unit)} could not be used:", failed)
     return 0
-
-
-def detector_of(options: VisualizeOptions | AnalyzeOptions, weights: Path | None) -> BoxSource | None:
-    """The detector that ``--det`` names, or None."""
-    if weights is None:
-        return None
-    # mmdet's part of the import takes a while that others need not wait for
-    from equistera.mm.prediction.detect import DetectedBoxes
-
-    chosen: dict[str, Any] = {"classes": options.det_class, "threshold": options.det_thr}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
-    return DetectedBoxes(options.det, weights, **chosen)
 
 
 def _image_ids(pictures: PictureAnimals, source: PictureFiles) -> dict[str, object]:

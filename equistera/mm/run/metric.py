@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -16,8 +17,9 @@ from equistera.evaluation.average_precision import instance_score
 from equistera.evaluation.constant_guess import mean_pose
 from equistera.evaluation.instances import PCK
 from equistera.evaluation.keypoint_metrics import PCK_THRESHOLDS, pck_name
-from equistera.evaluation.metrics import Options, Scored
+from equistera.evaluation.metrics import Options, Scored, evaluate
 from equistera.mm.config import resolve_path
+from equistera.skeleton import Skeleton
 
 
 def to_result(data_sample: dict) -> dict:
@@ -61,6 +63,9 @@ class KeypointMetric(BaseMetric):
         prefix: What the names of the metrics start with.
     """
 
+    SCORES: ClassVar = SCORES
+    result_of = staticmethod(to_result)
+
     def __init__(
         self,
         skeleton: str,
@@ -87,6 +92,16 @@ class KeypointMetric(BaseMetric):
     def ground_truth(self) -> dict:
         """The annotations that predictions are compared with, for an evaluation after the first as well."""
         return load_annotations(self.ann_file or self.dataset_meta["ann_file"], self.skeleton)
+
+    @staticmethod
+    def score(coco: Mapping, results: Sequence[dict], skeleton: Skeleton) -> dict[str, float]:
+        """What :data:`LOGGED` names of the animals that there are results of, as far as it has a value."""
+        ids = {result["ann_id"] for result in results}
+        annotations = [annotation for annotation in coco["annotations"] if annotation["id"] in ids]
+        pictures = {annotation["image_id"] for annotation in annotations}
+        images = [image for image in coco["images"] if image["id"] in pictures]
+        metrics = evaluate({**coco, "images": images, "annotations": annotations}, list(results), skeleton)
+        return {name: float(metrics[name]) for name in LOGGED if metrics[name] is not None}
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         self.results += [to_result(sample) for sample in data_samples]

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from mmengine.config import Config
+from mmpose.registry import METRICS
 
 from equistera.mm.network.model import SkeletonPoseEstimator
-from equistera.mm.run.metric import SCORES
 from equistera.mm.run.preflight import DataSummary, lengths_of, metrics_of
 from equistera.processes import world_size
 from equistera.training.checkpoints import checkpoint_bytes
@@ -75,7 +75,9 @@ def plan_of(
     trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
     ema = make_ema(config.get("ema"), schedule.total_steps)
     produced = tuple(
-        f"{metric.get('prefix', 'val')}/{name}" for metric in metrics_of(config).values() for name in SCORES
+        f"{metric.get('prefix', 'val')}/{name}"
+        for metric in metrics_of(config).values()
+        for name in METRICS.get(metric.type).SCORES
     )
     return make_plan(
         schedule,

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmpose.registry import METRICS
 
 from equistera import skeleton as skeletons
 from equistera.checkpoints import command_for, default_dir, manifest, path_of
@@ -74,8 +75,10 @@ def finish(config: Config, seed: int | None) -> None:
         raise UserError("the config has values that no run can have:", problems)
     dataset, own = config.train_dataloader.dataset, config.train_dataloader.dataset.get("augmentation")
     entries = {"train_dataloader.dataset.seed": seed}
-    for key in metrics_of(config):
-        entries |= {f"{key}.data_root": config.data_root, f"{key}.train_ann_file": dataset.ann_file}
+    for key, metric in metrics_of(config).items():
+        entries[f"{key}.data_root"] = config.data_root
+        if metric.type == "KeypointMetric":
+            entries[f"{key}.train_ann_file"] = dataset.ann_file
     if isinstance(own, (str, Mapping)):
         # what is meant for the whole run is each phase's: the phases are what the plan shows
         entries |= {f"strategy.phases.{i}.augmentation": own for i in range(len(config.strategy.phases))}
@@ -155,7 +158,7 @@ def metrics_of(config: Config) -> dict[str, ConfigDict]:
         if isinstance(own, (list, tuple))
         else {"val_evaluator": own}
     )
-    return {key: evaluator for key, evaluator in own.items() if evaluator.type == "KeypointMetric"}
+    return {key: evaluator for key, evaluator in own.items() if hasattr(METRICS.get(evaluator.type), "SCORES")}
 
 
 def _input_size_problem(config: Config) -> list[str]:

@@ -13,6 +13,7 @@ import equistera
 from equistera.errors import UserError
 from equistera.files import link_or_copy, replace
 from equistera.mm.network import checkpoint
+from equistera.mm.run.evaluated_weights import swapped
 from equistera.training.checkpoints import BEST, LATEST, outdated, ranked, saves_after
 
 #: Seconds of training after which the next complete epoch is saved, whatever the interval is.
@@ -149,13 +150,16 @@ def snapshot(trainer, with_optimizer: bool) -> dict:
         "saved": time.strftime("%Y-%m-%d %H:%M:%S"),
         "equistera_version": equistera.__version__,
     }
-    content = {"meta": meta, "state_dict": trainer.network.state_dict()}
+    network, evaluated = trainer.network, trainer.evaluated
+    content = {"meta": meta, "state_dict": network.state_dict()}
     if with_optimizer:
         hooks = {name: hook.state_dict() for name, hook in trainer.stateful_hooks().items()}
         return {**content, "optimizer": trainer.optim_wrapper.state_dict(), "loop": loop.state_dict(), "hooks": hooks}
-    if trainer.evaluated is not None:
-        content["state_dict"].update(trainer.evaluated.changes)
-        meta["weights"] = trainer.evaluated.describe()
+    if evaluated is not None:
+        # parameters that several parts of a network share have a name in each
+        with swapped(network, evaluated.changes):
+            content["state_dict"] = {name: value.clone() for name, value in network.state_dict().items()}
+        meta["weights"] = evaluated.describe()
     return content
 
 

@@ -215,13 +215,15 @@ def _where_all_lies(run: RunSpec, curves: Path, learnt: bool) -> str:
     work_dir, root = run.work_dir, Path(run.config.data_root)
     test = root / "images" / "test"
     pictures = test if test.is_dir() else root / run.config.val_dataloader.dataset.data_prefix.img
+    # the detector's place beside a pose model's
+    model = ("POSE_WORK_DIR", "--det", work_dir) if run.config.model.type == "AnimalDetector" else (work_dir,)
     rows = [
         ("weights", work_dir / "best.pth"),
         ("curves", curves),
-        ("pictures", work_dir / "pictures"),
+        *([("pictures", work_dir / "pictures")] if (work_dir / "pictures").is_dir() else []),
         ("logs", commands.line("tensorboard", "--logdir", work_dir)),
-        ("test", commands.tool("test", work_dir)),
-        ("draw", commands.tool("visualize", work_dir, "--img-dir", pictures, "--out", work_dir / "drawn")),
+        ("test", commands.tool("test", *model)),
+        ("draw", commands.tool("visualize", *model, "--img-dir", pictures, "--out", work_dir / "drawn")),
     ]
     if not learnt:
         rows.append(

@@ -11,13 +11,12 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.dist import all_gather_object, get_dist_info
+from mmpose.registry import METRICS
 
 from equistera.crops.store import DecodedCrops
 from equistera.dataset.coco import load_annotations
-from equistera.evaluation.metrics import evaluate
 from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.network.model import SkeletonPoseEstimator
-from equistera.mm.run.metric import LOGGED, to_result
 
 #: Keeps the draw of the pictures apart from all else that the seed decides.
 _STREAM = 4_826
@@ -53,12 +52,7 @@ class TrainingSubset:
         order = np.random.default_rng((seed, _STREAM)).permutation(len(dataset)).tolist()
         self._scored = _split(order[:scored], batch_size)
         self._measured = _split(order[:measured], batch_size)
-        ids = {dataset.get_data_info(index)["id"] for batch in self._scored for index in batch}
-        coco = load_annotations(dataset.ann_file, dataset.skeleton)
-        annotations = [annotation for annotation in coco["annotations"] if annotation["id"] in ids]
-        pictures = {annotation["image_id"] for annotation in annotations}
-        images = [image for image in coco["images"] if image["id"] in pictures]
-        self._ground_truth = {**coco, "images": images, "annotations": annotations}
+        self._metric = METRICS.get(dataset.metric)
         # as an evaluation has them: those of training are larger and would be made smaller in another way
         self._pictures = DecodedCrops(dataclasses.replace(dataset.crop_request, presets=()))
         self._samples: dict[int, dict] = {}
@@ -80,15 +74,15 @@ class TrainingSubset:
         """Scores a network in evaluation mode; every process gets the same figures.
 
         Returns:
-            The names of :data:`equistera.mm.run.metric.LOGGED`, those that have a value.
+            Those of the data set's metric.
         """
         results: list[dict] = []
         for batch in self._batches(network, self._scored):
             samples = network.predict(batch["inputs"], batch["data_samples"])
-            results += [to_result(sample.to_dict()) for sample in samples]
+            results += [self._metric.result_of(sample.to_dict()) for sample in samples]
         gathered = [result for part in all_gather_object(results) for result in part]
-        metrics = evaluate(self._ground_truth, gathered, network.skeleton)
-        return {name: float(metrics[name]) for name in LOGGED if metrics[name] is not None}
+        coco = load_annotations(self._dataset.ann_file, network.skeleton)
+        return self._metric.score(coco, gathered, network.skeleton)
 
     def inputs(self, network: SkeletonPoseEstimator) -> Iterator[torch.Tensor]:
         """This process' batches of preprocessed pictures, float [B, 3, H, W], for normalisation statistics."""

@@ -1,0 +1,36 @@
+"""What a job that looks at pictures needs: its pose model, what its confidences mean, its detector."""
+
+from __future__ import annotations
+
+from equistera.analyzing import AnalyzeJob
+from equistera.mm import config as configs
+from equistera.mm.prediction.pose_drawing import Confidence
+from equistera.mm.prediction.predict import Predictor
+from equistera.mm.prediction.stream import BoxSource
+from equistera.visualizing import Job
+
+
+def loaded(job: Job | AnalyzeJob) -> tuple[Predictor, Confidence, BoxSource | None]:
+    """The model, its confidences (described on stdout) and the detector, if one was asked for.
+
+    Raises:
+        UserError: One cannot be used.
+    """
+    options, detector = job.options, None
+    if job.detector is not None:
+        # mmdet's part of the import takes a while that others need not wait for
+        from equistera.mm.prediction.detect import boxes_of
+
+        detector = boxes_of(job.detector, options.det_class, options.det_thr)
+    predictor = Predictor(
+        job.config,
+        job.checkpoint,
+        device=options.device,
+        flip_test=options.flip_test,
+        cfg_options=options.cfg_options,
+        amp=options.amp,
+        skeleton=configs.skeleton_argument(options.skeleton),
+    )
+    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, predictor.settings)
+    print(confidence.description)
+    return predictor, confidence, detector

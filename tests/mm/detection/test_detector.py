@@ -1,0 +1,198 @@
+"""A detector is trained, stopped, gone on with and used as a pose model is."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from equistera.dataset.coco import load_annotations
+from equistera.errors import UserError
+from equistera.frames import Frame
+from equistera.mm import config as configs
+from equistera.mm.detection.network import CLASSES
+from equistera.mm.detection.samples import BoxDataset, EncodeBoxes, view_of
+from equistera.mm.network import checkpoint
+from equistera.mm.network.transfer import initialise
+from equistera.mm.prediction import test as testing
+from equistera.mm.prediction.detect import TrainedBoxes
+from equistera.mm.run.network_check import build_checked
+from equistera.mm.run.train import TrainOptions, train
+
+CONFIG = "configs/demo_rtmdet.py"
+SMALL = (
+    "codec.input_size=(64,64)",
+    "train_cfg.max_epochs=2",
+    "train_cfg.val_interval=1",
+    "default_hooks.checkpoint.interval=1",
+    "train_dataloader.batch_size=2",
+    "train_dataloader.num_workers=0",
+    "val_dataloader.num_workers=0",
+    "training_subset.pictures=2",
+    "norm_statistics.pictures=2",
+    "strategy.warmup.at_least=1",
+    "ema=None",
+)
+
+
+def trained_detector(horses, work_dir, *options, **changes):
+    given = {"config": CONFIG, "data_root": str(horses), "from_scratch": True, "device": "cpu"}
+    return train(TrainOptions(**given | changes, work_dir=str(work_dir), cfg_options=[*SMALL, *options]))
+
+
+@pytest.fixture(scope="session")
+def detector(horses, tmp_path_factory):
+    return trained_detector(horses, tmp_path_factory.mktemp("detector") / "run")
+
+
+@pytest.fixture
+def network(horses):
+    return build_checked(configs.load(CONFIG, SMALL, data_root=str(horses)))
+
+
+def dataset(horses, **changes):
+    config = configs.load(CONFIG, [*SMALL], data_root=str(horses))
+    settings = {**config.train_dataloader.dataset, "augmentation": "none", **changes}
+    settings.pop("type")
+    return BoxDataset(**settings)
+
+
+def test_a_run_ends_with_its_best_weights_by_box_ap(detector):
+    content = checkpoint.load(detector / "best.pth")
+    assert content["meta"]["best_epoch"] in (1, 2)
+    lines = next(detector.glob("*/vis_data/scalars.json")).read_text().splitlines()
+    scores = [entry for entry in map(json.loads, lines) if "val/AP" in entry]
+    assert len(scores) == 2
+    assert {"val/AP50", "val/AR", "val/normalised_error", "train_subset/AP"} <= scores[0].keys()
+    assert not (detector / "pictures").exists()
+
+
+def test_shared_layers_have_the_best_weights_under_every_name(detector):
+    state = checkpoint.load(detector / "best.pth")["state_dict"]
+    first, second = ("bbox_head.cls_convs.0.0.conv.weight", "bbox_head.cls_convs.1.0.conv.weight")
+    assert torch.equal(state[first], state[second])
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(horses, detector, tmp_path):
+    trained_detector(horses, tmp_path / "run", "train_cfg.max_epochs=2", "early_stopping.patience=None")
+    whole = checkpoint.load(detector / "latest.pth")["state_dict"]
+    again = checkpoint.load(tmp_path / "run" / "latest.pth")["state_dict"]
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    for name in ("epoch_2.pth", "latest.pth", "best.pth"):
+        (tmp_path / "run" / name).unlink()
+    train(TrainOptions(config=None, work_dir=str(tmp_path / "run"), resume=True, device="cpu"))
+    resumed = checkpoint.load(tmp_path / "run" / "latest.pth")["state_dict"]
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_sample_is_the_whole_picture_with_the_boxes_of_its_animals(horses):
+    samples = dataset(horses)
+    coco = load_annotations(samples.ann_file, samples.skeleton)
+    sizes = {image["id"]: (image["width"], image["height"]) for image in coco["images"]}
+    for i in range(len(samples)):
+        sample = samples[i]
+        info = samples.get_data_info(i)
+        width, height = sizes[info["img_id"]]
+        zoom = 64 / max(width, height)
+        offset = (64 - np.array([width, height]) * zoom) / 2
+        own = [a["bbox"] for a in coco["annotations"] if a["image_id"] == info["img_id"]]
+        expected = [[x * zoom, y * zoom, (x + w) * zoom, (y + h) * zoom] for x, y, w, h in own]
+        boxes = sample["data_samples"]["boxes"]
+        expected = np.clip(np.array(expected) + np.tile(offset, 2), 0, 64)
+        # pixel centres stand for pixels: half a pixel of the photo
+        assert np.allclose(boxes[: len(own)], expected, atol=0.6 * zoom + 0.01)
+        assert not boxes[len(own) :].any()
+
+
+def test_a_mirrored_picture_has_mirrored_boxes(horses):
+    straight = dataset(horses)[0]
+    turned = dataset(horses, augmentation={"preset": "none", "flip": 1.0})[0]
+    assert np.array_equal(straight["inputs"][:, ::-1], turned["inputs"])
+    x1, y1, x2, y2 = straight["data_samples"]["boxes"][0]
+    assert np.allclose(turned["data_samples"]["boxes"][0], [63 - x2, y1, 63 - x1, y2], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("box", "kept"),
+    [
+        ((10, 10, 30, 30), (10, 10, 30, 30)),
+        # two thirds are seen
+        ((-10, 0, 20, 30), (0, 0, 20, 30)),
+        # a tenth is seen
+        ((-90, 0, 10, 30), None),
+        ((70, 0, 90, 30), None),
+        # too small to find
+        ((10, 10, 12, 40), None),
+    ],
+)
+def test_what_a_view_shows_of_an_animal_is_what_is_found(box, kept):
+    x1, y1, x2, y2 = box
+    corners = np.array([[[x1, y1], [x2, y1], [x2, y2], [x1, y2]]], np.float32)
+    done = EncodeBoxes().transform({"input_size": (64, 64), "transformed_keypoints": corners, "most_boxes": 2})
+    expected = np.zeros((2, 4)) if kept is None else np.array([kept, [0, 0, 0, 0]])
+    assert np.array_equal(done["boxes"], expected)
+
+
+def test_the_view_of_a_picture_is_the_whole_of_it():
+    x1, y1, x2, y2 = view_of((640, 480))
+    assert (x1 + x2, y1 + y2) == (639, 479)
+    assert np.allclose([1.25 * (x2 - x1), 1.25 * (y2 - y1)], [640, 480])
+
+
+def test_boxes_are_told_in_pixels_of_the_picture(network):
+    """Of a picture twice as large the same boxes twice as large."""
+    where = torch.tensor([[8.0, 16.0, 40.0, 48.0]])
+    network.boxes = lambda inputs: [type("Found", (), {"bboxes": where, "scores": torch.ones(1)})()]
+    about = {"input_size": (64, 64), "input_scale": (128.0, 128.0), "input_center": (99.5, 63.5)}
+    sample = type("Sample", (), {"metainfo": about})()
+    (told,) = network.predict(torch.zeros(1, 3, 64, 64), [sample])
+    assert told.pred_instances.bboxes.tolist() == [[51.5, 31.5, 115.5, 95.5]]
+
+
+def test_coco_weights_start_the_one_class_from_their_own(network):
+    state = network.state_dict()
+    state["bbox_head.rtm_cls.0.weight"] = torch.arange(80.0).reshape(80, 1, 1, 1).expand(80, 64, 1, 1).clone()
+    state["bbox_head.rtm_cls.0.bias"] = torch.arange(80.0)
+    report = initialise(network, {"state_dict": state, "meta": {}}, "coco.pth")
+    assert network.bbox_head.rtm_cls[0].bias.tolist() == [CLASSES["horse"]]
+    assert "COCO's classes horse" in report.origin
+
+
+def test_a_pose_models_backbone_starts_a_detector(network):
+    given = {name: value + 1 for name, value in network.state_dict().items() if name.startswith("backbone.")}
+    report = initialise(network, {"state_dict": given, "meta": {}}, "pose.pth")
+    assert report.origin == "head: random, the weights are of no detector"
+    own = network.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in given.items())
+
+
+def test_a_trained_detector_finds_boxes_in_pictures_of_any_size(detector):
+    found = TrainedBoxes(detector / "best.pth", threshold=0.001)
+    pictures = [np.full((height, width, 3), 90, np.uint8) for height, width in ((40, 60), (300, 200))]
+    boxes = found([Frame(str(i), i, picture) for i, picture in enumerate(pictures)])
+    assert len(boxes) == 2
+    for each, picture in zip(boxes, pictures, strict=True):
+        assert all(0 < box.score <= 1 and box.xywh[2] <= 2 * max(picture.shape) for box in each)
+
+
+def test_other_weights_are_no_detector(trained):
+    with pytest.raises(UserError, match="expected the weights of a detector, found those of a pose model"):
+        TrainedBoxes(trained / "best.pth")
+
+
+def test_a_detector_has_no_keypoints_to_score(detector):
+    with pytest.raises(UserError, match="it finds animals, it has no keypoints"):
+        testing.test(testing.TestOptions([str(detector)]))
+
+
+def test_scores_with_found_boxes_stand_beside_those_with_given_ones(horses, trained, detector, tmp_path, capsys):
+    options = testing.TestOptions([str(trained)], data_root=str(horses), out=str(tmp_path / "out"), det=str(detector))
+    testing.test(options)
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())["found_boxes"]
+    assert found["found"] + found["missed"] == found["animals"] > 0
+    assert f"{found['found']} of {found['animals']} animals found" in capsys.readouterr().out
+
+
+def test_a_compiled_detector_is_refused(network):
+    with pytest.raises(UserError, match="--compile is for pose models"):
+        network.compile_backbone()
