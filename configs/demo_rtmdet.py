@@ -1,13 +1,13 @@
 """A small RTMDet on synthetic horses, on a CPU in minutes, from the backbone of the demo's pose model.
 
-python tools/train.py configs/demo_rtmpose_t.py --amp
-python tools/train.py configs/demo_rtmdet.py --amp --init work_dirs/demo_rtmpose_t/best.pth
+./setup.sh demo
+python tools/train.py configs/demo_rtmdet.py --amp
 """
 
 _base_ = "rtmdet_tiny_animal.py"
 
 data_root = "data/demo"
-pretrained = "work_dirs/demo_rtmpose_t/best.pth"
+pretrained = "work_dirs/demo/best.pth"
 train_cfg = dict(max_epochs=20, val_interval=4)
 default_hooks = dict(checkpoint=dict(interval=4))
 

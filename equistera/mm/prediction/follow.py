@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equistera.dataset.boxes import box_around
+from equistera.dataset.boxes import overlaps, shared_areas
 from equistera.frames import Frame
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Pose, Predictor
-from equistera.mm.prediction.stream import BoxSource
+from equistera.mm.prediction.stream import BoxSource, box_of
 from equistera.tracks.identity import Follower
 
 #: Mean confidence below which a pose shows no animal, or not where it was looked for.
@@ -40,8 +40,8 @@ EMPTY_EVERY = 1.0
 FIRST_PART = 4
 #: How often what turned out badly is looked at again, as long as that helps.
 LOOKS_AGAIN = 4
-#: Points that say where an animal is.
-_ENOUGH = 4
+#: Frames beside one that say where an animal is in it.
+_BESIDE = 4
 
 
 @dataclass
@@ -146,9 +146,9 @@ class VideoPoses:
                     paths.append(np.tile(box, (len(frames), 1)))
         if self.cheap and len(frames) > 1:
             for box in self._ask(frames[-1]):
-                overlaps = [_overlap(box, path[-1]) for path in paths]
-                if overlaps and max(overlaps) >= SAME_ANIMAL:
-                    path = paths[int(np.argmax(overlaps))]
+                near = [_overlap(box, path[-1]) for path in paths]
+                if near and max(near) >= SAME_ANIMAL:
+                    path = paths[int(np.argmax(near))]
                     # led there evenly
                     path += np.linspace(0, 1, len(frames))[:, None] * (box - path[-1])
                 elif not full:
@@ -156,7 +156,7 @@ class VideoPoses:
         return paths
 
     def _may_ask(self, time: float) -> bool:
-        every = 0.0 if self.cheap else SEARCH_EVERY if self._known and not self._lost else EMPTY_EVERY
+        every = 0.0 if self.cheap else EMPTY_EVERY
         return self._asked is None or time - self._asked >= every
 
     def _ask(self, frame: Frame) -> list[np.ndarray]:
@@ -212,8 +212,7 @@ class VideoPoses:
     def _box_of(self, pose: Pose | None, size: tuple[int, int]) -> np.ndarray:
         """Centre and size of the box around the points that are sure; NaN where there are too few."""
         if pose is not None and pose.scores.mean() >= LOST:
-            sure = pose.scores >= self.confidence.threshold
-            box = box_around(pose.points[sure], *size) if sure.sum() >= _ENOUGH else None
+            box = box_of(pose.points[pose.scores >= self.confidence.threshold], size)
             if box is not None:
                 return _centred(box)
         return np.full(4, np.nan)
@@ -259,7 +258,7 @@ def _from_neighbours(t: int, boxes: np.ndarray, good: np.ndarray) -> list[np.nda
     before, after = there[there < t], there[there > t]
     if len(before) and len(after):
         return [np.array([np.interp(t, there, boxes[there, i]) for i in range(4)])]
-    near = (before[-_ENOUGH:] if len(before) else after[:_ENOUGH]).astype(int)
+    near = (before[-_BESIDE:] if len(before) else after[:_BESIDE]).astype(int)
     end = near[-1] if len(before) else near[0]
     box = boxes[end].copy()
     if len(near) > 1:
@@ -272,24 +271,17 @@ def _centred(xywh: Sequence[float]) -> np.ndarray:
     return np.array([x + width / 2, y + height / 2, width, height])
 
 
-def _cornered(box: np.ndarray) -> tuple[float, float, float, float]:
-    x, y, width, height = box.tolist()
-    return x - width / 2, y - height / 2, width, height
-
-
-def _shared(a: np.ndarray, b: np.ndarray) -> float:
-    low, high = np.maximum(a[:2] - a[2:] / 2, b[:2] - b[2:] / 2), np.minimum(a[:2] + a[2:] / 2, b[:2] + b[2:] / 2)
-    return float(np.prod(np.maximum(high - low, 0)))
+def _cornered(box: np.ndarray) -> np.ndarray:
+    return np.concatenate([box[:2] - box[2:] / 2, box[2:]])
 
 
 def _share_inside(inner: np.ndarray, outer: np.ndarray) -> float:
     """Share of a box that lies in another one."""
-    return _shared(inner, outer) / float(np.prod(inner[2:]))
+    return float(shared_areas(_cornered(inner)[None], _cornered(outer)[None])[0, 0] / np.prod(inner[2:]))
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     """Intersection over union; 0 where one is NaN."""
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return 0.0
-    shared = _shared(a, b)
-    return shared / float(np.prod(a[2:]) + np.prod(b[2:]) - shared)
+    return float(overlaps(_cornered(a)[None], _cornered(b)[None])[0, 0])

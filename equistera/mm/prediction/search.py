@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equistera.dataset.boxes import box_around
+from equistera.dataset.boxes import box_around, shared_areas
 from equistera.frames import Frame
 from equistera.mm.prediction.predict import Pose, Predictor
 from equistera.mm.prediction.stream import Box
@@ -127,6 +127,5 @@ def _windows(width: int, height: int, side: float) -> list[tuple[float, float, f
 
 def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
     """Shared area as a share of the smaller box."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return max(width, 0) * max(height, 0) / min(a[2] * a[3], b[2] * b[3])
+    shared = shared_areas(np.array([a], dtype=float), np.array([b], dtype=float))[0, 0]
+    return float(shared) / min(a[2] * a[3], b[2] * b[3])
