@@ -38,22 +38,21 @@ class Parser(argparse.ArgumentParser):
         guesses = [did_you_mean(word.partition("=")[0], known) for word in words.split() if word.startswith("-")]
         super().error(message + next(filter(None, guesses), "") if unknown else message)
 
+    def given(self, argv: Sequence[str]) -> set[str]:
+        """Names (``dest``) of what a user gave, also where it is the default, in a line that parses."""
+        defaults = {action: action.default for action in self._actions}
+        try:
+            for action in defaults:
+                action.default = argparse.SUPPRESS
+            return set(vars(self.parse_args(argv)))
+        finally:
+            for action, default in defaults.items():
+                action.default = default
+
 
 def parser(doc: str) -> Parser:
     """An argument parser whose description is a tool's docstring."""
     return Parser(description=doc, formatter_class=HelpFormatter)
-
-
-def given(parser: argparse.ArgumentParser, argv: Sequence[str]) -> set[str]:
-    """Names (``dest``) of what a user gave, also where it is the default, in a line that parses."""
-    defaults = {action: action.default for action in parser._actions}
-    try:
-        for action in defaults:
-            action.default = argparse.SUPPRESS
-        return set(vars(parser.parse_args(argv)))
-    finally:
-        for action, default in defaults.items():
-            action.default = default
 
 
 class Once(argparse.Action):

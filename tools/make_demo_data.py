@@ -59,7 +59,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not (args.out or args.sheet or args.video):
         parser.error("give --out, --sheet or --video")
-    given = cli.given(parser, argv)
+    given = parser.given(argv)
     for option in ("videos", "gait", "animals", "seconds", "fps", "camera", "asymmetry"):
         if option in given and not args.video:
             parser.error(f"argument --{option}: it is for --video DIR, which is not given")
