@@ -65,7 +65,7 @@ class StagedNetwork(nn.Module):
     def train(self, mode: bool = True):
         super().train(mode)
         for name, module in self.named_modules():
-            if self.is_frozen(name):
+            if mode and self.is_frozen(name):
                 module.training = False
         return self
 
