@@ -20,6 +20,8 @@ LEGS = {"lf": "left fore", "rf": "right fore", "lh": "left hind", "rh": "right h
 NEEDED = ("withers", "tail_base", *(f"{leg}_hoof" for leg in LEGS))
 #: Seconds of track that are needed at least: two strides of a walk.
 SHORTEST = 2.5
+#: Of a longer view the middle is measured, seconds: more would take long and tell little more.
+LONGEST = 60.0
 #: A view counts as from the side while the trunk, by the height of the withers, is so long beside its longest in the
 #: video; that is about 50 degrees.
 SIDE = 0.64
@@ -73,7 +75,7 @@ class Body:
 
 
 def body_of(tracks: Tracks, individual: str) -> Body:
-    """The longest view of an animal from its side.
+    """The longest view of an animal from its side, at most :data:`LONGEST`.
 
     Args:
         tracks: After :func:`equistera.tracks.smooth.smooth`.
@@ -99,7 +101,9 @@ def body_of(tracks: Tracks, individual: str) -> Body:
     along, high = (withers - tail)[there], lowest[there] - withers[there][:, 1]
     length, size = _averaged(times, along[:, 0]), _averaged(times, high)
     if (size <= 0).any():
-        raise UserError(f"{individual}: its withers are below its hooves", hint="A camera that is held level is expected")
+        raise UserError(
+            f"{individual}: its withers are below its hooves", hint="A camera that is held level is expected"
+        )
     ratio = length / size
     best = float(np.percentile(np.abs(ratio), 95))
     if best < FROM_THE_SIDE:
@@ -114,6 +118,9 @@ def body_of(tracks: Tracks, individual: str) -> Body:
             f"{individual} is seen from its side for {np.ptp(times[kept]):.1f} s at a time",
             hint=f"Expected {SHORTEST:g} s or more: the camera at right angles to its way, and farther off",
         )
+    middle = (times[kept][0] + times[kept][-1]) / 2
+    first, end = np.searchsorted(times, [middle - LONGEST / 2, middle + LONGEST / 2])
+    kept = slice(max(kept.start, first), min(kept.stop, end))
     heading = int(np.sign(ratio[kept][0]))
     trunk = _averaged(times, np.linalg.norm(along, axis=1))[kept]
     body = Body(times[kept], points[kept], tracks.index, heading, trunk, trunk * best / np.abs(ratio[kept]))

@@ -8,18 +8,17 @@ import numpy as np
 _CANDIDATES = 40
 #: How early a stance may end, as a share of the way to the hoof's turning point (a hoof turns right after it has lifted
 #: off and right before it lands), and how far beyond that point it is looked at, as a part of the stride.
-_EARLIEST, _BEYOND = 0.35, 0.12
-#: A hoof that leaves draws away from its line as these powers of the time.
-_POWERS = (1.5,)
+_EARLIEST, _BEYOND = 0.35, 0.1
+#: A hoof draws away from its line as this power of the time: between one that lands while it still moves along the
+#: ground (1) and one that slows down first (2).
+_POWER = 1.5
 #: Part of a stance whose frames have to be known for the speed while it lasts.
 _MOST = 0.6
 #: Harmonics of the wave that tells about where a hoof turns.
 _HARMONICS = 5
 
 
-def stance_of(
-    phase: np.ndarray, seen: np.ndarray, number: np.ndarray, count: int
-) -> tuple[float, float, np.ndarray]:
+def stance_of(phase: np.ndarray, seen: np.ndarray, number: np.ndarray, count: int) -> tuple[float, float, np.ndarray]:
     """The stance that several strides of a leg have in common.
 
     In each stride the hoof draws its own line while it stands, along the body and in height (a view that turns tilts
@@ -41,29 +40,24 @@ def stance_of(
     phase, seen, number = phase[kept], seen[kept], number[kept]
     downs = first * np.linspace(_EARLIEST, 1, _CANDIDATES)
     offs = last * np.linspace(_EARLIEST, 1, _CANDIDATES)
-    before = [np.maximum(downs - phase[:, None], 0) ** power for power in _POWERS]
-    after = [np.maximum(phase[:, None] - offs, 0) ** power for power in _POWERS]
-    # [S, powers * candidates], those of the touch-down first
-    bends = np.concatenate([np.concatenate(each, axis=1) for each in (before, after)], axis=1)
-    free_bends, free_seen = _without_lines(phase, number, count, bends), _without_lines(phase, number, count, seen)
-    square, along = free_bends.T @ free_bends, free_bends.T @ free_seen
-    i, j = (each.ravel() for each in np.meshgrid(np.arange(_CANDIDATES), np.arange(_CANDIDATES), indexing="ij"))
-    powers = len(_POWERS)
-    columns = np.stack(
-        [i + n * _CANDIDATES for n in range(powers)] + [j + (powers + n) * _CANDIDATES for n in range(powers)], axis=1
+    # [S, candidates] each: 0 as long as the hoof stands
+    before, after = np.maximum(downs - phase[:, None], 0), np.maximum(phase[:, None] - offs, 0)
+    bends, places = (
+        _without_lines(phase, number, count, each) for each in (np.hstack([before, after]) ** _POWER, seen)
     )
-    pairs = square[columns[:, :, None], columns[:, None, :]]
-    right = along[columns]
-    pairs = pairs + 1e-9 * np.trace(pairs, axis1=1, axis2=2)[:, None, None] * np.eye(2 * powers)
-    weights = np.linalg.solve(pairs, right)
-    gain = (weights * right).sum(axis=(1, 2)).reshape(_CANDIDATES, _CANDIDATES)
+    square, along = bends.T @ bends, bends.T @ places
+    # by how much each pair of moments lowers the squares: two unknowns, so that the solution can be written down
+    first_square, last_square = np.diag(square)[:_CANDIDATES, None], np.diag(square)[_CANDIDATES:]
+    cross = square[:_CANDIDATES, _CANDIDATES:]
+    one, other = along[:_CANDIDATES], along[_CANDIDATES:]
+    determinant = np.maximum(first_square * last_square - cross**2, 1e-12 * first_square * last_square + 1e-30)
+    both = last_square * (one**2).sum(axis=1)[:, None] + first_square * (other**2).sum(axis=1)
+    gain = (both - 2 * cross * (one @ other.T)) / determinant
     a, b = np.unravel_index(int(gain.argmax()), gain.shape)
-    down = downs[a] + _top(gain[:, b], a) * (downs[1] - downs[0])
-    off = offs[b] + _top(gain[a], b) * (offs[1] - offs[0])
-    best = a * _CANDIDATES + b
-    straight = seen[:, 0] - bends[:, columns[best]] @ weights[best][:, 0]
+    down = downs[a] + _top(gain[:, b], int(a)) * (downs[1] - downs[0])
+    off = offs[b] + _top(gain[a], int(b)) * (offs[1] - offs[0])
     stands = (phase > down) & (phase < off)
-    return float(down), float(off), _slopes(phase[stands], number[stands], count, straight[stands], off - down)
+    return float(down), float(off), _slopes(phase[stands], number[stands], count, seen[stands, 0], off - down)
 
 
 def _sums(values: np.ndarray, number: np.ndarray, count: int) -> np.ndarray:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from equistera.errors import UserError
 from equistera.gait.angles import angles_of, spreads_of
 from equistera.gait.body import LEGS, Body, body_of
-from equistera.gait.cycle import Cycle, curve, cycle_of
-from equistera.gait.noise import Noise, noise_of
+from equistera.gait.cycle import curve, cycle_of
+from equistera.gait.noise import noise_of
 from equistera.gait.strides import Leg, again, legs_of
 from equistera.gait.symmetry import curves_of, differences, parts_of
 from equistera.tracks.tracks import Tracks
@@ -131,7 +130,7 @@ def measure(tracks: Tracks, individual: str, seed: int = 0) -> Gait:
     inside = (tracks.times >= body.times[0]) & (tracks.times <= body.times[-1])
     spread = np.array([_median(each) for each in tracks.spread[inside, tracks.individuals.index(individual)].T])
     cycle = cycle_of(body.times, legs["lf"])
-    noise = noise_of(body, cycle, legs["lf"].usual, spread)
+    noise = noise_of(body, cycle, spread)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(DRAWS):
@@ -143,8 +142,8 @@ def measure(tracks: Tracks, individual: str, seed: int = 0) -> Gait:
         if found is not None:
             measures[name] = found
     size = noise.size / np.median(body.upright)
-    notes = [f"measured from {body.times[0]:.2f} to {body.times[-1]:.2f} s: {counted(strides, 'stride')} of each leg"]
-    told = counted(noise.spreads, "point")
+    notes = [f"measured from {body.times[0]:.2f} to {body.times[-1]:.2f} s: {counted(strides, 'strides')} of each leg"]
+    told = counted(noise.spreads, "points")
     notes.append(
         f"noise of the points: {np.median(size[size > 0]):.2%} of a body length, "
         + f"told by what differs between strides; of {told} the track's own spread is larger"
@@ -196,7 +195,12 @@ def _measure(name: str, value: float, left_out: list[float], drawn: list[float],
     noise = float(known.std(ddof=1))
     unit, own = _own(name, value, stride)
     halves = [
-        float(np.hypot(max(student.ppf((1 + p) / 2, count - 1) * strides, student.ppf((1 + p) / 2, 1e6) * noise), own))
+        float(
+            np.hypot(
+                max(student.ppf((1 + p) / 2, count - 1) * strides, student.ppf((1 + p) / 2, len(known) - 1) * noise),
+                own,
+            )
+        )
         for p in (SURE, 1 - (1 - SURE) / ASKED)
     ]
     return Measure(name, value, halves[0], halves[1], unit)

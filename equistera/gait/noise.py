@@ -13,13 +13,14 @@ import numpy as np
 from scipy.signal import lfilter
 
 from equistera.gait.body import Body
-from equistera.gait.cycle import Cycle, waves
-from equistera.gait.strides import mean_way
+from equistera.gait.cycle import Cycle, slow, waves
 
 #: Harmonics of a stride that a point's way is made of. Their size may change evenly over the strides.
 _HARMONICS = 6
 #: What frames have in common with the next ones is taken to be at most so much.
 _MOST = 0.95
+#: Frames beyond what is fitted to them that tell noise.
+_FREE = 10
 
 
 @dataclass(frozen=True)
@@ -43,40 +44,41 @@ class Noise:
         return lfilter([1.0], [1.0, -self.lasts], fresh, axis=0) * self.size[:, None]
 
 
-def noise_of(body: Body, cycle: Cycle, usual: float, spread: np.ndarray) -> Noise:
+def noise_of(body: Body, cycle: Cycle, spread: np.ndarray) -> Noise:
     """What is left of the points when what every stride does is taken out.
 
     Args:
         body: The points.
         cycle: Places the frames in the stride.
-        usual: Time of a stride, seconds.
         spread: [K], the track's own, pixels; NaN where it is not known.
     """
     inside = np.isfinite(cycle.phase)
+    length = float(np.median(body.upright))
     size, shares = np.zeros(len(spread)), []
-    for k in range(len(spread)):
+    for name, k in body.index.items():
+        # along the body every point is measured from the trunk: its own two points tell no noise along it
+        seen = [body.height(name)] if name in ("withers", "tail_base") else [body.height(name), body.forward(name)]
         left = []
-        for axis in (0, 1):
-            values = body.points[:, k, axis]
+        for values in seen:
             known = inside & np.isfinite(values)
-            design = _design(cycle.phase[known])
-            if known.sum() < design.shape[1] + 10:
+            phase = cycle.phase[known]
+            design = np.concatenate([slow(phase), *_repeating(phase)], axis=1)
+            free = len(phase) - design.shape[1]
+            if free < _FREE:
                 continue
-            rest = values[known] - mean_way(body.times, values, usual)[known]
-            rest = rest - design @ np.linalg.lstsq(design, rest, rcond=None)[0]
-            free = known.sum() - design.shape[1]
+            rest = values[known] - design @ np.linalg.lstsq(design, values[known], rcond=None)[0]
             left.append(float((rest**2).sum() / free))
             beside = np.diff(np.flatnonzero(known)) == 1
-            if (rest**2).sum() > 0:
+            if left[-1] > 0:
                 shares.append(float((rest[1:] * rest[:-1])[beside].sum() / (rest**2).sum()))
         if left:
-            size[k] = np.sqrt(np.mean(left))
+            size[k] = length * np.sqrt(np.mean(left))
     own = np.where(np.isfinite(spread), spread, 0.0)
     lasts = float(np.clip(np.median(shares), 0.0, _MOST)) if shares else 0.0
     return Noise(np.maximum(size, own), lasts, int((own > size).sum()))
 
 
-def _design(phase: np.ndarray) -> np.ndarray:
-    along = phase - phase.mean() if len(phase) else phase
+def _repeating(phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The waves of a stride, and the same growing over the strides."""
     each = waves(phase, _HARMONICS)
-    return np.concatenate([np.ones((len(phase), 1)), along[:, None], each, along[:, None] * each], axis=1)
+    return each, (phase - phase.mean() if len(phase) else phase)[:, None] * each

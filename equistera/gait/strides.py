@@ -17,6 +17,7 @@ import numpy as np
 from equistera.errors import UserError
 from equistera.gait.body import LEGS, Body
 from equistera.gait.contact import stance_of
+from equistera.words import counted
 
 #: A hoof's way along the body, body lengths, from which it takes strides; one that stands only shifts.
 MOVES = 0.15
@@ -100,7 +101,7 @@ def legs_of(body: Body) -> dict[str, Leg]:
         passing = _passing(body.times, way, usual)
         whole = int((np.abs(np.diff(passing) - usual) <= _REGULAR * usual).sum())
         if whole < LEAST:
-            raise UserError(f"the {LEGS[leg]} takes {whole} whole strides, expected {LEAST} or more")
+            raise UserError(f"the {LEGS[leg]} takes {counted(whole, 'whole strides')}, expected {LEAST} or more")
         result[leg] = _leg(body, leg, passing, usual)
     return result
 

@@ -1,0 +1,45 @@
+"""tools/gait.py from tracks on the disk to its files, and what it refuses."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from going import going
+
+from equistera import cli
+from equistera.gait import measures
+from equistera.tracks import files
+
+TOOL = Path(__file__).parents[2] / "tools" / "gait.py"
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location("gait_tool", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda *words: cli.run(module.main, [str(word) for word in words])
+
+
+def test_tracks_become_a_page_and_tables(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measures, "DRAWS", 8)
+    (table, *_) = files.write(going(), tmp_path / "trot.csv", "csv") or [tmp_path / "trot.csv"]
+    assert tool(table, "--out", tmp_path / "gait") == 0
+    said = capsys.readouterr().out
+    assert "animal1: stride 0.71" in said
+    assert "head MinDiff: no verdict" in said
+    names = {"trot.gait.html", "trot.gait.json", "trot.angles.csv"}
+    assert names <= {path.name for path in (tmp_path / "gait").iterdir()}
+    # the same again replaces what it wrote itself
+    first = (tmp_path / "gait" / "trot.gait.json").read_bytes()
+    assert tool(table, "--out", tmp_path / "gait") == 0
+    assert (tmp_path / "gait" / "trot.gait.json").read_bytes() == first
+
+
+def test_what_cannot_be_measured_ends_in_one_line(tool, tmp_path, capsys):
+    files.write(going("walk", move=False), tmp_path / "still.csv", "csv")
+    assert tool(tmp_path / "still.csv") == 1
+    assert "the horse stands" in capsys.readouterr().err
+    assert tool(tmp_path / "still.csv", "--individual", "animal7") == 1
+    assert "There are: animal1" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.gait.*"))

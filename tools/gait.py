@@ -1,0 +1,65 @@
+"""Measure strides, joint angles and symmetry in tracks that tools/analyze.py has written.
+
+Examples:
+  python tools/gait.py analysed/trot.csv
+  python tools/gait.py analysed/trot.parquet --individual animal1 --out gait
+
+Writes, beside the tracks or in --out:
+  NAME.gait.html   a page: stride, stance and swing times, duty factor, stride length, joint angles, symmetry
+  NAME.gait.json   the same for programs, with footfalls and 95 % intervals
+  NAME.angles.csv  the angles of each frame, with the standard deviation that the points' noise makes
+
+The horse has to be seen from its side, within about 50 degrees, for three strides at least, by a camera that is held
+level; it may pan. Legs that do not agree on the time of a stride are refused. Symmetry is measured at the trot only,
+and where the noise is larger than an asymmetry, no verdict is given. Nothing here is a diagnosis.
+"""
+
+from pathlib import Path
+
+from equistera import cli, inputs
+from equistera.errors import UserError
+
+
+def parse_args(argv):
+    parser = cli.parser(__doc__)
+    parser.add_argument("tracks", type=inputs.file, help=".csv or .parquet of tools/analyze.py")
+    parser.add_argument("--out", metavar="DIR", help="folder for the results (default: that of the tracks)")
+    parser.add_argument("--individual", metavar="NAME", help="measure this animal only (default: all)")
+    inputs.add_common(parser, "--overwrite")
+    return parser.parse_args(argv)
+
+
+def main(argv):
+    args = parse_args(argv)
+    from equistera.gait.measures import measure
+    from equistera.gait.page import files_of, write
+    from equistera.outputs import check_targets, record
+    from equistera.tracks import files
+
+    path = Path(args.tracks)
+    out, name = Path(args.out or path.parent), path.name.removesuffix(path.suffix)
+    targets = files_of(out, name)
+    check_targets("--out", targets, inputs=[path], overwrite=args.overwrite, tool="gait")
+    tracks = files.read(path)
+    gaits, problems = [], []
+    for individual in [args.individual] if args.individual else tracks.individuals:
+        try:
+            gaits.append(measure(tracks, individual))
+        except UserError as error:
+            problems.append(str(error))
+    if not gaits:
+        raise UserError(f"nothing can be measured in {path}:", problems)
+    for target in write(gaits, problems, out, name):
+        record("gait", target)
+    for gait in gaits:
+        shown = [f"{key} {gait.measures[key].text()}" for key in ("stride", "duty", "length") if key in gait.measures]
+        print(f"{gait.individual}: {', '.join(shown)}; {gait.gait}")
+        for key, verdict in gait.verdicts.items():
+            print(f"  {key}: {verdict}")
+    for problem in problems:
+        print(f"not measured: {problem}")
+    print(f"written: {', '.join(map(str, targets))}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.run(main))
