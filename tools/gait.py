@@ -3,6 +3,7 @@
 Examples:
   python tools/gait.py analysed/trot.csv
   python tools/gait.py analysed/trot.parquet --individual animal1 --out gait
+  python tools/gait.py trotDLC_resnet50.h5 --fps 50 --out gait
 
 Writes, beside the tracks or in --out:
   NAME.gait.html   a page: stride, stance and swing times, duty factor, stride length, joint angles, symmetry
@@ -22,9 +23,10 @@ from equistera.errors import UserError
 
 def parse_args(argv):
     parser = cli.parser(__doc__)
-    parser.add_argument("tracks", type=inputs.file, help=".csv or .parquet of tools/analyze.py")
+    parser.add_argument("tracks", type=inputs.file, help="table of tools/analyze.py, or of DeepLabCut with --fps")
     parser.add_argument("--out", metavar="DIR", help="folder for the results (default: that of the tracks)")
     parser.add_argument("--individual", metavar="NAME", help="measure this animal only (default: all)")
+    parser.add_argument("--fps", type=float, help="frames a second, for DeepLabCut's files, which hold no times")
     inputs.add_common(parser, "--overwrite")
     return parser.parse_args(argv)
 
@@ -40,7 +42,7 @@ def main(argv):
     out, name = Path(args.out or path.parent), path.name.removesuffix(path.suffix)
     targets = files_of(out, name)
     check_targets("--out", targets, inputs=[path], overwrite=args.overwrite, tool="gait")
-    tracks = files.read(path)
+    tracks = files.read(path, fps=args.fps)
     gaits, problems = [], []
     for individual in [args.individual] if args.individual else tracks.individuals:
         try:

@@ -143,11 +143,10 @@ def measure(tracks: Tracks, individual: str, seed: int = 0) -> Gait:
             measures[name] = found
     size = noise.size / np.median(body.upright)
     notes = [f"measured from {body.times[0]:.2f} to {body.times[-1]:.2f} s: {counted(strides, 'strides')} of each leg"]
-    told = counted(noise.spreads, "points")
-    notes.append(
-        f"noise of the points: {np.median(size[size > 0]):.2%} of a body length, "
-        + f"told by what differs between strides; of {told} the track's own spread is larger"
-    )
+    by = "what differs between strides, more than the track's own spread"
+    if noise.spreads:
+        by = f"the track's own spread at {counted(noise.spreads, 'points')}, at others by what differs between strides"
+    notes.append(f"noise of the points: {np.median(size[size > 0]):.2%} of a body length (median), told by {by}")
     if "croup" not in body.index:
         notes.append("croup: told by the tail base, a proxy")
     verdicts = {name: verdict(m, _size(name, body, size)) for name, m in measures.items() if name.endswith("Diff")}
@@ -260,7 +259,7 @@ def verdict(measure: Measure, noise: float) -> str:
     """
     size = abs(measure.value)
     if measure.joint >= size:
-        return f"no verdict: it may as well be 0 (±{measure.joint:.2g} for all {ASKED} differences together)"
+        return f"no verdict: it may as well be 0 (±{measure.joint:.2g}, all {ASKED} asked at once)"
     if noise >= size:
         return f"no verdict: the noise of the point ({noise:.2g}) is larger"
     if size < LEAST:

@@ -73,7 +73,8 @@ def noise_of(body: Body, cycle: Cycle, spread: np.ndarray) -> Noise:
                 shares.append(float((rest[1:] * rest[:-1])[beside].sum() / (rest**2).sum()))
         if left:
             size[k] = length * np.sqrt(np.mean(left))
-    own = np.where(np.isfinite(spread), spread, 0.0)
+    known = np.isfinite(body.points).any(axis=(0, 2))
+    own = np.where(known & np.isfinite(spread), spread, 0.0)
     lasts = float(np.clip(np.median(shares), 0.0, _MOST)) if shares else 0.0
     return Noise(np.maximum(size, own), lasts, int((own > size).sum()))
 

@@ -23,9 +23,10 @@ MEANING = (
     "what the way of measuring adds. An error that a model makes in the same way in every stride is not in them. "
     "Lengths are in body lengths, from withers to tail base. A stance begins and ends where the hoof leaves the line "
     "that it draws while it stands; the duty factor is stance by stride time. Angles are those in front of a joint, "
-    "seen from the side, 180 degrees where it is straight. MinDiff: by how much a part sinks less while the right leg "
-    "stands than while the left one does; MaxDiff: by how much it rises less after the right one; below 0 it is the "
-    "left one (fore legs for head and withers, hind legs for the croup). Nothing here is a diagnosis."
+    "seen from the side, 180 degrees where it is straight; they drift as the view turns. MinDiff: by how much a part "
+    "sinks less while the right leg stands than while the left one does; MaxDiff: by how much it rises less after the "
+    "right one; below 0 it is the left one (fore legs for head and withers, hind legs for the croup). Nothing here is "
+    "a diagnosis."
 )
 _TIMES = {"stance": "stance, s", "swing": "swing, s", "duty": "duty factor"}
 _WHOLE = {"stride": "time of a stride, s", "length": "length, body lengths", "speed": "speed, body lengths/s"}

@@ -30,11 +30,8 @@ def parts_of(names: dict[str, int]) -> dict[str, str]:
 
 
 def curves_of(body: Body, cycle: Cycle) -> dict[str, np.ndarray]:
-    """[FINE] by part: height in a stride, body lengths, from the middle of the left fore's stance."""
-    return {
-        part: curve(cycle, body.height(name), HARMONICS) - np.nanmean(body.height(name))
-        for part, name in parts_of(body.index).items()
-    }
+    """[FINE] by part: height in a stride, body lengths, from the middle of the left fore's stance; NaN: not known."""
+    return {part: curve(cycle, body.height(name), HARMONICS) for part, name in parts_of(body.index).items()}
 
 
 def differences(height: np.ndarray, hind: bool) -> tuple[float, float]:

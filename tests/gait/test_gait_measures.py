@@ -73,7 +73,8 @@ def test_noise_is_told_from_the_track_where_its_spread_says_too_little():
     assert told < 0.012
     assert 0.016 < size < 0.03
     wide = measure(tracks.with_(spread=np.full_like(tracks.spread, 20.0)), "animal1")
-    assert "of 22 points the track's own spread is larger" in wide.notes[1]
+    known = int(tracks.known.any(axis=(0, 1)).sum())
+    assert f"the track's own spread at {known} points" in wide.notes[1]
     assert wide.measures["head MinDiff"].half > gait.measures["head MinDiff"].half
 
 
@@ -101,6 +102,18 @@ def test_croup_and_stifle_are_used_where_a_skeleton_has_them():
     assert joints({name: k for k, name in enumerate(names)})["left hip"][0] == "croup"
     assert not any("proxy" in note for note in gait.notes)
     assert "croup MinDiff" in gait.verdicts
+
+
+def test_what_is_not_known_is_not_measured():
+    tracks = going(seconds=5.0)
+    points = tracks.points.copy()
+    points[:, :, [NAMES.index("nose"), NAMES.index("l_knee")]] = np.nan
+    gait = measure(tracks.with_(points=points), "animal1")
+    assert set(gait.verdicts) == {
+        f"{part} {which}" for part in ("withers", "croup") for which in ("MinDiff", "MaxDiff")
+    }
+    assert "left carpus range" not in gait.measures
+    assert "right carpus range" in gait.measures
 
 
 def test_angles_do_not_depend_on_the_side_of_the_camera():
