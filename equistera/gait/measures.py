@@ -33,7 +33,7 @@ TOGETHER = 0.1
 #: by which one view tells lengths and heights wrongly (docs/benchmarks.md, "Gait").
 STANCE, LENGTH, HEIGHT = 0.02, 0.06, 0.15
 #: Harmonics of the stride that a joint's angle is made of.
-_ANGLE = 6
+_ANGLE = 8
 #: Half of an interval by its value from which a measure is called too noisy.
 _WIDEST = 0.5
 #: Share of the draws in which a measure has to be found.
@@ -192,6 +192,9 @@ def _measure(name: str, value: float, left_out: list[float], drawn: list[float],
     count = len(left_out)
     strides = float(np.sqrt((count - 1) / count * np.square(left_out - np.mean(left_out)).sum()))
     noise = float(known.std(ddof=1))
+    if name.endswith(" range"):
+        # noise makes extremes more extreme: what more of it adds is about what it has added already
+        value = max(2 * value - float(known.mean()), 0.0)
     unit, own = _own(name, value, stride)
     halves = [
         float(
@@ -255,13 +258,14 @@ def verdict(measure: Measure, noise: float) -> str:
 
     Args:
         measure: Of it.
-        noise: Of the point that tells it, body lengths.
+        noise: Standard deviation of the point that tells it, body lengths.
     """
     size = abs(measure.value)
     if measure.joint >= size:
         return f"no verdict: it may as well be 0 (±{measure.joint:.2g}, all {ASKED} asked at once)"
-    if noise >= size:
-        return f"no verdict: the noise of the point ({noise:.2g}) is larger"
+    wide = float(student.ppf((1 + SURE) / 2, np.inf)) * noise
+    if wide >= size:
+        return f"no verdict: the noise of the point (±{wide:.2g}) is larger"
     if size < LEAST:
         return f"no verdict: below {LEAST:g} body lengths nothing is said"
     side = "right" if measure.value > 0 else "left"

@@ -29,12 +29,15 @@ AGREE = 1.1
 #: large as this (1 where one goes forward while the other goes back, 0.37 where one follows an eighth of a stride
 #: behind), and each is in front for at least such a share of the time.
 APART, IN_FRONT = 0.35, 0.2
+#: All legs carry one body: how much their lengths of a stride may differ, by the shortest, and their duty factors.
+SAME_LENGTH, SAME_DUTY = 1.3, 0.12
 #: Strides of each leg that are needed at least.
 LEAST = 3
 #: Share of the time of a stride by which one may differ from the usual.
 _REGULAR = 0.3
 #: Part of the usual stride, on either side of a hoof's passing below the body, whose frames say when that was.
 _PASSING = 0.12
+_SWAPPED = "Were left and right exchanged for a while? The quality page of tools/analyze.py shows such moments."
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,31 @@ def legs_of(body: Body) -> dict[str, Leg]:
         if whole < LEAST:
             raise UserError(f"the {LEGS[leg]} takes {counted(whole, 'whole strides')}, expected {LEAST} or more")
         result[leg] = _leg(body, leg, passing, usual)
+    _check(result)
     return result
+
+
+def _check(legs: dict[str, Leg]) -> None:
+    """Refuses legs of which one says of the horse what another does not.
+
+    Raises:
+        UserError: They differ in how far a stride goes, or in how long a hoof stands.
+    """
+    lengths = {LEGS[name]: leg.length for name, leg in legs.items()}
+    least = min(lengths.values())
+    if not (least > 0 and max(lengths.values()) <= SAME_LENGTH * least):
+        raise UserError(
+            "the legs do not agree on how far the horse comes in a stride:",
+            [f"{who}: {length:.2f} body lengths" for who, length in lengths.items()],
+            hint=_SWAPPED,
+        )
+    duties = {LEGS[name]: leg.duty for name, leg in legs.items()}
+    if max(duties.values()) - min(duties.values()) > SAME_DUTY:
+        raise UserError(
+            "the legs do not agree on how long a hoof stands:",
+            [f"{who}: {duty:.2f} of a stride" for who, duty in duties.items()],
+            hint=_SWAPPED,
+        )
 
 
 def again(body: Body, legs: dict[str, Leg], without: slice | None = None) -> dict[str, Leg]:
@@ -142,7 +169,7 @@ def _agreed(times: np.ndarray, ways: dict[str, np.ndarray]) -> float:
         raise UserError(
             "the legs do not agree on the time of a stride:",
             [f"{who}: {seconds:.3f} s" for who, seconds in said.items()],
-            hint="Were left and right exchanged for a while? The quality page of tools/analyze.py shows such moments.",
+            hint=_SWAPPED,
         )
     for pair, (a, b) in pairs.items():
         one, other = (ways[leg] - np.nanmean(ways[leg]) for leg in (a, b))

@@ -1,8 +1,9 @@
 """How evenly head, withers and croup rise and sink on both sides, at the trot.
 
 In a stride of the trot the body sinks twice, on each diagonal pair of legs. MinDiff is the difference of the two
-minima, MaxDiff that of the two maxima of a part's height (as HDmin, HDmax, PDmin and PDmax in Pfau et al., Equine Vet
-J 48, 2016, Fig. 1, whose signs are kept: values above 0 are what is seen when the right leg of the pair is spared):
+minima, MaxDiff that of the two maxima of a part's height (HDmin, HDmax, PDmin and PDmax of Rhodin et al., PLoS ONE 12:
+e0176253, 2017). Their sign is that of Fig. 1 of PMC5032979 (Equine Vet J, evj12446), where values above 0 are what is
+seen when the right leg of the pair is spared:
 
 - MinDiff: the lowest height while the right leg stands less the lowest while the left one does;
 - MaxDiff: the highest height after the left leg's stance less the highest after the right one's.
@@ -18,8 +19,8 @@ import numpy as np
 from equistera.gait.body import Body
 from equistera.gait.cycle import FINE, Cycle, curve
 
-#: Harmonics of the stride that a height is made of; Keegan et al. (Am J Vet Res 62, 2001) tell an uneven head by the
-#: first beside the second, the others give the curve its shape.
+#: Harmonics of the stride that a height is made of. Keegan, Pai, Wilson and Smith (Equine Vet J 33, 2001) take a head's
+#: movement apart into one that comes once, one that comes twice and the rest; the others give the curve its shape.
 HARMONICS = 4
 
 

@@ -83,7 +83,7 @@ def test_a_verdict_needs_more_than_the_noise_and_never_names_an_illness():
         (0.03, 0.01, 0.005): "uneven: it sinks less on the right fore",
         (-0.03, 0.01, 0.005): "uneven: it sinks less on the left fore",
         (0.03, 0.04, 0.005): "no verdict: it may as well be 0",
-        (0.03, 0.01, 0.035): "no verdict: the noise of the point",
+        (0.03, 0.01, 0.016): "no verdict: the noise of the point (±0.031)",
         (0.008, 0.001, 0.001): "no verdict: below 0.01",
     }
     for (value, joint, noise), said in cases.items():

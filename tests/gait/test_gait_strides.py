@@ -96,6 +96,18 @@ def test_who_does_not_agree_is_told():
     assert "right hind: 1.100 s" in str(refused.value)
 
 
+def test_legs_that_carry_another_body_are_refused():
+    tracks = going("trot")
+    points = tracks.points.copy()
+    hoof = points[:, 0, column("lf_hoof")]
+    middle = (points[:, 0, column("withers"), 0] + points[:, 0, column("tail_base"), 0]) / 2 + 80
+    hoof[:, 0] = middle + 0.6 * (hoof[:, 0] - middle)
+    with pytest.raises(UserError, match=r"how far the horse comes in a stride") as refused:
+        legs(tracks.with_(points=points))
+    assert "left fore: 1.00 body lengths" in str(refused.value)
+    assert "right hind: 1.66 body lengths" in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
