@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy import special
 
 from equistera.gait.angles import angles_of, spreads_of
 from equistera.gait.body import LEGS, Body, body_of
@@ -199,7 +199,10 @@ def _measure(name: str, value: float, left_out: list[float], drawn: list[float],
     halves = [
         float(
             np.hypot(
-                max(student.ppf((1 + p) / 2, count - 1) * strides, student.ppf((1 + p) / 2, len(known) - 1) * noise),
+                max(
+                    special.stdtrit(count - 1, (1 + p) / 2) * strides,
+                    special.stdtrit(len(known) - 1, (1 + p) / 2) * noise,
+                ),
                 own,
             )
         )
@@ -263,7 +266,7 @@ def verdict(measure: Measure, noise: float) -> str:
     size = abs(measure.value)
     if measure.joint >= size:
         return f"no verdict: it may as well be 0 (±{measure.joint:.2g}, all {ASKED} asked at once)"
-    wide = float(student.ppf((1 + SURE) / 2, np.inf)) * noise
+    wide = float(special.ndtri((1 + SURE) / 2)) * noise
     if wide >= size:
         return f"no verdict: the noise of the point (±{wide:.2g}) is larger"
     if size < LEAST:

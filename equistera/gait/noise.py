@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
 from equistera.gait.body import Body
 from equistera.gait.cycle import Cycle, slow, waves
@@ -39,9 +38,10 @@ class Noise:
 
     def drawn(self, rng: np.random.Generator, frames: int) -> np.ndarray:
         """[frames, K, 2], pixels: noise as it might have been."""
-        fresh = rng.standard_normal((frames, len(self.size), 2))
-        fresh[1:] *= np.sqrt(1 - self.lasts**2)
-        return lfilter([1.0], [1.0, -self.lasts], fresh, axis=0) * self.size[:, None]
+        noise = rng.standard_normal((frames, len(self.size), 2))
+        for t in range(1, frames):
+            noise[t] = self.lasts * noise[t - 1] + np.sqrt(1 - self.lasts**2) * noise[t]
+        return noise * self.size[:, None]
 
 
 def noise_of(body: Body, cycle: Cycle, spread: np.ndarray) -> Noise:
