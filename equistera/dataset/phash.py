@@ -115,8 +115,12 @@ def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[
     own, left, groups = ways[0], np.arange(len(hashes)), []
     while len(left):
         group, left, ways = [int(left[0])], left[1:], ways[:, 1:]
+        asked = set()
         # it grows while it is walked, by what has no group yet
         for one in group:
+            if own[one] in asked:
+                continue
+            asked.add(own[one])
             near = _are_near(ways, own[one], distance)
             if near.any():
                 group += left[near].tolist()
