@@ -28,7 +28,7 @@ custom_hooks = [
     dict(type="PredictionPictures", pictures=8),
 ]
 
-# Which weights are evaluated and saved as best.pth: see equistera/mm/run/evaluated_weights.py
+# Which weights are evaluated and saved as best.pth: see equistera/mm/evaluation/evaluated_weights.py
 training_subset = dict(pictures=48)  # training pictures scored beside the validation set, without augmentation
 norm_statistics = dict(pictures=64)  # re-estimate BatchNorm statistics over so many training pictures; None: never
 ema = dict(share=0.02, at_most=3500)  # average of the weights: half-life, share of the run; None: none

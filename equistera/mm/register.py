@@ -2,6 +2,7 @@
 
 from equistera.mm.data import (  # noqa: F401
     batches,
+    boxes,
     dataset,
     from_albumentations,
     loading,
@@ -9,7 +10,6 @@ from equistera.mm.data import (  # noqa: F401
     targets,
     transforms,
 )
-from equistera.mm.detection import metric as box_metric  # noqa: F401
-from equistera.mm.detection import network, samples  # noqa: F401
-from equistera.mm.network import model, staged  # noqa: F401
-from equistera.mm.run import logs, loop, metric, prediction_pictures, saving, trainer  # noqa: F401
+from equistera.mm.evaluation import box_metric, keypoint_metric, prediction_pictures  # noqa: F401
+from equistera.mm.network import detector, model, staged  # noqa: F401
+from equistera.mm.run import logs, loop, saving, trainer  # noqa: F401

@@ -20,9 +20,9 @@ import torch
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
-from equistera.mm.detection.network import AnimalDetector
 from equistera.mm.network.checkpoint import load_fitting, upgrade_keys
 from equistera.mm.network.checkpoint_skeleton import OUTPUT_LAYER, OUTPUT_WEIGHT, skeleton_of_checkpoint
+from equistera.mm.network.detector import AnimalDetector
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.skeleton import Skeleton
 from equistera.words import did_you_mean

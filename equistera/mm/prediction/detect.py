@@ -29,9 +29,9 @@ from equistera.literals import settings_in
 from equistera.looking import Detector
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
-from equistera.mm.detection.network import CLASSES, AnimalDetector
-from equistera.mm.detection.samples import view_of
+from equistera.mm.data.boxes import view_of
 from equistera.mm.network import checkpoint
+from equistera.mm.network.detector import CLASSES, AnimalDetector
 from equistera.mm.prediction.stream import Box
 from equistera.mm.run.network_check import as_config_says
 

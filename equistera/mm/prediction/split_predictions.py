@@ -25,8 +25,8 @@ from equistera.evaluation.average_precision import instance_score
 from equistera.evaluation.calibration import Calibration, fit_on_results, store_calibration, stored_calibration
 from equistera.evaluation.instances import CORRECT
 from equistera.mm.data.loading import loader_settings
+from equistera.mm.evaluation.keypoint_metric import to_result
 from equistera.mm.prediction.predict import Predictor
-from equistera.mm.run.metric import to_result
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 

@@ -10,8 +10,8 @@ from mmengine.dist import is_main_process
 
 from equistera.evaluation.constant_guess import outcome
 from equistera.evaluation.instances import PCK
-from equistera.mm.run.evaluated_weights import SUBSET
-from equistera.mm.run.metric import GUESS, GUESSED, SCORES
+from equistera.mm.evaluation.evaluated_weights import SUBSET
+from equistera.mm.evaluation.keypoint_metric import GUESS, GUESSED, SCORES
 from equistera.progress import PLAIN_INTERVAL, duration
 from equistera.words import counted
 

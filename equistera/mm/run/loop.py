@@ -27,14 +27,14 @@ from torch import nn
 
 from equistera.errors import UserError, explained
 from equistera.mm.data.loading import in_use
+from equistera.mm.evaluation.evaluated_weights import SUBSET, candidates, swapped
+from equistera.mm.evaluation.training_subset import TrainingSubset
 from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.run.console import Console
-from equistera.mm.run.evaluated_weights import SUBSET, candidates, swapped
 from equistera.mm.run.interruption import StopRequested
 from equistera.mm.run.logs import StepLog
 from equistera.mm.run.nonfinite import NonFinite
 from equistera.mm.run.saving import SaveCheckpoints
-from equistera.mm.run.training_subset import TrainingSubset
 from equistera.training.checkpoints import ERROR
 from equistera.training.clock import Clock, Fitted
 from equistera.training.early_stopping import should_stop

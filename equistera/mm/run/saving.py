@@ -12,8 +12,8 @@ from mmengine.registry import HOOKS
 import equistera
 from equistera.errors import UserError
 from equistera.files import link_or_copy, replace
+from equistera.mm.evaluation.evaluated_weights import swapped
 from equistera.mm.network import checkpoint
-from equistera.mm.run.evaluated_weights import swapped
 from equistera.training.checkpoints import BEST, LATEST, outdated, ranked, saves_after
 
 #: Seconds of training after which the next complete epoch is saved, whatever the interval is.

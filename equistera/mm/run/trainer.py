@@ -30,9 +30,9 @@ from torch.utils.data import DataLoader
 
 from equistera.errors import Stopped, UserError, explained
 from equistera.mm.data.loading import in_use
+from equistera.mm.evaluation.evaluated_weights import Candidate
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import format_transfer_table, initialise
-from equistera.mm.run.evaluated_weights import Candidate
 from equistera.mm.run.fingerprint import git_commit
 from equistera.mm.run.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
 from equistera.mm.run.logs import tolerate_write_errors

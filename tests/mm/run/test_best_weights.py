@@ -5,9 +5,9 @@ import types
 
 import pytest
 
+from equistera.mm.evaluation.keypoint_metric import KeypointMetric
 from equistera.mm.network import checkpoint
 from equistera.mm.run.console import _standing
-from equistera.mm.run.metric import KeypointMetric
 from equistera.mm.run.saving import SaveCheckpoints
 from equistera.mm.run.train import TrainOptions, train
 

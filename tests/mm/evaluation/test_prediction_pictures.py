@@ -54,7 +54,7 @@ def test_tensorboard_has_the_plan_and_figures_of_stages_and_keypoints(events):
 def test_pictures_show_what_was_predicted_where_it_was(horses):
     from equistera import skeleton
     from equistera.mm.data.dataset import KeypointDataset
-    from equistera.mm.run import prediction_pictures
+    from equistera.mm.evaluation import prediction_pictures
 
     dataset = KeypointDataset(
         skeleton="horse26", ann_file="annotations/val.json", data_root=str(horses), data_prefix={"img": "images/val"},
@@ -75,7 +75,7 @@ def test_pictures_show_what_was_predicted_where_it_was(horses):
 
 @pytest.mark.parametrize("kind", ["simcc", "heatmaps"])
 def test_the_first_batch_is_drawn_with_the_points_that_the_targets_have(kind):
-    from equistera.mm.run.prediction_pictures import peaks
+    from equistera.mm.evaluation.prediction_pictures import peaks
 
     weights = torch.ones(1, 26)
     weights[0, 3] = 0

@@ -13,7 +13,7 @@ from torch import Tensor
 from equistera.dataset.images import read_rgb
 from equistera.drawing import contact_sheet, cut, draw_pose, put_text, view
 from equistera.mm.data.dataset import KeypointDataset
-from equistera.mm.run.metric import to_result
+from equistera.mm.evaluation.keypoint_metric import to_result
 from equistera.skeleton import Skeleton
 
 #: Keeps the draw of the pictures apart from all else that the seed decides.

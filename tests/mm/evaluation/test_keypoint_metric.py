@@ -10,8 +10,8 @@ from mmengine.logging import MMLogger
 from equistera import skeleton
 from equistera.dataset.coco import load_annotations
 from equistera.evaluation.constant_guess import constant_results, mean_pose
+from equistera.mm.evaluation.keypoint_metric import LOGGED, KeypointMetric
 from equistera.mm.run.console import Console
-from equistera.mm.run.metric import LOGGED, KeypointMetric
 
 HORSE = skeleton.load("horse26")
 

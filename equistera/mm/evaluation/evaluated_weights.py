@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from equistera.mm.evaluation.training_subset import TrainingSubset
 from equistera.mm.network.averaging import reestimate
-from equistera.mm.run.training_subset import TrainingSubset
 from equistera.training.checkpoints import ERROR
 
 #: Prefix of what is logged of the training subset.

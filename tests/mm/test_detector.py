@@ -10,9 +10,9 @@ from equistera.dataset.coco import load_annotations
 from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.mm import config as configs
-from equistera.mm.detection.network import CLASSES
-from equistera.mm.detection.samples import BoxDataset, EncodeBoxes, view_of
+from equistera.mm.data.boxes import BoxDataset, EncodeBoxes, view_of
 from equistera.mm.network import checkpoint
+from equistera.mm.network.detector import CLASSES
 from equistera.mm.network.transfer import initialise
 from equistera.mm.prediction import test as testing
 from equistera.mm.prediction.detect import TrainedBoxes

@@ -10,12 +10,12 @@ from mmpose.registry import MODELS
 
 from equistera.errors import Stopped, UserError
 from equistera.mm import config as configs
+from equistera.mm.evaluation.evaluated_weights import overwritten
+from equistera.mm.evaluation.training_subset import TrainingSubset
 from equistera.mm.network import checkpoint
 from equistera.mm.network.averaging import AveragedWeights, open_norms, reestimate
 from equistera.mm.prediction.predict import Predictor
-from equistera.mm.run.evaluated_weights import overwritten
 from equistera.mm.run.train import TrainOptions, train
-from equistera.mm.run.training_subset import TrainingSubset
 from equistera.training.ema import Ema
 
 DEMO = "configs/demo_rtmpose_t.py"
@@ -120,7 +120,7 @@ def test_best_holds_what_was_evaluated(horses, trained):
     from equistera.dataset.coco import load_annotations
     from equistera.evaluation.metrics import evaluate
     from equistera.mm.data.dataset import KeypointDataset
-    from equistera.mm.run.metric import to_result
+    from equistera.mm.evaluation.keypoint_metric import to_result
 
     content = checkpoint.load(trained / "best.pth")
     record = evaluations(trained)[content["meta"]["best_epoch"] - 1]
