@@ -36,7 +36,7 @@ from equistera.tracks.tracks import Tracks
 
 #: Noise by share of the body length, and for how long it lasts, seconds.
 NOISE, LASTS = (0.0, 0.01, 0.02), 0.15
-#: MinDiff set at every second trot, body lengths, as the renderer counts them.
+#: MinDiff set at every second trot, body lengths.
 UNEVEN = ({"head": 0.04}, {"head": -0.03, "withers": -0.01}, {"croup": 0.04}, {"head": 0.02}, {"croup": -0.03})
 #: Frames a second, in turn.
 RATES = (25, 30, 50, 60)
@@ -74,7 +74,7 @@ def points_of(film: Film) -> tuple[np.ndarray, np.ndarray]:
 
 
 def truth_of(film: Film, metres: np.ndarray) -> dict[str, float]:
-    """What is true of the first horse, as :mod:`equistera.gait` names and signs it."""
+    """What is true of the first horse, as :mod:`equistera.gait` names it."""
     motion = film.motions[0]
     duty = motion.going.gait.stance
     times = {"duty": duty, "stance": duty * motion.period, "swing": (1 - duty) * motion.period}
@@ -83,9 +83,7 @@ def truth_of(film: Film, metres: np.ndarray) -> dict[str, float]:
     result |= {"stride": motion.period, "length": length, "speed": length / motion.period}
     if motion.going.even:
         for part, (least, most) in motion.differences().items():
-            # the renderer counts left less right, of the fore legs
-            result[f"{part} MinDiff"] = least if part == "croup" else -least
-            result[f"{part} MaxDiff"] = -most if part == "croup" else most
+            result[f"{part} MinDiff"], result[f"{part} MaxDiff"] = least, most
     # seen exactly from the side
     flat = metres[..., [0, 2]] * [film.headings[0], -1]
     index = {name: k for k, name in enumerate(NAMES)}

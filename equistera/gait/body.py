@@ -21,7 +21,7 @@ NEEDED = ("withers", "tail_base", *(f"{leg}_hoof" for leg in LEGS))
 #: Seconds of track that are needed at least: two strides of a walk.
 SHORTEST = 2.5
 #: Of a longer view the middle is measured, seconds: more would take long and tell little more.
-LONGEST = 60.0
+LONGEST = 30.0
 #: A view counts as from the side while the trunk, by the height of the withers, is so long beside its longest in the
 #: video; that is about 50 degrees.
 SIDE = 0.64

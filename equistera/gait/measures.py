@@ -29,9 +29,10 @@ LEAST = 0.01
 #: Diagonal pairs land together where they do so within this part of a stride, and both half a stride apart. Hobbs,
 #: Bertram and Clayton (PeerJ 4:e2190, 2016) tell of trots whose pairs land not quite together.
 TOGETHER = 0.1
-#: What the way of measuring adds to an interval: seconds by which a rendered hoof's stance is told wrongly, and shares
-#: by which one view tells lengths and heights wrongly (docs/benchmarks.md, "Gait").
-STANCE, LENGTH, HEIGHT = 0.02, 0.06, 0.15
+#: What the way of measuring adds to an interval: seconds by which a rendered hoof's stance and a stride are told
+#: wrongly, shares by which one view tells lengths, and heights and angles wrongly, and body lengths by which a view that
+#: turns makes an even horse uneven (docs/benchmarks.md, "Gait").
+STANCE, STRIDE, LENGTH, HEIGHT, LEVEL = 0.02, 0.003, 0.06, 0.15, 0.003
 #: Harmonics of the stride that a joint's angle is made of.
 _ANGLE = 8
 #: Half of an interval by its value from which a measure is called too noisy.
@@ -219,12 +220,12 @@ def _own(name: str, value: float, stride: float) -> tuple[str, float]:
     if last == "duty":
         return "", STANCE / stride
     if last == "stride":
-        return "s", 0.0
+        return "s", STRIDE
     if last in ("length", "speed"):
         return "body lengths" if last == "length" else "body lengths/s", LENGTH * abs(value)
     if last == "range":
         return "deg", HEIGHT * abs(value)
-    return "body lengths", HEIGHT * abs(value)
+    return "body lengths", float(np.hypot(HEIGHT * value, LEVEL))
 
 
 def _gait(legs: dict[str, Leg]) -> tuple[bool, str]:
