@@ -30,8 +30,8 @@ LEAST = 0.01
 #: Bertram and Clayton (PeerJ 4:e2190, 2016) tell of trots whose pairs land not quite together.
 TOGETHER = 0.1
 #: What the way of measuring adds to an interval: seconds by which a rendered hoof's stance and a stride are told
-#: wrongly, shares by which one view tells lengths, and heights and angles wrongly, and body lengths by which a view that
-#: turns makes an even horse uneven (docs/benchmarks.md, "Gait").
+#: wrongly, shares by which one view tells lengths, and heights and angles wrongly, and body lengths by which a view
+#: that turns makes an even horse uneven (docs/benchmarks.md, "Gait").
 STANCE, STRIDE, LENGTH, HEIGHT, LEVEL = 0.02, 0.003, 0.06, 0.15, 0.003
 #: Harmonics of the stride that a joint's angle is made of.
 _ANGLE = 8
