@@ -3,7 +3,8 @@
 python tools/train.py configs/rtmdet_tiny_animal.py
 python tools/analyze.py POSE_WORK_DIR VIDEO --out DIR --det work_dirs/rtmdet_tiny_animal/best.pth
 
-It learns from the boxes of the labelled animals, so a picture should have all of its animals labelled.
+It learns from the boxes of the animals in pictures with a labelled one: such a picture should have all of its animals
+boxed. Those without a keypoint count too.
 """
 
 _base_ = [

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from equistera.dataset.boxes import overlaps
+from equistera.dataset.boxes import overlaps, shared_areas
 
 #: Of these higher is better; names of ``COCOeval.stats`` for boxes that are logged, and their places.
 SCORES = {"AP": 0, "AP50": 1, "AP75": 2, "AR": 8}
@@ -19,7 +19,7 @@ def box_scores(coco: Mapping, found: Mapping[int, Sequence[Sequence[float]]]) ->
     """Scores of boxes that were found on pictures.
 
     Args:
-        coco: Annotations, as :func:`equistera.dataset.coco.load_annotations` gives them.
+        coco: Annotations, as :func:`equistera.dataset.box_labels.load_boxes` gives them.
         found: By the picture's id x, y, width, height and score of each box. Other pictures do not count.
 
     Returns:
@@ -32,7 +32,7 @@ def box_scores(coco: Mapping, found: Mapping[int, Sequence[Sequence[float]]]) ->
     images = [{"id": image["id"]} for image in coco["images"] if image["id"] in found]
     # ids from 1: COCOeval marks a detection as matched by the annotation's id and reads 0 as "not matched"
     annotations = [
-        {"id": i, "image_id": a["image_id"], "category_id": 1, "bbox": a["bbox"], "area": a["area"], "iscrowd": 0}
+        {name: a[name] for name in ("image_id", "bbox", "area", "iscrowd")} | {"id": i, "category_id": 1}
         for i, a in enumerate((a for a in coco["annotations"] if a["image_id"] in found), start=1)
     ]
     results = [
@@ -57,6 +57,8 @@ def box_scores(coco: Mapping, found: Mapping[int, Sequence[Sequence[float]]]) ->
 def _mean_overlap(annotations: Sequence[Mapping], found: Mapping[int, Sequence[Sequence[float]]]) -> float:
     best = []
     for annotation in annotations:
+        if annotation["iscrowd"]:
+            continue
         boxes = np.array(found[annotation["image_id"]], dtype=float).reshape(-1, 5)[:, :4]
         best.append(float(overlaps(np.array([annotation["bbox"]], dtype=float), boxes).max(initial=0.0)))
     return float(np.mean(best)) if best else 0.0
@@ -74,7 +76,7 @@ def matched(
 
     Returns:
         The place of its box among the picture's by annotation id, without the animals that were missed; and by
-        picture the places of the boxes that are nobody's.
+        picture the places of the boxes that are nobody's. Those in a crowd are somebody's.
     """
     by_picture = defaultdict(list)
     for annotation in coco["annotations"]:
@@ -83,7 +85,7 @@ def matched(
     invented: dict[int, list[int]] = {}
     for image, rows in found.items():
         boxes = np.array(rows, dtype=float).reshape(-1, 5)[:, :4]
-        animals = by_picture.get(image, [])
+        animals = [a for a in by_picture.get(image, []) if not a["iscrowd"]]
         shared = overlaps(np.array([a["bbox"] for a in animals], dtype=float).reshape(-1, 4), boxes)
         free = {*range(len(boxes))}
         while shared.size and shared.max() >= least:
@@ -91,5 +93,7 @@ def matched(
             pairs[animals[animal]["id"]] = int(box)
             free.discard(int(box))
             shared[animal], shared[:, box] = -1, -1
-        invented[image] = sorted(free)
+        crowds = np.array([a["bbox"] for a in by_picture.get(image, []) if a["iscrowd"]], dtype=float).reshape(-1, 4)
+        inside = shared_areas(crowds, boxes).max(axis=0, initial=0) >= least * boxes[:, 2:].prod(axis=1)
+        invented[image] = [box for box in sorted(free) if not (len(crowds) and inside[box])]
     return pairs, invented

@@ -7,6 +7,7 @@ the place of the keypoints: what a picture goes through, they go through.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import DATASETS, KEYPOINT_CODECS, TRANSFORMS
 
 from equistera.crops.geometry import BOX_PADDING
+from equistera.dataset.box_labels import load_boxes
 from equistera.dataset.images import read_header
 from equistera.mm.data.dataset import KeypointDataset
 
@@ -38,12 +40,17 @@ class PictureView:
 
 @DATASETS.register_module()
 class BoxDataset(KeypointDataset):
-    """As :class:`KeypointDataset`, each sample with the whole picture and the boxes of all labelled animals in it.
+    """As :class:`KeypointDataset`, each sample with the whole picture and the boxes of all animals in it.
 
+    An animal without a labelled keypoint has no sample of its own, but its box is learned from; a crowd's is not.
     ``keypoints`` [1, 4N, 2] are the corners of the N boxes of the picture, ``most_boxes`` is the largest N of the set.
     """
 
     metric = "BoxMetric"
+
+    @functools.cached_property
+    def ground_truth(self) -> dict:
+        return load_boxes(self.ann_file, self.skeleton)
 
     @property
     def halves(self) -> tuple[Sequence[int], Sequence[int]]:
@@ -53,10 +60,12 @@ class BoxDataset(KeypointDataset):
     def load_data_list(self) -> list[dict]:
         samples = super().load_data_list()
         boxes = defaultdict(list)
-        for sample in samples:
-            boxes[sample["img_id"]].append(sample["bbox"][0])
+        for annotation in self.ground_truth["annotations"]:
+            x, y, width, height = annotation["bbox"]
+            if not annotation["iscrowd"]:
+                boxes[annotation["image_id"]].append([x, y, x + width, y + height])
         most = max(map(len, boxes.values()))
-        return [self._view(sample, np.stack(boxes[sample["img_id"]]), most) for sample in samples]
+        return [self._view(sample, np.array(boxes[sample["img_id"]], np.float32), most) for sample in samples]
 
     @staticmethod
     def _view(sample: dict, boxes: np.ndarray, most: int) -> dict:

@@ -117,6 +117,11 @@ class KeypointDataset(BaseCocoStyleDataset):
         begun = sum(start <= epoch for start in self._starts.tolist())
         return self.augmentation[begun - 1][1]
 
+    @property
+    def ground_truth(self) -> dict:
+        """The annotations that its samples are scored against."""
+        return load_annotations(self.ann_file, self.skeleton)
+
     def load_data_list(self) -> list[dict]:
         coco = load_annotations(self.ann_file, self.skeleton)
         images = {image["id"]: image for image in coco["images"]}

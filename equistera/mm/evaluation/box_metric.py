@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmpose.registry import METRICS
 
 from equistera import skeleton as skeletons
-from equistera.dataset.coco import load_annotations
+from equistera.dataset.box_labels import load_boxes
 from equistera.evaluation.boxes import SCORES, box_scores
 from equistera.mm.config import resolve_path
 from equistera.skeleton import Skeleton
@@ -42,7 +42,7 @@ class BoxMetric(BaseMetric):
 
     @functools.cached_property
     def ground_truth(self) -> dict:
-        return load_annotations(self.ann_file or self.dataset_meta["ann_file"], self.skeleton)
+        return load_boxes(self.ann_file or self.dataset_meta["ann_file"], self.skeleton)
 
     @staticmethod
     def result_of(sample: Mapping) -> dict:

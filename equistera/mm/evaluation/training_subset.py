@@ -14,7 +14,6 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmpose.registry import METRICS
 
 from equistera.crops.store import DecodedCrops
-from equistera.dataset.coco import load_annotations
 from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.network.model import SkeletonPoseEstimator
 
@@ -81,8 +80,7 @@ class TrainingSubset:
             samples = network.predict(batch["inputs"], batch["data_samples"])
             results += [self._metric.result_of(sample.to_dict()) for sample in samples]
         gathered = [result for part in all_gather_object(results) for result in part]
-        coco = load_annotations(self._dataset.ann_file, network.skeleton)
-        return self._metric.score(coco, gathered, network.skeleton)
+        return self._metric.score(self._dataset.ground_truth, gathered, network.skeleton)
 
     def inputs(self, network: SkeletonPoseEstimator) -> Iterator[torch.Tensor]:
         """This process' batches of preprocessed pictures, float [B, 3, H, W], for normalisation statistics."""

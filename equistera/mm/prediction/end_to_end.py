@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from equistera.dataset.box_labels import load_boxes
 from equistera.errors import UserError
 from equistera.evaluation.average_precision import coco_ap, instance_score
 from equistera.evaluation.boxes import box_scores, matched
@@ -55,8 +56,11 @@ def _scores(name: str, predictor: Predictor, split: Split, where: BoxSource, giv
             raise UserError(f"{seen.frame.name}: {seen.frame.error}")
         poses[ids[seen.frame.name]] = seen.poses
     found = {image: [[*pose.bbox.tolist(), pose.bbox_score] for pose in each] for image, each in poses.items()}
-    pairs, invented = matched(truth, found)
     image_of = {annotation["id"]: annotation["image_id"] for annotation in truth["annotations"]}
+    everybody = load_boxes(split.root / split.ann_file, skeleton)
+    pairs, invented = matched(everybody, found)
+    # whom nobody has labelled the keypoints of can be found, but not scored
+    pairs = {animal: place for animal, place in pairs.items() if animal in image_of}
     own = [_result(pose, image) for image, each in poses.items() for pose in each]
     of_found = [{**_result(poses[image_of[i]][place], image_of[i]), "ann_id": i} for i, place in pairs.items()]
     animals = {**truth, "annotations": [a for a in truth["annotations"] if a["id"] in pairs]}
@@ -66,7 +70,7 @@ def _scores(name: str, predictor: Predictor, split: Split, where: BoxSource, giv
         "found": len(pairs),
         "missed": len(image_of) - len(pairs),
         "invented": sum(map(len, invented.values())),
-        "box_AP": box_scores(truth, found)["AP"],
+        "box_AP": box_scores(everybody, found)["AP"],
         "AP": coco_ap(truth, own, skeleton)["AP"] if own else 0.0,
         "AP_given_boxes": coco_ap(truth, list(given), skeleton)["AP"],
         PCK: evaluate(animals, of_found, skeleton)[PCK] if pairs else None,
