@@ -111,17 +111,18 @@ def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[
     Returns:
         Groups of two and more positions in ``hashes``, each sorted, ordered by their first member.
     """
-    ways = _table(hashes)
-    own, left, groups = ways[0], np.arange(len(hashes)), []
+    ways = every = _table(hashes)
+    left, groups = np.arange(len(hashes)), []
     while len(left):
         group, left, ways = [int(left[0])], left[1:], ways[:, 1:]
         asked = set()
         # it grows while it is walked, by what has no group yet
         for one in group:
-            if own[one] in asked:
+            own = every[:, one]
+            if own.tobytes() in asked:
                 continue
-            asked.add(own[one])
-            near = _are_near(ways, own[one], distance)
+            asked.add(own.tobytes())
+            near = _are_near(ways, own, distance)
             if near.any():
                 group += left[near].tolist()
                 left, ways = left[~near], ways[:, ~near]
@@ -142,7 +143,7 @@ def near_pairs(first: Sequence[Turned], second: Sequence[Turned], distance: int 
         Positions in ``first`` and in ``second``, in order.
     """
     ways = _table(second)
-    near = (np.flatnonzero(_are_near(ways, one, distance)).tolist() for one in _table(first)[0])
+    near = (np.flatnonzero(_are_near(ways, one, distance)).tolist() for one in _table(first).T)
     return [(i, j) for i, found in enumerate(near) for j in found]
 
 
@@ -152,5 +153,9 @@ def _table(hashes: Sequence[Turned]) -> np.ndarray:
 
 
 def _are_near(ways: np.ndarray, one: np.ndarray, distance: int) -> np.ndarray:
-    """bool [N]: the pictures that are close to one in some way to lay them down."""
-    return (np.bitwise_count(ways ^ one) <= distance).any(axis=0)
+    """bool [N]: the pictures that are close to one, [ways], in some way to lay the one or the other down.
+
+    Turned hashes are rounded, so that the one way may find what the other just misses.
+    """
+    turned, others = np.bitwise_count(ways ^ one[0]), np.bitwise_count(ways[0] ^ one[1:, None])
+    return (turned <= distance).any(axis=0) | (others <= distance).any(axis=0)

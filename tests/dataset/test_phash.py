@@ -139,6 +139,13 @@ def test_near_duplicates_are_the_connected_ones(hashes, bits):
     assert near_duplicates([(one,) for one in hashes], bits) == joined_one_by_one(hashes, bits)
 
 
+def test_what_is_near_in_one_order_is_near_in_the_other():
+    # the second, laid down otherwise, is the first; the first, laid down otherwise, just misses the second
+    a, b = (0, 0xFFFF), (0xFFFF << 32, 0)
+    assert near_duplicates([a, b], 2) == near_duplicates([b, a], 2) == [[0, 1]]
+    assert near_pairs([a], [b], 2) == near_pairs([b], [a], 2) == [(0, 0)]
+
+
 #: What mirroring and turning might do to the bits of a hash; done twice, it does nothing.
 MASKS = [a ^ b ^ c for a in (0, 0xAA << 20) for b in (0, 0xF0F0F0F0) for c in (0, 0xFF << 50)]
 
