@@ -94,13 +94,14 @@ def smoothing(video: Compared) -> dict[str, float]:
 
 
 def where_right(video: Compared, limit: np.ndarray) -> Compared:
-    """The video without the points that the model put somewhere else: farther from the truth than ``limit`` pixels.
+    """The video without the points that lie elsewhere, raw or smoothed: either alone would favour the other.
 
     Args:
         video: All of it.
-        limit: [T, A], pixels.
+        limit: [T, A], greatest distance from the truth, pixels.
     """
-    wrong = ~(np.linalg.norm(video.raw - video.truth, axis=-1) <= np.asarray(limit)[..., None])
+    far = [np.linalg.norm(points - video.truth, axis=-1) for points in (video.raw, video.smoothed)]
+    wrong = ~(np.maximum(*far) <= np.asarray(limit)[..., None])
     raw, smoothed = video.raw.copy(), video.smoothed.copy()
     raw[wrong] = smoothed[wrong] = np.nan
     return replace(video, raw=raw, smoothed=smoothed)

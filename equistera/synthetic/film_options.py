@@ -9,8 +9,8 @@ from equistera.errors import UserError
 
 #: Names of the gaits, and of those in which an even horse sinks twice a stride, so that an asymmetry can be told.
 GAITS, EVEN = ("walk", "trot", "canter"), ("trot",)
-#: Parts of which an asymmetry can be set, and the greatest, body lengths: beyond it a leg no longer reaches the ground.
-PARTS, MOST = ("head", "withers", "croup"), 0.05
+#: Parts of which an asymmetry can be set, and the greatest, body lengths: at 0.05 some legs no longer reach the ground.
+PARTS, MOST = ("head", "withers", "croup"), 0.04
 #: What the sign of an asymmetry means, as ``truth.json`` says it.
 POSITIVE = "a part's lowest place is higher while the right hoof stands: fore for head and withers, hind for croup"
 #: Least and greatest side of a video, pixels, seconds, and frames a second.

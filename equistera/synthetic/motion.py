@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from equistera.errors import UserError
 from equistera.synthetic import anatomy, body, kinematics
 from equistera.synthetic.anatomy import Build
 from equistera.synthetic.gaits import CANTER, TROT, WALK, Gait
@@ -90,8 +91,9 @@ GAITS: dict[str, Going] = {
         {"head": Sway(1, 0.045, 0.60), "withers": Sway(1, 0.022, 0.60), "croup": Sway(1, 0.022, 0.39)},
     ),
 }
-#: The body is lowered by such steps, in heights at the withers, until every leg reaches the ground, and at most so far.
-_LOWER, _LOWEST = 0.0025, 0.15
+#: The body is lowered by such steps, in heights at the withers, until every leg reaches the ground; so many of them are
+#: taken at once at first, and at most.
+_LOWER, _LONG, _LOWEST = 0.0025, 2, 60
 #: A sole that is so near its place, metres, is in its place; a horse is tried at so many moments of the stride.
 _THERE, _TRIED = 5e-4, 200
 #: Steps of the secant towards the angle of the neck; the nose is then in its place to far below a millimetre.
@@ -233,6 +235,9 @@ def make_motion(
         build: Proportions.
         gait: A name of :data:`GAITS`.
         asymmetry: See :class:`Motion`.
+
+    Raises:
+        UserError: There is no height of the body at which all its legs reach the ground.
     """
     going = GAITS[gait]
     # a pendulum's: longer legs swing slower
@@ -243,16 +248,26 @@ def make_motion(
     motion = Motion(build, going, period, legs, neck, {}, dict(asymmetry or {}), start, looks)
     rest = _rest(build)
     moments = np.arange(_TRIED) / _TRIED
-    for lower in np.arange(0, _LOWEST, _LOWER) * build.height:
-        heights = {part: float(rest[point][2] - lower) for part, point in PARTS.items()}
-        motion = replace(motion, heights=heights)
-        if legs.angles(moments, *motion.trunk(moments))[2].max() < _THERE:
-            break
-    else:
-        raise RuntimeError(f"no height at which a {build.name} can {gait} (asymmetry {asymmetry})")
+
+    def lowered(steps: int) -> Motion:
+        lower = steps * _LOWER * build.height
+        return replace(motion, heights={part: float(rest[point][2] - lower) for part, point in PARTS.items()})
+
+    def reaches(steps: int) -> bool:
+        return bool(legs.angles(moments, *lowered(steps).trunk(moments))[2].max() < _THERE)
+
+    # in long steps first, then what is between the last that is too high and the first that is not
+    first = next((steps for steps in range(0, _LOWEST, _LONG) if reaches(steps)), None)
+    if first is None:
+        raise UserError(
+            f"a horse of {build.height:.2f} m, {build.name}, does not reach the ground with every leg at the {gait}",
+            hint="Take another --seed, or a smaller --asymmetry" if asymmetry else "Take another --seed",
+        )
+    steps = next(steps for steps in range(max(0, first - _LONG + 1), first + 1) if steps == first or reaches(steps))
+    motion = lowered(steps)
     # the head is carried where the neck has it on average
     pose = Pose(neck_pitch=neck, head_pitch=_head(neck), height=float(motion.trunk(moments)[0].mean()))
-    return replace(motion, heights=heights | {"head": _nose(build, pose)})
+    return replace(motion, heights=motion.heights | {"head": _nose(build, pose)})
 
 
 @functools.lru_cache(maxsize=64)
