@@ -15,11 +15,12 @@ from mmpose.registry import DATASETS
 from equistera import skeleton as skeletons
 from equistera.augmentation_report import format_rows, measure, rows_json
 from equistera.dataset.ready import check_split, missing_files
-from equistera.drawing import contact_sheet, cut, draw_pose
+from equistera.drawing import contact_sheet, cut, draw_box, draw_pose
 from equistera.errors import UserError
 from equistera.files import atomic_write, write_json
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
+from equistera.mm.data.boxes import EncodeBoxes
 from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.run import preflight
 from equistera.outputs import check_targets, record
@@ -35,7 +36,7 @@ _SIDE, _CAPTION = 288, 34
 #: Of the sheet as a JPEG.
 _QUALITY = 90
 #: From here on the pipeline makes targets of the crop; what the model sees is done.
-_TARGETS = ("EncodeTargets", "PackPoseInputs")
+_TARGETS = ("EncodeTargets", "EncodeBoxes", "PackPoseInputs")
 #: Who writes, for the records of folders.
 _TOOL = "augmentation"
 
@@ -147,14 +148,18 @@ def _draw(dataset: KeypointDataset, epochs: range, count: int) -> list[dict]:
 
 
 def _cell(sample: dict, skeleton: Skeleton, caption: str) -> np.ndarray:
-    """A crop with its keypoints and a caption below, RGB."""
+    """A crop with its keypoints, or a detector's with its boxes, and a caption below, RGB."""
     height, width = sample["img"].shape[:2]
     factor = _SIDE / max(height, width)
     picture = np.ascontiguousarray(sample["img"][..., ::-1])
     crop = cut(picture, np.zeros(2), factor, (round(width * factor), round(height * factor)))
-    visible = np.where(sample["keypoints_visible"][0] > 0, 2, 0)
-    points = (sample["transformed_keypoints"][0] + 0.5) * factor - 0.5
-    draw_pose(crop, points, skeleton, visible=visible, scale=0.8)
+    if "most_boxes" in sample:
+        for x1, y1, x2, y2 in EncodeBoxes().transform(sample)["boxes"] * factor:
+            draw_box(crop, (x1, y1, x2 - x1, y2 - y1), scale=0.8)
+    else:
+        visible = np.where(sample["keypoints_visible"][0] > 0, 2, 0)
+        points = (sample["transformed_keypoints"][0] + 0.5) * factor - 0.5
+        draw_pose(crop, points, skeleton, visible=visible, scale=0.8)
     below = np.full((_CAPTION, crop.shape[1], 3), 255, np.uint8)
     for i, line in enumerate(textwrap.wrap(caption, 44)[:2]):
         cv2.putText(below, line, (2, 13 + 14 * i), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (20, 20, 20), 1, cv2.LINE_AA)

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 from equistera.dataset.coco import load_annotations
 from equistera.errors import UserError
 from equistera.frames import Frame
 from equistera.mm import config as configs
+from equistera.mm.augmentation_sheet import SheetOptions, augmentation_sheet
 from equistera.mm.data.boxes import BoxDataset, EncodeBoxes, view_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.detector import CLASSES
@@ -173,6 +175,17 @@ def test_a_trained_detector_finds_boxes_in_pictures_of_any_size(detector):
     assert len(boxes) == 2
     for each, picture in zip(boxes, pictures, strict=True):
         assert all(0 < box.score <= 1 and box.xywh[2] <= 2 * max(picture.shape) for box in each)
+
+
+def test_a_detector_is_loaded_whatever_was_loaded_before(detector):
+    with DefaultScope.overwrite_default_scope("mmengine"):
+        assert TrainedBoxes(detector / "best.pth").threshold == 0.3
+
+
+def test_the_augmentation_of_a_detector_is_drawn(horses, tmp_path, capsys):
+    options = SheetOptions(CONFIG, data_root=str(horses), out_dir=str(tmp_path), samples=2, draws=8)
+    assert augmentation_sheet(options).stat().st_size > 10_000
+    assert "phase 1, 'whole pictures'" in capsys.readouterr().out
 
 
 def test_other_weights_are_no_detector(trained):

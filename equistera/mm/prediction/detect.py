@@ -17,7 +17,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
-from mmpose.registry import MODELS
+from mmpose.registry import MODELS, TRANSFORMS
 from torch import nn
 
 from equistera import skeleton as skeletons
@@ -120,13 +120,13 @@ class TrainedBoxes(_Detector):
         config = configs.from_text(repr({"model": model}), weights)
         # boxes do not depend on it, and its file may be gone
         configs.write(config, {"model.skeleton": skeletons.DEFAULT})
-        with as_config_says(f"the detector in {weights} cannot be built:"):
+        steps = ("DrawGeometry", "LoadPicture", "CropToInput", "PackPoseInputs")
+        said = f"the detector in {weights} cannot be built:"
+        with as_config_says(said), DefaultScope.overwrite_default_scope("mmpose"):
             network = MODELS.build(config.model)
+            self._pipeline = Compose([TRANSFORMS.build({"type": name}) for name in steps])
         checkpoint.load_exactly(network, content["state_dict"], weights, "Give weights as tools/train.py wrote them")
         super().__init__(network, threshold)
-        self._pipeline = Compose(
-            [{"type": name} for name in ("DrawGeometry", "LoadPicture", "CropToInput", "PackPoseInputs")]
-        )
 
     def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
         found = self._looked(images, 1)
