@@ -150,6 +150,12 @@ def measure(tracks: Tracks, individual: str, seed: int = 0) -> Gait:
     notes.append(f"noise of the points: {np.median(size[size > 0]):.2%} of a body length (median), told by {by}")
     if "croup" not in body.index:
         notes.append("croup: told by the tail base, a proxy")
+    untold = [name for name in values if name not in measures]
+    if untold:
+        notes.append(
+            "not told, for points that are not known or halves of a stride without a lowest or highest moment: "
+            f"{', '.join(untold)}"
+        )
     verdicts = {name: verdict(m, _size(name, body, size)) for name, m in measures.items() if name.endswith("Diff")}
     curves = curves_of(body, cycle) if trot else {}
     return Gait(

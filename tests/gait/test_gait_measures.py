@@ -114,6 +114,7 @@ def test_what_is_not_known_is_not_measured():
     }
     assert "left carpus range" not in gait.measures
     assert "right carpus range" in gait.measures
+    assert "head MinDiff, head MaxDiff, left elbow range, left carpus range" in gait.notes[-1]
 
 
 def test_angles_do_not_depend_on_the_side_of_the_camera():
