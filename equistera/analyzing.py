@@ -133,7 +133,12 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
     finished = [task for task in tasks if not options.overwrite and _is_finished(task, settings, options)]
     left = [task for task in tasks if task not in finished]
     targets = [path for task in left for path in task.outputs(options)]
-    read: list[str | Path | None] = [config, checkpoint, detector and detector.weights, *(task.path for task in tasks)]
+    read: list[str | Path | None] = [
+        config,
+        checkpoint,
+        detector.weights if detector else None,
+        *(task.path for task in tasks),
+    ]
     check_targets("--out", targets, inputs=read, overwrite=options.overwrite, tool=TOOL)
     return AnalyzeJob(options, config, checkpoint, detector, left, finished, settings)
 

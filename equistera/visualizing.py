@@ -68,7 +68,7 @@ def settled(options: VisualizeOptions) -> Job:
             config,
             checkpoint,
             options.ann_file,
-            detector and detector.weights,
+            detector.weights if detector else None,
             options.skeleton,
             *drawn,
         ]

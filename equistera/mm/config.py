@@ -28,8 +28,10 @@ from equistera.words import did_you_mean
 #: Variables that parts of a config refer to.
 SHARED = ("skeleton", "data_root", "codec")
 #: Classes that need some of them, whether the config says so or not.
-REFERRING = dict.fromkeys(("SkeletonPoseEstimator", "AnimalDetector"), ("skeleton", "codec"))
-REFERRING |= dict.fromkeys(("KeypointDataset", "BoxDataset"), SHARED)
+REFERRING: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("SkeletonPoseEstimator", "AnimalDetector"), ("skeleton", "codec")),
+    **dict.fromkeys(("KeypointDataset", "BoxDataset"), SHARED),
+}
 
 #: Stands for what a config does not have: None is a value.
 _NOTHING = object()

@@ -1,6 +1,7 @@
 """A detector is trained, stopped, gone on with and used as a pose model is."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from equistera.mm.data.boxes import BoxDataset, EncodeBoxes, view_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.detector import CLASSES
 from equistera.mm.network.transfer import initialise
+from equistera.mm.prediction import detect
 from equistera.mm.prediction import test as testing
 from equistera.mm.prediction.detect import TrainedBoxes
+from equistera.mm.prediction.stream import Box
 from equistera.mm.run.network_check import build_checked
 from equistera.mm.run.train import TrainOptions, train
 
@@ -189,8 +192,39 @@ def test_the_augmentation_of_a_detector_is_drawn(horses, tmp_path, capsys):
 
 
 def test_other_weights_are_no_detector(trained):
-    with pytest.raises(UserError, match="expected the weights of a detector, found those of a pose model"):
+    with pytest.raises(UserError, match="expected weights of a detector that was trained here, found another"):
         TrainedBoxes(trained / "best.pth")
+
+
+def test_mmdetections_own_weights_are_told_where_they_go(detector, tmp_path):
+    content = checkpoint.load(detector / "best.pth")
+    content["meta"] = {}
+    checkpoint.save(tmp_path / "coco.pth", content)
+    with pytest.raises(UserError, match="found MMDetection's own") as caught:
+        TrainedBoxes(tmp_path / "coco.pth")
+    assert "--det-weights" in caught.value.hint
+
+
+@pytest.mark.parametrize("size", ["(64,)", "(0, 0)", "(50, 50)"])
+def test_an_input_size_that_cannot_be_is_refused(detector, tmp_path, size):
+    content = checkpoint.load(detector / "best.pth")
+    given = re.compile(r"input_size=\(\s*64,\s*64,?\s*\)")
+    content["meta"]["config"] = given.sub(f"input_size={size}", content["meta"]["config"])
+    checkpoint.save(tmp_path / "changed.pth", content)
+    with pytest.raises(UserError, match=r"codec\.input_size: expected"):
+        TrainedBoxes(tmp_path / "changed.pth")
+
+
+def test_a_closer_look_adds_small_animals_and_no_parts():
+    whole = [Box((100.0, 100.0, 200.0, 200.0), 0.9)]
+    part, small, half_out = (Box(xywh) for xywh in ((120.0, 150, 40, 40), (400.0, 100, 40, 40), (280.0, 100, 41, 40)))
+    assert detect._beside([part, small, half_out], whole) == [small, half_out]
+    assert detect._beside([part], []) == [part]
+    assert detect._beside([], whole) == []
+
+
+def test_the_least_sure_boxes_are_told_if_they_are_asked_for(detector):
+    assert TrainedBoxes(detector / "best.pth", 0.001).model.bbox_head.test_cfg.score_thr == 0.001
 
 
 def test_a_detector_has_no_keypoints_to_score(detector):

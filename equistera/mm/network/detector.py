@@ -71,6 +71,10 @@ class AnimalDetector(StagedNetwork, RTMDet):
         if unknown := [name for name in coco_classes if name not in CLASSES] or not coco_classes:
             raise UserError(f"model.coco_classes: expected some of {', '.join(CLASSES)}, found {unknown or 'none'}")
         self.input_size = tuple(codec["input_size"])
+        if len(self.input_size) != 2 or not all(type(s) is int and s > 0 and s % stride == 0 for s in self.input_size):
+            raise UserError(
+                f"codec.input_size: expected (width,height) in multiples of {stride}, found {self.input_size}"
+            )
         self.dataset_meta = {**dataset_meta_of(self.skeleton), "input_size": self.input_size}
         self.set_stages(backbone["type"], stages)
         self.precision = None if precision is None else getattr(torch, precision)

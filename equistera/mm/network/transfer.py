@@ -84,9 +84,10 @@ def initialise(
             hint=f"It is one of {', '.join(HEAD_INITS)}",
         )
     given = upgrade_keys(content["state_dict"])
+    table: tuple[ChannelSource, ...] = ()
     if isinstance(network, AnimalDetector):
         kept, origin = network.carried(given, head_init)
-        reason, table = origin, ()
+        reason = origin
     elif head_init == "random":
         origin = reason = "head_init is 'random'"
         kept = {name: value for name, value in given.items() if not name.startswith(HEAD)}

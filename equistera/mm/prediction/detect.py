@@ -22,6 +22,7 @@ from torch import nn
 
 from equistera import skeleton as skeletons
 from equistera.checkpoints import detector_weights
+from equistera.dataset.boxes import shared_areas
 from equistera.drawing import fitted
 from equistera.errors import UserError
 from equistera.frames import Frame
@@ -42,8 +43,12 @@ SIDE = 640
 PADDING = 114
 #: Pictures that go through the detector together: its activations are ten times a pose model's.
 BATCH = 4
-#: Overlap from which two boxes are one animal: MMDetection's for RTMDet.
-SAME_ANIMAL = 0.65
+#: Overlap from which two boxes are one animal. MMDetection's 0.65 for RTMDet leaves one horse several boxes.
+SAME_ANIMAL = 0.5
+#: Longest side, in shares of the picture's, of the animals that a second, closer look is for: it sees parts of others.
+SMALL = 0.25
+#: A small box of which so much lies in that of an animal is a part of it.
+PART = 0.5
 
 
 def network(detector: str) -> ConfigDict:
@@ -68,6 +73,9 @@ class _Detector:
 
     def __init__(self, model: nn.Module, threshold: float):
         self.threshold = threshold
+        for settings in (model.test_cfg, model.bbox_head.test_cfg):
+            # less sure ones would be left out before anybody asks
+            settings.score_thr = min(settings.score_thr, threshold)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = model.to(self.device).eval()
 
@@ -112,11 +120,7 @@ class TrainedBoxes(_Detector):
         settings = settings_in(str(content["meta"].get("config")))
         model = settings.get("model")
         if not isinstance(model, dict) or model.get("type") != AnimalDetector.__name__:
-            kind = "those of a pose model" if model else "no weights of tools/train.py"
-            raise UserError(
-                f"--det {weights}: expected the weights of a detector, found {kind}",
-                hint="python tools/train.py configs/rtmdet_tiny_animal.py trains one",
-            )
+            raise _no_trained_detector(weights, content["state_dict"])
         config = configs.from_text(repr({"model": model}), weights)
         # boxes do not depend on it, and its file may be gone
         configs.write(config, {"model.skeleton": skeletons.DEFAULT})
@@ -131,9 +135,11 @@ class TrainedBoxes(_Detector):
     def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
         found = self._looked(images, 1)
         large = [i for i, image in enumerate(images) if max(image.shape[:2]) > 1.5 * max(self.model.input_size)]
-        for i, boxes in zip(large, self._looked([images[i] for i in large], 2), strict=True):
-            found[i] = [torch.cat(both) for both in zip(found[i], boxes, strict=True)]
-        return [self._boxes(corners, scores) for corners, scores in found]
+        boxes = [self._boxes(corners, scores) for corners, scores in found]
+        for i, (corners, scores) in zip(large, self._looked([images[i] for i in large], 2), strict=True):
+            small = (corners[:, 2:] - corners[:, :2]).amax(dim=1) <= SMALL * max(images[i].shape[:2])
+            boxes[i] += _beside(self._boxes(corners[small], scores[small]), boxes[i])
+        return boxes
 
     def _looked(self, images: Sequence[np.ndarray], times: int) -> list[list[torch.Tensor]]:
         """Corners and scores on each picture, made so many times as large as training's were."""
@@ -151,6 +157,22 @@ class TrainedBoxes(_Detector):
         # the model's preprocessor takes pictures as OpenCV reads them
         sample["inputs"] = sample["inputs"].flip(0)
         return sample
+
+
+def _beside(small: Sequence[Box], whole: Sequence[Box]) -> list[Box]:
+    """The small boxes that are no part of an animal that is known already."""
+    if not small or not whole:
+        return list(small)
+    own, known = (np.array([box.xywh for box in boxes]) for boxes in (small, whole))
+    inside = shared_areas(own, known).max(axis=1) / own[:, 2:].prod(axis=1)
+    return [box for box, share in zip(small, inside, strict=True) if share < PART]
+
+
+def _no_trained_detector(weights: str | Path, state: Mapping[str, torch.Tensor]) -> UserError:
+    found, hint = "another network's", "python tools/train.py configs/rtmdet_tiny_animal.py trains one"
+    if any(name.startswith("bbox_head.") for name in state):
+        found, hint = "MMDetection's own", f"Of COCO's classes: --det rtmdet or rtmdet_tiny, --det-weights {weights}"
+    return UserError(f"--det {weights}: expected weights of a detector that was trained here, found {found}", hint=hint)
 
 
 class DetectedBoxes(_Detector):

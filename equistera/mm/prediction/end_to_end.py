@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from equistera.words import counted
 
 
 def end_to_end(
-    predictors: dict[str, Predictor], split: Split, where: BoxSource, given: dict[str, Sequence[dict]]
+    predictors: dict[str, Predictor], split: Split, where: BoxSource, given: Mapping[str, Sequence[dict]]
 ) -> dict[str, dict]:
     """Scores models on whole pictures, beside their results in the annotated boxes.
 
@@ -36,7 +36,8 @@ def end_to_end(
 
     Returns:
         By name: ``animals``, ``found``, ``missed``, ``invented`` (counts), ``box_AP``, ``AP`` and ``AP_given_boxes``
-        over all animals, ``PCK@0.1`` and ``PCK@0.1_given_boxes`` over those that were found (None if none was).
+        over all animals, ``PCK@0.1`` and ``PCK@0.1_given_boxes`` over those that were found (None if none was), and
+        ``pictures``: of each in which something was missed or invented how many.
 
     Raises:
         UserError: A picture cannot be read.
@@ -61,6 +62,7 @@ def _scores(name: str, predictor: Predictor, split: Split, where: BoxSource, giv
     pairs, invented = matched(everybody, found)
     # whom nobody has labelled the keypoints of can be found, but not scored
     pairs = {animal: place for animal, place in pairs.items() if animal in image_of}
+    missed = Counter(image for animal, image in image_of.items() if animal not in pairs)
     own = [_result(pose, image) for image, each in poses.items() for pose in each]
     of_found = [{**_result(poses[image_of[i]][place], image_of[i]), "ann_id": i} for i, place in pairs.items()]
     animals = {**truth, "annotations": [a for a in truth["annotations"] if a["id"] in pairs]}
@@ -75,6 +77,11 @@ def _scores(name: str, predictor: Predictor, split: Split, where: BoxSource, giv
         "AP_given_boxes": coco_ap(truth, list(given), skeleton)["AP"],
         PCK: evaluate(animals, of_found, skeleton)[PCK] if pairs else None,
         f"{PCK}_given_boxes": evaluate(animals, in_boxes, skeleton)[PCK] if pairs else None,
+        "pictures": {
+            split.file_names[image]: {"missed": missed[image], "invented": len(invented[image])}
+            for image in found
+            if missed[image] or invented[image]
+        },
     }
 
 

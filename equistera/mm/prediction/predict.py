@@ -21,7 +21,6 @@ from equistera.mm.devices import choose_device
 from equistera.mm.network import checkpoint
 from equistera.mm.network.checkpoint_record import refuse_contradictions, settings_digest
 from equistera.mm.network.checkpoint_skeleton import named_in
-from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
 from equistera.skeleton import Skeleton
 
@@ -81,9 +80,9 @@ class Predictor:
         if shared.get("skeleton") is None:
             shared["skeleton"] = _skeleton_of(content)
         self.config: Config = configs.load(config, cfg_options, **shared)
-        if not issubclass(MODELS.get(self.config.model.type), SkeletonPoseEstimator):
+        if any(name.startswith("bbox_head.") for name in content["state_dict"]):
             raise UserError(
-                f"{checkpoint_file} is a detector ({self.config.model.type}): it finds animals, it has no keypoints",
+                f"{checkpoint_file} is a detector: it finds animals, it has no keypoints",
                 hint=f"Give a pose model, and this as --det {checkpoint_file}",
             )
         self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
