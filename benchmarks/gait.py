@@ -109,8 +109,7 @@ def noisy(film: Film, pixels: np.ndarray, share: float, seed: int) -> Tracks:
 def analysed(film: Film, out: Path, model: Sequence[str]) -> Tracks:
     """Tracks that tools/analyze.py finds in the rendered film."""
     video = out / f"{film.name}.mp4"
-    if not video.exists():
-        write_film(film, out)
+    write_film(film, out)
     command = [sys.executable, str(PROJECT / "tools" / "analyze.py"), *model, str(video), "--out", str(out / "found")]
     subprocess.run([*command, "--animals", "1"], check=True)
     return files.read(out / "found" / f"{film.name}.csv")
@@ -126,6 +125,8 @@ def kind_of(name: str, gait: str) -> str:
 
 def main(argv: Sequence[str]) -> None:
     args = parse_args(argv)
+    if args.model and (args.out / "found").exists():
+        raise UserError(f"{args.out / 'found'} is of an earlier call", hint="tools/analyze.py would keep its answers")
     args.out.mkdir(parents=True, exist_ok=True)
     ways = ["analysed"] if args.model else [f"noise {share:.0%}" for share in NOISE]
     rows: dict[str, dict[str, list]] = {way: defaultdict(list) for way in ways}
