@@ -36,6 +36,7 @@ class Setup:
         patience: Epochs without an improvement after which the run stops, or None.
         fit: The time that the run was fitted to, or None.
         norm_eval: Whether the backbone's normalisation layers train by the statistics that they start with.
+        notes: What is worth knowing about the data.
         disk_free: Free bytes where the checkpoints go, or None if unknown.
     """
 
@@ -59,6 +60,7 @@ class Setup:
     patience: int | None = None
     fit: Fit | None = None
     norm_eval: bool = False
+    notes: tuple[str, ...] = ()
     disk_free: int | None = None
 
 

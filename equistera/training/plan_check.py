@@ -48,7 +48,7 @@ def plan_warnings(plan: Plan) -> list[str]:
             f"only {counted(schedule.steps_per_epoch, 'steps')} in an epoch: {cause}, so judge the run by its "
             f"{counted(schedule.total_steps, 'steps')}, not by its epochs"
         )
-    warnings += _left_out(plan)
+    warnings += [*_left_out(plan), *setup.notes]
     if setup.val_interval > schedule.max_epochs:
         warnings.append("val_interval is longer than the run: it is evaluated only once, at the end")
     if setup.norm_eval:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -236,10 +237,27 @@ def test_scores_with_found_boxes_stand_beside_those_with_given_ones(horses, trai
     options = testing.TestOptions([str(trained)], data_root=str(horses), out=str(tmp_path / "out"), det=str(detector))
     testing.test(options)
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())["found_boxes"]
+    assert found["threshold"] == 0.3
     assert found["found"] + found["missed"] == found["animals"] > 0
     assert f"{found['found']} of {found['animals']} animals found" in capsys.readouterr().out
 
 
 def test_a_compiled_detector_is_refused(network):
     with pytest.raises(UserError, match="--compile is for pose models"):
-        network.compile_backbone()
+        network.refuse_compiling()
+
+
+def test_what_is_not_learned_from_is_in_the_plan(horses, tmp_path, capsys):
+    root = tmp_path / "data"
+    shutil.copytree(horses, root)
+    path = root / "annotations" / "train.json"
+    content = json.loads(path.read_text())
+    tiny, gone = content["annotations"][0], content["annotations"][-1]["image_id"]
+    tiny["bbox"] = [*tiny["bbox"][:2], 2, 2]
+    content["annotations"] = [a for a in content["annotations"] if a["image_id"] != gone]
+    path.write_text(json.dumps(content))
+    trained_detector(root, tmp_path / "run", plan=True)
+    told = capsys.readouterr().out
+    assert f"note: 1 of {len(content['annotations'])} animals are less than 4 pixels" in told
+    assert "note: nothing is learned from 1 picture without an animal" in told
+    assert not (tmp_path / "run").exists()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -19,6 +19,7 @@ from equistera.crops.geometry import BOX_PADDING
 from equistera.dataset.box_labels import load_boxes
 from equistera.dataset.images import read_header
 from equistera.mm.data.dataset import KeypointDataset
+from equistera.words import counted
 
 #: A box that a view cuts is still an animal to find where so much of it is seen ...
 _LEAST_SEEN = 0.3
@@ -91,6 +92,29 @@ def view_of(size: tuple[int, int]) -> np.ndarray:
     center = (np.array(size, np.float32) - 1) / 2
     half = np.array(size, np.float32) / BOX_PADDING / 2
     return np.concatenate([center - half, center + half]).astype(np.float32)
+
+
+def not_learned(coco: Mapping, input_size: Sequence[int]) -> list[str]:
+    """What a detector does not learn from, in words.
+
+    Args:
+        coco: Annotations of :func:`load_boxes`.
+        input_size: Width and height of the input.
+    """
+    sizes = {image["id"]: (image["width"], image["height"]) for image in coco["images"]}
+    animals = [a for a in coco["annotations"] if not a["iscrowd"]]
+    zooms = {image: min(i / s for i, s in zip(input_size, size, strict=True)) for image, size in sizes.items()}
+    small = sum(min(a["bbox"][2:]) * zooms[a["image_id"]] < _LEAST_SIDE for a in animals)
+    empty = len(sizes) - len({a["image_id"] for a in coco["annotations"]})
+    notes = []
+    if small:
+        notes.append(
+            f"{small} of {counted(len(animals), 'animals')} are less than {_LEAST_SIDE:g} pixels wide or high in the "
+            "input and are not learned, but where the augmentation shows them larger: a larger codec.input_size does"
+        )
+    if empty:
+        notes.append(f"nothing is learned from {counted(empty, 'pictures')} without an animal")
+    return notes
 
 
 @TRANSFORMS.register_module()

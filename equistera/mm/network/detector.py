@@ -85,8 +85,8 @@ class AnimalDetector(StagedNetwork, RTMDet):
         """By the name that a pose model has it by."""
         return self.bbox_head
 
-    def compile_backbone(self, **_: object) -> None:
-        """Is not done.
+    def refuse_compiling(self) -> None:
+        """Refuses ``--compile``.
 
         Raises:
             UserError: Always.

@@ -151,6 +151,9 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
             return super().extract_feat(inputs)
         return self._compiled(inputs)
 
+    def refuse_compiling(self) -> None:
+        """Nothing is refused: the backbone can be compiled."""
+
     def compile_backbone(self, cuda_graphs: bool = True, **options: object) -> CompiledBackbone:
         """Makes training steps use a compiled backbone from now on, see :class:`CompiledBackbone`."""
         self._compiled = CompiledBackbone(self.backbone, cuda_graphs, **options)

@@ -13,10 +13,10 @@ from equistera.evaluation.average_precision import coco_ap, instance_score
 from equistera.evaluation.boxes import box_scores, matched
 from equistera.evaluation.instances import PCK
 from equistera.evaluation.metrics import evaluate
-from equistera.frames import PictureFiles
+from equistera.frames import Frame, PictureFiles
 from equistera.mm.prediction.predict import Pose, Predictor
 from equistera.mm.prediction.split_predictions import Split
-from equistera.mm.prediction.stream import BoxSource, predict_frames
+from equistera.mm.prediction.stream import Box, BoxSource, predict_frames
 from equistera.progress import track
 from equistera.words import counted
 
@@ -42,7 +42,15 @@ def end_to_end(
     Raises:
         UserError: A picture cannot be read.
     """
-    return {name: _scores(name, predictor, split, where, given[name]) for name, predictor in predictors.items()}
+    known: dict[str, list[Box] | None] = {}
+
+    def looked_once(frames: Sequence[Frame]) -> list[list[Box] | None]:
+        """All models look into the same boxes."""
+        new = [frame for frame in frames if frame.name not in known]
+        known.update(zip((frame.name for frame in new), where(new), strict=True))
+        return [known[frame.name] for frame in frames]
+
+    return {name: _scores(name, predictor, split, looked_once, given[name]) for name, predictor in predictors.items()}
 
 
 def _scores(name: str, predictor: Predictor, split: Split, where: BoxSource, given: Sequence[dict]) -> dict:
@@ -50,9 +58,9 @@ def _scores(name: str, predictor: Predictor, split: Split, where: BoxSource, giv
     ids = {file_name: image for image, file_name in split.file_names.items()}
     poses: dict[int, list[Pose]] = defaultdict(list)
     frames = PictureFiles(split.root / split.images, list(ids), None).frames()
-    frames = track(frames, f"finding animals, {name}", len(ids), "pictures")
     # a detector says of each picture where to look, if only nowhere, so nothing is left to be sure of
-    for seen in predict_frames(predictor, frames, where, lambda scores: scores > 0):
+    looked = predict_frames(predictor, frames, where, lambda scores: scores > 0)
+    for seen in track(looked, f"finding animals, {name}", len(ids), "pictures"):
         if seen.frame.error:
             raise UserError(f"{seen.frame.name}: {seen.frame.error}")
         poses[ids[seen.frame.name]] = seen.poses

@@ -132,6 +132,10 @@ def test(options: TestOptions) -> dict[str, dict]:
         where = boxes_of(detector, options.det_class, options.det_thr)
         found = end_to_end(predictors, split, where, results)
         print(*itertools.starmap(in_words, found.items()), sep="\n", flush=True)
+        if options.ensemble:
+            print("  (the ensemble is scored in the annotated boxes alone)")
+        how = {"detector": str(detector.weights), "threshold": where.threshold}
+        found = {name: {**how, **scores} for name, scores in found.items()}
     # what an earlier test left here and this one does not write anew would stand beside other models' figures
     for path in (out / COMPARISON, out / REPORT):
         if Written().by(TOOL, path):
@@ -140,14 +144,15 @@ def test(options: TestOptions) -> dict[str, dict]:
         paths: dict[str, Any] = {"ensemble_of": [str(path) for path in checkpoints.values()]}
         about: dict[str, Any] = {"checkpoint": str(checkpoints[name])} if name in checkpoints else paths
         about |= {"split": split.name, "flip_test": options.flip_test}
-        about |= {"found_boxes": {"detector": str(detector.weights), **found[name]}} if name in found else {}
+        about |= {"found_boxes": found[name]} if name in found else {}
         write_model(folders[name], model, results[name], about)
     if comparison:
         write_json(out / COMPARISON, comparison, indent=1)
         record(TOOL, out / COMPARISON)
     if options.report:
         with atomic_write(out / REPORT) as file:
-            file.write(_page(scored, checkpoints, split, pairs, options))
+            said = {f"found boxes, {name}": in_words(name, scores) for name, scores in found.items()}
+            file.write(_page(scored, checkpoints, split, pairs, options, said))
         record(TOOL, out / REPORT)
     print("written:", *targets, sep="\n  ")
     return metrics
@@ -231,6 +236,7 @@ def _page(
     split: Split,
     pairs: Sequence[dict],
     options: TestOptions,
+    said: Mapping[str, str],
 ) -> str:
     paths = {name: str(path.resolve()) for name, path in checkpoints.items()}
     return report(
@@ -242,6 +248,7 @@ def _page(
             **{f"checkpoint {name}" if len(scored) > 1 else "checkpoint": path for name, path in paths.items()},
             "data": f"{split.root / split.ann_file} ({split.name})",
             "flip test": "yes" if options.flip_test else "no",
+            **said,
             "tested": time.strftime("%Y-%m-%d %H:%M"),
         },
     )

@@ -102,6 +102,7 @@ def plan_of(
             patience=config.early_stopping.patience,
             fit=fit,
             norm_eval=bool(config.model.backbone.get("norm_eval")),
+            notes=data.notes,
             disk_free=shutil.disk_usage(nearest_folder(work_dir)).free,
         ),
     )

@@ -13,10 +13,12 @@ from mmpose.registry import METRICS
 
 from equistera import skeleton as skeletons
 from equistera.checkpoints import command_for, default_dir, manifest, path_of
+from equistera.dataset.box_labels import load_boxes
 from equistera.dataset.ready import check_split, missing_files
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.config import resolve_path
+from equistera.mm.data.boxes import BoxDataset, not_learned
 from equistera.mm.data.loading import loader_settings
 from equistera.mm.network import checkpoint
 from equistera.training.checkpoints import BEST
@@ -31,12 +33,13 @@ EVALUATED = {"ann_file": "val_dataloader", "train_ann_file": "train_dataloader"}
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What a run trains and evaluates on."""
+    """What a run trains and evaluates on; ``notes`` say what of it is not learned from."""
 
     train_pictures: int
     train_animals: int
     val_pictures: int
     val_animals: int
+    notes: tuple[str, ...] = ()
 
 
 def check_data(config: Config) -> DataSummary:
@@ -51,8 +54,12 @@ def check_data(config: Config) -> DataSummary:
     counts = []
     for dataset in sets:
         coco = check_split(root / dataset.ann_file, root / dataset.data_prefix.img, skeleton)
-        counts += [len({a["image_id"] for a in coco["annotations"]}), len(coco["annotations"])]
-    return DataSummary(*counts)
+        counts.append((len({a["image_id"] for a in coco["annotations"]}), len(coco["annotations"])))
+    notes: list[str] = []
+    if sets[0].type == BoxDataset.__name__:
+        notes = not_learned(load_boxes(root / sets[0].ann_file, skeleton), config.codec.input_size)
+    (train_pictures, train_animals), (val_pictures, val_animals) = counts
+    return DataSummary(train_pictures, train_animals, val_pictures, val_animals, tuple(notes))
 
 
 def finish(config: Config, seed: int | None) -> None:

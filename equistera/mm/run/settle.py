@@ -122,6 +122,8 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
         raise missing
     network = build_checked(config)
     check_hooks(config)
+    if options.compile:
+        network.refuse_compiling()
     if weights is not None:
         # weights of another network are refused before anything is written
         initialise(network, weights.content, weights.path, config.head_init)
