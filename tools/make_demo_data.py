@@ -37,12 +37,14 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=48, metavar="N", help="pictures to test on")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other pictures")
     parser.add_argument("--skeleton", default=skeleton.DEFAULT, help="points to label: a built-in skeleton or a file")
-    parser.add_argument("--size", type=_size, metavar="WxH", help="size of all pictures (default: 640x480 to 1280x960)")
+    parser.add_argument(
+        "--size", type=_size, metavar="WxH", help="of all (default: 640x480 to 1280x960; videos 640x480)"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each processor)")
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace the demo data set in OUT, where others stay, or the sheet",
+        help="replace the demo data set in OUT, where others stay, the sheet or the videos",
     )
     parser.add_argument("--sheet", metavar="FILE", help="write a contact sheet with drawn keypoints (.jpg)")
     video = parser.add_argument_group("videos")
