@@ -89,6 +89,8 @@ def load(
         The config, with what follows from the machine filled in, and with the crop cache unless that is off.
     """
     config = configs.load(path, options.cfg_options)
+    if config.model.type != "SkeletonPoseEstimator":
+        raise UserError(f"{path}: expected a pose model's config, found one of {config.model.type}")
     batch = options.batch_size or config.train_dataloader.batch_size
     skeleton = skeletons.load(config.skeleton)
     # fewer animals than a batch has would make no batch at all

@@ -261,3 +261,8 @@ def test_what_is_not_learned_from_is_in_the_plan(horses, tmp_path, capsys):
     assert f"note: 1 of {len(content['annotations'])} animals are less than 4 pixels" in told
     assert "note: nothing is learned from 1 picture without an animal" in told
     assert not (tmp_path / "run").exists()
+
+
+def test_a_hook_that_draws_poses_is_refused(horses, tmp_path):
+    with pytest.raises(UserError, match="PredictionPictures, which draws poses"):
+        trained_detector(horses, tmp_path / "run", "custom_hooks=[dict(type='PredictionPictures')]")

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from equistera.dataset.images import read_rgb
 from equistera.drawing import contact_sheet, cut, draw_pose, put_text, view
+from equistera.errors import UserError
 from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.evaluation.keypoint_metric import to_result
+from equistera.mm.network.detector import AnimalDetector
 from equistera.skeleton import Skeleton
 
 #: Keeps the draw of the pictures apart from all else that the seed decides.
@@ -70,6 +72,13 @@ class PredictionPictures(Hook):
         self._samples: dict[object, dict] | None = None
         self._shown: dict[object, Shown] = {}
         self._predicted: dict[object, np.ndarray] = {}
+
+    def before_train(self, runner) -> None:
+        if isinstance(runner.network, AnimalDetector):
+            raise UserError(
+                "the config has the hook PredictionPictures, which draws poses, and its network finds boxes",
+                hint="custom_hooks=[] leaves it out; tools/augmentation.py draws what a detector is trained on",
+            )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         if runner.iter or not self.pictures or not is_main_process() or not isinstance(data_batch["inputs"], Tensor):
