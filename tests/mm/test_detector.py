@@ -181,6 +181,15 @@ def test_a_trained_detector_finds_boxes_in_pictures_of_any_size(detector):
         assert all(0 < box.score <= 1 and box.xywh[2] <= 2 * max(picture.shape) for box in each)
 
 
+def test_a_detector_computes_as_it_is_asked_to_whatever_it_was_trained_in(detector, tmp_path):
+    content = checkpoint.load(detector / "best.pth")
+    content["meta"]["config"] = content["meta"]["config"].replace(
+        "model = dict(", "model = dict(\n    precision='float16',"
+    )
+    checkpoint.save(tmp_path / "half.pth", content)
+    assert TrainedBoxes(tmp_path / "half.pth").model.precision is None
+
+
 def test_a_detector_is_loaded_whatever_was_loaded_before(detector):
     with DefaultScope.overwrite_default_scope("mmengine"):
         assert TrainedBoxes(detector / "best.pth").threshold == 0.3

@@ -33,6 +33,7 @@ from equistera.mm import register  # noqa: F401
 from equistera.mm.data.boxes import view_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.detector import CLASSES, AnimalDetector
+from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
 from equistera.mm.prediction.stream import Box
 from equistera.mm.run.network_check import as_config_says
 
@@ -110,12 +111,13 @@ class TrainedBoxes(_Detector):
     Args:
         weights: Its ``best.pth``, which says how it is built.
         threshold: Boxes of less confidence are left out.
+        amp: As :class:`equistera.mm.prediction.predict.Predictor` takes it, whatever it was trained in.
 
     Raises:
         UserError: The weights are broken, or those of no such detector.
     """
 
-    def __init__(self, weights: str | Path, threshold: float = 0.3):
+    def __init__(self, weights: str | Path, threshold: float = 0.3, amp: bool | None = False):
         content = checkpoint.load(weights)
         settings = settings_in(str(content["meta"].get("config")))
         model = settings.get("model")
@@ -123,7 +125,9 @@ class TrainedBoxes(_Detector):
             raise _no_trained_detector(weights, content["state_dict"])
         config = configs.from_text(repr({"model": model}), weights)
         # boxes do not depend on it, and its file may be gone
-        configs.write(config, {"model.skeleton": skeletons.DEFAULT})
+        mixed = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
+        precision = mixed.get("model.precision")
+        configs.write(config, {"model.skeleton": skeletons.DEFAULT, "model.precision": precision})
         steps = ("DrawGeometry", "LoadPicture", "CropToInput", "PackPoseInputs")
         said = f"the detector in {weights} cannot be built:"
         with as_config_says(said), DefaultScope.overwrite_default_scope("mmpose"):
@@ -251,10 +255,12 @@ def _fit(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int], tuple[float, f
     return square, (height, width), (width / image.shape[1], height / image.shape[0])
 
 
-def boxes_of(detector: Detector, classes: Sequence[str] | None, threshold: float | None) -> _Detector:
+def boxes_of(
+    detector: Detector, classes: Sequence[str] | None, threshold: float | None, amp: bool | None = False
+) -> _Detector:
     """The boxes of a detector that was asked for; see :class:`DetectedBoxes` and :class:`TrainedBoxes`."""
     chosen: dict[str, Any] = {"classes": classes, "threshold": threshold}
     chosen = {name: value for name, value in chosen.items() if value is not None}
     if detector.kind is None:
-        return TrainedBoxes(detector.weights, **chosen)
+        return TrainedBoxes(detector.weights, amp=amp, **chosen)
     return DetectedBoxes(detector.kind, detector.weights, **chosen)

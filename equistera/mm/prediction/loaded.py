@@ -21,7 +21,7 @@ def loaded(job: Job | AnalyzeJob) -> tuple[Predictor, Confidence, BoxSource | No
         # mmdet's part of the import takes a while that others need not wait for
         from equistera.mm.prediction.detect import boxes_of
 
-        detector = boxes_of(job.detector, options.det_class, options.det_thr)
+        detector = boxes_of(job.detector, options.det_class, options.det_thr, options.amp)
     predictor = Predictor(
         job.config,
         job.checkpoint,
