@@ -128,10 +128,13 @@ def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tupl
         scores += [np.array([pose.scores for pose in each]).reshape(shape) for each in found]
         ids += numbers
     broken += [f"{task.path}: {problem}" for problem in video.problems]
+    ids = [[None if number in poses.doubtful else number for number in numbers] for numbers in ids]
     raw, left_out = collected(skeleton, np.array(times), points, scores, ids, size=size, source=task.path.name)
     repaired = repair_swaps(raw, skeleton)
     cleaned = smooth(repaired, options.smooth, options.max_gap, model.confidence.threshold)
     notes = [f"{counted(left_out, 'animals')} left out that were seen for a moment only"] if left_out else []
+    if poses.doubtful:
+        notes.append(f"{counted(len(poses.doubtful), 'animals')} left out that the detector saw only once")
     return cleaned, notes, broken
 
 

@@ -9,6 +9,7 @@ are asked again where an animal was lost, may have come in, or nobody is followe
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ NEW = 0.5
 SAME_PLACE = 0.7
 #: Overlap of a box that was found with one that is followed, from which they are one animal.
 SAME_ANIMAL = 0.3
+#: Share of a new box that lies in that of an animal that is followed, from which it shows a part of that.
+PART = 0.7
 #: Share of the pose's box that must lie in the box that was looked into.
 INSIDE = 0.85
 #: Seconds between two looks of the search for animals that came in while others are followed: it costs as much as
@@ -36,6 +39,8 @@ INSIDE = 0.85
 SEARCH_EVERY = 20.0
 #: Seconds between two searches while nobody is followed.
 EMPTY_EVERY = 1.0
+#: So often in a row a detector may miss an animal that is followed: then it is let go.
+UNSEEN = 2
 #: A batch is a part of the usual one as long as it is not known how an animal moves.
 FIRST_PART = 4
 #: How often what turned out badly is looked at again, as long as that helps.
@@ -85,6 +90,12 @@ class VideoPoses:
         self._asked: float | None = None
         self._lost = True
         self._settled = False
+        #: Of each animal how often the detector was asked while it was followed, saw it, and has not seen it of late;
+        #: the paths of this batch that it saw.
+        self._asked_for: Counter[int] = Counter()
+        self._confirmed: Counter[int] = Counter()
+        self._missed: Counter[int] = Counter()
+        self._detected: set[int] = set()
 
     @property
     def wanted(self) -> int:
@@ -124,8 +135,37 @@ class VideoPoses:
             )
             for time, here in zip(times, found, strict=True)
         ]
+        if self.cheap:
+            self._note_confirmed(poses, found, ids)
         self._remember(times, found, ids, size)
         return found, ids
+
+    @property
+    def doubtful(self) -> set[int]:
+        """Numbers of animals that the detector has seen only once where it was asked more often.
+
+        What the pose model makes of a bush looks the same from frame to frame, and it is rather sure of it.
+        """
+        return {number for number, asked in self._asked_for.items() if asked > 1 and self._confirmed[number] < 2}
+
+    def _note_confirmed(
+        self,
+        poses: Sequence[Sequence[Pose | None]],
+        found: Sequence[Sequence[Pose]],
+        ids: Sequence[Sequence[int | None]],
+    ) -> None:
+        """Notes which animals the detector, which has just been asked, has seen where they are followed."""
+        path_of = {id(pose): p for p, path in enumerate(poses) for pose in path if pose is not None}
+        paths: dict[int, Counter[int]] = defaultdict(Counter)
+        for here, numbers in zip(found, ids, strict=True):
+            for pose, number in zip(here, numbers, strict=True):
+                if number is not None:
+                    paths[number][path_of[id(pose)]] += 1
+        for number, counted in paths.items():
+            seen = counted.most_common(1)[0][0] in self._detected
+            self._asked_for[number] += 1
+            self._confirmed[number] += seen
+            self._missed[number] = 0 if seen else self._missed[number] + 1
 
     def _each_once(self, poses: Sequence[Pose], size: tuple[int, int]) -> list[Pose]:
         """The poses of a frame, of those in one place the surest."""
@@ -142,16 +182,20 @@ class VideoPoses:
         full = self.animals is not None and len(paths) >= self.animals
         if (self._lost or not paths) and not full and self._may_ask(times[0]):
             for box in self._ask(frames[0]):
-                if all(_overlap(box, path[0]) < SAME_ANIMAL for path in paths):
+                if all(_overlap(box, path[0]) < SAME_ANIMAL and not _is_part(box, path[0]) for path in paths):
                     paths.append(np.tile(box, (len(frames), 1)))
+        # what the detector has just found it has seen
+        self._detected = {*range(len(self._known), len(paths))}
         if self.cheap and len(frames) > 1:
             for box in self._ask(frames[-1]):
                 near = [_overlap(box, path[-1]) for path in paths]
                 if near and max(near) >= SAME_ANIMAL:
+                    self._detected.add(int(np.argmax(near)))
                     path = paths[int(np.argmax(near))]
                     # led there evenly
                     path += np.linspace(0, 1, len(frames))[:, None] * (box - path[-1])
-                elif not full:
+                elif not full and not any(_is_part(box, path[-1]) for path in paths):
+                    self._detected.add(len(paths))
                     paths.append(np.vstack([np.full((len(frames) - 1, 4), np.nan), box]))
         return paths
 
@@ -234,7 +278,7 @@ class VideoPoses:
         late = times[-1] - (times[-1] - times[0]) / 3
         for number, places in seen.items():
             moments, boxes = np.array([time for time, _ in places]), np.stack([box for _, box in places])
-            if moments[-1] < late:
+            if moments[-1] < late or self._missed[number] >= UNSEEN:
                 continue
             # of the batch's second half: an animal may have begun to move
             recent = moments >= (times[0] + times[-1]) / 2
@@ -278,6 +322,11 @@ def _cornered(box: np.ndarray) -> np.ndarray:
 def _share_inside(inner: np.ndarray, outer: np.ndarray) -> float:
     """Share of a box that lies in another one."""
     return float(shared_areas(_cornered(inner)[None], _cornered(outer)[None])[0, 0] / np.prod(inner[2:]))
+
+
+def _is_part(box: np.ndarray, animal: np.ndarray) -> bool:
+    """Whether a box that is new shows a part of an animal that is known: its head, its hind legs."""
+    return _share_inside(box, animal) >= PART
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:

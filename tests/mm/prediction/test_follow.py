@@ -6,11 +6,18 @@ from discs import OFFSETS, RADIUS, FindsDiscs, SeesDiscs, film
 
 from equistera.mm.prediction.follow import VideoPoses
 from equistera.mm.prediction.pose_drawing import Confidence
+from equistera.mm.prediction.stream import Box
 
 
 def follow(frames, cheap=True, animals=None):
     """Middles of the animals by number and frame, and who was asked how often."""
     model, finder = SeesDiscs(), FindsDiscs()
+    tracks, _ = followed_by(model, finder, frames, cheap, animals)
+    return tracks, model, finder
+
+
+def followed_by(model, finder, frames, cheap=True, animals=None):
+    """Middles of the animals by number and frame, and the numbers of the doubtful ones."""
     poses = VideoPoses(model, Confidence(None, 0.5, ""), finder, cheap, animals, batch_size=8)
     tracks, waiting = {}, []
 
@@ -28,7 +35,7 @@ def follow(frames, cheap=True, animals=None):
             look()
     if waiting:
         look()
-    return tracks, model, finder
+    return tracks, poses.doubtful
 
 
 def line(start, step, count=60):
@@ -86,3 +93,32 @@ def test_an_animal_that_was_hidden_is_found_again():
     tracks, _, _ = follow(film(path), cheap=False)
     assert set(range(30)) <= set(tracks[1])
     assert max(max(frames) for frames in tracks.values()) == 89
+
+
+def test_what_the_detector_saw_once_is_let_go_and_told():
+    """The pose model is sure of it: a bush."""
+
+    class SeesBushOnce(FindsDiscs):
+        def __call__(self, frames):
+            return [boxes if frames[0].number == 0 else boxes[:1] for boxes in super().__call__(frames)]
+
+    films = film(line((60, 60), (1, 0)), line((200, 180), (0, 0)))
+    tracks, doubtful = followed_by(SeesDiscs(), SeesBushOnce(), films)
+    assert doubtful == {2}
+    assert max(tracks[2]) < 20
+    assert sorted(tracks[1]) == list(range(60))
+
+
+def test_a_part_of_an_animal_is_no_other_animal():
+    class SeesHeads(FindsDiscs):
+        def __call__(self, frames):
+            found = super().__call__(frames)
+            return [[*boxes, *(Box(part(box.xywh), 0.5) for box in boxes)] for boxes in found]
+
+    def part(xywh):
+        x, y, width, height = xywh
+        return x + width / 2, y, width / 2, height / 2
+
+    tracks, doubtful = followed_by(SeesDiscs(), SeesHeads(), film(line((60, 100), (2, 0))))
+    assert list(tracks) == [1]
+    assert not doubtful
