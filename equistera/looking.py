@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from equistera import inputs
 from equistera.checkpoints import DETECTORS, detector_weights
 from equistera.errors import UserError
 from equistera.words import near
@@ -47,6 +48,8 @@ class DetectorOptions:
         if self.det_thr is not None and not 0 < self.det_thr <= 1:
             raise UserError(f"--det-thr must be above 0 and at most 1, found {self.det_thr:g}")
         if self.det in DETECTORS:
+            if self.det_weights is not None:
+                inputs.file(self.det_weights)
             return Detector(self.det, detector_weights(self.det, self.det_weights))
         path = Path(self.det)
         path = path / "best.pth" if path.is_dir() else path

