@@ -27,18 +27,18 @@ test_dataloader = dict(dataset=dict(codec=codec))
 custom_hooks = []
 strategy = dict(
     phases=[
-        # the picture is seen from half as near to twice as near: an animal may take a tenth of a frame or all of it
+        # from close views, in which there often is no animal, to far ones, in which it is small
         dict(
             name="whole pictures",
             start=0,
             lr_factor=1.0,
-            augmentation=dict(preset="light", rotation=5, scale=(0.5, 1.6), shift=0.25, occlusion=0.1),
+            augmentation=dict(preset="light", rotation=5, scale=(0.3, 1.8), shift=0.5, occlusion=0.1),
         ),
         dict(
             name="as they are",
             start=2 / 3,
             lr_factor=0.5,
-            augmentation=dict(preset="light", rotation=5, scale=(0.7, 1.3), shift=0.1),
+            augmentation=dict(preset="light", rotation=5, scale=(0.4, 1.5), shift=0.4),
         ),
     ],
 )

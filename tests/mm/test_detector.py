@@ -227,8 +227,12 @@ def test_an_input_size_that_cannot_be_is_refused(detector, tmp_path, size):
 
 def test_a_closer_look_adds_small_animals_and_no_parts():
     whole = [Box((100.0, 100.0, 200.0, 200.0), 0.9)]
-    part, small, half_out = (Box(xywh) for xywh in ((120.0, 150, 40, 40), (400.0, 100, 40, 40), (280.0, 100, 41, 40)))
+    places = ((120.0, 150, 40, 40), (400.0, 100, 40, 40), (280.0, 100, 41, 40))
+    part, small, half_out = (Box(xywh, 0.5) for xywh in places)
     assert detect._beside([part, small, half_out], whole) == [small, half_out]
+    # of a large box that is less sure it is no part: that one may be wrong
+    surer = Box(part.xywh, 0.95)
+    assert detect._beside([surer], whole) == [surer]
     assert detect._beside([part], []) == [part]
     assert detect._beside([], whole) == []
 

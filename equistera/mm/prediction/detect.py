@@ -48,7 +48,7 @@ BATCH = 4
 SAME_ANIMAL = 0.5
 #: Longest side, in shares of the picture's, of the animals that a second, closer look is for: it sees parts of others.
 SMALL = 0.25
-#: A small box of which so much lies in that of an animal is a part of it.
+#: A small box of which so much lies in a surer one is a part of that animal.
 PART = 0.5
 
 
@@ -164,11 +164,12 @@ class TrainedBoxes(_Detector):
 
 
 def _beside(small: Sequence[Box], whole: Sequence[Box]) -> list[Box]:
-    """The small boxes that are no part of an animal that is known already."""
+    """The small boxes that are no part of an animal that is known already and surer."""
     if not small or not whole:
         return list(small)
     own, known = (np.array([box.xywh for box in boxes]) for boxes in (small, whole))
-    inside = shared_areas(own, known).max(axis=1) / own[:, 2:].prod(axis=1)
+    surer = np.array([[other.score > box.score for other in whole] for box in small])
+    inside = (shared_areas(own, known) * surer).max(axis=1) / own[:, 2:].prod(axis=1)
     return [box for box, share in zip(small, inside, strict=True) if share < PART]
 
 

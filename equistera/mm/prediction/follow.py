@@ -30,8 +30,10 @@ NEW = 0.5
 SAME_PLACE = 0.7
 #: Overlap of a box that was found with one that is followed, from which they are one animal.
 SAME_ANIMAL = 0.3
-#: Share of a new box that lies in that of an animal that is followed, from which it shows a part of that.
+#: Share of a new pose's box that lies in that of another animal, from which it shows a part of that ...
 PART = 0.7
+#: ... if the model is so sure of that animal, and surer than of the part.
+SURE = 0.75
 #: Share of the pose's box that must lie in the box that was looked into.
 INSIDE = 0.85
 #: Seconds between two looks of the search for animals that came in while others are followed: it costs as much as
@@ -120,7 +122,10 @@ class VideoPoses:
         for p, path in enumerate(poses):
             seen = [pose for pose in path if pose is not None]
             # what is followed has shown that it is an animal; what is new has to
-            if p >= len(self._known) and np.median([pose.scores.mean() for pose in seen]) < NEW:
+            is_new = p >= len(self._known)
+            if is_new and (
+                not seen or np.median([pose.scores.mean() for pose in seen]) < NEW or self._is_part(p, poses, size)
+            ):
                 continue
             for t, pose in enumerate(path):
                 if pose is not None and pose.scores.mean() >= LOST:
@@ -167,6 +172,14 @@ class VideoPoses:
             self._confirmed[number] += seen
             self._missed[number] = 0 if seen else self._missed[number] + 1
 
+    def _is_part(self, p: int, poses: Sequence[Sequence[Pose | None]], size: tuple[int, int]) -> bool:
+        """Whether what is new shows a part of an animal that the model is surer of: its head, its hind legs."""
+        t = max(t for t, pose in enumerate(poses[p]) if pose is not None)
+        own, sure = self._box_of(poses[p][t], size), poses[p][t].scores.mean()
+        others = [path[t] for q, path in enumerate(poses) if q != p and path[t] is not None]
+        surer = [other for other in others if other.scores.mean() >= max(SURE, sure)]
+        return any(_share_inside(own, self._box_of(other, size)) >= PART for other in surer)
+
     def _each_once(self, poses: Sequence[Pose], size: tuple[int, int]) -> list[Pose]:
         """The poses of a frame, of those in one place the surest."""
         kept: list[tuple[Pose, np.ndarray]] = []
@@ -182,7 +195,7 @@ class VideoPoses:
         full = self.animals is not None and len(paths) >= self.animals
         if (self._lost or not paths) and not full and self._may_ask(times[0]):
             for box in self._ask(frames[0]):
-                if all(_overlap(box, path[0]) < SAME_ANIMAL and not _is_part(box, path[0]) for path in paths):
+                if all(_overlap(box, path[0]) < SAME_ANIMAL for path in paths):
                     paths.append(np.tile(box, (len(frames), 1)))
         # what the detector has just found it has seen
         self._detected = {*range(len(self._known), len(paths))}
@@ -194,7 +207,7 @@ class VideoPoses:
                     path = paths[int(np.argmax(near))]
                     # led there evenly
                     path += np.linspace(0, 1, len(frames))[:, None] * (box - path[-1])
-                elif not full and not any(_is_part(box, path[-1]) for path in paths):
+                elif not full:
                     self._detected.add(len(paths))
                     paths.append(np.vstack([np.full((len(frames) - 1, 4), np.nan), box]))
         return paths
@@ -322,11 +335,6 @@ def _cornered(box: np.ndarray) -> np.ndarray:
 def _share_inside(inner: np.ndarray, outer: np.ndarray) -> float:
     """Share of a box that lies in another one."""
     return float(shared_areas(_cornered(inner)[None], _cornered(outer)[None])[0, 0] / np.prod(inner[2:]))
-
-
-def _is_part(box: np.ndarray, animal: np.ndarray) -> bool:
-    """Whether a box that is new shows a part of an animal that is known: its head, its hind legs."""
-    return _share_inside(box, animal) >= PART
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> float:
