@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
-from equistera.errors import UserError
+from collections.abc import Iterable, Mapping
 
 # the name of a metric, which only its home knows how to write
 from equistera.evaluation.instances import CORRECT, pck_name
@@ -73,70 +69,18 @@ def outdated(names: Iterable[str], keep: int) -> list[str]:
     return newest_first(names)[keep:] if keep > 0 else []
 
 
-@dataclass(frozen=True)
-class ResumePoint:
-    """Where a run goes on.
-
-    Attributes:
-        name: The checkpoint.
-        skipped: ``(name, what is wrong with it)`` of the newer ones that are broken.
-    """
-
-    name: str
-    skipped: tuple[tuple[str, str], ...]
-
-
-def choose_resume_point(
-    folder: Path, names: Iterable[str], problem_of: Callable[[str], str | None]
-) -> ResumePoint | None:
-    """The newest checkpoint that loads.
-
-    Args:
-        folder: The work dir, for messages.
-        names: What lies in it.
-        problem_of: Tries a checkpoint: None if it loads, else what is wrong with it. Called newest first, and no
-            further than needed.
-
-    Returns:
-        The checkpoint and what was skipped on the way to it; None if no run has saved anything yet.
-
-    Raises:
-        UserError: There is ``best.pth`` alone, or none that loads.
-    """
-    skipped, names = [], sorted(names)
-    # the newest has a second name, by which it is known where only that was kept
-    for name in [*newest_first(names), *({LATEST} & {*names})]:
-        problem = problem_of(name)
-        if problem is None:
-            return ResumePoint(name, tuple(skipped))
-        skipped.append((name, problem))
-    if not skipped:
-        if BEST not in names:
-            return None
-        raise UserError(
-            f"nothing to resume: {folder} holds {BEST}, but no epoch_N.pth to go on from",
-            hint=f"Without --resume a new run starts; --init {folder / BEST} makes it start from these weights",
-        )
-    raise UserError(
-        f"nothing to resume: no checkpoint in {folder} loads:",
-        [f"{name}: {problem}" for name, problem in skipped],
-        "A run starts anew without --resume. Checkpoints of another program, and best.pth, can be given to --init",
-    )
-
-
-def checkpoint_bytes(elements: int, trained: int, averaged: bool = False, moments: int = 2) -> int:
+def checkpoint_bytes(elements: int, trained: int, averaged: bool = False) -> int:
     """About the size of a checkpoint that a run can be resumed from.
 
     Args:
         elements: Numbers in the network's state, parameters and buffers, at 4 bytes each.
-        trained: Parameters that are ever open; the optimiser keeps ``moments`` numbers for each.
+        trained: Parameters that are ever open; the optimiser keeps 2 numbers for each (Adam and its kin).
         averaged: Whether averaged weights are kept beside the weights.
-        moments: 2 for Adam and its kin, 1 for SGD with momentum, 0 for weights alone.
 
     Returns:
         Bytes.
     """
-    return 4 * (elements * (2 if averaged else 1) + moments * trained)
+    return 4 * (elements * (2 if averaged else 1) + 2 * trained)
 
 
 def disk_use(full: int, best: int, keep: int, saves: int) -> int:

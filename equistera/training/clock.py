@@ -6,25 +6,8 @@ import dataclasses
 import time
 from collections.abc import Mapping
 
-from equistera.training.fit import Costs, Fit, StepTime, replanned
+from equistera.training.fit import Fit, replanned
 from equistera.training.schedule import first_epoch
-
-
-@dataclasses.dataclass(frozen=True)
-class Fitted:
-    """A fit and the costs that it was made from, as ``run.json`` keeps them for ``--resume``."""
-
-    fit: Fit
-    costs: Costs
-
-    def to_json(self) -> dict:
-        return {"fit": dataclasses.asdict(self.fit), "costs": dataclasses.asdict(self.costs)}
-
-    @classmethod
-    def from_json(cls, content: dict) -> Fitted:
-        costs = dict(content["costs"])
-        steps = tuple(StepTime(**step) for step in costs.pop("steps"))
-        return cls(Fit(**content["fit"]), Costs(steps=steps, **costs))
 
 
 class Clock:
@@ -34,11 +17,11 @@ class Clock:
     that was interrupted counts up to the checkpoint that it is resumed from.
 
     Args:
-        fitted: How the run was fitted.
+        fit: The run as it was fitted.
     """
 
-    def __init__(self, fitted: Fitted):
-        self.fit, self._costs = fitted.fit, fitted.costs
+    def __init__(self, fit: Fit):
+        self.fit = fit
         self._before = 0.0
         self._paces: list[float] = []
         self._evaluations: list[float] = []
@@ -68,8 +51,9 @@ class Clock:
 
     def note_epoch(self, epoch: int, seconds: float) -> None:
         """Takes in how long an epoch (from 0) took, its evaluation not included."""
-        begun = [step for step in self._costs.steps if first_epoch(step.start, self.fit.epochs) <= epoch]
-        self._paces.append(seconds / (begun[-1].seconds * self.fit.steps_per_epoch + self._costs.epoch))
+        costs = self.fit.costs
+        begun = [step for step in costs.steps if first_epoch(step.start, self.fit.epochs) <= epoch]
+        self._paces.append(seconds / (begun[-1].seconds * self.fit.steps_per_epoch + costs.epoch))
 
     def note_evaluation(self, seconds: float) -> None:
         """Takes in how long an evaluation took, the saves after it included."""
@@ -83,7 +67,7 @@ class Clock:
             told: Whether a person has just been told how many there are.
         """
         self._told = self.fit.epochs if told else self._told
-        return replanned(self.fit, self._costs, self._paces, self._evaluations, done, self.elapsed, self._told).epochs
+        return replanned(self.fit, self._paces, self._evaluations, done, self.elapsed, self._told)
 
     def follow(self, epochs: int) -> None:
         """Goes on with a run of another length."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import pydantic
 
 from equistera.errors import UserError
 from equistera.progress import duration
@@ -25,7 +28,7 @@ MOST_EVALUATIONS = 60
 PLANNED_SHARE = 0.98
 
 #: A run that holds fewer whole epochs than these may have shorter ones instead: whole ones are then so long that they
-#: would leave more than a fortieth of the time unused, and give :func:`refit` little to correct.
+#: would leave more than a fortieth of the time unused, and give :func:`replanned` little to correct.
 FINE_EPOCHS = 40
 
 #: Share of the planned time that shorter epochs may leave unused.
@@ -113,22 +116,37 @@ class Fit:
 
     Attributes:
         budget: The time asked for, seconds.
+        costs: What it was fitted by.
         epochs: ``max_epochs``.
         steps_per_epoch: Steps in an epoch. Fewer than the pictures would give where whole epochs are too coarse for
             the time; an epoch then sees that many random batches.
         val_interval: Epochs between two evaluations; the last epoch is evaluated as well.
-        seconds: The time it should take, start-up included.
     """
 
     budget: float
+    costs: Costs
     epochs: int
     steps_per_epoch: int
     val_interval: int
-    seconds: float
 
     @property
     def evaluations(self) -> int:
         return -(-self.epochs // self.val_interval)
+
+    @property
+    def seconds(self) -> float:
+        """The time it should take, start-up included."""
+        return run_seconds(self.costs, self.epochs, self.steps_per_epoch, self.val_interval)
+
+    @classmethod
+    def from_json(cls, content: Mapping) -> Fit:
+        """What ``dataclasses.asdict`` and a file have made of one.
+
+        Raises:
+            ValueError: It is none.
+        """
+        # from JSON text: there a list may be a tuple, and nothing else is taken for another kind
+        return pydantic.TypeAdapter(cls).validate_json(json.dumps(content), strict=True)
 
 
 def run_seconds(
@@ -187,7 +205,7 @@ def fit_to_time(budget: float, costs: Costs, steps_per_epoch: int, least_epochs:
         chosen = epochs, steps_per_epoch, val_interval
     else:
         chosen = _shorter_epochs(costs, planned, steps_per_epoch, least_epochs)
-    return Fit(budget, *chosen, run_seconds(costs, *chosen))
+    return Fit(budget, costs, *chosen)
 
 
 def _affordable_evaluations(costs: Costs, planned: float) -> int:
@@ -226,65 +244,38 @@ def _shorter_epochs(costs: Costs, planned: float, steps_per_epoch: int, least_ep
 
 
 def replanned(
-    fit: Fit,
-    costs: Costs,
-    paces: Sequence[float],
-    evaluations: Sequence[float],
-    done: int,
-    elapsed: float,
-    told: int,
-) -> Fit:
-    """The run that still fits its time, after some of its epochs.
+    fit: Fit, paces: Sequence[float], evaluations: Sequence[float], done: int, elapsed: float, told: int
+) -> int:
+    """The epochs that still fit the time, after some of them: ``fit.epochs`` if the run ends in time.
 
     How fast the machine is follows from as many of the last epochs as are left: a busy minute changes little while most
     of the run is still to come, and a machine that has slowed for good is followed where it matters, at the end.
+    Steps of an epoch and the evaluation interval stay, so that the past of the run stays what it was.
 
     Args:
-        fit: The run as it was planned last.
-        costs: What its parts take, as measured before it.
-        paces: Time of each epoch so far over what ``costs`` say of it.
+        fit: The run as it was planned last, with the costs that were measured before it.
+        paces: Time of each epoch so far over what the costs say of it.
         evaluations: Seconds that each evaluation so far has taken.
         done: Complete epochs.
         elapsed: Seconds since the start of the program.
         told: The number of epochs that a person was told last; see :data:`MOST_MOVED`.
 
     Returns:
-        ``fit`` itself if it ends in time.
+        The most epochs that end within the planned time, at least one more than ``done``.
     """
     pace = statistics.median(paces[-max(_LEAST_EPOCHS, fit.epochs - done) :]) if paces else 1.0
     costs = dataclasses.replace(
-        costs,
-        steps=tuple(StepTime(step.start, step.seconds * pace) for step in costs.steps),
-        epoch=costs.epoch * pace,
-        evaluation=statistics.median(evaluations) if evaluations else costs.evaluation * pace,
+        fit.costs,
+        steps=tuple(StepTime(step.start, step.seconds * pace) for step in fit.costs.steps),
+        epoch=fit.costs.epoch * pace,
+        evaluation=statistics.median(evaluations) if evaluations else fit.costs.evaluation * pace,
     )
-    seconds = run_seconds(costs, fit.epochs, fit.steps_per_epoch, fit.val_interval, done, elapsed)
-    if EARLIEST * fit.budget <= seconds <= LATEST * fit.budget:
-        return fit
-    least, most = math.ceil((1 - MOST_MOVED) * told), math.floor((1 + MOST_MOVED) * told)
-    epochs = max(done + 1, min(most, max(least, refit(fit, costs, done, elapsed).epochs)))
-    seconds = run_seconds(costs, epochs, fit.steps_per_epoch, fit.val_interval, done, elapsed)
-    return dataclasses.replace(fit, epochs=epochs, seconds=seconds)
-
-
-def refit(fit: Fit, costs: Costs, done: int, elapsed: float) -> Fit:
-    """Corrects the number of epochs after some of them, when the machine turned out slower or faster than measured.
-
-    Steps of an epoch and the evaluation interval stay, so that the past of the run stays what it was.
-
-    Args:
-        fit: The run as it was planned last.
-        costs: What the parts take by now.
-        done: Complete epochs.
-        elapsed: Seconds since the start of the program.
-
-    Returns:
-        The most epochs that end within the planned time, at least one more than ``done``.
-    """
-    planned = PLANNED_SHARE * fit.budget
 
     def seconds(epochs: int) -> float:
         return run_seconds(costs, epochs, fit.steps_per_epoch, fit.val_interval, done, elapsed)
 
-    epochs = _most_epochs(lambda n: seconds(n) <= planned, least=done + 1)
-    return Fit(fit.budget, epochs, fit.steps_per_epoch, fit.val_interval, seconds(epochs))
+    if EARLIEST * fit.budget <= seconds(fit.epochs) <= LATEST * fit.budget:
+        return fit.epochs
+    least, most = math.ceil((1 - MOST_MOVED) * told), math.floor((1 + MOST_MOVED) * told)
+    epochs = _most_epochs(lambda n: seconds(n) <= PLANNED_SHARE * fit.budget, least=done + 1)
+    return max(done + 1, min(most, max(least, epochs)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from equistera.training.checkpoints import disk_use, saves_in_run
@@ -12,56 +13,17 @@ from equistera.training.schedule import Phase, Schedule
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What a run consists of beside its schedule.
+class DataSummary:
+    """What a run trains and evaluates on: pictures with a labelled animal, and animals, which are the samples.
 
-    Attributes:
-        train_pictures: Pictures with a labelled animal.
-        train_animals: Labelled animals: the samples of an epoch.
-        val_pictures: The same for validation.
-        val_animals: The same for validation.
-        batch_size: Samples in a batch of one process.
-        processes: Processes that train together.
-        drop_last: Whether the samples that do not fill a last batch are left out.
-        val_interval: Epochs between two evaluations; the last epoch is evaluated as well.
-        checkpoint_interval: Epochs between two checkpoints; the last epoch is saved as well.
-        checkpoints_kept: How many are kept beside ``best.pth``; 0 keeps all.
-        checkpoint_bytes: Size of one, see :func:`equistera.training.checkpoints.checkpoint_bytes`.
-        best_bytes: Size of ``best.pth``.
-        watched: Metric that decides what is best.
-        produced: Metrics that an evaluation gives and of which higher is better.
-        lr: The factor on the learning rates.
-        accumulated: Steps whose gradients make one update; an epoch's last update takes those that are left.
-        ema: Averaged weights, or None.
-        patience: Epochs without an improvement after which the run stops, or None.
-        fit: The time that the run was fitted to, or None.
-        norm_eval: Whether the backbone's normalisation layers train by the statistics that they start with.
-        notes: What is worth knowing about the data.
-        disk_free: Free bytes where the checkpoints go, or None if unknown.
+    ``notes`` say what of it is not learned from.
     """
 
     train_pictures: int
     train_animals: int
     val_pictures: int
     val_animals: int
-    batch_size: int
-    processes: int
-    drop_last: bool
-    val_interval: int
-    checkpoint_interval: int
-    checkpoints_kept: int
-    checkpoint_bytes: int
-    best_bytes: int
-    watched: str
-    produced: tuple[str, ...]
-    lr: LrScaling
-    accumulated: int = 1
-    ema: Ema | None = None
-    patience: int | None = None
-    fit: Fit | None = None
-    norm_eval: bool = False
     notes: tuple[str, ...] = ()
-    disk_free: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,30 +62,77 @@ class PhasePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run.
+    """A whole run; :func:`equistera.training.plan_check.check_plan` judges it.
 
     Attributes:
         schedule: Epochs, phases, learning rates.
-        setup: The rest.
-        phases: Those that have a step, in order.
-        seconds: About how long it takes, by a few measured steps; None if none were.
+        data: What it trains and evaluates on.
+        batch_size: Samples in a batch of one process.
+        processes: Processes that train together.
+        drop_last: Whether the samples that do not fill a last batch are left out.
+        val_interval: Epochs between two evaluations; the last epoch is evaluated as well.
+        checkpoint_interval: Epochs between two checkpoints; the last epoch is saved as well.
+        checkpoints_kept: How many are kept beside ``best.pth``; 0 keeps all.
+        checkpoint_bytes: Size of one, see :func:`equistera.training.checkpoints.checkpoint_bytes`.
+        best_bytes: Size of ``best.pth``.
+        watched: Metric that decides what is best.
+        produced: Metrics that an evaluation gives and of which higher is better.
+        lr: The factor on the learning rates.
+        accumulated: Steps whose gradients make one update; an epoch's last update takes those that are left.
+        ema: Averaged weights, or None.
+        patience: Epochs without an improvement after which the run stops, or None.
+        fit: The time that the run was fitted to, or None.
+        norm_eval: Whether the backbone's normalisation layers train by the statistics that they start with.
+        disk_free: Free bytes where the checkpoints go, or None if unknown.
+        seconds: About how long the run takes, by a few measured steps; None if none were.
     """
 
     schedule: Schedule
-    setup: Setup
-    phases: tuple[PhasePlan, ...]
+    data: DataSummary
+    batch_size: int
+    processes: int
+    drop_last: bool
+    val_interval: int
+    checkpoint_interval: int
+    checkpoints_kept: int
+    checkpoint_bytes: int
+    best_bytes: int
+    watched: str
+    produced: tuple[str, ...]
+    lr: LrScaling
+    accumulated: int = 1
+    ema: Ema | None = None
+    patience: int | None = None
+    fit: Fit | None = None
+    norm_eval: bool = False
+    disk_free: int | None = None
     seconds: float | None = None
+
+    @functools.cached_property
+    def phases(self) -> tuple[PhasePlan, ...]:
+        """Those that have a step, in order."""
+        lasting = [phase for phase in self.schedule.phases if phase.end > phase.start]
+        return tuple(_phase_plan(self.schedule, phase) for phase in lasting if self.schedule.steps_per_epoch)
+
+    @property
+    def batch(self) -> str:
+        """The batch in words."""
+        return f"{self.batch_size}" + (f" on each of {self.processes} processes" if self.processes > 1 else "")
 
     @property
     def evaluations(self) -> int:
-        return -(-self.schedule.max_epochs // self.setup.val_interval)
+        return -(-self.schedule.max_epochs // self.val_interval)
+
+    @property
+    def whole_epoch(self) -> int:
+        """Steps that the pictures give an epoch; ``--max-time`` may leave fewer."""
+        return steps_in_epoch(self.data.train_animals, self.batch_size, self.processes, self.drop_last)
 
     @property
     def disk_bytes(self) -> int:
         """The most that the checkpoints take at a time."""
-        setup = self.setup
-        saves = saves_in_run(setup.checkpoint_interval, self.schedule.max_epochs)
-        return disk_use(setup.checkpoint_bytes, setup.best_bytes, setup.checkpoints_kept, saves)
+        saves = saves_in_run(self.checkpoint_interval, self.schedule.max_epochs)
+        return disk_use(self.checkpoint_bytes, self.best_bytes, self.checkpoints_kept, saves)
 
 
 def steps_in_epoch(samples: int, batch_size: int, processes: int = 1, drop_last: bool = True) -> int:
@@ -140,21 +149,6 @@ def steps_in_epoch(samples: int, batch_size: int, processes: int = 1, drop_last:
     """
     share = -(-samples // processes)
     return share // batch_size if drop_last else -(-share // batch_size)
-
-
-def make_plan(schedule: Schedule, setup: Setup) -> Plan:
-    """Works out what a run is going to do.
-
-    Args:
-        schedule: Its epochs, phases and learning rates.
-        setup: What else it consists of.
-
-    Returns:
-        The plan; :func:`equistera.training.plan_check.check_plan` judges it.
-    """
-    steps = schedule.steps_per_epoch
-    lasting = [phase for phase in schedule.phases if phase.end > phase.start] if steps else []
-    return Plan(schedule, setup, tuple(_phase_plan(schedule, phase) for phase in lasting))
 
 
 def _phase_plan(schedule: Schedule, phase: Phase) -> PhasePlan:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from equistera.augmentation import parts_of
 from equistera.errors import UserError
 from equistera.training.ema import SHARE as EMA_SHARE
-from equistera.training.plan import Plan, steps_in_epoch
+from equistera.training.plan import Plan
 from equistera.training.scaling import REFERENCE_BATCH
 from equistera.training.schedule import HANDFUL, MOST_WARMUP, length_problems
 from equistera.words import counted, did_you_mean
@@ -39,19 +39,18 @@ def check_plan(plan: Plan) -> None:
 
 def plan_warnings(plan: Plan) -> list[str]:
     """What is worth knowing about a plan that can work."""
-    schedule, setup = plan.schedule, plan.setup
-    warnings = []
+    schedule, warnings = plan.schedule, []
     if 0 < schedule.steps_per_epoch < HANDFUL and not _few_steps_problem(plan):
         # smaller batches would make more steps of few animals, but too noisy statistics in the normalisation layers
-        cause = "the time allows no more" if _is_cut(plan) else f"{setup.train_animals} animals are few"
+        cause = "the time allows no more" if _is_cut(plan) else f"{plan.data.train_animals} animals are few"
         warnings.append(
             f"only {counted(schedule.steps_per_epoch, 'steps')} in an epoch: {cause}, so judge the run by its "
             f"{counted(schedule.total_steps, 'steps')}, not by its epochs"
         )
-    warnings += [*_left_out(plan), *setup.notes]
-    if setup.val_interval > schedule.max_epochs:
+    warnings += [*_left_out(plan), *plan.data.notes]
+    if plan.val_interval > schedule.max_epochs:
         warnings.append("val_interval is longer than the run: it is evaluated only once, at the end")
-    if setup.norm_eval:
+    if plan.norm_eval:
         warnings.append(
             "model.backbone.norm_eval: the backbone trains with the normalisation statistics that it starts with"
             + (", which nothing has measured" if schedule.from_scratch else "")
@@ -70,16 +69,13 @@ def plan_warnings(plan: Plan) -> list[str]:
 
 
 def _batch_problems(plan: Plan) -> list[str]:
-    setup = plan.setup
-    if setup.train_animals < 1:
+    animals = plan.data.train_animals
+    if animals < 1:
         return ["the training set is empty: it needs labelled animals (tools/verify_dataset.py --ann-file FILE)"]
     if plan.schedule.steps_per_epoch == 0:
-        whole = (
-            f"{setup.batch_size} on each of {setup.processes} processes" if setup.processes > 1 else setup.batch_size
-        )
         return [
-            f"{counted(setup.train_animals, 'labelled animals')} do not fill one batch of {whole}, and drop_last "
-            f"leaves incomplete ones out: {_batch_fix(setup.train_animals // setup.processes)}"
+            f"{counted(animals, 'labelled animals')} do not fill one batch of {plan.batch}, and drop_last "
+            f"leaves incomplete ones out: {_batch_fix(animals // plan.processes)}"
         ]
     return _few_steps_problem(plan)
 
@@ -90,23 +86,19 @@ def _few_steps_problem(plan: Plan) -> list[str]:
     Whoever has enough pictures for a handful of batches of the usual size takes too large a batch. Whoever tries the
     toolkit on three pictures, or has 58, has no better choice.
     """
-    setup, steps = plan.setup, plan.schedule.steps_per_epoch
-    at_usual = setup.train_animals // min(setup.batch_size * setup.processes, REFERENCE_BATCH)
+    animals, steps = plan.data.train_animals, plan.schedule.steps_per_epoch
+    at_usual = animals // min(plan.batch_size * plan.processes, REFERENCE_BATCH)
     if steps >= HANDFUL or at_usual < HANDFUL or _is_cut(plan):
         return []
-    batch = setup.train_animals // (setup.processes * HANDFUL)
     return [
-        f"an epoch has only {counted(steps, 'steps')}, at least {HANDFUL} are needed: a batch of {setup.batch_size}"
-        f"{f' on each of {setup.processes} processes' if setup.processes > 1 else ''} is too large for "
-        f"{setup.train_animals} labelled animals: {_batch_fix(batch)}"
+        f"an epoch has only {counted(steps, 'steps')}, at least {HANDFUL} are needed: a batch of {plan.batch} is too "
+        f"large for {animals} labelled animals: {_batch_fix(animals // (plan.processes * HANDFUL))}"
     ]
 
 
 def _is_cut(plan: Plan) -> bool:
     """Whether ``--max-time`` made the epochs shorter than the pictures would give."""
-    setup = plan.setup
-    whole = steps_in_epoch(setup.train_animals, setup.batch_size, setup.processes, setup.drop_last)
-    return setup.fit is not None and plan.schedule.steps_per_epoch < whole
+    return plan.fit is not None and plan.schedule.steps_per_epoch < plan.whole_epoch
 
 
 def _left_out(plan: Plan) -> list[str]:
@@ -132,7 +124,7 @@ def _warmup_problems(plan: Plan) -> list[str]:
 
 
 def _ema_problems(plan: Plan) -> list[str]:
-    ema, total = plan.setup.ema, plan.schedule.total_steps
+    ema, total = plan.ema, plan.schedule.total_steps
     if ema is None or not total or ema.start_steps < total:
         return []
     return [
@@ -142,22 +134,22 @@ def _ema_problems(plan: Plan) -> list[str]:
 
 
 def _evaluation_problems(plan: Plan) -> list[str]:
-    setup, problems = plan.setup, []
-    if setup.val_animals < 1:
+    problems = []
+    if plan.data.val_animals < 1:
         problems.append(
             "the validation set is empty, so there is nothing to choose the best weights by: "
             "python tools/split_dataset.py makes one from the training pictures"
         )
-    if setup.watched not in setup.produced:
-        guess = did_you_mean(setup.watched, setup.produced) or "."
+    if plan.watched not in plan.produced:
+        guess = did_you_mean(plan.watched, plan.produced) or "."
         problems.append(
-            f"the metric to watch, {setup.watched!r}, is not among those that rise as a model gets better{guess} "
-            f"default_hooks.checkpoint.best takes one of {', '.join(_main(setup.produced))}"
+            f"the metric to watch, {plan.watched!r}, is not among those that rise as a model gets better{guess} "
+            f"default_hooks.checkpoint.best takes one of {', '.join(_main(plan.produced))}"
         )
-    if setup.patience is not None and setup.patience < setup.val_interval:
+    if plan.patience is not None and plan.patience < plan.val_interval:
         problems.append(
-            f"early stopping after {counted(setup.patience, 'epochs')} without an improvement, but evaluations are "
-            f"{setup.val_interval} epochs apart: early_stopping.patience={3 * setup.val_interval}"
+            f"early stopping after {counted(plan.patience, 'epochs')} without an improvement, but evaluations are "
+            f"{plan.val_interval} epochs apart: early_stopping.patience={3 * plan.val_interval}"
         )
     return problems
 
@@ -168,7 +160,7 @@ def _main(metrics: Sequence[str]) -> list[str]:
 
 
 def _disk_problems(plan: Plan) -> list[str]:
-    free = plan.setup.disk_free
+    free = plan.disk_free
     if free is None or plan.disk_bytes <= free:
         return []
     return [

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from equistera.augmentation import parts_of
 from equistera.progress import duration
-from equistera.training.plan import PhasePlan, Plan, StagePlan, steps_in_epoch
+from equistera.training.plan import PhasePlan, Plan, StagePlan
 from equistera.training.plan_check import plan_warnings
 from equistera.words import counted
 
@@ -18,19 +18,18 @@ def format_plan(plan: Plan) -> str:
         "pictures": _pictures(plan),
         "steps": _steps(plan),
         "warm-up": _warmup(plan),
-        "LR scale": plan.setup.lr.explain(),
+        "LR scale": plan.lr.explain(),
         "average": _average(plan),
-        "evaluate": f"{_interval(plan.setup.val_interval)}, {_times(plan.evaluations)}; watching {plan.setup.watched}",
+        "evaluate": f"{_interval(plan.val_interval)}, {_times(plan.evaluations)}; watching {plan.watched}",
         "save": _save(plan),
     }
-    if plan.setup.patience is not None:
+    if plan.patience is not None:
         rows["stop"] = (
-            f"after {counted(plan.setup.patience, 'epochs')} without an improvement, "
+            f"after {counted(plan.patience, 'epochs')} without an improvement, "
             "counted anew when a phase begins or a stage opens"
         )
-    if plan.setup.fit is not None:
-        fit = plan.setup.fit
-        rows["time"] = f"about {duration(fit.seconds)}, fitted to {duration(fit.budget)}"
+    if plan.fit is not None:
+        rows["time"] = f"about {duration(plan.fit.seconds)}, fitted to {duration(plan.fit.budget)}"
     elif plan.seconds is not None:
         rows["time"] = f"about {duration(plan.seconds)} on this machine, by a few measured steps"
     lines = ["Plan", *(f"  {name:<10}{text}" for name, text in rows.items())]
@@ -44,13 +43,13 @@ def format_plan(plan: Plan) -> str:
 
 def plan_json(plan: Plan) -> dict:
     """The plan in plain values that JSON takes. Epochs count from 1 and ranges include both ends."""
-    schedule, setup = plan.schedule, plan.setup
+    schedule, data = plan.schedule, plan.data
     return {
-        "train": {"pictures": setup.train_pictures, "animals": setup.train_animals},
-        "val": {"pictures": setup.val_pictures, "animals": setup.val_animals},
-        "batch_size": setup.batch_size,
-        "processes": setup.processes,
-        "steps_per_update": setup.accumulated,
+        "train": {"pictures": data.train_pictures, "animals": data.train_animals},
+        "val": {"pictures": data.val_pictures, "animals": data.val_animals},
+        "batch_size": plan.batch_size,
+        "processes": plan.processes,
+        "steps_per_update": plan.accumulated,
         "epochs": schedule.max_epochs,
         "steps_per_epoch": schedule.steps_per_epoch,
         "total_steps": schedule.total_steps,
@@ -58,49 +57,47 @@ def plan_json(plan: Plan) -> dict:
         "ramp_steps": schedule.ramp_steps,
         "from_scratch": schedule.from_scratch,
         "lr_scale": {
-            "factor": setup.lr.factor,
-            "optimizer_lr": setup.lr.lr,
-            "reference_lr": setup.lr.reference_lr,
-            "total_batch": setup.lr.total_batch,
-            "reference_batch": setup.lr.reference_batch,
-            "batch_rule": setup.lr.rule,
+            "factor": plan.lr.factor,
+            "optimizer_lr": plan.lr.lr,
+            "reference_lr": plan.lr.reference_lr,
+            "total_batch": plan.lr.total_batch,
+            "reference_batch": plan.lr.reference_batch,
+            "batch_rule": plan.lr.rule,
         },
         "phases": [_phase_json(phase) for phase in plan.phases],
         "ema": _ema_json(plan),
         "evaluation": {
-            "interval_epochs": setup.val_interval,
+            "interval_epochs": plan.val_interval,
             "evaluations": plan.evaluations,
-            "watched": setup.watched,
-            "produced": list(setup.produced),
+            "watched": plan.watched,
+            "produced": list(plan.produced),
         },
         "checkpoints": {
-            "interval_epochs": setup.checkpoint_interval,
-            "kept": setup.checkpoints_kept,
+            "interval_epochs": plan.checkpoint_interval,
+            "kept": plan.checkpoints_kept,
             "disk_bytes": plan.disk_bytes,
         },
-        "early_stopping_patience_epochs": setup.patience,
+        "early_stopping_patience_epochs": plan.patience,
         "time": _time_json(plan),
         "warnings": plan_warnings(plan),
     }
 
 
 def _pictures(plan: Plan) -> str:
-    setup = plan.setup
+    data = plan.data
     return (
-        f"{setup.train_pictures} ({counted(setup.train_animals, 'animals')}) to train, "
-        f"{setup.val_pictures} ({counted(setup.val_animals, 'animals')}) to validate"
+        f"{data.train_pictures} ({counted(data.train_animals, 'animals')}) to train, "
+        f"{data.val_pictures} ({counted(data.val_animals, 'animals')}) to validate"
     )
 
 
 def _steps(plan: Plan) -> str:
-    schedule, setup = plan.schedule, plan.setup
-    batch = f"batch {setup.batch_size}" + (f" on each of {setup.processes} processes" if setup.processes > 1 else "")
-    batch += f", an update every {counted(setup.accumulated, 'steps')}" if setup.accumulated > 1 else ""
-    whole = steps_in_epoch(setup.train_animals, setup.batch_size, setup.processes, setup.drop_last)
+    schedule = plan.schedule
+    batch = plan.batch + (f", an update every {counted(plan.accumulated, 'steps')}" if plan.accumulated > 1 else "")
     epoch = f"{schedule.steps_per_epoch} an epoch"
-    if schedule.steps_per_epoch != whole:
-        epoch = f"{schedule.steps_per_epoch} of {counted(whole, 'batches')} an epoch"
-    return f"{epoch} ({batch}), {schedule.total_steps} in {counted(schedule.max_epochs, 'epochs')}"
+    if schedule.steps_per_epoch != plan.whole_epoch:
+        epoch = f"{schedule.steps_per_epoch} of {counted(plan.whole_epoch, 'batches')} an epoch"
+    return f"{epoch} (batch {batch}), {schedule.total_steps} in {counted(schedule.max_epochs, 'epochs')}"
 
 
 def _warmup(plan: Plan) -> str:
@@ -113,7 +110,7 @@ def _warmup(plan: Plan) -> str:
 
 
 def _average(plan: Plan) -> str:
-    ema, steps = plan.setup.ema, plan.schedule.steps_per_epoch
+    ema, steps = plan.ema, plan.schedule.steps_per_epoch
     if ema is None:
         return "none (no EMA of the weights)"
     if not steps:
@@ -125,11 +122,10 @@ def _average(plan: Plan) -> str:
 
 
 def _save(plan: Plan) -> str:
-    setup = plan.setup
-    kept = f"the last {setup.checkpoints_kept} kept" if setup.checkpoints_kept else "all kept"
-    free = "" if setup.disk_free is None else f" of {_gigabytes(setup.disk_free)} free"
+    kept = f"the last {plan.checkpoints_kept} kept" if plan.checkpoints_kept else "all kept"
+    free = "" if plan.disk_free is None else f" of {_gigabytes(plan.disk_free)} free"
     return (
-        f"{_interval(setup.checkpoint_interval)}, {kept}, and best.pth: "
+        f"{_interval(plan.checkpoint_interval)}, {kept}, and best.pth: "
         f"up to {_gigabytes(plan.disk_bytes)}{free} on disk"
     )
 
@@ -181,7 +177,7 @@ def _phase_json(plan: PhasePlan) -> dict:
 
 
 def _ema_json(plan: Plan) -> dict | None:
-    ema, steps = plan.setup.ema, plan.schedule.steps_per_epoch
+    ema, steps = plan.ema, plan.schedule.steps_per_epoch
     if ema is None:
         return None
     epochs = ema.half_life_epochs(steps) if steps else None
@@ -189,9 +185,8 @@ def _ema_json(plan: Plan) -> dict | None:
 
 
 def _time_json(plan: Plan) -> dict | None:
-    fit = plan.setup.fit
-    if fit is not None:
-        return {"budget_seconds": fit.budget, "expected_seconds": fit.seconds}
+    if plan.fit is not None:
+        return {"budget_seconds": plan.fit.budget, "expected_seconds": plan.fit.seconds}
     return None if plan.seconds is None else {"budget_seconds": None, "expected_seconds": plan.seconds}
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from equistera.errors import UserError
@@ -107,6 +107,24 @@ class Schedule:
         """The latest epoch, up to ``epoch`` (both from 0), at which a phase began or a stage opened."""
         changes = (*self.opens_at.values(), *(phase.start for phase in self.phases))
         return max((change for change in changes if change <= epoch), default=0)
+
+    def stale_epochs(self, scores: Iterable[tuple[int, float]], min_delta: float = 0.0) -> int:
+        """Epochs up to the last evaluation since a score improved, or since the run last changed what it trains.
+
+        A phase that begins or a stage that opens may lift a score that stood still, so patience counts anew from there.
+
+        Args:
+            scores: ``(epoch, score)`` of every evaluation so far; ``epoch`` counts complete epochs, higher is better.
+            min_delta: What a score must gain to count as an improvement; one that is not a number is none.
+        """
+        best, improved, last = float("-inf"), 0, 0
+        for epoch, score in scores:
+            last = epoch
+            # with NaN the comparison is false
+            if score > best + min_delta:
+                best, improved = score, epoch
+        # the evaluation after epoch N (from 1) scores what epoch index N - 1 trained
+        return last - max(improved, self.last_change(max(0, last - 1)))
 
     def lr(self, stage: str, step: int) -> float:
         """Learning rate of a stage at an optimiser step (from 0); 0 while it is frozen."""

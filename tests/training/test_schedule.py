@@ -312,3 +312,29 @@ def test_what_remains_is_shortened_evenly_and_what_is_over_stays():
     assert refitted(run, 120, 300) is run
     # too short for the last phase: nothing breaks, the run is one epoch longer than it was
     assert refitted(run, 120, 121).phases[-1].end == 121
+
+
+# stages open and phases begin after 100, 150 and 200 epochs
+LATE = schedule(300, opens_at={"head": 0, "stage4": 0, "stage3": 1 / 3, "stage2": 1 / 2})
+
+
+@pytest.mark.parametrize(
+    ("scores", "min_delta", "stale"),
+    [
+        ([], 0, 0),
+        ([(5, 0.1)], 0, 0),
+        ([(5, 0.1), (10, 0.2)], 0, 0),
+        ([(5, 0.2), (10, 0.1), (15, 0.2)], 0, 10),
+        ([(5, 0.200), (10, 0.201), (15, 0.202)], 0.01, 10),
+        ([(5, 0.200), (10, 0.205), (15, 0.211)], 0.01, 0),
+        ([(5, 0.2), (10, math.nan)], 0, 5),
+        ([(5, math.nan), (10, math.nan)], 0, 10),
+        ([(10, 0.5), (100, 0.4)], 0, 90),
+        # the phase that begins after epoch 100 counts anew
+        ([(10, 0.5), (100, 0.4), (105, 0.4)], 0, 5),
+        ([(10, 0.5), (155, 0.4)], 0, 5),
+        ([(210, 0.5), (290, 0.4)], 0, 80),
+    ],
+)
+def test_stale_epochs(scores, min_delta, stale):
+    assert LATE.stale_epochs(scores, min_delta) == stale

@@ -1,4 +1,6 @@
+import dataclasses
 import itertools
+import json
 import random
 
 import pytest
@@ -15,7 +17,6 @@ from equistera.training.fit import (
     StepTime,
     fit_to_time,
     parse_duration,
-    refit,
     replanned,
     run_seconds,
 )
@@ -80,10 +81,20 @@ def test_run_seconds_by_hand():
 
 
 def test_fit_by_hand():
-    fit = fit_to_time(1000, Costs((StepTime(0, 0.5),), evaluation=5, start_up=10), steps_per_epoch=10)
+    costs = Costs((StepTime(0, 0.5),), evaluation=5, start_up=10)
+    fit = fit_to_time(1000, costs, steps_per_epoch=10)
     # 980 s are planned, of which 98 s allow 19 evaluations; the rest holds about 175 epochs of 5 s
-    assert fit == Fit(1000, epochs=176, steps_per_epoch=10, val_interval=10, seconds=980.0)
-    assert fit.evaluations == 18
+    assert fit == Fit(1000, costs, epochs=176, steps_per_epoch=10, val_interval=10)
+    assert (fit.seconds, fit.evaluations) == (980.0, 18)
+
+
+def test_a_fit_is_the_same_from_a_file():
+    fit = Fit(100, Costs((StepTime(0, 1.0), StepTime(0.5, 2.0)), evaluation=4.0), 20, 4, 5)
+    content = json.loads(json.dumps(dataclasses.asdict(fit)))
+    assert Fit.from_json(content) == fit
+    for damaged in ({**content, "epochs": "20"}, {**content, "costs": None}, [content], {}):
+        with pytest.raises(ValueError, match="Fit"):
+            Fit.from_json(damaged)
 
 
 def test_a_few_steps_make_few_epochs_with_a_handful_each():
@@ -163,23 +174,24 @@ def test_corrections_keep_the_time_on_a_machine_of_another_speed(budget, costs, 
         rest = run_seconds(real, fit.epochs, fit.steps_per_epoch, fit.val_interval, until, 0.0)
         done, elapsed = until, whole - rest
         if done < fit.epochs:
-            fit = refit(fit, real, done, elapsed)
+            epochs = replanned(fit, [slower], [real.evaluation], done, elapsed, fit.epochs)
+            fit = dataclasses.replace(fit, epochs=epochs)
     assert (fit.steps_per_epoch, fit.val_interval) == (first.steps_per_epoch, first.val_interval)
     epoch = max(step.seconds for step in real.steps) * fit.steps_per_epoch + real.epoch + real.evaluation
     assert abs(elapsed - budget) <= max(0.05 * budget, 0.02 * budget + epoch)
 
 
-def test_refit():
-    costs = Costs((StepTime(0, 1.0),), evaluation=0)
-    fit = fit_to_time(1000, costs, steps_per_epoch=10)
+def test_replanned_by_hand():
+    fit = fit_to_time(1000, Costs((StepTime(0, 1.0),), evaluation=0), steps_per_epoch=10)
     assert fit.epochs == 98
-    slow = Costs((StepTime(0, 1.25),), evaluation=0)
     # 480 s are left of the 980 planned with: 38 epochs of 12.5 s
-    assert refit(fit, slow, done=40, elapsed=500).epochs == 78
-    fast = Costs((StepTime(0, 0.5),), evaluation=0)
-    assert refit(fit, fast, done=40, elapsed=200).epochs == 196
+    assert replanned(fit, [1.25], [], done=40, elapsed=500, told=98) == 78
+    assert replanned(fit, [0.5], [], done=40, elapsed=200, told=150) == 196
+    # a third more than was told is the most, a third less the least
+    assert replanned(fit, [0.5], [], done=40, elapsed=200, told=98) == 130
+    assert replanned(fit, [1.25], [], done=60, elapsed=990, told=98) == 66
     # nothing is left: one more epoch, after which the run is over
-    assert refit(fit, slow, done=60, elapsed=990).epochs == 61
+    assert replanned(fit, [1.25], [], done=60, elapsed=990, told=90) == 61
 
 
 class Machine:
@@ -220,7 +232,8 @@ def kept_to_time(budget, costs, steps, machine):
             evaluations.append(machine.work(costs.evaluation))
             told.append(fit.epochs)
         if done < fit.epochs:
-            fit = replanned(fit, costs, paces, evaluations, done, machine.now, told[-1])
+            epochs = replanned(fit, paces, evaluations, done, machine.now, told[-1])
+            fit = dataclasses.replace(fit, epochs=epochs)
     return machine.now, told
 
 

@@ -69,7 +69,7 @@ REFUSALS = {
         "the averaged weights never leave their start: a half-life of 400 steps is reached after 5189 steps, the run "
         "has 400: --cfg-options ema.share=0.02",
     ),
-    "nothing to validate": ({"val_animals": 0, "val_pictures": 0}, "the validation set is empty"),
+    "nothing to validate": ({"val_animals": 0}, "the validation set is empty"),
     "nothing to train": ({"animals": 0}, "the training set is empty"),
     "batch larger than the data set": (
         {"animals": 10},

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 
 from equistera.training.ema import make_ema
-from equistera.training.plan import Plan, Setup, make_plan, steps_in_epoch
+from equistera.training.plan import DataSummary, Plan, steps_in_epoch
 from equistera.training.scaling import scale_lr
 from equistera.training.schedule import Schedule, make_schedule
 from equistera.training.stages import LAYOUTS
@@ -44,16 +44,16 @@ def plan(
     from_scratch=False,
     ema=None,
     strategy_changes=None,
-    **setup,
+    val_animals=120,
+    notes=(),
+    **changes,
 ) -> Plan:
     """A plan that can work, with one thing or another changed."""
     steps = steps or steps_in_epoch(animals, batch_size, processes)
     run = schedule(epochs, steps, from_scratch, **(strategy_changes or {}))
-    facts = Setup(
-        train_pictures=animals,
-        train_animals=animals,
-        val_pictures=100,
-        val_animals=120,
+    made = Plan(
+        run,
+        DataSummary(animals, animals, min(val_animals, 100), val_animals, notes),
         batch_size=batch_size,
         processes=processes,
         drop_last=True,
@@ -67,4 +67,4 @@ def plan(
         lr=scale_lr("AdamW", 0.004, 0.004, batch_size * processes),
         ema=make_ema(ema, run.total_steps),
     )
-    return make_plan(run, dataclasses.replace(facts, **setup))
+    return dataclasses.replace(made, **changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import os
@@ -146,6 +147,7 @@ def _named(key: str, given: Sequence[str]) -> str:
     return f"the config's {key}" if key.split(".")[0] in {entry.split(".")[0] for entry in DECISIVE} else key
 
 
+@functools.cache
 def git_commit() -> str | None:
     """The commit of this project's working copy, or None outside of one."""
     try:

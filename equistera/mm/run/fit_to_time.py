@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import itertools
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from torch.utils.data import DataLoader
 
 from equistera.errors import UserError
-from equistera.files import read_json
 from equistera.literals import settings_in
 from equistera.mm.network import checkpoint
 from equistera.mm.network.averaging import AveragedWeights
@@ -30,47 +29,19 @@ from equistera.mm.run.loop import train_step
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says
 from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import augmentation_by_epoch
-from equistera.mm.run.run_file import RUN_FILE
+from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.trainer import Trainer, in_processes, join_group
 from equistera.outputs import check_folder
 from equistera.processes import rank, world_size
 from equistera.progress import duration
-from equistera.training.clock import Fitted
 from equistera.training.ema import make_ema
-from equistera.training.fit import Costs, StepTime, fit_to_time, run_seconds
+from equistera.training.fit import Costs, Fit, StepTime, run_seconds
 from equistera.training.plan import Plan
 from equistera.training.schedule import Schedule
 from equistera.training.work_dir import nearest_folder
 
 #: Steps that are not timed, because they choose algorithms and fill caches, and steps that are; on a GPU and a CPU.
 _STEPS = {"cuda": (3, 8), "cpu": (1, 2)}
-
-
-def fit(
-    config: Config,
-    network: SkeletonPoseEstimator,
-    budget: float,
-    steps_per_epoch: int,
-    least_epochs: int,
-    started: float,
-    work_dir: Path,
-) -> Fitted:
-    """Measures a few steps of a run and what an evaluation computes, and finds the run that takes ``budget`` seconds.
-
-    Args:
-        config: Of the run, complete but for its length.
-        network: See :func:`measure`.
-        budget: Seconds from ``started`` to the end of the run.
-        steps_per_epoch: Steps that the pictures give.
-        least_epochs: See :func:`equistera.training.schedule.least_epochs`.
-        started: ``time.monotonic()`` when the program began.
-        work_dir: Of the run, which need not exist.
-
-    Raises:
-        UserError: The time is too short for any run.
-    """
-    costs = measure(config, network, started, work_dir)
-    return Fitted(fit_to_time(budget, costs, steps_per_epoch, least_epochs), costs)
 
 
 def estimate(config: Config, network: SkeletonPoseEstimator, plan: Plan, work_dir: Path, done: int) -> float:
@@ -87,48 +58,40 @@ def estimate(config: Config, network: SkeletonPoseEstimator, plan: Plan, work_di
         print("measuring a few steps ...", file=sys.stderr, flush=True)
     costs = measure(config, network, time.monotonic(), work_dir)
     schedule = plan.schedule
-    interval = plan.setup.val_interval
+    interval = plan.val_interval
     return run_seconds(costs, schedule.max_epochs, schedule.steps_per_epoch, interval, done, elapsed=0.0)
 
 
-def earlier_fit(work_dir: Path, meta: Mapping, budget: float | None) -> Fitted | None:
-    """The fit that the run in ``work_dir`` was started with; None if it was not fitted.
+def earlier_fit(found: FoundCheckpoint, budget: float | None) -> Fit | None:
+    """The fit that a run which goes on was started with; None if it was not fitted.
 
     Args:
-        work_dir: Of the run that is resumed.
-        meta: Of its checkpoint, whose config says it where ``run.json`` is gone.
+        found: Its checkpoint, whose config says it.
         budget: ``--max-time`` in seconds, which may be given again, or None.
 
     Raises:
         UserError: Another time was given.
     """
-    path = work_dir / RUN_FILE
-    content: Any = read_json(path) if path.is_file() else settings_in(str(meta.get("config")))
+    told: Any = settings_in(str(found.meta.get("config"))).get("fitted")
     try:
-        fitted = Fitted.from_json(content["fitted"]) if content.get("fitted") else None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        fit = Fit.from_json(told) if told else None
+    except (TypeError, ValueError) as error:
         raise UserError(
-            f"{path} says how the run was fitted to a time, but it was changed or damaged",
-            hint="Start the run anew, without --resume; --init takes its latest.pth",
+            f"{found.path} says how the run was fitted to a time, but it was changed or damaged",
+            hint="Start the run anew, without --resume; --init takes its weights",
         ) from error
-    if budget is not None and (fitted is None or fitted.fit.budget != budget):
-        was = f"fitted to {duration(fitted.fit.budget)}" if fitted else "not fitted to a time"
+    if budget is not None and (fit is None or fit.budget != budget):
+        was = f"fitted to {duration(fit.budget)}" if fit else "not fitted to a time"
         raise UserError(
             f"--max-time {duration(budget)}: the run that is resumed was {was}", hint="Leave --max-time out"
         )
-    return fitted
+    return fit
 
 
-def fit_entries(config: Config, fitted: Fitted) -> dict[str, object]:
-    """The entries of a config that give a run the length that was fitted.
-
-    Args:
-        config: Of the run.
-        fitted: What :func:`fit` found.
-    """
-    fit = fitted.fit
+def fit_entries(config: Config, fit: Fit) -> dict[str, object]:
+    """The entries of a config that give a run the length that was fitted."""
     return {
-        "fitted": fitted.to_json(),
+        "fitted": dataclasses.asdict(fit),
         "train_cfg.max_epochs": fit.epochs,
         "train_cfg.val_interval": fit.val_interval,
         # a save belongs to each evaluation and is part of its measured time

@@ -36,9 +36,9 @@ from equistera.mm.run.logs import StepLog
 from equistera.mm.run.nonfinite import NonFinite
 from equistera.mm.run.saving import SaveCheckpoints
 from equistera.training.checkpoints import ERROR
-from equistera.training.clock import Clock, Fitted
-from equistera.training.early_stopping import should_stop
+from equistera.training.clock import Clock
 from equistera.training.ema import make_ema
+from equistera.training.fit import Fit
 from equistera.words import counted
 
 #: Seconds within which a run that is asked to stop brings its epoch to an end instead of leaving it.
@@ -82,7 +82,7 @@ class TrainLoop(BaseLoop):
         self.accumulated = config.optim_wrapper.get("accumulative_counts", 1)
         self.average = AveragedWeights(runner.network) if config.get("ema") is not None else None
         self.scores: list[tuple[int, float]] = []
-        self.clock = Clock(Fitted.from_json(config.fitted)) if config.get("fitted") else None
+        self.clock = Clock(Fit.from_json(config.fitted)) if config.get("fitted") else None
         (self.saver,) = (hook for hook in runner.hooks if isinstance(hook, SaveCheckpoints))
         self.subset: TrainingSubset | None = None
         self.non_finite, self.log, self.console = NonFinite(), StepLog(config), Console()
@@ -247,7 +247,8 @@ class TrainLoop(BaseLoop):
 
     def _give_up_without_improvement(self) -> bool:
         settings = self.runner.cfg.early_stopping
-        stop = should_stop(self.scores, self.runner.schedule, settings.patience, settings.min_delta)
+        stale = self.runner.schedule.stale_epochs(self.scores, settings.min_delta)
+        stop = settings.patience is not None and stale >= settings.patience
         self.stop_training |= stop
         return stop
 

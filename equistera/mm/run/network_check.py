@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 from mmengine.config import Config
@@ -14,13 +14,14 @@ from mmengine.runner import set_random_seed
 from mmpose.registry import MODELS
 
 from equistera.errors import UserError, explained
+from equistera.mm.config import mappings_in
 from equistera.mm.network.model import SkeletonPoseEstimator
 
 #: What is said where the parts of a run do not fit together.
 NOT_TOGETHER = "the run cannot be put together as its config says:"
 
 #: Entries by which networks of MMPose and MMDetection freeze themselves.
-_OWN_FREEZING = (".frozen_stages", ".requires_grad")
+_OWN_FREEZING = ("frozen_stages", "requires_grad")
 
 
 @contextlib.contextmanager
@@ -118,7 +119,8 @@ def _refuse_own_freezing(network: SkeletonPoseEstimator, config: Config) -> None
     network.eval()
     if kept:
         stages = ", ".join(stage.name for stage in network.stages if stage.name in kept)
-        said = [f"{key}={value!r}" for key, value in _entries("model", config.model) if key.endswith(_OWN_FREEZING)]
+        parts = mappings_in(config.model, "model")
+        said = [f"{key}.{name}={part[name]!r}" for key, part in parts for name in _OWN_FREEZING if name in part]
         raise UserError(
             f"the network freezes parts of its own accord, whatever 'strategy' opens: {stages}",
             said,
@@ -134,11 +136,3 @@ def _shut(network: SkeletonPoseEstimator) -> set[str]:
         for stage in network.stages
         if not all(parameter.requires_grad for _, parameter in network.stage_parameters(stage.name))
     }
-
-
-def _entries(key: str, node: object) -> Iterator[tuple[str, object]]:
-    if isinstance(node, Mapping):
-        for name, part in node.items():
-            yield from _entries(f"{key}.{name}", part)
-    else:
-        yield key, node

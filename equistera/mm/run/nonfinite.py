@@ -14,6 +14,9 @@ from equistera.mm.data.batches import pictures_of
 
 _NEVER = torch.iinfo(torch.int64).max
 
+#: Steps between two looks.
+_INTERVAL = 10
+
 #: Pictures that the message names.
 _SHOWN = 64
 
@@ -21,15 +24,11 @@ _SHOWN = 64
 class NonFinite:
     """Stops at a loss, gradient or weight that is infinite or not a number, and says at which pictures.
 
-    The loss is looked at on the device. The host asks for the outcome only every ``interval`` steps and at the end of
-    every epoch, before anything is evaluated or saved, so ``latest.pth`` is always good.
-
-    Args:
-        interval: Steps between two looks.
+    The loss is looked at on the device. The host asks for the outcome only every :data:`_INTERVAL` steps and at the end
+    of every epoch, before anything is evaluated or saved, so ``latest.pth`` is always good.
     """
 
-    def __init__(self, interval: int = 10):
-        self.interval = interval
+    def __init__(self) -> None:
         self._first: torch.Tensor | None = None
         self._value: torch.Tensor | None = None
         self._pictures: dict[int, list[str]] = {}
@@ -57,7 +56,7 @@ class NonFinite:
         self._first = torch.where(newly, step, self._first)
         self._value = torch.where(newly, loss, self._value)
         self._pictures[step] = pictures_of(batch)
-        if (step + 1) % self.interval == 0:
+        if (step + 1) % _INTERVAL == 0:
             self.look(runner)
 
     @staticmethod

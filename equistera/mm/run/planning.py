@@ -9,12 +9,12 @@ from mmengine.config import Config
 from mmpose.registry import METRICS
 
 from equistera.mm.network.model import SkeletonPoseEstimator
-from equistera.mm.run.preflight import DataSummary, lengths_of, metrics_of
+from equistera.mm.run.preflight import lengths_of, metrics_of
 from equistera.processes import world_size
 from equistera.training.checkpoints import checkpoint_bytes
 from equistera.training.ema import make_ema
 from equistera.training.fit import Fit
-from equistera.training.plan import Plan, Setup, make_plan, steps_in_epoch
+from equistera.training.plan import DataSummary, Plan, steps_in_epoch
 from equistera.training.scaling import LrScaling, scale_lr
 from equistera.training.schedule import Schedule, make_schedule, refitted
 from equistera.training.work_dir import nearest_folder
@@ -36,6 +36,16 @@ def scaling_of(config: Config) -> LrScaling:
 def steps_per_update(config: Config) -> int:
     """Steps whose gradients make one update."""
     return config.optim_wrapper.get("accumulative_counts", 1)
+
+
+def steps_of(config: Config, data: DataSummary) -> int:
+    """Steps that the pictures give an epoch."""
+    batch = config.train_dataloader.batch_size
+    return steps_in_epoch(data.train_animals, batch, world_size(), _drops_last(config))
+
+
+def _drops_last(config: Config) -> bool:
+    return bool(config.train_dataloader.get("drop_last", False))
 
 
 def schedule_of(config: Config, network: SkeletonPoseEstimator, steps_per_epoch: int) -> Schedule:
@@ -66,10 +76,8 @@ def plan_of(
         work_dir: Where checkpoints go; need not exist.
         fit: The time that the config was fitted to.
     """
-    loader, saving = config.train_dataloader, config.default_hooks.checkpoint
-    drop_last = bool(loader.get("drop_last", False))
-    steps = steps_in_epoch(data.train_animals, loader.batch_size, world_size(), drop_last)
-    schedule = schedule_of(config, network, fit.steps_per_epoch if fit else steps)
+    saving = config.default_hooks.checkpoint
+    schedule = schedule_of(config, network, fit.steps_per_epoch if fit else steps_of(config, data))
     elements = sum(value.numel() for value in network.state_dict().values())
     opened = [stage.name for stage in network.stages if stage.name in schedule.opens_at]
     trained = sum(p.numel() for stage in opened for _, p in network.stage_parameters(stage))
@@ -79,30 +87,24 @@ def plan_of(
         for metric in metrics_of(config).values()
         for name in METRICS.get(metric.type).SCORES
     )
-    return make_plan(
+    return Plan(
         schedule,
-        Setup(
-            train_pictures=data.train_pictures,
-            train_animals=data.train_animals,
-            val_pictures=data.val_pictures,
-            val_animals=data.val_animals,
-            batch_size=loader.batch_size,
-            processes=world_size(),
-            drop_last=drop_last,
-            accumulated=steps_per_update(config),
-            val_interval=config.train_cfg.val_interval,
-            checkpoint_interval=saving.interval,
-            checkpoints_kept=saving.keep,
-            checkpoint_bytes=checkpoint_bytes(elements, trained, averaged=ema is not None),
-            best_bytes=checkpoint_bytes(elements, 0),
-            watched=saving.best,
-            produced=produced,
-            lr=scaling_of(config),
-            ema=ema,
-            patience=config.early_stopping.patience,
-            fit=fit,
-            norm_eval=bool(config.model.backbone.get("norm_eval")),
-            notes=data.notes,
-            disk_free=shutil.disk_usage(nearest_folder(work_dir)).free,
-        ),
+        data,
+        batch_size=config.train_dataloader.batch_size,
+        processes=world_size(),
+        drop_last=_drops_last(config),
+        accumulated=steps_per_update(config),
+        val_interval=config.train_cfg.val_interval,
+        checkpoint_interval=saving.interval,
+        checkpoints_kept=saving.keep,
+        checkpoint_bytes=checkpoint_bytes(elements, trained, averaged=ema is not None),
+        best_bytes=checkpoint_bytes(elements, 0),
+        watched=saving.best,
+        produced=produced,
+        lr=scaling_of(config),
+        ema=ema,
+        patience=config.early_stopping.patience,
+        fit=fit,
+        norm_eval=bool(config.model.backbone.get("norm_eval")),
+        disk_free=shutil.disk_usage(nearest_folder(work_dir)).free,
     )

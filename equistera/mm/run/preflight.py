@@ -23,23 +23,13 @@ from equistera.mm.data.loading import loader_settings
 from equistera.mm.network import checkpoint
 from equistera.training.checkpoints import BEST
 from equistera.training.config_shape import RunConfig
+from equistera.training.plan import DataSummary
 from equistera.training.schedule import opening
 from equistera.training.values import problems_of
 from equistera.words import near
 
 #: Annotation files that our metric can be given, and the loader whose file each must be.
 EVALUATED = {"ann_file": "val_dataloader", "train_ann_file": "train_dataloader"}
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """What a run trains and evaluates on; ``notes`` say what of it is not learned from."""
-
-    train_pictures: int
-    train_animals: int
-    val_pictures: int
-    val_animals: int
-    notes: tuple[str, ...] = ()
 
 
 def check_data(config: Config) -> DataSummary:

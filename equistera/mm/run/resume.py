@@ -12,7 +12,7 @@ from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.run.fingerprint import EPOCH, STEP, VALIDATION, differences
 from equistera.mm.run.intact import REMEMBERED, loop_problems, mismatches, optimizer_problems
-from equistera.training.checkpoints import BEST, LATEST, choose_resume_point
+from equistera.training.checkpoints import BEST, LATEST, newest_first
 from equistera.training.options import TrainOptions
 from equistera.words import counted
 
@@ -70,28 +70,38 @@ def find(work_dir: Path) -> FoundCheckpoint | None:
         UserError: There are only others, or none that loads.
     """
     loaded: dict[str, dict] = {}
+    skipped: list[tuple[str, str]] = []
 
-    def problem_of(name: str) -> str | None:
+    def loads(name: str) -> bool:
         try:
             loaded[name] = load_whole(work_dir / name)
         except UserError as error:
             # the summary alone, without the path, which the reader knows
-            return error.summary.replace(f"{work_dir}{os.sep}", "")
-        return None
+            skipped.append((name, error.summary.replace(f"{work_dir}{os.sep}", "")))
+        return name in loaded
 
-    names = [entry.name for entry in work_dir.iterdir()] if work_dir.is_dir() else []
-    point = choose_resume_point(work_dir, names, problem_of)
-    if point is None:
-        return None
-    name, skipped = point.name, point.skipped
-    if {name, LATEST} < {*names} and not (work_dir / name).samefile(work_dir / LATEST):
-        # the newest is a file of its own between two that are kept
-        if problem := problem_of(LATEST):
-            skipped += ((LATEST, problem),)
-        else:
-            name = max(name, LATEST, key=lambda name: loaded[name]["meta"]["iter"])
-    content = loaded[name]
-    return FoundCheckpoint(work_dir / name, content, content["meta"], skipped, *_read_best(work_dir / BEST, content))
+    names = {entry.name for entry in work_dir.iterdir()} if work_dir.is_dir() else set()
+    newest = next(filter(loads, newest_first(names)), None)
+    # a second name of the newest, where that is gone; or a file of its own between two that are kept
+    if LATEST in names and not (newest and (work_dir / newest).samefile(work_dir / LATEST)):
+        loads(LATEST)
+    if loaded:
+        name = max(loaded, key=lambda name: loaded[name]["meta"]["iter"])
+        content = loaded[name]
+        best = _read_best(work_dir / BEST, content)
+        return FoundCheckpoint(work_dir / name, content, content["meta"], tuple(skipped), *best)
+    if skipped:
+        raise UserError(
+            f"nothing to resume: no checkpoint in {work_dir} loads:",
+            [f"{name}: {problem}" for name, problem in skipped],
+            "A run starts anew without --resume. Checkpoints of another program, and best.pth, can be given to --init",
+        )
+    if BEST in names:
+        raise UserError(
+            f"nothing to resume: {work_dir} holds {BEST}, but no epoch_N.pth to go on from",
+            hint=f"Without --resume a new run starts; --init {work_dir / BEST} makes it start from these weights",
+        )
+    return None
 
 
 def _read_best(path: Path, content: Mapping) -> tuple[Mapping | None, str]:

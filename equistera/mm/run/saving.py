@@ -1,4 +1,4 @@
-"""Saves ``latest.pth``, ``best.pth`` and the last few epochs of a run, at the borders of epochs."""
+"""Saves ``latest.pth``, ``best.pth`` and the last few epochs of a run, at the borders of epochs, and ``run.json``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from mmengine.registry import HOOKS
 
 import equistera
 from equistera.errors import UserError
-from equistera.files import link_or_copy, replace
+from equistera.files import link_or_copy, replace, write_json
 from equistera.mm.evaluation.evaluated_weights import swapped
 from equistera.mm.network import checkpoint
+from equistera.mm.run.fingerprint import VALIDATION, git_commit
+from equistera.monitor.plan import RUN_FILE
 from equistera.training.checkpoints import BEST, LATEST, outdated, ranked, saves_after
 
 #: Seconds of training after which the next complete epoch is saved, whatever the interval is.
@@ -132,7 +134,7 @@ def snapshot(trainer, with_optimizer: bool) -> dict:
         "seed": trainer.seed,
         "from_scratch": trainer.cfg.from_scratch,
         "config": trainer.config_text,
-        "git_commit": trainer.commit,
+        "git_commit": git_commit(),
         "fingerprint": dict(trainer.started_with),
         "trained_on": list(trainer.trained_on),
         "config_name": Path(trainer.cfg.filename or "config.py").stem,
@@ -161,6 +163,28 @@ def snapshot(trainer, with_optimizer: bool) -> dict:
             content["state_dict"] = {name: value.clone() for name, value in network.state_dict().items()}
         meta["weights"] = evaluated.describe()
     return content
+
+
+def write_run_file(trainer) -> None:
+    """Writes ``run.json``: what ``tools/monitor_training.py`` and ``--resume`` need beside scalars and checkpoints.
+
+    Args:
+        trainer: The :class:`equistera.mm.run.trainer.Trainer`; again when the length of its run changes.
+    """
+    schedule = trainer.schedule
+    content = {
+        "config": Path(trainer.cfg.filename).stem,
+        "max_epochs": schedule.max_epochs,
+        "steps_per_epoch": schedule.steps_per_epoch,
+        # a phase that a shortened run no longer reaches is none of it
+        "phases": [{"name": p.name, "start": p.start, "end": p.end} for p in schedule.phases if p.end > p.start],
+        "skeleton": trainer.network.skeleton.name,
+        # what the scores depend on: runs over other validation sets cannot be compared by them
+        "validation": trainer.started_with[VALIDATION],
+        "started": time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(trainer.timestamp, "%Y%m%d_%H%M%S")),
+        "record": trainer.record,
+    }
+    write_json(Path(trainer.work_dir) / RUN_FILE, content, indent=1)
 
 
 def _point_to(name: Path, target: Path) -> None:

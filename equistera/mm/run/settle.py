@@ -17,12 +17,11 @@ from equistera.mm.network.precision import mixed_precision
 from equistera.mm.network.transfer import initialise
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
-from equistera.mm.run.fit_to_time import Fitted, earlier_fit, fit_entries
+from equistera.mm.run.fit_to_time import earlier_fit, fit_entries
 from equistera.mm.run.logs import check_services
 from equistera.mm.run.network_check import build_checked, check_hooks
-from equistera.mm.run.planning import plan_of
+from equistera.mm.run.planning import plan_of, steps_of
 from equistera.mm.run.preflight import (
-    DataSummary,
     Weights,
     begins_from_scratch,
     check_data,
@@ -32,10 +31,10 @@ from equistera.mm.run.preflight import (
 )
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.outputs import check_folder
-from equistera.processes import rank, world_size
-from equistera.training.fit import parse_duration
+from equistera.processes import rank
+from equistera.training.fit import Fit, parse_duration
 from equistera.training.options import SAME, TrainOptions, is_given, make_record, read_record
-from equistera.training.plan import Plan, steps_in_epoch
+from equistera.training.plan import DataSummary, Plan
 from equistera.training.plan_check import check_plan
 from equistera.training.plan_text import format_plan
 
@@ -62,7 +61,7 @@ class RunSpec:
         network: As the config describes it; it computes, and takes the weights. None once a measuring has trained it.
         plan: What the run is going to do.
         found: The checkpoint that it goes on from, or None.
-        fitted: How the run that is resumed was fitted to a time, or None.
+        fit: The time that the run which is resumed was fitted to, or None.
         weights: What it starts from; None for random weights, or if it goes on.
         missing: The error of weights that are still to be fetched: a plan can do without.
     """
@@ -75,7 +74,7 @@ class RunSpec:
     network: SkeletonPoseEstimator | None
     plan: Plan
     found: FoundCheckpoint | None = None
-    fitted: Fitted | None = None
+    fit: Fit | None = None
     weights: Weights | None = None
     missing: UserError | None = None
 
@@ -98,7 +97,7 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
         configs.write(config, mixed_precision())
     found = _found(options) if options.resume else None
     budget = parse_duration(options.max_time) if options.max_time else None
-    fitted = earlier_fit(work_dir, found.meta, budget) if found else None
+    fit = earlier_fit(found, budget) if found else None
     if budget:
         _refuse_beside("max_time", options, "train_cfg.max_epochs", "train_cfg.val_interval")
     weights = None
@@ -108,11 +107,11 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
         weights = choose_weights(config, options.init, options.from_scratch)
     else:
         configs.write(config, {"from_scratch": found.meta["from_scratch"], "resume": True})
-        steps = fitted.fit.steps_per_epoch if fitted else _steps(config, data)
+        steps = fit.steps_per_epoch if fit else steps_of(config, data)
         resume.refuse_changes(found, fingerprint(config, steps), options, read_record(work_dir))
-        if fitted is not None:
-            configs.write(config, fit_entries(config, fitted))
-        epochs = found.meta["lengths"][-1][1] if fitted else config.train_cfg.max_epochs
+        if fit is not None:
+            configs.write(config, fit_entries(config, fit))
+        epochs = found.meta["lengths"][-1][1] if fit else config.train_cfg.max_epochs
         configs.write(config, length_entries(config, resume.new_lengths(found, epochs)))
         if resume.is_finished(found, epochs) and not options.plan:
             return FinishedRun(config, work_dir, found)
@@ -127,14 +126,14 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
     if weights is not None:
         # weights of another network are refused before anything is written
         initialise(network, weights.content, weights.path, config.head_init)
-    plan = plan_of(config, network, data, work_dir, fitted.fit if fitted else None)
+    plan = plan_of(config, network, data, work_dir, fit)
     try:
         check_plan(plan)
     except UserError:
         if options.plan:
             print(format_plan(plan))
         raise
-    return RunSpec(options, config, work_dir, record, data, network, plan, found, fitted, weights, missing)
+    return RunSpec(options, config, work_dir, record, data, network, plan, found, fit, weights, missing)
 
 
 def configured(options: TrainOptions) -> tuple[Config, Mapping]:
@@ -192,8 +191,3 @@ def _found(options: TrainOptions) -> FoundCheckpoint | None:
         if found is None and not options.plan:
             print(f"--resume: no run has saved anything in {options.folder} yet, so this one starts from the beginning")
     return found
-
-
-def _steps(config: Config, data: DataSummary) -> int:
-    loader = config.train_dataloader
-    return steps_in_epoch(data.train_animals, loader.batch_size, world_size(), bool(loader.get("drop_last", False)))

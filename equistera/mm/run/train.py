@@ -26,12 +26,12 @@ from equistera.mm.data.caching import use_cache
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
 from equistera.mm.run.fingerprint import fingerprint, picture_marks
-from equistera.mm.run.fit_to_time import estimate, fit, fit_entries
+from equistera.mm.run.fit_to_time import estimate, fit_entries, measure
 from equistera.mm.run.logs import add_text
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says
 from equistera.mm.run.planning import plan_of, steps_per_update
 from equistera.mm.run.preflight import check_data
-from equistera.mm.run.run_file import write_run_file
+from equistera.mm.run.saving import write_run_file
 from equistera.mm.run.settle import FinishedRun, RunSpec, configured, settle
 from equistera.mm.run.trainer import Trainer, device_name, join_group
 from equistera.monitor.log import RunLogError
@@ -40,7 +40,7 @@ from equistera.outputs import check_targets, record
 from equistera.processes import join, rank
 from equistera.progress import duration
 from equistera.training import work_dir as work_dirs
-from equistera.training.fit import parse_duration
+from equistera.training.fit import fit_to_time, parse_duration
 from equistera.training.options import TrainOptions, resume_command, with_record
 from equistera.training.plan import Plan
 from equistera.training.plan_check import check_plan
@@ -90,7 +90,7 @@ def _show_plan(spec: RunSpec) -> None:
     """Prints a plan, with the time that it takes here; the crop cache is not made for it."""
     spec = _fitted(spec)
     plan = spec.plan
-    if spec.fitted is None:
+    if spec.fit is None:
         done = spec.found.meta["epoch"] if spec.found else 0
         plan = dataclasses.replace(plan, seconds=estimate(spec.config, spec.network, plan, spec.work_dir, done))
     _write_plan(spec.options, plan)
@@ -108,18 +108,18 @@ def _write_plan(options: TrainOptions, plan: Plan) -> None:
 def _fitted(spec: RunSpec) -> RunSpec:
     """A run whose length fits ``--max-time``, by its measured steps; as it is where that is not asked for."""
     options, config = spec.options, spec.config
-    if spec.fitted is not None or not options.max_time:
+    if spec.fit is not None or not options.max_time:
         return spec
     budget, schedule = parse_duration(options.max_time), spec.plan.schedule
     if rank() == 0:
         print(f"measuring the first steps, to fit the run's epochs to {duration(budget)} ...", flush=True)
-    lengths = schedule.steps_per_epoch, schedule.least_epochs
-    fitted = fit(config, spec.network, budget, *lengths, options.started, spec.work_dir)
-    configs.write(config, fit_entries(config, fitted))
-    plan = plan_of(config, spec.network, spec.data, spec.work_dir, fitted.fit)
+    costs = measure(config, spec.network, options.started, spec.work_dir)
+    fit = fit_to_time(budget, costs, schedule.steps_per_epoch, schedule.least_epochs)
+    configs.write(config, fit_entries(config, fit))
+    plan = plan_of(config, spec.network, spec.data, spec.work_dir, fit)
     check_plan(plan)
     # the measuring has trained it
-    return dataclasses.replace(spec, fitted=fitted, plan=plan, network=None)
+    return dataclasses.replace(spec, fit=fit, plan=plan, network=None)
 
 
 def execute(spec: RunSpec) -> None:

@@ -33,14 +33,12 @@ from equistera.mm.data.loading import in_use
 from equistera.mm.evaluation.evaluated_weights import Candidate
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.transfer import format_transfer_table, initialise
-from equistera.mm.run.fingerprint import git_commit
 from equistera.mm.run.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
 from equistera.mm.run.logs import tolerate_write_errors
 from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import Weights, lengths_of
 from equistera.mm.run.resume import FoundCheckpoint, resume
-from equistera.mm.run.run_file import write_run_file
-from equistera.mm.run.saving import SaveCheckpoints
+from equistera.mm.run.saving import SaveCheckpoints, write_run_file
 from equistera.training.schedule import Schedule, moved_epoch, refitted
 from equistera.words import counted
 
@@ -250,11 +248,6 @@ class Trainer(Runner):
         """The config, as a checkpoint keeps it."""
         # formatting it takes a third of a second
         return self.cfg.pretty_text
-
-    @functools.cached_property
-    def commit(self) -> str | None:
-        """The project's, see :func:`equistera.mm.run.fingerprint.git_commit`."""
-        return git_commit()
 
     @functools.cached_property
     def schedule(self) -> Schedule:

@@ -1,5 +1,6 @@
 """What a record speaks of and is not there any more is noticed, said, and made again where it can be."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -11,7 +12,6 @@ from equistera.mm.network import checkpoint
 from equistera.mm.run import fit_to_time, resume
 from equistera.mm.run.train import TrainOptions, train
 from equistera.monitor.plots import plot_run
-from equistera.training.clock import Fitted
 from equistera.training.fit import Costs, Fit, StepTime
 
 
@@ -101,11 +101,17 @@ def test_the_newest_under_its_second_name_alone_is_not_forgotten(work):
     assert resume.find(work).path.name == "epoch_1.pth"
 
 
-def test_the_time_that_a_run_was_fitted_to_is_known_without_run_json(tmp_path):
-    fitted = Fitted(Fit(100, 20, 4, 5, 98.0), Costs((StepTime(0, 1.0),), evaluation=4.0))
-    meta = {"config": Config({"fitted": fitted.to_json(), "data_root": "x"}).pretty_text}
-    assert fit_to_time.earlier_fit(tmp_path, meta, 100.0) == fitted
-    assert fit_to_time.earlier_fit(tmp_path, {}, None) is None
+def test_the_time_that_a_run_was_fitted_to_is_known_by_its_checkpoint(tmp_path):
+    fit = Fit(100, Costs((StepTime(0, 1.0),), evaluation=4.0), 20, 4, 5)
+
+    def told(**config):
+        meta = {"config": Config({**config, "data_root": "x"}).pretty_text}
+        return resume.FoundCheckpoint(tmp_path / "latest.pth", {}, meta)
+
+    assert fit_to_time.earlier_fit(told(fitted=dataclasses.asdict(fit)), 100.0) == fit
+    assert fit_to_time.earlier_fit(told(), None) is None
+    with pytest.raises(UserError, match="was changed or damaged"):
+        fit_to_time.earlier_fit(told(fitted={"budget": 100}), None)
 
 
 @pytest.mark.parametrize(
