@@ -13,7 +13,8 @@ from equistera.training.schedule import first_epoch
 class Clock:
     """Keeps a run to the time that it was fitted to: it gets shorter when the machine slows, longer when it speeds up.
 
-    The learning rates go on from where they are, see :func:`equistera.training.schedule.refitted`. The time of a run
+    The learning rates go on from where they are, see :func:`equistera.training.schedule.make_schedule`. The time of a
+    run
     that was interrupted counts up to the checkpoint that it is resumed from.
 
     Args:

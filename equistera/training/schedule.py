@@ -9,7 +9,6 @@ Warm-up and ramps only rise, everything else only falls, so a rate never rises o
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -66,8 +65,7 @@ class Schedule:
         final_ratio: Share of the peak that the cosine ends at.
         from_scratch: Every stage is open from the start because there are no weights worth freezing.
         least_epochs: The fewest epochs in which every phase has one and every stage opens.
-        knots: ``(epoch, share of the run)`` where the length of the run was changed on the way, in order; see
-            :func:`refitted`.
+        knots: ``(epoch, share of the run)`` where the length of the run was changed on the way, in order.
     """
 
     max_epochs: int
@@ -89,11 +87,7 @@ class Schedule:
 
     def share_at(self, epoch: float) -> float:
         """The share of the run that is over after ``epoch`` complete epochs, in [0, 1]."""
-        ends = [(0, 0.0), *self.knots, (self.max_epochs, 1.0)]
-        for (start, before), (end, after) in itertools.pairwise(ends):
-            if epoch < end:
-                return before + (after - before) * (epoch - start) / (end - start)
-        return 1.0
+        return _share_at(epoch, self.knots, self.max_epochs)
 
     def phase_at(self, epoch: int) -> Phase:
         """The phase that an epoch (from 0) lies in; the last one holds on."""
@@ -146,46 +140,6 @@ class Schedule:
         return max(0.0, self.share_at(step / self.steps_per_epoch) - warm) / (1 - warm) if warm < 1 else 1.0
 
 
-def refitted(schedule: Schedule, done: int, max_epochs: int) -> Schedule:
-    """The schedule of a run whose length changes on the way.
-
-    What is over stays as it was; what remains is stretched or shortened evenly, so that the cosine goes on from where
-    it is and no learning rate jumps. Phases that have begun and stages that are open remain so.
-
-    Args:
-        schedule: As it was until now.
-        done: Complete epochs.
-        max_epochs: The new length, above ``done``.
-
-    Returns:
-        The new schedule. A phase or a stage may get no epoch of a remainder that is too short for it.
-    """
-    if max_epochs == schedule.max_epochs:
-        return schedule
-
-    def moved(epoch: int) -> int:
-        return moved_epoch(epoch, done, schedule.max_epochs, max_epochs)
-
-    starts = [moved(phase.start) for phase in schedule.phases]
-    return dataclasses.replace(
-        schedule,
-        max_epochs=max_epochs,
-        phases=tuple(
-            dataclasses.replace(phase, start=start, end=end)
-            for phase, start, end in zip(schedule.phases, starts, [*starts[1:], max_epochs], strict=True)
-        ),
-        opens_at={name: moved(epoch) for name, epoch in schedule.opens_at.items()},
-        knots=(*schedule.knots, (done, schedule.share_at(done))),
-    )
-
-
-def moved_epoch(epoch: int, done: int, old_epochs: int, new_epochs: int) -> int:
-    """Where something that begins at ``epoch`` begins when the run's length changes after ``done`` epochs."""
-    if epoch <= done:
-        return epoch
-    return done + round((epoch - done) * (new_epochs - done) / (old_epochs - done))
-
-
 def opening(share: float, lengths: Sequence[tuple[int, int]]) -> int:
     """The epoch (from 0) at which something begins that begins after a share of the run.
 
@@ -195,8 +149,23 @@ def opening(share: float, lengths: Sequence[tuple[int, int]]) -> int:
     """
     epoch = first_epoch(share, lengths[0][1])
     for (_, before), (done, now) in itertools.pairwise(lengths):
-        epoch = moved_epoch(epoch, done, before, now)
+        if epoch > done:
+            epoch = done + round((epoch - done) * (now - done) / (before - done))
     return epoch
+
+
+def _knots(lengths: Sequence[tuple[int, int]]) -> tuple[tuple[int, float], ...]:
+    knots: list[tuple[int, float]] = []
+    for (_, before), (done, _) in itertools.pairwise(lengths):
+        knots.append((done, _share_at(done, knots, before)))
+    return tuple(knots)
+
+
+def _share_at(epoch: float, knots: Sequence[tuple[int, float]], max_epochs: int) -> float:
+    for (start, before), (end, after) in itertools.pairwise([(0, 0.0), *knots, (max_epochs, 1.0)]):
+        if epoch < end:
+            return before + (after - before) * (epoch - start) / (end - start)
+    return 1.0
 
 
 def make_schedule(
@@ -206,21 +175,24 @@ def make_schedule(
     steps_per_epoch: int,
     lr_scale: float = 1.0,
     from_scratch: bool = False,
+    later: Sequence[tuple[int, int]] = (),
 ) -> Schedule:
-    """Works the config's strategy out for a run of a given length.
+    """Works the config's strategy out for a run of a given length, which may have changed on the way.
 
     Whether the run is long enough for it is a matter of the plan: see :func:`length_problems`.
+
+    Where the length changes, what is over stays as it was; what remains is stretched or shortened evenly, so that the
+    cosine goes on from where it is and no learning rate jumps. Phases that have begun and stages that are open remain
+    so; a phase or a stage may get no epoch of a remainder that is too short for it.
 
     Args:
         strategy: ``strategy`` of ``configs/_base_/schedules/three_phase.py``, which describes its fields.
         stages: The network's stages.
-        max_epochs: Epochs of the run.
+        max_epochs: Epochs of the run as it was planned first.
         steps_per_epoch: Optimiser steps in an epoch; 0 where the pictures do not fill one batch.
         lr_scale: Factor on every learning rate, see :func:`equistera.training.scaling.scale_lr`.
         from_scratch: There are no weights worth freezing: every stage is open from the start at the head's LR.
-
-    Returns:
-        The schedule.
+        later: ``(complete epochs when it was decided, epochs of the run)`` of every other length.
 
     Raises:
         UserError: The strategy is malformed or does not fit the network; all findings are listed.
@@ -233,20 +205,20 @@ def make_schedule(
             "configs/_base_/schedules/three_phase.py describes every field of 'strategy'",
         )
     tiers, opens, names = strategy["tier_lr"], strategy["opens_at"], tuple(stage.name for stage in stages)
+    lengths, total = [(0, max_epochs), *later], max_epochs * steps_per_epoch
     if from_scratch:
         stage_lrs = dict.fromkeys(names, tiers["head"] * lr_scale)
         opens_at = dict.fromkeys(names, 0)
     else:
         stage_lrs = {stage.name: tiers[stage.tier] * lr_scale for stage in stages if stage.name in opens}
-        opens_at = {name: first_epoch(opens[name], max_epochs) for name in names if name in opens}
-    starts = [first_epoch(phase["start"], max_epochs) for phase in strategy["phases"]]
-    total = max_epochs * steps_per_epoch
+        opens_at = {name: opening(opens[name], lengths) for name in names if name in opens}
+    starts = [opening(phase["start"], lengths) for phase in strategy["phases"]]
     return Schedule(
-        max_epochs=max_epochs,
+        max_epochs=lengths[-1][1],
         steps_per_epoch=steps_per_epoch,
         phases=tuple(
             Phase(phase["name"], start, end, phase["lr_factor"], phase["augmentation"])
-            for phase, start, end in zip(strategy["phases"], starts, [*starts[1:], max_epochs], strict=True)
+            for phase, start, end in zip(strategy["phases"], starts, [*starts[1:], lengths[-1][1]], strict=True)
         ),
         stages=names,
         stage_lrs=stage_lrs,
@@ -256,6 +228,7 @@ def make_schedule(
         final_ratio=strategy["final_ratio"],
         from_scratch=from_scratch,
         least_epochs=least_epochs(strategy, from_scratch),
+        knots=_knots(lengths),
     )
 
 

@@ -9,7 +9,7 @@ from training_cases import CSPNEXT, HRNET, schedule, strategy
 
 from equistera.errors import UserError
 from equistera.training.scaling import scale_lr
-from equistera.training.schedule import least_epochs, length_problems, make_schedule, refitted
+from equistera.training.schedule import least_epochs, length_problems, make_schedule
 
 SHIPPED = runpy.run_path(str(Path(__file__).parents[2] / "configs/_base_/schedules/three_phase.py"))["strategy"]
 
@@ -283,13 +283,12 @@ def test_least_epochs():
 def test_a_run_whose_length_changes_never_raises_a_rate_outside_of_its_ramp(changes):
     run = schedule(steps=4)
     lrs, previous = {name: [] for name in run.stages}, 0
-    for done, epochs in [*changes, (None, None)]:
-        end = run.max_epochs if done is None else done
+    for n, end in enumerate([*(done for done, _ in changes), changes[-1][1]]):
+        run = schedule(steps=4, later=changes[:n])
         for step in range(previous * 4, end * 4):
             for name in run.stages:
                 lrs[name].append(run.lr(name, step))
         previous = end
-        run = run if done is None else refitted(run, done, epochs)
     assert len(lrs["head"]) == 4 * run.max_epochs
     for name, opened in run.opens_at.items():
         risen = [step for step in range(1, len(lrs[name])) if lrs[name][step] > lrs[name][step - 1]]
@@ -302,16 +301,15 @@ def test_a_run_whose_length_changes_never_raises_a_rate_outside_of_its_ramp(chan
 
 def test_what_remains_is_shortened_evenly_and_what_is_over_stays():
     run = schedule()
-    short = refitted(run, 120, 210)
+    short = schedule(later=[(120, 210)])
     assert [(phase.start, phase.end) for phase in short.phases] == [(0, 100), (100, 160), (160, 210)]
     assert short.opens_at == {"head": 0, "stage4": 0, "stage3": 0, "stage2": 100}
     assert short.share_at(120) == run.share_at(120) == 0.4
     assert short.share_at(165) == pytest.approx(0.7)
     assert short.share_at(210) == 1.0
     assert short.lr("head", 120 * 40) == pytest.approx(run.lr("head", 120 * 40))
-    assert refitted(run, 120, 300) is run
     # too short for the last phase: nothing breaks, the run is one epoch longer than it was
-    assert refitted(run, 120, 121).phases[-1].end == 121
+    assert schedule(later=[(120, 121)]).phases[-1].end == 121
 
 
 # stages open and phases begin after 100, 150 and 200 epochs

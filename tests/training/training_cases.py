@@ -31,8 +31,8 @@ def strategy(**changes) -> dict:
     return {**copy.deepcopy(_STRATEGY), **changes}
 
 
-def schedule(epochs=300, steps=40, from_scratch=False, **changes) -> Schedule:
-    return make_schedule(strategy(**changes), CSPNEXT, epochs, steps, from_scratch=from_scratch)
+def schedule(epochs=300, steps=40, from_scratch=False, later=(), **changes) -> Schedule:
+    return make_schedule(strategy(**changes), CSPNEXT, epochs, steps, from_scratch=from_scratch, later=later)
 
 
 def plan(

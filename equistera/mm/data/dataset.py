@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -107,9 +107,9 @@ class KeypointDataset(BaseCocoStyleDataset):
         """Makes later samples draw their augmentation for ``epoch`` (counted from 0)."""
         self._epoch.fill_(epoch)
 
-    def move_starts(self, moved: Callable[[int], int]) -> None:
-        """Makes every preset begin at another epoch: ``moved`` of the one at which it would have begun."""
-        self._starts.copy_(torch.tensor([moved(start) for start in self._starts.tolist()], dtype=torch.int64))
+    def set_starts(self, epochs: Sequence[int]) -> None:
+        """Makes the presets begin at other epochs (counted from 0)."""
+        self._starts.copy_(torch.tensor(epochs, dtype=torch.int64))
 
     def augmentation_at(self, epoch: int) -> Augmentation:
         """What samples of ``epoch`` (counted from 0) draw from."""

@@ -18,6 +18,7 @@ from equistera.dataset.coco import load_annotations
 from equistera.dataset.paths import picture_path
 from equistera.mm.config import entry_at
 from equistera.processes import world_size
+from equistera.training.options import SAME
 
 #: Parts of a config that decide what the weights become. What is logged, saved or kept, where the data lie and how many
 #: workers load them may change.
@@ -50,13 +51,7 @@ DERIVED = (
 STEP, EPOCH = "samples in an update", "steps in an epoch"
 
 #: What names an entry on the command line, where that is no ``--cfg-options``.
-_OPTIONS = {
-    "model.precision": "--amp",
-    "optim_wrapper.type": "--amp",
-    "randomness.seed": "--seed",
-    "skeleton": "--skeleton",
-    "from_scratch": "--from-scratch",
-}
+_OPTIONS = {key: f"--{name.replace('_', '-')}" for name, key in SAME.items()} | {"optim_wrapper.type": "--amp"}
 
 #: Key of what validation scores depend on.
 VALIDATION = "validation annotations"

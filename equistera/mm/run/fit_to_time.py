@@ -6,7 +6,6 @@ import dataclasses
 import gc
 import itertools
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -32,34 +31,15 @@ from equistera.mm.run.preflight import augmentation_by_epoch
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.mm.run.trainer import Trainer, in_processes, join_group
 from equistera.outputs import check_folder
-from equistera.processes import rank, world_size
+from equistera.processes import world_size
 from equistera.progress import duration
 from equistera.training.ema import make_ema
-from equistera.training.fit import Costs, Fit, StepTime, run_seconds
-from equistera.training.plan import Plan
+from equistera.training.fit import Costs, Fit, StepTime
 from equistera.training.schedule import Schedule
 from equistera.training.work_dir import nearest_folder
 
 #: Steps that are not timed, because they choose algorithms and fill caches, and steps that are; on a GPU and a CPU.
 _STEPS = {"cuda": (3, 8), "cpu": (1, 2)}
-
-
-def estimate(config: Config, network: SkeletonPoseEstimator, plan: Plan, work_dir: Path, done: int) -> float:
-    """About how many seconds a run takes on this machine, from its first step on, by a few measured ones.
-
-    Args:
-        config: Of the run, complete; the loaders read crops where the run's cache is there already.
-        network: See :func:`measure`.
-        plan: Of the run.
-        work_dir: Of the run, which need not exist.
-        done: Complete epochs of a run that goes on.
-    """
-    if rank() == 0:
-        print("measuring a few steps ...", file=sys.stderr, flush=True)
-    costs = measure(config, network, time.monotonic(), work_dir)
-    schedule = plan.schedule
-    interval = plan.val_interval
-    return run_seconds(costs, schedule.max_epochs, schedule.steps_per_epoch, interval, done, elapsed=0.0)
 
 
 def earlier_fit(found: FoundCheckpoint, budget: float | None) -> Fit | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -16,7 +17,7 @@ from equistera.training.ema import make_ema
 from equistera.training.fit import Fit
 from equistera.training.plan import DataSummary, Plan, steps_in_epoch
 from equistera.training.scaling import LrScaling, scale_lr
-from equistera.training.schedule import Schedule, make_schedule, refitted
+from equistera.training.schedule import Schedule, make_schedule
 from equistera.training.work_dir import nearest_folder
 
 
@@ -48,20 +49,23 @@ def _drops_last(config: Config) -> bool:
     return bool(config.train_dataloader.get("drop_last", False))
 
 
-def schedule_of(config: Config, network: SkeletonPoseEstimator, steps_per_epoch: int) -> Schedule:
-    """What holds at each step of a run, whose length may have changed on the way."""
-    (_, first), *later = lengths_of(config)
-    schedule = make_schedule(
+def schedule_of(
+    config: Config,
+    network: SkeletonPoseEstimator,
+    steps_per_epoch: int,
+    lengths: Sequence[tuple[int, int]] | None = None,
+) -> Schedule:
+    """What holds at each step of a run, whose lengths are the config's if they are not given."""
+    (_, first), *later = lengths or lengths_of(config)
+    return make_schedule(
         config.strategy,
         network.stages,
         max_epochs=first,
         steps_per_epoch=steps_per_epoch,
         lr_scale=scaling_of(config).factor,
         from_scratch=config.from_scratch,
+        later=later,
     )
-    for done, epochs in later:
-        schedule = refitted(schedule, done, epochs)
-    return schedule
 
 
 def plan_of(

@@ -17,7 +17,7 @@ from equistera.dataset.box_labels import load_boxes
 from equistera.dataset.ready import check_split, missing_files
 from equistera.errors import UserError
 from equistera.mm import config as configs
-from equistera.mm.config import resolve_path
+from equistera.mm.config import mappings_in, resolve_path
 from equistera.mm.data.boxes import BoxDataset, not_learned
 from equistera.mm.data.loading import loader_settings
 from equistera.mm.network import checkpoint
@@ -91,7 +91,8 @@ def _augmentation(config: Config, own: Any) -> list:
     """
     by_epoch = augmentation_by_epoch(config, lengths_of(config))
     # a run's own copy of its config holds what was written here
-    written = [tuple(entry) if isinstance(entry, list) else entry for entry in own] if _is_list(own) else own
+    listed = own if isinstance(own, (list, tuple)) else ()
+    written = [tuple(entry) if isinstance(entry, list) else entry for entry in listed]
     if not isinstance(own, (str, Mapping)) and own is not None and written != by_epoch:
         raise UserError(
             f"train_dataloader.dataset.augmentation: expected one preset for the whole run, or None, found {own!r}",
@@ -99,10 +100,6 @@ def _augmentation(config: Config, own: Any) -> list:
             "  If a run wrote it and you changed the epochs: --cfg-options train_dataloader.dataset.augmentation=None",
         )
     return by_epoch
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, (list, tuple))
 
 
 def value_problems(config: Config) -> list[str]:
@@ -149,13 +146,8 @@ def _file_problems(config: Config) -> list[str]:
 
 def metrics_of(config: Config) -> dict[str, ConfigDict]:
     """Our metrics among the evaluators of a run, by their keys: its ``val_evaluator`` is one of them or a list."""
-    own = config.val_evaluator
-    own = (
-        {f"val_evaluator.{i}": e for i, e in enumerate(own)}
-        if isinstance(own, (list, tuple))
-        else {"val_evaluator": own}
-    )
-    return {key: evaluator for key, evaluator in own.items() if hasattr(METRICS.get(evaluator.type), "SCORES")}
+    parts = {key: part for key, part in mappings_in(config.val_evaluator, "val_evaluator") if "type" in part}
+    return {key: part for key, part in parts.items() if hasattr(METRICS.get(part["type"]), "SCORES")}
 
 
 def _input_size_problem(config: Config) -> list[str]:
@@ -195,29 +187,18 @@ def augmentation_by_epoch(config: Config, lengths: Sequence[Sequence[int]]) -> l
 
 @dataclass(frozen=True)
 class Weights:
-    """What a run starts from.
-
-    Attributes:
-        path: The checkpoint.
-        content: What is in it.
-    """
+    """The checkpoint that a run starts from, and what is in it."""
 
     path: Path
     content: dict
 
 
-def begins_from_scratch(config: Config, init: str | None, from_scratch: bool) -> bool:
-    """Whether a run begins with random weights."""
-    return init is None and (from_scratch or config.from_scratch or config.pretrained is None)
-
-
-def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Weights | UserError | None:
-    """The checkpoint that a run starts from, or None for random weights.
+def choose_weights(config: Config, init: str | None) -> Weights | UserError:
+    """The checkpoint that a run starts from which does not begin with random weights.
 
     Args:
-        config: Its ``pretrained`` and ``from_scratch``.
+        config: Its ``pretrained``.
         init: ``--init``, a file that replaces the config's.
-        from_scratch: ``--from-scratch``.
 
     Returns:
         The error, not raised, where the config's own weights are still to be fetched: a plan needs none.
@@ -225,8 +206,6 @@ def choose_weights(config: Config, init: str | None, from_scratch: bool) -> Weig
     Raises:
         UserError: The file is no checkpoint, or one that the user named is not there.
     """
-    if begins_from_scratch(config, init, from_scratch):
-        return None
     weights = Path(init) if init is not None else _file_of(str(config.pretrained))
     if weights.is_dir():
         # of a run, as for the other tools

@@ -23,7 +23,6 @@ from equistera.mm.run.network_check import build_checked, check_hooks
 from equistera.mm.run.planning import plan_of, steps_of
 from equistera.mm.run.preflight import (
     Weights,
-    begins_from_scratch,
     check_data,
     choose_weights,
     finish,
@@ -100,11 +99,11 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
     fit = earlier_fit(found, budget) if found else None
     if budget:
         _refuse_beside("max_time", options, "train_cfg.max_epochs", "train_cfg.val_interval")
-    weights = None
+    chosen = None
     if found is None:
-        scratch = begins_from_scratch(config, options.init, options.from_scratch)
+        scratch = options.init is None and (options.from_scratch or config.from_scratch or config.pretrained is None)
         configs.write(config, {"from_scratch": scratch, "resume": False})
-        weights = choose_weights(config, options.init, options.from_scratch)
+        chosen = None if scratch else choose_weights(config, options.init)
     else:
         configs.write(config, {"from_scratch": found.meta["from_scratch"], "resume": True})
         steps = fit.steps_per_epoch if fit else steps_of(config, data)
@@ -115,8 +114,7 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
         configs.write(config, length_entries(config, resume.new_lengths(found, epochs)))
         if resume.is_finished(found, epochs) and not options.plan:
             return FinishedRun(config, work_dir, found)
-    missing = weights if isinstance(weights, UserError) else None
-    weights = None if isinstance(weights, UserError) else weights
+    weights, missing = (None, chosen) if isinstance(chosen, UserError) else (chosen, None)
     if missing is not None and not options.plan:
         raise missing
     network = build_checked(config)

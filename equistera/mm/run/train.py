@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from equistera.mm.data.caching import use_cache
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
 from equistera.mm.run.fingerprint import fingerprint, picture_marks
-from equistera.mm.run.fit_to_time import estimate, fit_entries, measure
+from equistera.mm.run.fit_to_time import fit_entries, measure
 from equistera.mm.run.logs import add_text
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says
 from equistera.mm.run.planning import plan_of, steps_per_update
@@ -40,7 +41,7 @@ from equistera.outputs import check_targets, record
 from equistera.processes import join, rank
 from equistera.progress import duration
 from equistera.training import work_dir as work_dirs
-from equistera.training.fit import fit_to_time, parse_duration
+from equistera.training.fit import fit_to_time, parse_duration, run_seconds
 from equistera.training.options import TrainOptions, resume_command, with_record
 from equistera.training.plan import Plan
 from equistera.training.plan_check import check_plan
@@ -89,10 +90,14 @@ def train(options: TrainOptions) -> Path:
 def _show_plan(spec: RunSpec) -> None:
     """Prints a plan, with the time that it takes here; the crop cache is not made for it."""
     spec = _fitted(spec)
-    plan = spec.plan
+    plan, schedule = spec.plan, spec.plan.schedule
     if spec.fit is None:
+        if rank() == 0:
+            print("measuring a few steps ...", file=sys.stderr, flush=True)
+        costs = measure(spec.config, spec.network, time.monotonic(), spec.work_dir)
         done = spec.found.meta["epoch"] if spec.found else 0
-        plan = dataclasses.replace(plan, seconds=estimate(spec.config, spec.network, plan, spec.work_dir, done))
+        lengths = schedule.max_epochs, schedule.steps_per_epoch, plan.val_interval
+        plan = dataclasses.replace(plan, seconds=run_seconds(costs, *lengths, done, elapsed=0.0))
     _write_plan(spec.options, plan)
     print(format_plan(plan))
     if spec.missing is not None:

@@ -39,7 +39,7 @@ from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import Weights, lengths_of
 from equistera.mm.run.resume import FoundCheckpoint, resume
 from equistera.mm.run.saving import SaveCheckpoints, write_run_file
-from equistera.training.schedule import Schedule, moved_epoch, refitted
+from equistera.training.schedule import Schedule
 from equistera.words import counted
 
 #: Settings of MMEngine's Runner that have no effect on ours, and what has it instead.
@@ -164,11 +164,11 @@ class Trainer(Runner):
 
     def change_length(self, done: int, epochs: int) -> None:
         """Stretches or shortens what remains of the run after ``done`` complete epochs."""
-        before = self.schedule.max_epochs
-        self.train_dataloader.dataset.move_starts(lambda epoch: moved_epoch(epoch, done, before, epochs))
-        self.schedule = refitted(self.schedule, done, epochs)
-        self.train_loop.max_epochs = epochs
         self.lengths = [*self.lengths, (done, epochs)]
+        # made anew
+        del self.schedule
+        self.train_dataloader.dataset.set_starts([phase.start for phase in self.schedule.phases])
+        self.train_loop.max_epochs = epochs
         if self.rank == 0:
             write_run_file(self)
 
@@ -252,7 +252,7 @@ class Trainer(Runner):
     @functools.cached_property
     def schedule(self) -> Schedule:
         """What holds at each step; needs the train loader's length, so it is worked out when first asked for."""
-        return schedule_of(self.cfg, self.network, len(self.train_dataloader))
+        return schedule_of(self.cfg, self.network, len(self.train_dataloader), self.lengths)
 
     def stop(self, number: int) -> NoReturn:
         """Ends the run because a signal asked for it; what is to be saved is saved.

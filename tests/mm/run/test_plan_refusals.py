@@ -4,12 +4,13 @@ import pytest
 
 from equistera.errors import UserError
 from equistera.mm.run.train import TrainOptions, train
+from equistera.training.fit import Costs, StepTime
 
 
 @pytest.fixture(autouse=True)
 def _unmeasured(monkeypatch):
     """Steps of the real networks take seconds; test_fit_to_time.py measures small ones."""
-    monkeypatch.setattr("equistera.mm.run.train.estimate", lambda *_: 60.0)
+    monkeypatch.setattr("equistera.mm.run.train.measure", lambda *_: Costs((StepTime(0, 1.0),), evaluation=1.0))
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ RESNET = "model.backbone.init_cfg=dict(type='Pretrained',checkpoint='torchvision
 def weights_of(*overrides, path=DEMO):
     """A config and the error of its weights, which are not there."""
     config = configs.load(path, overrides)
-    return config, preflight.choose_weights(config, None, False)
+    return config, preflight.choose_weights(config, None)
 
 
 def test_a_backbone_that_names_its_weights_starts_from_them_and_nothing_is_fetched(tmp_path, monkeypatch):
