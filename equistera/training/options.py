@@ -33,8 +33,9 @@ _TEXTS = ("data_root", "skeleton", "max_time", "device", "cache", "init")
 class TrainOptions:
     """What the user asked for; see ``tools/train.py --help``. Without a ``config`` a run resumes with its own.
 
-    Those of ``cfg_options`` that nobody gave, since the run's record has them, are the ``recorded`` ones. ``wanted`` is
-    the work dir that was asked for where :func:`with_record` chose another of its name.
+    Those of ``cfg_options`` that nobody gave, since the run's record has them, are the ``recorded`` ones; None before
+    there is a record in it. ``wanted`` is the work dir that was asked for where :func:`with_record` chose another of
+    its name.
     """
 
     config: str | None = None
@@ -54,7 +55,7 @@ class TrainOptions:
     device: str | None = None
     seed: int | None = None
     cfg_options: list[str] = field(default_factory=list)
-    recorded: Sequence[str] = ()
+    recorded: Sequence[str] | None = None
     launcher: str = "none"
     cache: str | None = None
     wanted: Path | None = None
@@ -92,6 +93,9 @@ def with_record(options: TrainOptions) -> TrainOptions:
     Raises:
         UserError: There is no config, given or recorded, or the record is damaged.
     """
+    if options.recorded is not None:
+        # a second time, what the record said would pass for given
+        return options
     if not options.resume:
         if options.config is None:
             raise UserError("CONFIG is missing; only --resume --work-dir DIR does without", hint="See --help")

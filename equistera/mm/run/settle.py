@@ -149,7 +149,7 @@ def configured(options: TrainOptions) -> tuple[Config, Mapping]:
     for name, key in SAME.items():
         _refuse_beside(name, options, key)
     record = make_record(options, config.filename, configs.as_text(config))
-    configs.refuse_code(options.recorded)
+    configs.refuse_code(options.recorded or ())
     config = configs.resolve(
         config,
         options.cfg_options,
