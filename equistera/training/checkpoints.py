@@ -57,14 +57,9 @@ def newest_first(names: Iterable[str]) -> list[str]:
 
 
 def outdated(names: Iterable[str], keep: int) -> list[str]:
-    """The checkpoints to delete once the newest is safely written.
+    """The checkpoints to delete once the newest is safely written, oldest last, if so many are kept; 0 keeps all.
 
-    Args:
-        names: What lies in the work dir; names of other kinds are never deleted.
-        keep: How many to keep; 0 keeps all.
-
-    Returns:
-        Names, oldest last.
+    Of the names in the work dir those of other kinds are never deleted.
     """
     return newest_first(names)[keep:] if keep > 0 else []
 

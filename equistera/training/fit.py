@@ -1,4 +1,4 @@
-"""How long a run of a given time is: ``--max-time 2h`` in epochs, steps and evaluations."""
+"""How long a run of a given time is, ``--max-time 2h`` in epochs, steps and evaluations, and how it keeps to it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import math
 import re
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -279,3 +280,54 @@ def replanned(
     least, most = math.ceil((1 - MOST_MOVED) * told), math.floor((1 + MOST_MOVED) * told)
     epochs = _most_epochs(lambda n: seconds(n) <= PLANNED_SHARE * fit.budget, least=done + 1)
     return max(done + 1, min(most, max(least, epochs)))
+
+
+class Clock:
+    """Keeps a run to the time that it was fitted to: it gets shorter when the machine slows, longer when it speeds up.
+
+    The learning rates go on from where they are, see :func:`equistera.training.schedule.make_schedule`. The time of a
+    run that was interrupted counts up to the checkpoint that it is resumed from.
+    """
+
+    def __init__(self, fit: Fit):
+        self.fit = fit
+        self._before = 0.0
+        self._paces: list[float] = []
+        self._evaluations: list[float] = []
+
+    def begin(self, started: float, epochs: int) -> None:
+        """Goes on with a run of so many epochs, in a program that began when ``time.monotonic()`` was ``started``."""
+        self._zero = started - self._before
+        self.follow(epochs)
+        self._told = epochs
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that the run has taken."""
+        return time.monotonic() - self._zero
+
+    def state_dict(self) -> dict:
+        return {"elapsed": self.elapsed, "paces": [*self._paces], "evaluations": [*self._evaluations]}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        self._before = state["elapsed"]
+        self._paces, self._evaluations = [*state["paces"]], [*state["evaluations"]]
+
+    def note_epoch(self, epoch: int, seconds: float) -> None:
+        """Takes in how long an epoch (from 0) took, its evaluation not included."""
+        costs = self.fit.costs
+        begun = [step for step in costs.steps if first_epoch(step.start, self.fit.epochs) <= epoch]
+        self._paces.append(seconds / (begun[-1].seconds * self.fit.steps_per_epoch + costs.epoch))
+
+    def note_evaluation(self, seconds: float) -> None:
+        """Takes in how long an evaluation took, the saves after it included."""
+        self._evaluations.append(seconds)
+
+    def length(self, done: int, told: bool) -> int:
+        """The epochs that the run is to have after ``done``; ``told``: a person has just heard how many there are."""
+        self._told = self.fit.epochs if told else self._told
+        return replanned(self.fit, self._paces, self._evaluations, done, self.elapsed, self._told)
+
+    def follow(self, epochs: int) -> None:
+        """Goes on with a run of another length."""
+        self.fit = dataclasses.replace(self.fit, epochs=epochs)

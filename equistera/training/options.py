@@ -147,10 +147,7 @@ def is_given(value: object) -> bool:
 def make_record(options: TrainOptions, config: Path, content: str | None) -> dict:
     """What ``run.json`` keeps for ``--resume``: places as absolute paths, what belongs to the machine left out.
 
-    Args:
-        options: Of the run.
-        config: Its config file.
-        content: The config's own values as text, see :func:`equistera.mm.config.as_text`; None if there is none.
+    ``content`` are the config's own values, see :func:`equistera.mm.config.as_text`; None if there are none.
     """
 
     def place(path: str | None) -> str | None:

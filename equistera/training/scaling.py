@@ -74,18 +74,15 @@ def scale_lr(
     reference_batch: int = REFERENCE_BATCH,
     enabled: bool = True,
 ) -> LrScaling:
-    """Finds the factor on every learning rate of the strategy.
+    """Finds the factor on every learning rate of the strategy, and its reasons.
 
     Args:
         optimizer: Class name, ``optim_wrapper.optimizer.type``.
-        lr: ``optim_wrapper.optimizer.lr``.
-        reference_lr: ``strategy.reference_lr``.
+        lr: See :class:`LrScaling`, as for the next two.
+        reference_lr: Of the strategy.
         total_batch: Batch size x processes (x steps over which gradients are accumulated).
-        reference_batch: ``strategy.reference_batch``.
+        reference_batch: Of the strategy.
         enabled: ``strategy.scale_lr_with_batch``.
-
-    Returns:
-        The factor and its reasons.
 
     Raises:
         UserError: No rule is known for the optimiser.

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from equistera.errors import UserError
+from equistera.training.config_shape import strategy_problems
 from equistera.training.stages import Stage
-from equistera.training.strategy import strategy_problems
 from equistera.words import counted
 
 #: A warm-up's ``at_least`` of up to so many steps gives way in a run that is too short for it (a smoke test of a few
@@ -263,10 +263,6 @@ _MOST_EPOCHS = 1000
 
 def least_epochs(strategy: Mapping, from_scratch: bool = False) -> int:
     """The fewest epochs in which every phase of a valid strategy has one and every stage opens.
-
-    Args:
-        strategy: As :func:`make_schedule` takes it.
-        from_scratch: As :func:`make_schedule` takes it.
 
     Raises:
         UserError: Two phases are so close, or one is so late, that there is no such number worth training.

@@ -103,14 +103,7 @@ def _is_stage(entry: object) -> bool:
 
 
 def assign(parameters: Iterable[str], stages: Sequence[Stage]) -> dict[str, Stage]:
-    """Finds the stage of every parameter.
-
-    Args:
-        parameters: Names as ``named_parameters`` gives them.
-        stages: The network's stages.
-
-    Returns:
-        Stage by parameter name.
+    """The stage of every parameter, by its name as ``named_parameters`` gives it.
 
     Raises:
         UserError: A parameter is in no stage or in several, or a stage is empty; all are named.

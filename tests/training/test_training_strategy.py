@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from training_cases import CSPNEXT, strategy
 
 from equistera.errors import UserError
+from equistera.training.config_shape import strategy_problems
 from equistera.training.schedule import make_schedule
 from equistera.training.stages import Stage
-from equistera.training.strategy import strategy_problems
 
 PHASE = {"name": "only", "start": 0, "lr_factor": 1.0, "augmentation": "light"}
 

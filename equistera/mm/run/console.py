@@ -82,12 +82,7 @@ class Console:
             self._bar.close()
 
     def given_up(self, runner, did_nothing: bool) -> None:
-        """After a run that no longer improved.
-
-        Args:
-            runner: Of the run.
-            did_nothing: Whether it was resumed and had given up before.
-        """
+        """After a run that no longer improved; ``did_nothing``: it was resumed and had given up before."""
         watched, patience = runner.cfg.default_hooks.checkpoint.best, runner.cfg.early_stopping.patience
         text = f"stopped after epoch {runner.epoch} of {runner.max_epochs}: {watched} has not improved for "
         text += f"{counted(patience, 'epochs')} or more (early_stopping.patience)"

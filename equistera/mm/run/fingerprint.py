@@ -64,11 +64,7 @@ SHOWN = 80
 
 
 def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
-    """What decides the course of a run, by name.
-
-    Args:
-        config: Resolved, with all options applied.
-        steps_per_epoch: Optimiser steps in an epoch.
+    """What decides the course of a run, by name, from its config with all options applied.
 
     Returns:
         Plain text values: contents of the annotation files by their hash, names and sizes of the pictures, the
@@ -98,10 +94,7 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
 def picture_marks(paths: Iterable[Path]) -> set[str]:
     """What pictures are known again by wherever they lie: 12 characters for each, of its size and its two ends.
 
-    Whole files would take minutes: 5,000 photos of 12 MP are 25 GB.
-
-    Args:
-        paths: Pictures; one that cannot be read has no mark.
+    Whole files would take minutes: 5,000 photos of 12 MP are 25 GB. A picture that cannot be read has no mark.
     """
     return {mark for mark in map(_mark, paths) if mark}
 
@@ -121,10 +114,7 @@ def _mark(path: Path) -> str:
 def differences(before: Mapping[str, str], now: Mapping[str, str], given: Sequence[str] = ()) -> dict[str, str]:
     """A line for each entry in which two fingerprints differ, which names the option that it came by.
 
-    Args:
-        before: When the run began.
-        now: Of this start.
-        given: ``KEY=VALUE`` of ``--cfg-options``.
+    ``given`` are the ``KEY=VALUE`` of ``--cfg-options``.
     """
     return {
         key: f"{_named(key, given)}: {before.get(key, 'not set')} then, {now.get(key, 'not set')} now"

@@ -43,10 +43,10 @@ _STEPS = {"cuda": (3, 8), "cpu": (1, 2)}
 
 
 def earlier_fit(found: FoundCheckpoint, budget: float | None) -> Fit | None:
-    """The fit that a run which goes on was started with; None if it was not fitted.
+    """The fit that a run which goes on was started with, by its checkpoint's config; None if it was not fitted.
 
     Args:
-        found: Its checkpoint, whose config says it.
+        found: The checkpoint.
         budget: ``--max-time`` in seconds, which may be given again, or None.
 
     Raises:

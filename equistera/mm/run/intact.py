@@ -73,12 +73,7 @@ def _members(group: object) -> tuple[object, object]:
 
 
 def loop_problems(found: Mapping, network: nn.Module) -> list[str]:
-    """What the loop cannot go on from.
-
-    Args:
-        found: What its ``state_dict`` was.
-        network: Of the run.
-    """
+    """What the loop cannot go on from, if its ``state_dict`` was what is found."""
     average, scores, clock = (found.get(name) for name in ("average", "scores", "clock"))
     problems = mismatches("loop.average", average, dict(network.named_parameters())) if average is not None else []
     if not (isinstance(scores, list) and all(map(_is_score, scores))):

@@ -44,11 +44,7 @@ WORKER_GRACE = 60
 
 
 class StopRequested(Exception):
-    """The run is to stop here.
-
-    Args:
-        number: The signal.
-    """
+    """The run is to stop here, because of the signal of this number."""
 
     def __init__(self, number: int):
         self.number = number

@@ -42,11 +42,7 @@ class RuntimeInfo(RuntimeInfoHook):
 
 
 class StepLog:
-    """Figures of steps that are not in the log yet.
-
-    Args:
-        config: Of the run; its ``default_hooks.logger`` says how often the log is written.
-    """
+    """Figures of steps that are not in the log yet, which is written as often as the config's logger says."""
 
     def __init__(self, config: Config):
         self._interval = (config.default_hooks.get("logger") or {}).get("interval", 10)
@@ -160,12 +156,6 @@ def add_text(visualizer: Visualizer, config: Config, name: str, text: str) -> No
     """Shows a text with fixed column widths wherever a backend takes texts: TensorBoard does.
 
     Weights & Biases and MLflow get the config by themselves; the text is in the log file as well.
-
-    Args:
-        visualizer: Of the run.
-        config: That it was built from.
-        name: What it is called.
-        text: Lines.
     """
     for backend in config.visualizer.get("vis_backends") or ():
         writer = getattr(visualizer.get_backend(backend.get("name", backend["type"])).experiment, "add_text", None)

@@ -36,9 +36,8 @@ from equistera.mm.run.logs import StepLog
 from equistera.mm.run.nonfinite import NonFinite
 from equistera.mm.run.saving import SaveCheckpoints
 from equistera.training.checkpoints import ERROR
-from equistera.training.clock import Clock
 from equistera.training.ema import make_ema
-from equistera.training.fit import Fit
+from equistera.training.fit import Clock, Fit
 from equistera.words import counted
 
 #: Seconds within which a run that is asked to stop brings its epoch to an end instead of leaving it.

@@ -31,9 +31,6 @@ def as_config_says(summary: str) -> Iterator[None]:
     The values of a config go to classes of MMEngine, MMPose and torch, which say in their own ways what they cannot
     take.
 
-    Args:
-        summary: Of the error.
-
     Raises:
         UserError: In place of any exception within the block; of the machine where that failed.
     """
@@ -50,21 +47,14 @@ def as_config_says(summary: str) -> Iterator[None]:
 
 
 def check_hooks(config: Config) -> None:
-    """Makes sure that the hooks of a config can be built.
-
-    Raises:
-        UserError: One cannot.
-    """
+    """Makes sure that the hooks of a config can be built; raises UserError."""
     with as_config_says(NOT_TOGETHER):
         for hook in config.custom_hooks:
             HOOKS.build({name: value for name, value in hook.items() if name != "priority"})
 
 
 def build_checked(config: Config) -> SkeletonPoseEstimator:
-    """The network of a config, after it was tried on one black picture.
-
-    Args:
-        config: A resolved config, whose ``codec.input_size`` is one.
+    """The network of a resolved config, after it was tried on one black picture.
 
     Raises:
         UserError: The network cannot be built or computed, or its output has not the size of the codec's targets.
@@ -107,11 +97,7 @@ def _without_log() -> Iterator[None]:
 
 
 def _refuse_own_freezing(network: SkeletonPoseEstimator, config: Config) -> None:
-    """Refuses a network that keeps parts of itself frozen whatever is opened: the plan would say what does not hold.
-
-    Raises:
-        UserError: It does.
-    """
+    """Refuses a network that keeps parts of itself frozen whatever is opened: the plan would say what does not hold."""
     kept = _shut(network)
     network.freeze(())
     network.train()

@@ -34,15 +34,9 @@ class NonFinite:
         self._pictures: dict[int, list[str]] = {}
 
     def note(self, runner, step: int, loss: torch.Tensor, norm: torch.Tensor | None, batch: dict) -> None:
-        """Takes a step (from 0) in, and looks where it is time to.
+        """Takes in a step (from 0), its loss, its gradient's norm and its batch, and looks where it is time to.
 
-        Args:
-            runner: Of the run.
-            step: Which.
-            loss: Its loss.
-            norm: Its gradient's norm, or None. Where the loss is scaled, infinite gradients are a matter of course:
-                the scaler leaves such a step out.
-            batch: What it was computed from.
+        Where the loss is scaled, infinite gradients are a matter of course: the scaler leaves such a step out.
 
         Raises:
             UserError: See :meth:`look`.

@@ -71,14 +71,9 @@ def schedule_of(
 def plan_of(
     config: Config, network: SkeletonPoseEstimator, data: DataSummary, work_dir: Path, fit: Fit | None = None
 ) -> Plan:
-    """What a run is going to do, from its resolved config.
+    """What a run is going to do, from its resolved config, the time that this was ``fit`` to included.
 
-    Args:
-        config: Of the run.
-        network: As the config describes it.
-        data: What there is to train on.
-        work_dir: Where checkpoints go; need not exist.
-        fit: The time that the config was fitted to.
+    ``work_dir``, where checkpoints go, need not exist.
     """
     saving = config.default_hooks.checkpoint
     schedule = schedule_of(config, network, fit.steps_per_epoch if fit else steps_of(config, data))

@@ -48,8 +48,7 @@ def check_data(config: Config) -> DataSummary:
     notes: list[str] = []
     if sets[0].type == BoxDataset.__name__:
         notes = not_learned(load_boxes(root / sets[0].ann_file, skeleton), config.codec.input_size)
-    (train_pictures, train_animals), (val_pictures, val_animals) = counts
-    return DataSummary(train_pictures, train_animals, val_pictures, val_animals, tuple(notes))
+    return DataSummary(*counts[0], *counts[1], tuple(notes))
 
 
 def finish(config: Config, seed: int | None) -> None:
@@ -84,11 +83,7 @@ def finish(config: Config, seed: int | None) -> None:
 
 
 def _augmentation(config: Config, own: Any) -> list:
-    """Each phase's augmentation, for the training set, whose own entry can say no more than that.
-
-    Raises:
-        UserError: It does.
-    """
+    """Each phase's augmentation, for the training set; refused is an own entry that says more than that."""
     by_epoch = augmentation_by_epoch(config, lengths_of(config))
     # a run's own copy of its config holds what was written here
     listed = own if isinstance(own, (list, tuple)) else ()

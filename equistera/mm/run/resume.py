@@ -63,9 +63,6 @@ class FoundCheckpoint:
 def find(work_dir: Path) -> FoundCheckpoint | None:
     """The newest checkpoint of a work dir that is whole; None if no run has saved anything there.
 
-    Args:
-        work_dir: Of the run.
-
     Raises:
         UserError: There are only others, or none that loads.
     """
@@ -195,10 +192,6 @@ def _other_start(found: FoundCheckpoint, options: TrainOptions, before: Mapping)
 
 def new_lengths(found: FoundCheckpoint, epochs: int) -> list[list[int]]:
     """How long a run that goes on was and is to be, see :func:`equistera.mm.run.preflight.lengths_of`.
-
-    Args:
-        found: Its checkpoint.
-        epochs: Of the run, as it is wanted now.
 
     Raises:
         UserError: As many are done already.

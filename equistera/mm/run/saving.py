@@ -52,11 +52,7 @@ class SaveCheckpoints(Hook):
         self.epochs = 0
 
     def begin(self, epochs: int) -> None:
-        """Time is counted from here on.
-
-        Args:
-            epochs: Complete ones that are saved already.
-        """
+        """Time is counted from here on; so many complete ``epochs`` are saved already."""
         self._saved_at, self.epochs = time.monotonic(), epochs
 
     def choose_best(self, runner, metrics: dict) -> None:
@@ -168,8 +164,7 @@ def snapshot(trainer, with_optimizer: bool) -> dict:
 def write_run_file(trainer) -> None:
     """Writes ``run.json``: what ``tools/monitor_training.py`` and ``--resume`` need beside scalars and checkpoints.
 
-    Args:
-        trainer: The :class:`equistera.mm.run.trainer.Trainer`; again when the length of its run changes.
+    Written again when the length of the trainer's run changes.
     """
     schedule = trainer.schedule
     content = {

@@ -33,7 +33,7 @@ from equistera.outputs import check_folder
 from equistera.processes import rank
 from equistera.training.fit import Fit, parse_duration
 from equistera.training.options import SAME, TrainOptions, is_given, make_record, read_record
-from equistera.training.plan import DataSummary, Plan
+from equistera.training.plan import Plan
 from equistera.training.plan_check import check_plan
 from equistera.training.plan_text import format_plan
 
@@ -56,7 +56,6 @@ class RunSpec:
         config: Complete but for the crop cache and the length that a time asks for.
         work_dir: Where it writes; need not exist.
         record: What ``run.json`` is to keep for ``--resume``.
-        data: What it trains on.
         network: As the config describes it; it computes, and takes the weights. None once a measuring has trained it.
         plan: What the run is going to do.
         found: The checkpoint that it goes on from, or None.
@@ -69,7 +68,6 @@ class RunSpec:
     config: Config
     work_dir: Path
     record: Mapping
-    data: DataSummary
     network: SkeletonPoseEstimator | None
     plan: Plan
     found: FoundCheckpoint | None = None
@@ -131,7 +129,7 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
         if options.plan:
             print(format_plan(plan))
         raise
-    return RunSpec(options, config, work_dir, record, data, network, plan, found, fit, weights, missing)
+    return RunSpec(options, config, work_dir, record, network, plan, found, fit, weights, missing)
 
 
 def configured(options: TrainOptions) -> tuple[Config, Mapping]:
@@ -170,11 +168,7 @@ def configured(options: TrainOptions) -> tuple[Config, Mapping]:
 
 
 def _refuse_beside(option: str, options: TrainOptions, *keys: str) -> None:
-    """Refuses entries of ``--cfg-options`` that an option would overwrite, or the other way round.
-
-    Raises:
-        UserError: There is one.
-    """
+    """Refuses entries of ``--cfg-options`` that an option would overwrite, or the other way round."""
     both = [given for given in options.cfg_options if given.partition("=")[0] in keys]
     if both and is_given(getattr(options, option)):
         name = option.replace("_", "-")

@@ -52,13 +52,7 @@ __all__ = ["TrainOptions", "build_cache", "train"]
 
 
 def train(options: TrainOptions) -> Path:
-    """Trains, or only says what a training would do.
-
-    Args:
-        options: What the user asked for.
-
-    Returns:
-        The work dir, which holds ``best.pth`` and ``latest.pth``.
+    """Trains, or only says what a training would do; returns the work dir, with ``best.pth`` and ``latest.pth``.
 
     Raises:
         UserError: Anything the user can put right, found before the first step wherever possible.
@@ -121,7 +115,7 @@ def _fitted(spec: RunSpec) -> RunSpec:
     costs = measure(config, spec.network, options.started, spec.work_dir)
     fit = fit_to_time(budget, costs, schedule.steps_per_epoch, schedule.least_epochs)
     configs.write(config, fit_entries(config, fit))
-    plan = plan_of(config, spec.network, spec.data, spec.work_dir, fit)
+    plan = plan_of(config, spec.network, spec.plan.data, spec.work_dir, fit)
     check_plan(plan)
     # the measuring has trained it
     return dataclasses.replace(spec, fit=fit, plan=plan, network=None)
@@ -264,7 +258,7 @@ def _score(config: Config, score: float | None, epoch: int | None) -> str:
 
 def banner(trainer: Trainer, run: RunSpec) -> str:
     """The few lines that a person reads before the first step."""
-    network, config, data = trainer.network, run.config, run.data
+    network, config, data = trainer.network, run.config, run.plan.data
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     width, height = network.input_size
     batch = config.train_dataloader.batch_size

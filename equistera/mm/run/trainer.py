@@ -98,12 +98,7 @@ class Trainer(Runner):
 
     @classmethod
     def of(cls, config: Config, network: nn.Module | None = None) -> Trainer:
-        """The trainer of a config.
-
-        Args:
-            config: Complete.
-            network: That it trains; None builds the config's.
-        """
+        """The trainer of a complete config; without a ``network`` it builds the config's."""
         if network is None:
             return cls.from_cfg(config)
         own = copy.deepcopy(config)
@@ -255,14 +250,7 @@ class Trainer(Runner):
         return schedule_of(self.cfg, self.network, len(self.train_dataloader), self.lengths)
 
     def stop(self, number: int) -> NoReturn:
-        """Ends the run because a signal asked for it; what is to be saved is saved.
-
-        Args:
-            number: The signal.
-
-        Raises:
-            Stopped: Always.
-        """
+        """Ends the run, always by :class:`Stopped`, because a signal asked for it; what is to be saved is saved."""
         asked, saved = SIGNALS.get(number, number), self.train_loop.saver.epochs
         if self.iter == self.epoch * len(self.train_dataloader):
             raise Stopped(
@@ -301,12 +289,7 @@ class Trainer(Runner):
 
 
 def join_group(launcher: str, env_cfg: Mapping) -> None:
-    """Makes this process one of the group that a launcher started, if it is not yet.
-
-    Args:
-        launcher: Of the config, not ``none``.
-        env_cfg: Of the config.
-    """
+    """Makes this process one of the group that the config's launcher, not ``none``, started, if it is not yet."""
     if torch.distributed.is_initialized():
         return
     if torch.cuda.is_available():

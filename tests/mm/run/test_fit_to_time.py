@@ -16,7 +16,7 @@ from equistera.mm.run import fit_to_time, loop, preflight
 from equistera.mm.run.network_check import build_checked
 from equistera.mm.run.train import TrainOptions, train
 from equistera.mm.run.trainer import Trainer
-from equistera.training import clock as clocks
+from equistera.training import fit as fits
 from equistera.training.fit import Costs, Fit, StepTime
 
 DEMO = "configs/demo_rtmpose_t.py"
@@ -55,9 +55,9 @@ def machine(monkeypatch):
         clock = Clock(step, evaluation)
         measured = Costs((StepTime(0, 1.0),), evaluation=4.0, epoch=0.0, start_up=5.0)
         monkeypatch.setattr("equistera.mm.run.train.measure", lambda *_: measured)
-        for module in (clocks, loop):
+        for module in (fits, loop):
             monkeypatch.setattr(module, "time", types.SimpleNamespace(monotonic=clock.monotonic))
-        ran, evaluated, begin = Trainer.call_hook, loop.EvaluationLoop.run, clocks.Clock.begin
+        ran, evaluated, begin = Trainer.call_hook, loop.EvaluationLoop.run, fits.Clock.begin
 
         def call_hook(self, name, **kwargs):
             if name == "after_train_iter":
@@ -72,7 +72,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(loop.EvaluationLoop, "run", run_evaluation)
         # what goes by before the first step
         monkeypatch.setattr(
-            clocks.Clock, "begin", lambda self, _, epochs: begin(self, clock.now - measured.start_up, epochs)
+            fits.Clock, "begin", lambda self, _, epochs: begin(self, clock.now - measured.start_up, epochs)
         )
         return clock
 
@@ -154,7 +154,7 @@ def test_a_resumed_run_keeps_its_plan_and_its_clock(horses, small, tmp_path, mac
 
 
 def test_a_resumed_run_goes_on_with_the_time_that_it_has_taken():
-    clock = clocks.Clock(Fit(100, Costs((StepTime(0, 1.0),), evaluation=4.0), 20, 4, 5))
+    clock = fits.Clock(Fit(100, Costs((StepTime(0, 1.0),), evaluation=4.0), 20, 4, 5))
     clock.load_state_dict({"elapsed": 40.0, "paces": [1.3], "evaluations": []})
     began = time.monotonic()
     clock.begin(began, 20)
