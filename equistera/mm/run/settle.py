@@ -31,7 +31,7 @@ from equistera.mm.run.preflight import (
 from equistera.mm.run.resume import FoundCheckpoint
 from equistera.outputs import check_folder
 from equistera.processes import rank
-from equistera.training.fit import Fit, parse_duration
+from equistera.training.fit import parse_duration
 from equistera.training.options import SAME, TrainOptions, is_given, make_record, read_record
 from equistera.training.plan import Plan
 from equistera.training.plan_check import check_plan
@@ -59,7 +59,6 @@ class RunSpec:
         network: As the config describes it; it computes, and takes the weights. None once a measuring has trained it.
         plan: What the run is going to do.
         found: The checkpoint that it goes on from, or None.
-        fit: The time that the run which is resumed was fitted to, or None.
         weights: What it starts from; None for random weights, or if it goes on.
         missing: The error of weights that are still to be fetched: a plan can do without.
     """
@@ -71,7 +70,6 @@ class RunSpec:
     network: SkeletonPoseEstimator | None
     plan: Plan
     found: FoundCheckpoint | None = None
-    fit: Fit | None = None
     weights: Weights | None = None
     missing: UserError | None = None
 
@@ -129,7 +127,7 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
         if options.plan:
             print(format_plan(plan))
         raise
-    return RunSpec(options, config, work_dir, record, network, plan, found, fit, weights, missing)
+    return RunSpec(options, config, work_dir, record, network, plan, found, weights, missing)
 
 
 def configured(options: TrainOptions) -> tuple[Config, Mapping]:

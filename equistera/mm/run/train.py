@@ -85,7 +85,7 @@ def _show_plan(spec: RunSpec) -> None:
     """Prints a plan, with the time that it takes here; the crop cache is not made for it."""
     spec = _fitted(spec)
     plan, schedule = spec.plan, spec.plan.schedule
-    if spec.fit is None:
+    if plan.fit is None:
         if rank() == 0:
             print("measuring a few steps ...", file=sys.stderr, flush=True)
         costs = measure(spec.config, spec.network, time.monotonic(), spec.work_dir)
@@ -107,7 +107,7 @@ def _write_plan(options: TrainOptions, plan: Plan) -> None:
 def _fitted(spec: RunSpec) -> RunSpec:
     """A run whose length fits ``--max-time``, by its measured steps; as it is where that is not asked for."""
     options, config = spec.options, spec.config
-    if spec.fit is not None or not options.max_time:
+    if spec.plan.fit is not None or not options.max_time:
         return spec
     budget, schedule = parse_duration(options.max_time), spec.plan.schedule
     if rank() == 0:
@@ -118,7 +118,7 @@ def _fitted(spec: RunSpec) -> RunSpec:
     plan = plan_of(config, spec.network, spec.plan.data, spec.work_dir, fit)
     check_plan(plan)
     # the measuring has trained it
-    return dataclasses.replace(spec, fit=fit, plan=plan, network=None)
+    return dataclasses.replace(spec, plan=plan, network=None)
 
 
 def execute(spec: RunSpec) -> None:

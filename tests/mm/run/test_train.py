@@ -17,6 +17,7 @@ from equistera.mm.network import checkpoint
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.run.train import TrainOptions, train
 from equistera.monitor.plan import read_plan
+from equistera.training.fit import Costs, StepTime
 
 DEMO = "configs/demo_rtmpose_t.py"
 
@@ -226,7 +227,7 @@ def test_what_is_no_checkpoint_and_what_is_no_folder_are_told_before_the_run_has
 
 
 def test_a_plan_says_which_weights_are_missing(horses, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("equistera.mm.run.train.estimate", lambda *_: 60.0)
+    monkeypatch.setattr("equistera.mm.run.train.measure", lambda *_: Costs((StepTime(0, 1.0),), evaluation=1.0))
     run(horses, tmp_path / "run", [], config="configs/rtmpose_m_ap10k.py", plan=True)
     text = capsys.readouterr().out
     assert text.startswith("Plan\n")
