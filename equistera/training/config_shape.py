@@ -21,11 +21,9 @@ from equistera.training.values import Flag, Part, Section, count, number, proble
 MOST_SEED = 2**32 - 1
 
 
-class TrainCfg(Part):
-    """The length of a run."""
-
-    max_epochs: Annotated[int, count()]
-    val_interval: Annotated[int, count()] = 1
+def _at(key: str, default: Any = ...) -> Any:
+    """A field that stands at a dotted key within the parts of a config of which nothing else is checked here."""
+    return pydantic.Field(default, validation_alias=pydantic.AliasPath(*key.split(".")))
 
 
 class Loader(Part):
@@ -37,38 +35,6 @@ class Loader(Part):
     persistent_workers: Flag | None = None
     pin_memory: Flag | None = None
     drop_last: Flag = False
-
-
-class Optimizer(Part):
-    """Of torch."""
-
-    lr: Annotated[float, number(0, above=True)]
-
-
-class OptimWrapper(Part):
-    """How gradients become steps."""
-
-    optimizer: Optimizer
-    accumulative_counts: Annotated[int, count()] = 1
-
-
-class Saving(Part):
-    """Checkpoints."""
-
-    interval: Annotated[int, count()]
-    keep: Annotated[int, count(0)]
-
-
-class DefaultHooks(Part):
-    """Only what is of this toolkit."""
-
-    checkpoint: Saving
-
-
-class Randomness(Part):
-    """Seeds."""
-
-    seed: Annotated[int, count(0, MOST_SEED)]
 
 
 class Pictures(Section):
@@ -167,12 +133,15 @@ class Strategy(Section):
 class RunConfig(Part):
     """A whole config."""
 
-    train_cfg: TrainCfg
+    max_epochs: Annotated[int, count()] = _at("train_cfg.max_epochs")
+    val_interval: Annotated[int, count()] = _at("train_cfg.val_interval", 1)
     train_dataloader: Loader
     val_dataloader: Loader
-    optim_wrapper: OptimWrapper
-    default_hooks: DefaultHooks
-    randomness: Randomness
+    lr: Annotated[float, number(0, above=True)] = _at("optim_wrapper.optimizer.lr")
+    accumulated: Annotated[int, count()] = _at("optim_wrapper.accumulative_counts", 1)
+    save_interval: Annotated[int, count()] = _at("default_hooks.checkpoint.interval")
+    keep: Annotated[int, count(0)] = _at("default_hooks.checkpoint.keep")
+    seed: Annotated[int, count(0, MOST_SEED)] = _at("randomness.seed")
     model: Model
     strategy: Strategy
     training_subset: Pictures = pydantic.Field(description="dict(pictures=N), for the choice of weights needs it")

@@ -131,10 +131,6 @@ class Fit:
     val_interval: int
 
     @property
-    def evaluations(self) -> int:
-        return -(-self.epochs // self.val_interval)
-
-    @property
     def seconds(self) -> float:
         """The time it should take, start-up included."""
         return run_seconds(self.costs, self.epochs, self.steps_per_epoch, self.val_interval)

@@ -140,7 +140,7 @@ class Schedule:
         return max(0.0, self.share_at(step / self.steps_per_epoch) - warm) / (1 - warm) if warm < 1 else 1.0
 
 
-def opening(share: float, lengths: Sequence[tuple[int, int]]) -> int:
+def opening(share: float, lengths: Sequence[Sequence[int]]) -> int:
     """The epoch (from 0) at which something begins that begins after a share of the run.
 
     Args:

@@ -14,7 +14,7 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -25,8 +25,7 @@ from mmengine.registry import LOOPS
 from mmengine.runner import BaseLoop, ValLoop
 from torch import nn
 
-from equistera.errors import UserError, explained
-from equistera.mm.data.loading import in_use
+from equistera.errors import UserError
 from equistera.mm.evaluation.evaluated_weights import SUBSET, candidates, swapped
 from equistera.mm.evaluation.training_subset import TrainingSubset
 from equistera.mm.network.averaging import AveragedWeights
@@ -149,7 +148,7 @@ class TrainLoop(BaseLoop):
         ema = make_ema(runner.cfg.get("ema"), runner.schedule.total_steps)
         runner.call_hook("before_train_epoch")
         runner.model.train()
-        for number, batch in enumerate(self._batches()):
+        for number, batch in enumerate(self.dataloader):
             self._step(number, batch, number + 1 == steps, ema)
             # after the last step there is more to finish
             if number + 1 < steps:
@@ -164,16 +163,6 @@ class TrainLoop(BaseLoop):
         self.evaluation_pending = self.evaluates_after(self.epoch)
         if self.clock:
             self.clock.note_epoch(self.epoch - 1, time.monotonic() - began)
-
-    def _batches(self) -> Iterator[dict]:
-        """The loader's batches; where the machine fails it, that is told in words."""
-        try:
-            yield from self.dataloader
-        except (OSError, RuntimeError, EOFError) as error:
-            told = explained(error, in_use(self.dataloader, error))
-            if told is None:
-                raise
-            raise told from error
 
     def _step(self, number: int, batch: dict, last: bool, ema) -> None:
         """A step of an epoch; of every ``accumulative_counts`` steps, and of those left at its end, one updates.

@@ -102,7 +102,12 @@ def value_problems(config: Config) -> list[str]:
     problems = problems_of(RunConfig, dict(config.items()))
     if problems:
         return problems
-    return _input_size_problem(config) + _precision_problems(config) + _file_problems(config)
+    if "Amp" in str(config.optim_wrapper.get("type")) and not torch.cuda.is_available():
+        problems = [
+            f"optim_wrapper.type: {config.optim_wrapper.type!r} is for float16 on a GPU, and there is none; "
+            "--amp chooses what the machine can do"
+        ]
+    return problems + _input_size_problem(config) + _file_problems(config)
 
 
 def worker_problems(config: Config) -> list[str]:
@@ -114,15 +119,6 @@ def worker_problems(config: Config) -> list[str]:
             if not loader.num_workers and loader[key]:
                 problems.append(f"{name}.{key}: {loader[key]!r} is for workers, and {name}.num_workers is 0")
     return problems
-
-
-def _precision_problems(config: Config) -> list[str]:
-    if "Amp" in str(config.optim_wrapper.get("type")) and not torch.cuda.is_available():
-        return [
-            f"optim_wrapper.type: {config.optim_wrapper.type!r} is for float16 on a GPU, and there is none; "
-            "--amp chooses what the machine can do"
-        ]
-    return []
 
 
 def _file_problems(config: Config) -> list[str]:
@@ -174,10 +170,7 @@ def length_entries(config: Config, lengths: Sequence[Sequence[int]]) -> dict[str
 
 def augmentation_by_epoch(config: Config, lengths: Sequence[Sequence[int]]) -> list:
     """``(first epoch, preset)`` of every phase of a run of these lengths; see :func:`lengths_of`."""
-    return [
-        (opening(phase.start, [(done, epochs) for done, epochs in lengths]), phase.augmentation)
-        for phase in config.strategy.phases
-    ]
+    return [(opening(phase.start, lengths), phase.augmentation) for phase in config.strategy.phases]
 
 
 @dataclass(frozen=True)

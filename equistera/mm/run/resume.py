@@ -30,6 +30,9 @@ SAYS |= {"best_rank": list}
 #: No run has so many steps.
 _MOST = 10**12
 
+#: How hooks fail where what is to be put back is of another program.
+_FAILURES = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError)
+
 #: Entries that do not fit, and are named.
 _SHOWN = 5
 
@@ -232,6 +235,11 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
     damage = mismatches("state_dict", content["state_dict"], trainer.network.state_dict())
     damage += optimizer_problems(content["optimizer"], trainer.optim_wrapper)
     damage += loop_problems(content["loop"], trainer.network)
+    if not damage:
+        try:
+            _put_back(trainer, content)
+        except _FAILURES as error:
+            damage = [f"{type(error).__name__}: {error}"]
     if damage:
         raise UserError(
             f"cannot resume {found.path}: it is of another network, or was damaged or changed by hand "
@@ -239,15 +247,6 @@ def resume(trainer: Trainer, found: FoundCheckpoint) -> None:
             damage[:_SHOWN],
             f"Remove it, and --resume goes on from the one before; or start anew from its weights: --init {found.path}",
         )
-    try:
-        _put_back(trainer, content)
-    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError) as error:
-        # parts of another network or of another program make torch and the hooks fail in all these ways
-        raise UserError(
-            f"cannot resume {found.path}: it is of another network, or was changed",
-            [line.strip() for line in str(error).splitlines()[1:6]] or [f"{type(error).__name__}: {error}"],
-            "Choose another --work-dir, or start from its weights with --init",
-        ) from error
     for change in differences(meta["fingerprint"], trainer.started_with).values():
         trainer.warn(f"changed since the run began: {change}")
     _adopt_best(trainer, found)

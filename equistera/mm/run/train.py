@@ -16,9 +16,6 @@ from mmengine.dist import barrier
 
 import equistera
 from equistera import commands
-from equistera import skeleton as skeletons
-from equistera.dataset.coco import load_annotations
-from equistera.dataset.paths import picture_path
 from equistera.errors import MachineFailure, Stopped, UserError
 from equistera.files import remove_unfinished, write_json
 from equistera.mm import config as configs
@@ -139,8 +136,8 @@ def execute(spec: RunSpec) -> None:
             trainer.weights, trainer.resume_point = spec.weights, spec.found
             trainer.record, trainer.started = spec.record, spec.options.started
             trainer.started_with = fingerprint(config, spec.plan.schedule.steps_per_epoch)
-            trainer.trained_on = _trained_on(spec)
             trainer.prepare()
+            trainer.trained_on = _trained_on(trainer, spec)
         if spec.options.compile:
             trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
         if trainer.rank == 0:
@@ -167,15 +164,12 @@ def _leaving_nothing(work_dir: Path) -> Iterator[None]:
         raise
 
 
-def _trained_on(run: RunSpec) -> list[str]:
+def _trained_on(trainer: Trainer, run: RunSpec) -> list[str]:
     """Marks of all pictures that the weights will have seen, those of before a resume with other data included."""
-    dataset = run.config.train_dataloader.dataset
-    folder = Path(run.config.data_root) / dataset.data_prefix.img
-    content = load_annotations(Path(run.config.data_root) / dataset.ann_file, skeletons.load(run.config.skeleton))
-    labelled = {annotation["image_id"] for annotation in content["annotations"]}
-    names = [image["file_name"] for image in content["images"] if image["id"] in labelled]
+    dataset = trainer.train_dataloader.dataset
+    pictures = {Path(dataset.get_data_info(i)["img_path"]) for i in range(len(dataset))}
     before = run.found.meta.get("trained_on", []) if run.found else []
-    return sorted({*before, *picture_marks(picture_path(folder, name) for name in names)})
+    return sorted({*before, *picture_marks(pictures)})
 
 
 def _run(trainer: Trainer, run: RunSpec) -> None:

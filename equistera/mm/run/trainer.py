@@ -175,7 +175,7 @@ class Trainer(Runner):
             model = self.train_loop.run()
             self.call_hook("after_run")
             return model
-        except (OSError, RuntimeError, MemoryError) as error:
+        except (OSError, RuntimeError, MemoryError, EOFError) as error:
             told = explained(error, in_use(self.train_dataloader, error))
             if told is None:
                 raise
