@@ -48,10 +48,6 @@ class Ema:
         # (1 + t) / (10 + t) >= decay, solved for t
         return max(0, math.ceil((10 * self.decay - 1) / (1 - self.decay)))
 
-    def half_life_epochs(self, steps_per_epoch: int) -> float:
-        """The half-life in epochs."""
-        return self.half_life / steps_per_epoch
-
 
 def make_ema(settings: Mapping | None, total_steps: int) -> Ema | None:
     """The average that fits a run.

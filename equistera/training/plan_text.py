@@ -116,7 +116,7 @@ def _average(plan: Plan) -> str:
     if not steps:
         return f"EMA of the weights, half-life {ema.half_life:.0f} steps"
     return (
-        f"EMA of the weights, half-life {ema.half_life_epochs(steps):.1f} epochs ({ema.half_life:.0f} steps, "
+        f"EMA of the weights, half-life {ema.half_life / steps:.1f} epochs ({ema.half_life:.0f} steps, "
         f"decay {ema.decay:.5f})"
     )
 
@@ -180,7 +180,7 @@ def _ema_json(plan: Plan) -> dict | None:
     ema, steps = plan.ema, plan.schedule.steps_per_epoch
     if ema is None:
         return None
-    epochs = ema.half_life_epochs(steps) if steps else None
+    epochs = ema.half_life / steps if steps else None
     return {"half_life_steps": ema.half_life, "half_life_epochs": epochs, "decay": ema.decay}
 
 

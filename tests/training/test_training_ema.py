@@ -10,7 +10,6 @@ from equistera.training.ema import Ema, make_ema
 def test_the_decay_follows_from_the_length():
     assert make_ema({}, 12_000).half_life == 240
     assert make_ema({}, 12_000).decay == pytest.approx(0.99711604)
-    assert make_ema({}, 12_000).half_life_epochs(40) == 6.0
     assert make_ema({}, 400).decay == pytest.approx(0.91700404)
     assert make_ema({}, 1_000_000).half_life == 3500
     assert make_ema({"share": 0.1, "at_most": 50}, 400).half_life == 40

@@ -176,6 +176,8 @@ def test_corrections_keep_the_time_on_a_machine_of_another_speed(budget, costs, 
         until = min(fit.epochs, done + max(1, fit.epochs // 10))
         whole = run_seconds(real, fit.epochs, fit.steps_per_epoch, fit.val_interval, done, elapsed)
         rest = run_seconds(real, fit.epochs, fit.steps_per_epoch, fit.val_interval, until, 0.0)
+        # the evaluation at the end is over as well
+        rest = 0.0 if until == fit.epochs else rest
         done, elapsed = until, whole - rest
         if done < fit.epochs:
             epochs = replanned(fit, [slower], [real.evaluation], done, elapsed, fit.epochs)
