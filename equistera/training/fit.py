@@ -225,16 +225,22 @@ def _most_epochs(fits: Callable[[int], bool], least: int = 0) -> int:
 def _shorter_epochs(costs: Costs, planned: float, steps_per_epoch: int, least_epochs: int) -> tuple[int, int, int]:
     """Epochs, steps in each and evaluation interval of the run with nearly the most steps and with many epochs."""
     evaluations = _affordable_evaluations(costs, planned)
-    candidates = []
-    for epochs in range(least_epochs, max(FINE_EPOCHS, least_epochs) + 1):
-        val_interval = -(-epochs // evaluations)
-        fixed = run_seconds(costs, epochs, 0, val_interval)
-        per_step = run_seconds(costs, epochs, 1, val_interval) - fixed
-        steps = min(steps_per_epoch, int((planned - fixed) / per_step))
-        if steps >= 1:
-            candidates.append((epochs, steps, val_interval))
-    # whole epochs of a cheap phase can be the most steps and yet leave time to those of a dear one
-    filling = [c for c in candidates if run_seconds(costs, *c) >= (1 - _UNUSED) * planned] or candidates
+    candidates: list[tuple[int, int, int]] = []
+    # with few steps in an epoch one more may be too long and one less too short: then there are more epochs
+    enough = max(FINE_EPOCHS, least_epochs) + 1
+    for begin, end in ((least_epochs, enough), (enough, 2 * enough)):
+        for epochs in range(begin, end):
+            val_interval = -(-epochs // evaluations)
+            fixed = run_seconds(costs, epochs, 0, val_interval)
+            per_step = run_seconds(costs, epochs, 1, val_interval) - fixed
+            steps = min(steps_per_epoch, int((planned - fixed) / per_step))
+            if steps >= 1:
+                candidates.append((epochs, steps, val_interval))
+        # whole epochs of a cheap phase can be the most steps and yet leave time to those of a dear one
+        filling = [c for c in candidates if run_seconds(costs, *c) >= (1 - _UNUSED) * planned]
+        if filling:
+            break
+    filling = filling or candidates
     most = max(epochs * steps for epochs, steps, _ in filling)
     good = [c for c in filling if c[0] * c[1] >= (1 - _LOST_STEPS) * most]
     return max(good, key=lambda c: (min(c[1], HANDFUL), c[0]))
