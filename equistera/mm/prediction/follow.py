@@ -1,9 +1,9 @@
 """Where to look in the frames of a video: animals are followed from batch to batch, so that batches stay full.
 
 For a whole batch of frames the boxes are known before the model looks: each animal's last box, moved as it moved, and
-led to where a detector finds it at the batch's end. What turns out badly (the pose leaves its crop, or is unsure) is
-looked at once more, where the pose itself or those of the frames beside it say that the animal is. Detector or search
-are asked again where an animal was lost, may have come in, or nobody is followed.
+led to where a detector, if it is asked then, finds it at the batch's end. What turns out badly (the pose leaves its
+crop, or is unsure) is looked at once more, where the pose itself or those of the frames beside it say that the animal
+is. Detector or search are asked again where an animal was lost, may have come in, or nobody is followed.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ SURE = 0.75
 #: Share of the pose's box that must lie in the box that was looked into.
 INSIDE = 0.85
 #: Seconds between two looks of the search for animals that came in while others are followed: it costs as much as
-#: hundreds of frames. A detector costs as much as one, and is asked at the end of each batch.
+#: hundreds of frames.
 SEARCH_EVERY = 20.0
+#: Seconds between two looks of a detector, at the end of a batch, while it sees all animals that are followed.
+DETECT_EVERY = 1.0
 #: Seconds between two searches while nobody is followed.
 EMPTY_EVERY = 1.0
 #: So often in a row a detector may miss an animal that is followed: then it is let go.
@@ -90,6 +92,7 @@ class VideoPoses:
         self.follower = Follower(predictor.skeleton, animals)
         self._known: dict[int, _Known] = {}
         self._asked: float | None = None
+        self._asked_at_end = False
         self._lost = True
         self._settled = False
         #: Of each animal how often the detector was asked while it was followed, saw it, and has not seen it of late;
@@ -140,7 +143,7 @@ class VideoPoses:
             )
             for time, here in zip(times, found, strict=True)
         ]
-        if self.cheap:
+        if self._asked_at_end:
             self._note_confirmed(poses, found, ids)
         self._remember(times, found, ids, size)
         return found, ids
@@ -199,7 +202,8 @@ class VideoPoses:
                     paths.append(np.tile(box, (len(frames), 1)))
         # what the detector has just found it has seen
         self._detected = {*range(len(self._known), len(paths))}
-        if self.cheap and len(frames) > 1:
+        self._asked_at_end = self._detects(times)
+        if self._asked_at_end:
             for box in self._ask(frames[-1]):
                 near = [_overlap(box, path[-1]) for path in paths]
                 if near and max(near) >= SAME_ANIMAL:
@@ -211,6 +215,13 @@ class VideoPoses:
                     self._detected.add(len(paths))
                     paths.append(np.vstack([np.full((len(frames) - 1, 4), np.nan), box]))
         return paths
+
+    def _detects(self, times: np.ndarray) -> bool:
+        """Whether a detector is to be asked at the end of these frames."""
+        if not self.cheap or len(times) < 2:
+            return False
+        all_seen = self._known and all(self._confirmed[n] > 1 and not self._missed[n] for n in self._known)
+        return not all_seen or times[-1] - self._asked >= DETECT_EVERY
 
     def _may_ask(self, time: float) -> bool:
         every = 0.0 if self.cheap else EMPTY_EVERY

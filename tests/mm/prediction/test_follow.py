@@ -71,11 +71,18 @@ def test_an_animal_that_turns_at_once_is_looked_for_again():
 
 
 def test_an_animal_that_comes_in_later_is_found():
-    late = line((150, 180), (0, 0))
+    late = line((150, 180), (0, 0), 80)
     late[:30] = np.nan
-    tracks, _, _ = follow(film(line((60, 60), (1, 0)), late))
+    tracks, _, _ = follow(film(line((60, 60), (1, 0), 80), late))
     assert len(tracks) == 2
-    assert min(tracks[2]) <= 38
+    # a second of 25 frames, and what is left of a batch of 8
+    assert min(tracks[2]) <= 30 + 25 + 8
+
+
+def test_a_detector_that_sees_everybody_is_asked_once_a_second():
+    _, _, finder = follow(film(line((60, 60), (1, 0), 150), line((200, 180), (0, 0), 150)))
+    # until both are seen twice at the end of each batch
+    assert 6 <= len(finder.asked) <= 10
 
 
 def test_not_more_animals_than_there_are():
