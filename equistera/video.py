@@ -7,7 +7,7 @@ a pattern, and a file that lists others (a playlist, ``ffconcat``) is no video.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,6 +132,33 @@ class VideoFrames:
             raise UserError(f"no frame of {self.path} can be decoded")
         self.problems += self._what_is_missing()
 
+    def stills(self, times: Sequence[float]) -> list[np.ndarray | None]:
+        """The frames of some times, without decoding what lies far from them; instead of :meth:`frames`.
+
+        Args:
+            times: Seconds, as :meth:`frames` says them.
+
+        Returns:
+            RGB, uint8 [H, W, 3] each; None where the file does not lead to a frame of exactly this time.
+        """
+        import av
+
+        try:
+            return [self._still(time) for time in times]
+        except (av.FFmpegError, OSError):
+            return [None] * len(times)
+
+    def _still(self, time: float) -> np.ndarray | None:
+        wanted = int((Fraction(time) + self._start) / self._stream.time_base)
+        self._container.seek(wanted, stream=self._stream)
+        for picture in self._container.decode(self._stream):
+            own = self._own_time(picture)
+            if own is None or float(own) > time or picture.is_corrupt:
+                return None
+            if float(own) == time:
+                return self._image(picture)
+        return None
+
     def write(self, frame: Frame, drawing: np.ndarray) -> str:
         """Appends a drawing, RGB; returns an empty text: what goes wrong concerns the whole video.
 
@@ -176,12 +203,14 @@ class VideoFrames:
             for picture in pictures:
                 number = next(numbers)
                 self._damaged += picture.is_corrupt
-                # asked once and where it changes: a frame that has shown its side data lies in memory until a
-                # collection of garbage
-                if self._turn is None or self._turn[0] != picture.rotation:
-                    self._turn = picture.rotation, _matrix(picture)
-                image = _upright(picture.to_ndarray(format="rgb24"), self._turn[1])
-                yield Frame(f"frame {number}", number, image, time=self._time_of(picture))
+                yield Frame(f"frame {number}", number, self._image(picture), time=self._time_of(picture))
+
+    def _image(self, picture: av.VideoFrame) -> np.ndarray:
+        # asked once and where it changes: a frame that has shown its side data lies in memory until a collection of
+        # garbage
+        if self._turn is None or self._turn[0] != picture.rotation:
+            self._turn = picture.rotation, _matrix(picture)
+        return _upright(picture.to_ndarray(format="rgb24"), self._turn[1])
 
     def _packets(self) -> Iterator[av.Packet]:
         import av
@@ -198,13 +227,16 @@ class VideoFrames:
 
     def _time_of(self, picture: av.VideoFrame) -> Fraction:
         """Seconds from the beginning."""
-        time = None
-        if picture.pts is not None and picture.time_base is not None:
-            time = max(Fraction(0), picture.pts * picture.time_base - self._start)
+        time = self._own_time(picture)
         if self._last is not None and (time is None or time <= self._last):
             time = self._last + 1 / self.rate
         self._last = time or Fraction(0)
         return self._last
+
+    def _own_time(self, picture: av.VideoFrame) -> Fraction | None:
+        if picture.pts is None or picture.time_base is None:
+            return None
+        return max(Fraction(0), picture.pts * picture.time_base - self._start)
 
     @property
     def _length(self) -> Fraction | None:

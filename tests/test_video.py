@@ -201,6 +201,30 @@ def test_an_address_is_no_file(tmp_path, monkeypatch, address):
         VideoFrames(address, None)
 
 
+@pytest.mark.parametrize(("name", "codec", "settings"), KINDS)
+def test_stills_are_the_frames_of_their_times(tmp_path, name, codec, settings):
+    if codec not in av.codecs_available:
+        pytest.skip(f"FFmpeg was built without {codec}")
+    write(tmp_path / name, codec, **settings)
+    frames = list(VideoFrames(tmp_path / name, None).frames())
+    chosen = [frames[number] for number in (9, 2, 0, FRAMES - 1)]
+    stills = VideoFrames(tmp_path / name, None).stills([float(each.time) for each in chosen])
+    # a stream without times or an index need not lead anywhere, but never to another frame
+    given = [(each, still) for each, still in zip(chosen, stills, strict=True) if still is not None]
+    assert all(np.array_equal(each.image, still) for each, still in given)
+    assert len(given) == len(chosen) or name in ("a.h264", "a.ts")
+    assert VideoFrames(tmp_path / name, None).stills([0.5 / RATE]) == [None]
+
+
+def test_stills_of_uneven_times_and_far_keyframes(tmp_path):
+    times = [0, 40, 90, 100, 300, 310, 420, 500, 900, 940, 941, 1500]
+    write(tmp_path / "a.mkv", times=times)
+    frames = list(VideoFrames(tmp_path / "a.mkv", None).frames())
+    stills = VideoFrames(tmp_path / "a.mkv", None).stills([float(each.time) for each in frames])
+    assert [float(each.time) for each in frames] == pytest.approx(np.array(times) / 1000)
+    assert all(np.array_equal(each.image, still) for each, still in zip(frames, stills, strict=True))
+
+
 def test_a_size_that_changes_half_way_goes_on(tmp_path):
     parts = [
         write(tmp_path / "1.ts", "mpeg2video", rate=25),
