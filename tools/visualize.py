@@ -13,7 +13,8 @@ A work dir stands for its best.pth and for the run's own copy of its config; a c
 run that is not yours name the weights, and a config of your own: a config is a program.
 
 Orange is the animal's left, blue its right, yellow the middle; points that the model is unsure of are dimmed. Without
-boxes there is one animal a picture: the whole picture is looked at, then once more where the points were found.
+boxes the model itself looks for the animals of a picture, which is slow and misses small ones; where it is sure of
+none, and in videos, one animal is looked for in the whole picture, then once more where its points were found.
 Pictures that cannot be read are named at the end (exit code 1), all others are drawn. A drawn video keeps the times of
 its frames and its sound; one that breaks off is drawn as far as it goes (exit code 1).
 """

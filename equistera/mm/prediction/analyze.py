@@ -18,6 +18,7 @@ from equistera.mm.prediction.follow import VideoPoses
 from equistera.mm.prediction.loaded import loaded
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
+from equistera.mm.prediction.search import WITHOUT_DETECTOR, SearchedBoxes
 from equistera.mm.prediction.stream import BoxSource
 from equistera.outputs import record
 from equistera.progress import track
@@ -92,9 +93,7 @@ def _model(job: AnalyzeJob) -> _Model:
     predictor, confidence, detector = loaded(job)
     if detector is not None:
         return _Model(predictor, confidence, detector, cheap=True)
-    from equistera.mm.prediction.search import SearchedBoxes
-
-    print("no --det: the pose model itself looks for animals, which is slow and misses small ones")
+    print(WITHOUT_DETECTOR)
     return _Model(predictor, confidence, SearchedBoxes(predictor, confidence.apply, options.batch_size), cheap=False)
 
 
@@ -177,9 +176,11 @@ def _second_look(
     task: VideoTask, tracks: Tracks, skeleton: Skeleton, threshold: float, moments: set[int], draw: bool
 ) -> dict[int, np.ndarray]:
     """The frames of some moments; on the way the cleaned points are drawn, which are known only when all was seen."""
-    if not moments and not draw:
-        return {}
-    if draw:
+    if not draw:
+        stills = VideoFrames(task.path, None).stills([float(tracks.times[moment]) for moment in moments])
+        if all(still is not None for still in stills):
+            return dict(zip(moments, stills, strict=True))
+    else:
         task.drawing.unlink(missing_ok=True)
     pictures = {}
     video = VideoFrames(task.path, task.drawing if draw else None)

@@ -20,7 +20,9 @@ from equistera.mm.prediction.stream import Box
 #: Sides of the windows of the first look as shares of the picture's shorter side; each is moved by half of it.
 SIDES = (1.0, 1 / 2, 1 / 4, 1 / 8)
 #: So many of the windows are looked at more closely, so many times.
-CANDIDATES, LOOKS = 40, 2
+CANDIDATES, LOOKS = 20, 2
+#: Mean confidence from which the last looks, from the side, are worth their time: no animal has less by then.
+SURE = 0.7
 #: Points of at least this share of the surest point's confidence say where to look next, and at least so many points.
 NEAR_THE_SUREST, LEAST_POINTS = 0.7, 6
 #: Pixels of a box below which nothing is recognised.
@@ -30,9 +32,11 @@ ASIDE = 0.12
 #: Points that come back within this share of the box's longer side are found again.
 SAME_PLACE = 0.07
 #: Mean over the points of confidence x found again from which there is an animal (docs/benchmarks.md).
-FOUND = 0.5
+FOUND = 0.3
 #: Overlap of boxes, as a share of the smaller one, from which two poses are of one animal.
 SAME_ANIMAL = 0.5
+#: What a user is told who gave neither boxes nor a detector.
+WITHOUT_DETECTOR = "no --det: the pose model itself looks for animals, which is slow and misses small ones"
 
 
 @dataclass
@@ -84,6 +88,7 @@ class SearchedBoxes:
             for candidate, pose in zip(candidates, poses, strict=True):
                 candidate.pose = pose
                 candidate.box = self._around(pose, width, height) or candidate.box
+        candidates = [candidate for candidate in candidates if self._confidence(candidate.pose).mean() >= SURE]
         self._score(image, candidates)
         return sorted(candidates, key=lambda candidate: -candidate.score)
 

@@ -16,7 +16,8 @@ from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration, store_calibration
 from equistera.mm import config as configs
 from equistera.mm.network.checkpoint_record import settings_digest
-from equistera.mm.prediction.stream import box_of
+from equistera.mm.prediction import search
+from equistera.mm.prediction.stream import Box, box_of
 from equistera.mm.prediction.visualize import visualize
 from equistera.visualizing import VisualizeOptions, settled
 
@@ -26,6 +27,12 @@ DEMO = "configs/demo_rtmpose_t.py"
 def draw(trained, tiny, **changes):
     given = {"model": [DEMO, str(trained / "best.pth")], "cfg_options": tiny()}
     return visualize(settled(VisualizeOptions(**{**given, **changes})))
+
+
+@pytest.fixture(autouse=True)
+def a_short_search(monkeypatch):
+    """A model of a minute finds nothing, and looking for that in all sizes takes long."""
+    monkeypatch.setattr(search, "SIDES", (1.0,))
 
 
 def read(path):
@@ -43,6 +50,23 @@ def test_a_folder_is_drawn_and_the_pictures_stay(horses, trained, tiny, tmp_path
         assert (np.abs(drawn.astype(int) - plain) > 40).mean() > 0.001
         assert (source / name).read_bytes() == content
     assert "4 pictures drawn" in capsys.readouterr().out
+
+
+def test_without_boxes_the_model_finds_the_animals_and_tells_its_guesses(
+    horses, trained, tiny, tmp_path, capsys, monkeypatch
+):
+    source = horses / "images" / "test"
+    first = min(path.name for path in source.iterdir())
+    boxes = [Box((10.0, 20.0, 60.0, 50.0), 0.8), Box((60.0, 30.0, 50.0, 40.0), 0.6)]
+    monkeypatch.setattr(
+        search.SearchedBoxes, "__call__", lambda self, frames: [boxes if f.name == first else [] for f in frames]
+    )
+    draw(trained, tiny, img_dir=str(source), out=str(tmp_path / "out"), json=str(tmp_path / "poses.json"))
+    said = capsys.readouterr().out
+    assert "the pose model itself looks for animals" in said
+    assert "3 pictures without an animal that the model is sure of: its best guess is shown" in said
+    # both animals of the first picture, and one guess on each of the three others
+    assert len(read(tmp_path / "poses.json")) == 2 + 3
 
 
 def test_boxes_come_from_an_annotation_file_and_its_labels_stand_beside(horses, trained, tiny, tmp_path):
