@@ -4,9 +4,9 @@ Examples:
   python benchmarks/find_animal.py work_dirs/demo --pictures 12
   python benchmarks/find_animal.py work_dirs/demo --pictures 12 --det work_dirs/demo_detector
 
-Horses of 60 to 512 pixels are rendered into pictures of 1280x960. "search" is what tools/analyze.py does without --det,
-"one look" what tools/visualize.py does without it, "detector" what both do with one. An animal is found where a box
-overlaps its own by 0.3; a box that overlaps none by 0.1 is an invented animal.
+Horses of 60 to 512 pixels are rendered into pictures of 1280x960. "search" is what tools/visualize.py does without
+--det (tools/analyze.py wants to be surer), "one look" what it does where the search finds nothing, "detector" what both
+do with one. An animal is found where a box overlaps its own by 0.3; a box that overlaps none by 0.1 is an invented one.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from equistera.mm.prediction.follow import VideoPoses
 from equistera.mm.prediction.loaded import loaded
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
-from equistera.mm.prediction.search import WITHOUT_DETECTOR, SearchedBoxes
+from equistera.mm.prediction.search import FOUND_IN_VIDEO, WITHOUT_DETECTOR, SearchedBoxes
 from equistera.mm.prediction.stream import BoxSource
 from equistera.outputs import record
 from equistera.progress import track
@@ -94,7 +94,8 @@ def _model(job: AnalyzeJob) -> _Model:
     if detector is not None:
         return _Model(predictor, confidence, detector, cheap=True)
     print(WITHOUT_DETECTOR)
-    return _Model(predictor, confidence, SearchedBoxes(predictor, confidence.apply, options.batch_size), cheap=False)
+    search = SearchedBoxes(predictor, confidence.apply, options.batch_size, FOUND_IN_VIDEO)
+    return _Model(predictor, confidence, search, cheap=False)
 
 
 def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tuple[Tracks, list[str], list[str]]:

@@ -31,8 +31,9 @@ LEAST_SIDE = 8
 ASIDE = 0.12
 #: Points that come back within this share of the box's longer side are found again.
 SAME_PLACE = 0.07
-#: Mean over the points of confidence x found again from which there is an animal (docs/benchmarks.md).
-FOUND = 0.3
+#: Mean over the points of confidence x found again from which there is an animal in a picture (docs/benchmarks.md), and
+#: in a video: that is searched again and again, and what once passed for an animal is followed.
+FOUND, FOUND_IN_VIDEO = 0.3, 0.5
 #: Overlap of boxes, as a share of the smaller one, from which two poses are of one animal.
 SAME_ANIMAL = 0.5
 #: What a user is told who gave neither boxes nor a detector.
@@ -53,10 +54,17 @@ class SearchedBoxes:
         predictor: The model.
         calibrated: Raw confidences, any shape, to probabilities.
         batch_size: Crops that go through the model together.
+        sure: How sure an animal must be: :data:`FOUND` or :data:`FOUND_IN_VIDEO`.
     """
 
-    def __init__(self, predictor: Predictor, calibrated: Callable[[np.ndarray], np.ndarray], batch_size: int = 16):
-        self.predictor, self.calibrated, self.batch_size = predictor, calibrated, batch_size
+    def __init__(
+        self,
+        predictor: Predictor,
+        calibrated: Callable[[np.ndarray], np.ndarray],
+        batch_size: int = 16,
+        sure: float = FOUND,
+    ):
+        self.predictor, self.calibrated, self.batch_size, self.sure = predictor, calibrated, batch_size, sure
 
     def __call__(self, frames: Sequence[Frame]) -> list[list[Box] | None]:
         """Boxes of each frame, the surest first; an empty list where no animal was found."""
@@ -66,7 +74,7 @@ class SearchedBoxes:
         found: list[_Candidate] = []
         for share in SIDES:
             for candidate in self._closer(image, share * min(image.shape[:2])):
-                if candidate.score >= FOUND and all(_overlap(candidate.box, f.box) < SAME_ANIMAL for f in found):
+                if candidate.score >= self.sure and all(_overlap(candidate.box, f.box) < SAME_ANIMAL for f in found):
                     found.append(candidate)
             if found:
                 break
