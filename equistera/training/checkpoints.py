@@ -35,13 +35,13 @@ def ranked(metrics: Mapping[str, float], watched: str) -> tuple[float, ...]:
     return (metrics[watched], *(value if math.isfinite(value) else -math.inf for value in finer))
 
 
-def saves_after(epoch: int, interval: int, max_epochs: int) -> bool:
-    """Whether a checkpoint is written after ``epoch`` complete epochs; the last epoch is always saved."""
+def due_after(epoch: int, interval: int, max_epochs: int) -> bool:
+    """Whether an evaluation, or a checkpoint, follows ``epoch`` complete epochs; after the last there always is one."""
     return epoch % interval == 0 or epoch == max_epochs
 
 
-def saves_in_run(interval: int, max_epochs: int) -> int:
-    """How many checkpoints a run writes."""
+def times_in_run(interval: int, max_epochs: int) -> int:
+    """How many evaluations, or checkpoints, a run has."""
     return -(-max_epochs // interval)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from equistera.training.checkpoints import disk_use, saves_in_run
+from equistera.training.checkpoints import disk_use, times_in_run
 from equistera.training.ema import Ema
 from equistera.training.fit import Fit
 from equistera.training.scaling import LrScaling
@@ -27,37 +28,19 @@ class DataSummary:
 
 
 @dataclass(frozen=True)
-class StagePlan:
-    """An open stage in a phase.
-
-    Attributes:
-        name: Of the stage.
-        opens: Epoch (from 0) at which it opens, which may lie before the phase or within it.
-        lr_start: Learning rate at the phase's first step; 0 while it is frozen.
-        lr_middle: At the step in the middle.
-        lr_end: At the last step.
-    """
-
-    name: str
-    opens: int
-    lr_start: float
-    lr_middle: float
-    lr_end: float
-
-
-@dataclass(frozen=True)
 class PhasePlan:
     """A phase of the run.
 
     Attributes:
         phase: Its epochs and augmentation.
         frozen: Stages that stay frozen until its end.
-        open: Stages that train in it, from the output to the input.
+        rates: Learning rates of the stages that train in it, from the output to the input: at the phase's first step,
+            at the step in the middle and at the last; 0 while the stage is frozen.
     """
 
     phase: Phase
     frozen: tuple[str, ...]
-    open: tuple[StagePlan, ...]
+    rates: Mapping[str, tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
@@ -121,7 +104,7 @@ class Plan:
 
     @property
     def evaluations(self) -> int:
-        return -(-self.schedule.max_epochs // self.val_interval)
+        return times_in_run(self.val_interval, self.schedule.max_epochs)
 
     @property
     def whole_epoch(self) -> int:
@@ -131,7 +114,7 @@ class Plan:
     @property
     def disk_bytes(self) -> int:
         """The most that the checkpoints take at a time."""
-        saves = saves_in_run(self.checkpoint_interval, self.schedule.max_epochs)
+        saves = times_in_run(self.checkpoint_interval, self.schedule.max_epochs)
         return disk_use(self.checkpoint_bytes, self.best_bytes, self.checkpoints_kept, saves)
 
 
@@ -154,12 +137,9 @@ def steps_in_epoch(samples: int, batch_size: int, processes: int = 1, drop_last:
 def _phase_plan(schedule: Schedule, phase: Phase) -> PhasePlan:
     first, last = phase.start * schedule.steps_per_epoch, phase.end * schedule.steps_per_epoch - 1
     middle = (first + last + 1) // 2
-    opened = [name for name in schedule.stages if schedule.is_open(name, phase.end - 1)]
+    opened = [name for name in reversed(schedule.stages) if schedule.is_open(name, phase.end - 1)]
     return PhasePlan(
         phase,
         frozen=tuple(name for name in schedule.stages if name not in opened),
-        open=tuple(
-            StagePlan(name, schedule.opens_at[name], *(schedule.lr(name, step) for step in (first, middle, last)))
-            for name in reversed(opened)
-        ),
+        rates={name: (schedule.lr(name, first), schedule.lr(name, middle), schedule.lr(name, last)) for name in opened},
     )

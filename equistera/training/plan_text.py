@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from equistera.augmentation import parts_of
 from equistera.progress import duration
-from equistera.training.plan import PhasePlan, Plan, StagePlan
+from equistera.training.plan import PhasePlan, Plan
 from equistera.training.plan_check import plan_warnings
 from equistera.words import counted
 
@@ -34,7 +34,7 @@ def format_plan(plan: Plan) -> str:
         rows["time"] = f"about {duration(plan.seconds)} on this machine, by a few measured steps"
     lines = ["Plan", *(f"  {name:<10}{text}" for name, text in rows.items())]
     for phase in plan.phases:
-        lines += ["", *_phase_lines(phase)]
+        lines += ["", *_phase_lines(phase, plan.schedule.opens_at)]
     warnings = plan_warnings(plan)
     if warnings:
         lines += ["", *(f"  note: {warning}" for warning in warnings)]
@@ -64,7 +64,7 @@ def plan_json(plan: Plan) -> dict:
             "reference_batch": plan.lr.reference_batch,
             "batch_rule": plan.lr.rule,
         },
-        "phases": [_phase_json(phase) for phase in plan.phases],
+        "phases": [_phase_json(phase, schedule.opens_at) for phase in plan.phases],
         "ema": _ema_json(plan),
         "evaluation": {
             "interval_epochs": plan.val_interval,
@@ -130,13 +130,18 @@ def _save(plan: Plan) -> str:
     )
 
 
-def _phase_lines(plan: PhasePlan) -> list[str]:
+def _phase_lines(plan: PhasePlan, opens_at: Mapping[str, int]) -> list[str]:
     phase = plan.phase
+
+    def behaviour(name: str) -> tuple:
+        """What stages on one line have in common: when they opened, if not before the phase, and their rates."""
+        return (opens_at[name] if opens_at[name] >= phase.start else 0, *plan.rates[name])
+
     epochs = f"epochs {phase.start + 1}-{phase.end}" if phase.end > phase.start + 1 else f"epoch {phase.end}"
     title = f"  {epochs}: {phase.name}, {_augmentation(phase.augmentation)} augmentation"
     lines = [f"{title:<68}{'LR at start':>13}{'middle':>10}{'end':>10}"]
-    for (opens, *lrs), stages in itertools.groupby(plan.open, key=lambda stage: _behaviour(stage, phase.start)):
-        names = ", ".join(stage.name for stage in stages) + (f" (from epoch {opens + 1})" if opens else "")
+    for (opens, *lrs), stages in itertools.groupby(plan.rates, key=behaviour):
+        names = ", ".join(stages) + (f" (from epoch {opens + 1})" if opens else "")
         texts = [f"{lr:.1e}" if lr else "frozen" for lr in lrs]
         lines.append(f"    {names:<64}{texts[0]:>13}{texts[1]:>10}{texts[2]:>10}")
     if plan.frozen:
@@ -144,19 +149,13 @@ def _phase_lines(plan: PhasePlan) -> list[str]:
     return lines
 
 
-def _behaviour(stage: StagePlan, phase_start: int) -> tuple[int, float, float, float]:
-    """What stages on one line have in common: when they opened, if not before the phase, and their rates."""
-    return (stage.opens if stage.opens >= phase_start else 0, stage.lr_start, stage.lr_middle, stage.lr_end)
-
-
 def _augmentation(value: str | Mapping) -> str:
     name, changes = parts_of(value)
     return f"{name} ({', '.join(f'{key}={setting}' for key, setting in changes.items())})" if changes else name
 
 
-def _phase_json(plan: PhasePlan) -> dict:
-    phase = plan.phase
-    augmentation = phase.augmentation
+def _phase_json(plan: PhasePlan, opens_at: Mapping[str, int]) -> dict:
+    phase, augmentation = plan.phase, plan.phase.augmentation
     return {
         "name": phase.name,
         "first_epoch": phase.start + 1,
@@ -164,14 +163,8 @@ def _phase_json(plan: PhasePlan) -> dict:
         "augmentation": augmentation if isinstance(augmentation, str) else dict(augmentation),
         "frozen": list(plan.frozen),
         "open": [
-            {
-                "stage": stage.name,
-                "opens_at_epoch": stage.opens + 1,
-                "lr_start": stage.lr_start,
-                "lr_middle": stage.lr_middle,
-                "lr_end": stage.lr_end,
-            }
-            for stage in plan.open
+            {"stage": name, "opens_at_epoch": opens_at[name] + 1, "lr_start": start, "lr_middle": middle, "lr_end": end}
+            for name, (start, middle, end) in plan.rates.items()
         ],
     }
 

@@ -5,24 +5,24 @@ from hypothesis import strategies as st
 from equistera.training.checkpoints import (
     checkpoint_bytes,
     disk_use,
+    due_after,
     epochs_done,
     newest_first,
     outdated,
-    saves_after,
-    saves_in_run,
+    times_in_run,
 )
 
 
 def test_which_epochs_are_saved():
-    assert [epoch for epoch in range(1, 13) if saves_after(epoch, 5, 12)] == [5, 10, 12]
-    assert saves_in_run(5, 12) == 3
-    assert saves_in_run(5, 10) == 2
-    assert saves_in_run(50, 10) == 1
+    assert [epoch for epoch in range(1, 13) if due_after(epoch, 5, 12)] == [5, 10, 12]
+    assert times_in_run(5, 12) == 3
+    assert times_in_run(5, 10) == 2
+    assert times_in_run(50, 10) == 1
 
 
 @given(st.integers(1, 50), st.integers(1, 200))
 def test_saves_are_counted_as_they_happen(interval, epochs):
-    assert saves_in_run(interval, epochs) == sum(saves_after(epoch, interval, epochs) for epoch in range(1, epochs + 1))
+    assert times_in_run(interval, epochs) == sum(due_after(epoch, interval, epochs) for epoch in range(1, epochs + 1))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from training_cases import plan
 
 from equistera.errors import UserError
 from equistera.training.fit import Costs, StepTime, fit_to_time
-from equistera.training.plan import StagePlan, steps_in_epoch
+from equistera.training.plan import steps_in_epoch
 from equistera.training.plan_check import check_plan, plan_warnings
 from equistera.training.plan_text import format_plan, plan_json
 
@@ -32,14 +32,10 @@ def test_steps_in_an_epoch(samples, batch, processes, drop_last, steps):
 def test_phases_of_a_plan():
     first, second, third = plan().phases
     assert (first.frozen, second.frozen) == (("stem", "stage1", "stage2"), ("stem", "stage1"))
-    assert [stage.name for stage in third.open] == ["head", "stage4", "stage3", "stage2"]
-    assert first.open[0] == StagePlan(
-        "head", 0, pytest.approx(2.77778e-06), pytest.approx(9.54223e-04), pytest.approx(7.88736e-04)
-    )
+    assert [*third.rates] == ["head", "stage4", "stage3", "stage2"]
+    assert first.rates["head"] == pytest.approx((2.77778e-06, 9.54223e-04, 7.88736e-04))
     # stage 2 opens with the second phase
-    assert second.open[3] == StagePlan(
-        "stage2", 100, *(pytest.approx(lr, rel=1e-5) for lr in (3.94315e-08, 5.48067e-05, 3.01058e-05))
-    )
+    assert second.rates["stage2"] == pytest.approx((3.94315e-08, 5.48067e-05, 3.01058e-05), rel=1e-5)
 
 
 @pytest.mark.parametrize("animals", [640, 5000])

@@ -33,8 +33,8 @@ from equistera.mm.run.console import Console
 from equistera.mm.run.interruption import StopRequested
 from equistera.mm.run.logs import StepLog
 from equistera.mm.run.nonfinite import NonFinite
-from equistera.mm.run.saving import SaveCheckpoints
-from equistera.training.checkpoints import ERROR
+from equistera.mm.run.saving import SaveCheckpoints, write_run_file
+from equistera.training.checkpoints import ERROR, due_after
 from equistera.training.ema import make_ema
 from equistera.training.fit import Clock, Fit
 from equistera.words import counted
@@ -106,11 +106,6 @@ class TrainLoop(BaseLoop):
         if self.clock and state.get("clock") is not None:
             self.clock.load_state_dict(state["clock"])
 
-    def evaluates_after(self, epoch: int) -> bool:
-        """Whether there is an evaluation when ``epoch`` (from 1) is complete."""
-        due = epoch % self.val_interval == 0 or epoch == self.max_epochs
-        return due and self.runner.val_loop is not None
-
     def begin(self) -> None:
         """What comes before the first epoch."""
         self.saver.begin(self.epoch)
@@ -160,7 +155,8 @@ class TrainLoop(BaseLoop):
             all_reduce_params(runner.network.buffers(), op="mean")
         runner.call_hook("after_train_epoch")
         self.epoch += 1
-        self.evaluation_pending = self.evaluates_after(self.epoch)
+        due = due_after(self.epoch, self.val_interval, self.max_epochs)
+        self.evaluation_pending = due and runner.val_loop is not None
         if self.clock:
             self.clock.note_epoch(self.epoch - 1, time.monotonic() - began)
 
@@ -211,11 +207,19 @@ class TrainLoop(BaseLoop):
         self._stop_between_epochs_if_asked()
 
     def _change_length(self, epochs: int) -> None:
-        if epochs != self.max_epochs:
-            runner = self.runner
-            runner.logger.info(f"after epoch {self.epoch}: {counted(epochs, 'epochs')} instead of {self.max_epochs}")
-            self.clock.follow(epochs)
-            runner.change_length(self.epoch, epochs)
+        """Stretches or shortens what remains of the run."""
+        if epochs == self.max_epochs:
+            return
+        runner = self.runner
+        runner.logger.info(f"after epoch {self.epoch}: {counted(epochs, 'epochs')} instead of {self.max_epochs}")
+        self.clock.follow(epochs)
+        self.max_epochs = epochs
+        runner.lengths = [*runner.lengths, (self.epoch, epochs)]
+        # made anew
+        del runner.schedule
+        self.dataloader.dataset.set_starts([phase.start for phase in runner.schedule.phases])
+        if runner.rank == 0:
+            write_run_file(runner)
 
     def _evaluate(self) -> dict[str, float]:
         """Evaluates the best of a few weights made from training's own, which are there again afterwards."""
@@ -257,7 +261,7 @@ class TrainLoop(BaseLoop):
             self._stop(number)
 
     def _stop(self, number: int) -> None:
-        self.saver.save(self.runner, last=True)
+        self.saver.at_stop(self.runner)
         self.console.end()
         self.runner.stop(number)
 

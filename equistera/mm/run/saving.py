@@ -16,7 +16,7 @@ from equistera.mm.evaluation.evaluated_weights import swapped
 from equistera.mm.network import checkpoint
 from equistera.mm.run.fingerprint import VALIDATION, git_commit
 from equistera.monitor.plan import RUN_FILE
-from equistera.training.checkpoints import BEST, LATEST, outdated, ranked, saves_after
+from equistera.training.checkpoints import BEST, LATEST, due_after, outdated, ranked
 
 #: Seconds of training after which the next complete epoch is saved, whatever the interval is.
 AT_LEAST_EVERY = 60
@@ -75,14 +75,14 @@ class SaveCheckpoints(Hook):
     def after_epoch(self, runner, last: bool) -> None:
         """Saves a complete epoch if it is one of the interval, the last of the run, or long after the one before."""
         waited = time.monotonic() - self._saved_at
-        due = last or saves_after(runner.epoch, self.interval, runner.max_epochs)
+        due = last or due_after(runner.epoch, self.interval, runner.max_epochs)
         if runner.rank == 0 and (due or waited >= max(AT_LEAST_EVERY, _TIMES_A_SAVE * self._took)):
             self._save(runner, named=due, last=last)
 
-    def save(self, runner, last: bool) -> None:
+    def at_stop(self, runner) -> None:
         """Saves the run as it stands between two epochs, unless that has been done."""
         if runner.rank == 0 and self._saved != _state(runner):
-            self._save(runner, named=False, last=last)
+            self._save(runner, named=False, last=True)
 
     def _save(self, runner, named: bool, last: bool) -> None:
         folder, name, began = Path(runner.work_dir), f"epoch_{runner.epoch}.pth", time.monotonic()

@@ -38,7 +38,7 @@ from equistera.mm.run.logs import tolerate_write_errors
 from equistera.mm.run.planning import schedule_of
 from equistera.mm.run.preflight import Weights, lengths_of
 from equistera.mm.run.resume import FoundCheckpoint, resume
-from equistera.mm.run.saving import SaveCheckpoints, write_run_file
+from equistera.mm.run.saving import SaveCheckpoints
 from equistera.training.schedule import Schedule
 from equistera.words import counted
 
@@ -156,16 +156,6 @@ class Trainer(Runner):
         """Gives every stage its learning rate at a step (from 0)."""
         for group in self.optim_wrapper.optimizer.param_groups:
             group["lr"] = self.schedule.lr(group["stage"], step)
-
-    def change_length(self, done: int, epochs: int) -> None:
-        """Stretches or shortens what remains of the run after ``done`` complete epochs."""
-        self.lengths = [*self.lengths, (done, epochs)]
-        # made anew
-        del self.schedule
-        self.train_dataloader.dataset.set_starts([phase.start for phase in self.schedule.phases])
-        self.train_loop.max_epochs = epochs
-        if self.rank == 0:
-            write_run_file(self)
 
     def train(self) -> nn.Module:
         self.prepare()
