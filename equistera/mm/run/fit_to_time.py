@@ -52,7 +52,7 @@ def earlier_fit(found: FoundCheckpoint, budget: float | None) -> Fit | None:
     Raises:
         UserError: Another time was given.
     """
-    told: Any = settings_in(str(found.meta.get("config"))).get("fitted")
+    told: Any = settings_in(found.meta["config"]).get("fitted")
     try:
         fit = Fit.from_json(told) if told else None
     except (TypeError, ValueError) as error:

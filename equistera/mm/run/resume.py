@@ -25,7 +25,7 @@ PARTS = ("state_dict", "optimizer", "loop", "hooks", "meta")
 #: What such a checkpoint says of itself, and of which kinds it is.
 SAYS: dict[str, Any] = {"epoch": int, "iter": int, "evaluation_pending": bool, "fingerprint": dict, "lengths": list}
 SAYS |= {"from_scratch": bool, "skeleton": dict, "best_score": float | int | None, "best_epoch": int | None}
-SAYS |= {"best_rank": list}
+SAYS |= {"best_rank": list, "config": str}
 
 #: No run has so many steps.
 _MOST = 10**12

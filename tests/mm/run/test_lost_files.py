@@ -119,6 +119,8 @@ def test_the_time_that_a_run_was_fitted_to_is_known_by_its_checkpoint(tmp_path):
     [
         ({"skeleton": "horse26"}, "meta.skeleton, meta.skeleton.keypoints cannot be meant so"),
         ({"epoch": "three", "lengths": 3}, "meta.epoch, meta.lengths cannot be meant so"),
+        # it says what the run was fitted to
+        ({"config": None}, "meta.config cannot be meant so"),
     ],
 )
 def test_a_record_that_cannot_be_meant_so_is_skipped_by_name(work, changes, finding):
