@@ -5,8 +5,9 @@ Examples:
   python benchmarks/analysis_truth.py --films films --model work_dirs/demo --det animal --out work_dirs/found
 
 The videos are :data:`FILMS`, of seeds that nothing is trained on; those that FILMS does not hold are rendered there
-first (about ten minutes). For each video: share of the animals' frames in which they are found, PCK@0.1 (of the true
-box' longer side) of what was found and of the same model with the true boxes given, and IDF1 of identities.
+first (about ten minutes). For each video: share of the animals' frames in which they are found, IDF1 of identities,
+PCK@0.1 (of the true box' longer side) and that of the same model with the true boxes given, in all frames, where an
+animal that was not found has no right point, and in those in which it was found.
 
 Smoothing (``smoothing_truth.py``): error, jitter, the moments at which hooves are highest and the range of joints of
 visible points as the model said them and as written; of all points, and of those that are within 10 % of the animal
@@ -218,24 +219,35 @@ def smoothed(tracks: Tracks, truth: Tracks, falls: list[dict]) -> tuple[dict, di
     return smoothing(video), smoothing(where_right(video, _RIGHT * sizes))
 
 
+def share(right: dict[tuple[int, int], list[bool]], places: Sequence[tuple[int, int]]) -> float:
+    """Share of right points in some frames of animals."""
+    points = [point for place in places for point in right[place]]
+    return float(np.mean(points)) if points else np.nan
+
+
 def scores(
-    found: Tracks, truth: Tracks, falls: list[dict], skeleton: Skeleton, rng: np.random.Generator
+    found: Tracks,
+    truth: Tracks,
+    falls: list[dict],
+    given: dict[tuple[int, int], list[bool]],
+    skeleton: Skeleton,
+    rng: np.random.Generator,
 ) -> dict[str, dict[str, float]]:
-    """All figures of one video but those with given boxes; ``falls`` as in :class:`Compared`."""
+    """All figures of one video; ``falls`` as in :class:`Compared`, ``given`` of :func:`given_boxes`."""
     present = np.isfinite(truth.points).all(axis=-1).sum(axis=2) >= 13
     match = matched(found, truth)
     tracks = followed(found, truth, match)
-    hit, close = [], []
-    for t, a in np.argwhere(present):
-        told = truth.confidence[t, a] == 1
-        hit.append(match[t, a] >= 0)
-        error = np.linalg.norm(tracks.points[t, a] - truth.points[t, a], axis=-1)[told]
-        close += (error <= 0.1 * size_of(truth.points[t, a])).tolist()
+    shown = [(int(t), int(a)) for t, a in np.argwhere(present)]
+    here = [place for place in shown if match[place] >= 0]
+    close = {(t, a): close_points(tracks.points[t, a], truth, t, a) for t, a in shown}
     pose = {
-        "found": float(np.mean(hit)),
-        "PCK@0.1": float(np.mean(close)),
+        "found": len(here) / len(shown),
         "IDF1": idf1(match, found, present),
         "animals": len(found.individuals),
+        "PCK@0.1": share(close, shown),
+        "PCK@0.1 with true boxes": share(given, shown),
+        "PCK@0.1 where found": share(close, here),
+        "PCK@0.1 where found with true boxes": share(given, here),
     }
     noise = noisy(truth, rng)
     every, right = smoothed(tracks, truth, falls)
@@ -252,24 +264,28 @@ def scores(
     }
 
 
-def given_boxes(film: Path, truth: Tracks, model: Sequence[str]) -> float:
-    """PCK@0.1 of visible points with the true boxes."""
+def given_boxes(film: Path, truth: Tracks, model: Sequence[str]) -> dict[tuple[int, int], list[bool]]:
+    """Whether each visible point is right within 0.1 with the true boxes, by frame and animal."""
     from equistera.dataset.boxes import box_around
     from equistera.mm.prediction.predict import Predictor
     from equistera.named_models import members
     from equistera.video import VideoFrames
 
     ((config, checkpoint),) = members(list(model))
-    predictor, close = Predictor(config, checkpoint), []
+    predictor, right = Predictor(config, checkpoint), {}
     for frame in VideoFrames(film, None).frames():
         t = frame.number
         here = [a for a in range(len(truth.individuals)) if np.isfinite(truth.points[t, a, :, 0]).sum() >= 13]
         boxes = [box_around(truth.points[t, a][np.isfinite(truth.points[t, a, :, 0])], *truth.size) for a in here]
         for a, pose in zip(here, predictor.poses([(frame.image, box) for box in boxes]), strict=True):
-            told = truth.confidence[t, a] == 1
-            gap = np.linalg.norm(pose.points - truth.points[t, a], axis=-1)[told]
-            close += (gap <= 0.1 * size_of(truth.points[t, a])).tolist()
-    return float(np.mean(close))
+            right[t, a] = close_points(pose.points, truth, t, a)
+    return right
+
+
+def close_points(points: np.ndarray, truth: Tracks, t: int, a: int) -> list[bool]:
+    """Whether each visible point, [K, 2], is within 10 % of the true box' longer side of the truth."""
+    gap = np.linalg.norm(points - truth.points[t, a], axis=-1)[truth.confidence[t, a] == 1]
+    return (gap <= 0.1 * size_of(truth.points[t, a])).tolist()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -282,9 +298,8 @@ def main(argv: Sequence[str]) -> None:
         told = json.loads(film.with_suffix(".truth.json").read_text(encoding="utf-8"))["animals"]
         found = files.read(args.analysed / f"{film.stem}.csv", skeleton)
         falls = [told[name]["footfalls"] for name in truth.individuals]
-        row = scores(found, truth, falls, skeleton, np.random.default_rng([0, number]))
-        row["animals"]["PCK@0.1 with true boxes"] = given_boxes(film, truth, args.model)
-        rows[film.stem] = row
+        given = given_boxes(film, truth, args.model)
+        rows[film.stem] = row = scores(found, truth, falls, given, skeleton, np.random.default_rng([0, number]))
         print(film.stem, " ".join(f"{key} {value:.3f}" for key, value in row["animals"].items()), flush=True)
     means = {group: mean([row for name, row in rows.items() if ("crossing" in name) == crossing])
              for group, crossing in (("one horse", False), ("crossings", True))}  # fmt: skip
