@@ -132,7 +132,8 @@ _COMMON: dict[str, dict[str, Any]] = {
     "--det-weights": {"metavar": "FILE", "help": "other weights for rtmdet or rtmdet_tiny"},
     "--det-class": {"nargs": "+", "metavar": "NAME", "help": "COCO's animals that count (default: horse)"},
     "--det-thr": {
-        "type": float, "metavar": "P", "help": "confidence of a box from which it counts (default: 0.3)",
+        "type": float, "metavar": "P", "help": "confidence of a box from which it counts (default: 0.3; in videos an "
+        "animal begins to be followed at 0.5)",
     },
     "--flip-test": {"action": "store_true", "help": "average with the mirrored picture: slower, better"},
     "--overwrite": {

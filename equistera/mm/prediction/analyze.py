@@ -14,7 +14,7 @@ from equistera.drawing import draw_pose, viewing_scale
 from equistera.errors import UserError
 from equistera.files import atomic_write
 from equistera.frames import Frame
-from equistera.mm.prediction.follow import VideoPoses
+from equistera.mm.prediction.follow import BEGIN, VideoPoses
 from equistera.mm.prediction.loaded import loaded
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
@@ -48,6 +48,7 @@ class _Model:
     confidence: Confidence
     source: BoxSource
     cheap: bool
+    begin: float
 
 
 def analyze(job: AnalyzeJob) -> int:
@@ -92,10 +93,11 @@ def _model(job: AnalyzeJob) -> _Model:
     options = job.options
     predictor, confidence, detector = loaded(job)
     if detector is not None:
-        return _Model(predictor, confidence, detector, cheap=True)
+        begin = BEGIN if options.det_thr is None else options.det_thr
+        return _Model(predictor, confidence, detector, cheap=True, begin=begin)
     print(WITHOUT_DETECTOR)
     search = SearchedBoxes(predictor, confidence.apply, options.batch_size, FOUND_IN_VIDEO)
-    return _Model(predictor, confidence, search, cheap=False)
+    return _Model(predictor, confidence, search, cheap=False, begin=FOUND_IN_VIDEO)
 
 
 def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tuple[Tracks, list[str], list[str]]:
@@ -103,7 +105,7 @@ def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tupl
     options, skeleton = job.options, model.predictor.skeleton
     video = VideoFrames(task.path, None)
     poses = VideoPoses(
-        model.predictor, model.confidence, model.source, model.cheap, options.animals, options.batch_size
+        model.predictor, model.confidence, model.source, model.cheap, options.animals, options.batch_size, model.begin
     )
     times: list[float] = []
     points: list[np.ndarray] = []
@@ -128,13 +130,17 @@ def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tupl
         scores += [np.array([pose.scores for pose in each]).reshape(shape) for each in found]
         ids += numbers
     broken += [f"{task.path}: {problem}" for problem in video.problems]
-    ids = [[None if number in poses.doubtful else number for number in numbers] for numbers in ids]
+    doubtful = poses.doubtful
+    ids = [
+        [None if number in doubtful or poses.unseen(number, time) else number for number in numbers]
+        for time, numbers in zip(times, ids, strict=True)
+    ]
     raw, left_out = collected(skeleton, np.array(times), points, scores, ids, size=size, source=task.path.name)
     repaired = repair_swaps(raw, skeleton)
     cleaned = smooth(repaired, options.smooth, options.max_gap, model.confidence.threshold)
-    notes = [f"{counted(left_out, 'animals')} left out that were seen for a moment only"] if left_out else []
-    if poses.doubtful:
-        notes.append(f"{counted(len(poses.doubtful), 'animals')} left out that the detector saw only once")
+    notes = [f"left out: {counted(left_out, 'animals')} seen for a moment only"] if left_out else []
+    if doubtful:
+        notes.append(f"left out: {counted(len(doubtful), 'animals')} seen only once by the detector")
     return cleaned, notes, broken
 
 

@@ -40,11 +40,14 @@ INSIDE = 0.85
 #: hundreds of frames.
 SEARCH_EVERY = 20.0
 #: Seconds between two looks of a detector, at the end of a batch, while it sees all animals that are followed.
-DETECT_EVERY = 1.0
+DETECT_EVERY = 0.5
 #: Seconds between two searches while nobody is followed.
 EMPTY_EVERY = 1.0
 #: So often in a row a detector may miss an animal that is followed: then it is let go.
 UNSEEN = 2
+#: Confidence of a detector from which an animal is followed at all; less only confirms one that is followed (two
+#: thresholds, as in ByteTrack, Zhang et al. 2022).
+BEGIN = 0.5
 #: A batch is a part of the usual one as long as it is not known how an animal moves.
 FIRST_PART = 4
 #: How often what turned out badly is looked at again, as long as that helps.
@@ -76,6 +79,7 @@ class VideoPoses:
         cheap: Whether ``source`` costs about as much as one look of the model, as a detector does.
         animals: How many there are at most; None: as many as are found.
         batch_size: Frames that go through the model together.
+        begin: How sure ``source`` must be of an animal that is not followed yet.
     """
 
     def __init__(
@@ -86,9 +90,10 @@ class VideoPoses:
         cheap: bool,
         animals: int | None = None,
         batch_size: int = 16,
+        begin: float = BEGIN,
     ):
         self.predictor, self.confidence, self.source, self.cheap = predictor, confidence, source, cheap
-        self.animals, self.batch_size = animals, batch_size
+        self.animals, self.batch_size, self.begin = animals, batch_size, begin
         self.follower = Follower(predictor.skeleton, animals)
         self._known: dict[int, _Known] = {}
         self._asked: float | None = None
@@ -96,10 +101,13 @@ class VideoPoses:
         self._lost = True
         self._settled = False
         #: Of each animal how often the detector was asked while it was followed, saw it, and has not seen it of late;
-        #: the paths of this batch that it saw.
+        #: when it last saw it, and from when to when nobody has seen what was followed; the paths of this batch that
+        #: it saw.
         self._asked_for: Counter[int] = Counter()
         self._confirmed: Counter[int] = Counter()
         self._missed: Counter[int] = Counter()
+        self._seen: dict[int, float] = {}
+        self._unseen: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self._detected: set[int] = set()
 
     @property
@@ -144,7 +152,7 @@ class VideoPoses:
             for time, here in zip(times, found, strict=True)
         ]
         if self._asked_at_end:
-            self._note_confirmed(poses, found, ids)
+            self._note_confirmed(times[-1], poses, found, ids)
         self._remember(times, found, ids, size)
         return found, ids
 
@@ -156,8 +164,13 @@ class VideoPoses:
         """
         return {number for number, asked in self._asked_for.items() if asked > 1 and self._confirmed[number] < 2}
 
+    def unseen(self, number: int, time: float) -> bool:
+        """Whether the detector has not seen any more what was followed as this animal at this time, in seconds."""
+        return any(begin < time <= end for begin, end in self._unseen[number])
+
     def _note_confirmed(
         self,
+        now: float,
         poses: Sequence[Sequence[Pose | None]],
         found: Sequence[Sequence[Pose]],
         ids: Sequence[Sequence[int | None]],
@@ -174,6 +187,10 @@ class VideoPoses:
             self._asked_for[number] += 1
             self._confirmed[number] += seen
             self._missed[number] = 0 if seen else self._missed[number] + 1
+            if seen:
+                self._seen[number] = now
+            elif self._missed[number] >= UNSEEN:
+                self._unseen[number].append((self._seen.get(number, -np.inf), now))
 
     def _is_part(self, p: int, poses: Sequence[Sequence[Pose | None]], size: tuple[int, int]) -> bool:
         """Whether what is new shows a part of an animal that the model is surer of: its head, its hind legs."""
@@ -197,21 +214,21 @@ class VideoPoses:
         paths = [np.stack([known.at(time) for time in times]) for known in self._known.values()]
         full = self.animals is not None and len(paths) >= self.animals
         if (self._lost or not paths) and not full and self._may_ask(times[0]):
-            for box in self._ask(frames[0]):
-                if all(_overlap(box, path[0]) < SAME_ANIMAL for path in paths):
+            for box, sure in self._ask(frames[0]):
+                if sure and all(_overlap(box, path[0]) < SAME_ANIMAL for path in paths):
                     paths.append(np.tile(box, (len(frames), 1)))
         # what the detector has just found it has seen
         self._detected = {*range(len(self._known), len(paths))}
         self._asked_at_end = self._detects(times)
         if self._asked_at_end:
-            for box in self._ask(frames[-1]):
+            for box, sure in self._ask(frames[-1]):
                 near = [_overlap(box, path[-1]) for path in paths]
                 if near and max(near) >= SAME_ANIMAL:
                     self._detected.add(int(np.argmax(near)))
                     path = paths[int(np.argmax(near))]
                     # led there evenly
                     path += np.linspace(0, 1, len(frames))[:, None] * (box - path[-1])
-                elif not full:
+                elif sure and not full:
                     self._detected.add(len(paths))
                     paths.append(np.vstack([np.full((len(frames) - 1, 4), np.nan), box]))
         return paths
@@ -227,10 +244,11 @@ class VideoPoses:
         every = 0.0 if self.cheap else EMPTY_EVERY
         return self._asked is None or time - self._asked >= every
 
-    def _ask(self, frame: Frame) -> list[np.ndarray]:
+    def _ask(self, frame: Frame) -> list[tuple[np.ndarray, bool]]:
+        """Boxes that are found, and whether an animal may be followed from there."""
         self._asked = float(frame.time)
         (boxes,) = self.source([frame])
-        return [_centred(box.xywh) for box in boxes or ()]
+        return [(_centred(box.xywh), box.score >= self.begin) for box in boxes or ()]
 
     def _look(
         self, frames: Sequence[Frame], paths: Sequence[np.ndarray], size: tuple[int, int]
