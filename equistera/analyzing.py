@@ -147,8 +147,9 @@ def _model_and_videos(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """A config is followed by its weights; else the first word is a work dir or weights."""
     count = 2 if words and words[0].endswith(".py") else 1
     if len(words) <= count:
+        missing = "which model?" if Path(words[0]).suffix.lower() in VIDEOS else "which video?"
         raise UserError(
-            "which video?" if len(words) == count else "which model, and which video?",
+            missing if len(words) == count else "which model, and which video?",
             hint="Expected: [CONFIG] WORK_DIR|CHECKPOINT VIDEO-OR-FOLDER ...",
         )
     return list(words[:count]), list(words[count:])

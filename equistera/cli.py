@@ -36,7 +36,10 @@ class Parser(argparse.ArgumentParser):
         known = [spelling for action in self._actions for spelling in action.option_strings]
         _, unknown, words = message.partition("unrecognized arguments: ")
         guesses = [did_you_mean(word.partition("=")[0], known) for word in words.split() if word.startswith("-")]
-        super().error(message + next(filter(None, guesses), "") if unknown else message)
+        if unknown:
+            files = [word for word in words.split() if os.path.lexists(word)]
+            message += f"; a file of this name is given as ./{files[0]}" if files else next(filter(None, guesses), "")
+        super().error(message)
 
     def given(self, argv: Sequence[str]) -> set[str]:
         """Names (``dest``) of what a user gave, also where it is the default, in a line that parses."""

@@ -295,8 +295,9 @@ def open_video(path: Path) -> av.container.InputContainer:
             io_open=refuse,
         )
     except (av.FFmpegError, OSError) as error:
+        what = f"broken, or of a kind that is not known ({error.strerror or error})"
         raise UserError(
-            f"cannot read video {path}: broken, or of a kind that is not known ({error.strerror or error})",
+            f"cannot read video {path}: {what if path.stat().st_size else 'it is empty'}",
             hint="A recording that was cut off looks like this; ffmpeg can often repair or convert it.",
         ) from error
 

@@ -77,6 +77,14 @@ def test_an_option_that_is_mistyped_is_guessed(capsys):
     assert "default" not in parser.format_help()
 
 
+def test_a_file_whose_name_begins_like_an_option(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-trot.mp4").touch()
+    with pytest.raises(SystemExit):
+        cli.parser("Analyses.").parse_args(["-trot.mp4"])
+    assert capsys.readouterr().err.rstrip().endswith("a file of this name is given as ./-trot.mp4")
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_tool_that_is_ended_cleans_up(name, capsys):
     cleaned = []

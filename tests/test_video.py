@@ -402,7 +402,7 @@ def test_what_is_no_video_is_said(tmp_path, capfd):
     (tmp_path / "hard.mp4").hardlink_to(good)
     for path, out, finding in (
         (tmp_path / "text.mp4", None, "cannot read video"),
-        (tmp_path / "empty.mp4", None, "cannot read video"),
+        (tmp_path / "empty.mp4", None, "empty.mp4: it is empty"),
         (cut, None, "cannot read video"),
         (tmp_path / "gone.mp4", None, "no such video"),
         (tmp_path, None, "no such video"),

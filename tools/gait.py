@@ -48,16 +48,21 @@ def main(argv):
         try:
             gaits.append(measure(tracks, individual))
         except UserError as error:
-            problems.append(str(error))
+            # most of what is found says nothing of whose it is
+            told = str(error)
+            problems.append(told if told.startswith(individual) else f"{individual}: {told}")
     if not gaits:
         raise UserError(f"nothing can be measured in {path}:", problems)
     for target in write(gaits, problems, out, name):
         record("gait", target)
     for gait in gaits:
-        shown = [f"{key} {gait.measures[key].text()}" for key in ("stride", "duty", "length") if key in gait.measures]
+        few = [(key, gait.measures[key]) for key in ("stride", "duty", "length") if key in gait.measures]
+        shown = [f"{key} {found.text()} {found.unit}".rstrip() for key, found in few]
         print(f"{gait.individual}: {', '.join(shown)}; {gait.gait}")
         for key, verdict in gait.verdicts.items():
             print(f"  {key}: {verdict}")
+        for note in gait.notes:
+            print(f"  {note}")
     for problem in problems:
         print(f"not measured: {problem}")
     print(f"written: {', '.join(map(str, targets))}")

@@ -16,6 +16,8 @@ from equistera.errors import UserError
 from equistera.tracks.tracks import Tracks
 
 LEGS = {"lf": "left fore", "rf": "right fore", "lh": "left hind", "rh": "right hind"}
+#: Seconds between two frames over which no stride can be seen: it takes half a second to a second.
+FARTHEST = 0.1
 #: Points without which nothing can be measured.
 NEEDED = ("withers", "tail_base", *(f"{leg}_hoof" for leg in LEGS))
 #: Seconds of track that are needed at least: two strides of a walk.
@@ -88,7 +90,17 @@ def body_of(tracks: Tracks, individual: str) -> Body:
         raise UserError(f"no animal {individual!r}", hint=f"There are: {', '.join(tracks.individuals)}")
     lacking = [name for name in NEEDED if name not in tracks.index]
     if lacking:
-        raise UserError("the tracks lack points that strides are measured from:", lacking)
+        raise UserError(
+            "the tracks lack points that strides are measured from:",
+            lacking,
+            hint=f"Theirs are {', '.join(tracks.index)}",
+        )
+    apart = float(np.median(np.diff(tracks.times))) if len(tracks) > 1 else 0.0
+    if apart > FARTHEST:
+        raise UserError(
+            f"the frames are {apart:g} s apart, expected {FARTHEST:g} s or less",
+            hint="Times are in seconds: are these milliseconds, or numbers of frames?",
+        )
     points = tracks.points[:, tracks.individuals.index(individual)]
     withers, tail = (points[:, tracks.index[name]] for name in ("withers", "tail_base"))
     hooves = points[:, [tracks.index[f"{leg}_hoof"] for leg in LEGS], 1]

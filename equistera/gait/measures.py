@@ -37,6 +37,8 @@ STANCE, STRIDE, LENGTH, HEIGHT, LEVEL = 0.02, 0.003, 0.06, 0.15, 0.003
 _ANGLE = 8
 #: Half of an interval by its value from which a measure is called too noisy.
 _WIDEST = 0.5
+#: Seconds within which a horse's stride lies, from the gallop to a slow walk, with room on both sides.
+USUAL_STRIDE = (0.4, 2.0)
 #: Share of the draws in which a measure has to be found.
 _FOUND = 0.9
 
@@ -148,6 +150,9 @@ def measure(tracks: Tracks, individual: str, seed: int = 0) -> Gait:
     if noise.spreads:
         by = f"the track's own spread at {counted(noise.spreads, 'points')}, at others by what differs between strides"
     notes.append(f"noise of the points: {np.median(size[size > 0]):.2%} of a body length (median), told by {by}")
+    stride = values["stride"]
+    if not USUAL_STRIDE[0] <= stride <= USUAL_STRIDE[1]:
+        notes.append(f"a stride of {stride:.2f} s is unusual for a horse: are the times, or --fps, right?")
     if "croup" not in body.index:
         notes.append("croup: told by the tail base, a proxy")
     untold = [name for name in values if name not in measures]

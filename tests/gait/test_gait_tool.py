@@ -36,6 +36,19 @@ def test_tracks_become_a_page_and_tables(tool, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "gait" / "trot.gait.json").read_bytes() == first
 
 
+def test_times_that_are_none_of_a_horse_are_told(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measures, "DRAWS", 8)
+    tracks = going()
+    files.write(tracks.with_(times=1000 * tracks.times), tmp_path / "milliseconds.csv", "csv")
+    assert tool(tmp_path / "milliseconds.csv") == 1
+    said = capsys.readouterr().err
+    assert "animal1: the frames are 20 s apart" in said
+    assert "milliseconds" in said
+    files.write(tracks.with_(times=tracks.times / 2), tmp_path / "fast.csv", "csv")
+    assert tool(tmp_path / "fast.csv") == 0
+    assert "unusual for a horse: are the times, or --fps, right?" in capsys.readouterr().out
+
+
 def test_what_cannot_be_measured_ends_in_one_line(tool, tmp_path, capsys):
     files.write(going("walk", move=False), tmp_path / "still.csv", "csv")
     assert tool(tmp_path / "still.csv") == 1

@@ -6,6 +6,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def analyze(job: AnalyzeJob) -> int:
             problems += broken
             written = _write(job, model, task, tracks)
         except UserError as error:
-            problems.append(f"{task.path}: {str(error).splitlines()[0]}")
+            problems.append(_named(task.path, str(error).splitlines()[0]))
             continue
         summary = summary_of(tracks)
         print(f"{where}{task.path.name}: {summary['text']}")
@@ -129,7 +130,7 @@ def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tupl
         points += [np.array([pose.points for pose in each]).reshape(*shape, 2) for each in found]
         scores += [np.array([pose.scores for pose in each]).reshape(shape) for each in found]
         ids += numbers
-    broken += [f"{task.path}: {problem}" for problem in video.problems]
+    broken += [_named(task.path, problem.removeprefix(f"{task.path.name}: ")) for problem in video.problems]
     doubtful = poses.doubtful
     ids = [
         [None if number in doubtful or poses.unseen(number, time) else number for number in numbers]
@@ -142,6 +143,11 @@ def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tupl
     if doubtful:
         notes.append(f"left out: {counted(len(doubtful), 'animals')} seen only once by the detector")
     return cleaned, notes, broken
+
+
+def _named(path: Path, problem: str) -> str:
+    """What is wrong with a video, with its name once."""
+    return problem if str(path) in problem else f"{path}: {problem}"
 
 
 def _chunks(frames: Iterator[Frame], poses: VideoPoses) -> Iterator[list[Frame]]:
