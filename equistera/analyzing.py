@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +21,11 @@ from equistera.outputs import check_targets
 from equistera.tracks import files
 from equistera.tracks.smooth import METHODS
 from equistera.video_writer import ENDINGS
-from equistera.words import near
+from equistera.words import counted, near
 
 TOOL = "analyze"
 #: Endings of files in a folder that are taken for videos; a file that is named is tried whatever its ending.
-VIDEOS = (*ENDINGS, ".mkv", ".m4v", ".webm", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp")
+VIDEOS = (*ENDINGS, ".mkv", ".m4v", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".3gp")
 DEFAULT_FORMATS = ("csv",)
 
 
@@ -91,6 +93,8 @@ class AnalyzeJob:
         tasks: The videos that are not finished yet.
         finished: Those that an earlier call has finished with the same settings.
         settings: What the outputs follow from besides the video, for the markers.
+        problems: Videos that cannot be done, or of which an earlier call has missed something; a line each.
+        notes: What else is worth a line.
     """
 
     options: AnalyzeOptions
@@ -100,6 +104,8 @@ class AnalyzeJob:
     tasks: list[VideoTask]
     finished: list[VideoTask]
     settings: dict[str, Any]
+    problems: list[str]
+    notes: list[str]
 
     def mark(self, task: VideoTask, summary: dict[str, Any]) -> None:
         """Says that a video is finished; ``summary`` is kept for people."""
@@ -119,19 +125,22 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
         raise UserError(f"--animals must be at least 1, found {options.animals}")
     if options.smooth not in METHODS:
         raise UserError(f"--smooth {options.smooth}: expected one of {', '.join(METHODS)}")
-    if options.max_gap < 0:
-        raise UserError(f"--max-gap must be 0 s or more, found {options.max_gap:g}")
+    if not 0 <= options.max_gap < math.inf:
+        raise UserError(f"--max-gap must be 0 s or more, and a number, found {options.max_gap:g}")
     model, videos = _model_and_videos(options.words)
     ((config, checkpoint),) = members(model)
     inputs.find_config(config)
     inputs.checkpoint(checkpoint)
     detector = options.detector()
     out = Path(options.out)
-    tasks = [VideoTask(path, path.stem, out) for path in _videos(videos, out)]
-    _refuse_same_names(tasks)
+    found, others = _videos(videos, out)
+    tasks, problems = _with_own_names([VideoTask(path, path.stem, out / below) for path, below in found.items()])
     settings = _settings(options, config, checkpoint, detector)
     finished = [task for task in tasks if not options.overwrite and _is_finished(task, settings, options)]
     left = [task for task in tasks if task not in finished]
+    for task in finished:
+        problems += _missed(task)
+    notes = [f"{counted(sum(others.values()), 'files')} of other kinds left out: {', '.join(others)}"] if others else []
     targets = [path for task in left for path in task.outputs(options)]
     read: list[str | Path | None] = [
         config,
@@ -140,7 +149,7 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
         *(task.path for task in tasks),
     ]
     check_targets("--out", targets, inputs=read, overwrite=options.overwrite, tool=TOOL)
-    return AnalyzeJob(options, config, checkpoint, detector, left, finished, settings)
+    return AnalyzeJob(options, config, checkpoint, detector, left, finished, settings, problems, notes)
 
 
 def _model_and_videos(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -155,36 +164,46 @@ def _model_and_videos(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(words[:count]), list(words[count:])
 
 
-def _videos(words: Sequence[str], out: Path) -> list[Path]:
-    """Videos that are named, and those in folders that are named and below; each once."""
-    found: dict[Path, None] = {}
+def _videos(words: Sequence[str], out: Path) -> tuple[dict[Path, Path], Counter[str]]:
+    """Videos that are named, and those in folders that are named and below, each once.
+
+    Returns:
+        Of each its folder below the one that was named; how many files of which endings are no videos.
+    """
+    found: dict[Path, Path] = {}
+    others: Counter[str] = Counter()
     for word in words:
         path = Path(word)
         if path.is_dir():
-            below = [p for p in _below(path) if out.resolve() not in p.resolve().parents]
-            if not below:
+            files = [p for p in _below(path) if out.resolve() not in p.resolve().parents]
+            videos = {p: p.parent.relative_to(path) for p in files if p.suffix.lower() in VIDEOS}
+            if not videos:
                 raise UserError(f"no video in {path}", hint=f"Looked for: {', '.join(VIDEOS)}")
-            found |= dict.fromkeys(below)
+            others.update(p.suffix.lower() or p.name for p in files if p not in videos)
+            found = videos | found
         elif path.is_file():
-            found[path] = None
+            found[path] = Path()
         else:
             raise UserError(f"no such video or folder: {path}{near(path)}")
-    return list(found)
+    return found, others
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    yield from sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in VIDEOS and path.is_file() and not path.name.startswith(".")
-    )
+    yield from sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
-def _refuse_same_names(tasks: Sequence[VideoTask]) -> None:
-    first: dict[str, VideoTask] = {}
-    twice = [f"{first[task.name].path}, {task.path}" for task in tasks if first.setdefault(task.name, task) is not task]
-    if twice:
-        raise UserError("videos whose outputs would have the same name:", twice, "Analyse them into different --out")
+def _with_own_names(tasks: Sequence[VideoTask]) -> tuple[list[VideoTask], list[str]]:
+    """The tasks whose outputs have names of their own, and what is said of the others."""
+    first: dict[Path, VideoTask] = {}
+    for task in tasks:
+        first.setdefault(task.marker, task)
+    kept = list(first.values())
+    return kept, [
+        f"{task.path}: not analysed, its outputs would have the names of those of {first[task.marker].path}; "
+        "give it another --out"
+        for task in tasks
+        if task not in kept
+    ]
 
 
 def _settings(options: AnalyzeOptions, config: str, checkpoint: Path, detector: Detector | None) -> dict[str, Any]:
@@ -206,6 +225,13 @@ def _stamp(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         start = hashlib.sha256(file.read(1 << 20)).hexdigest()[:16]
     return {"name": path.name, "bytes": path.stat().st_size, "start": start}
+
+
+def _missed(task: VideoTask) -> list[str]:
+    """What an earlier call could not read of a video that it finished."""
+    summary = read_json(task.marker).get("summary")
+    missed = summary.get("problems") if isinstance(summary, dict) else None
+    return [str(line) for line in missed] if isinstance(missed, list) else []
 
 
 def _is_finished(task: VideoTask, settings: dict[str, Any], options: AnalyzeOptions) -> bool:

@@ -5,7 +5,7 @@ Examples:
   python tools/analyze.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth videos/ --out analysed --det rtmdet
   python tools/analyze.py work_dirs/rtmpose_m videos/ --out analysed --animals 1 --format csv dlc-h5 --draw
 
-Each video NAME.mp4 becomes, in the folder of --out:
+Each video NAME.mp4 becomes, in the folder of --out, or below it as it lay below a folder that was named:
   NAME.csv            a row for each frame, animal and keypoint: time, x, y, calibrated confidence, what the model said
                       (x_raw, y_raw), what was changed since, and how exact the point is (spread, pixels)
   NAME.quality.html   how good it is: confident points by keypoint and over time, gaps, jitter, exchanged legs

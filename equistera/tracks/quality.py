@@ -19,6 +19,8 @@ from equistera.words import counted
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: Of a video in which nothing was put right.
+_NO_SWAPS = "No exchange of left and right shows. Legs that the model keeps exchanged look as if they were right."
 #: Moments that are shown, and how far apart they are at least, seconds.
 SHOWN, _APART = 6, 1.0
 #: A point counts as moved far where the smoother put it farther from where the model saw it than this share of the
@@ -283,9 +285,7 @@ def _summary(tracks: Tracks, found: dict[str, Any]) -> list[str]:
         lines.append(f"Seen: {', '.join(seen)}")
     frames = sum(swap["frames"] for swap in found["swaps"])
     many = counted(len(found["swaps"]), "times")
-    lines.append(
-        f"Left and right put right: {many}, in {counted(frames, 'frames')}" if frames else "No swaps were found."
-    )
+    lines.append(f"Left and right put right: {many}, in {counted(frames, 'frames')}" if frames else _NO_SWAPS)
     return lines
 
 

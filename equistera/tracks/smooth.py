@@ -31,6 +31,8 @@ _LEAST, _MOST, _WITHOUT = 0.02, 0.99, 0.9
 _NOTHING = 1e-3
 #: Radius of the circle in which a wrong point may lie, by the animal's size.
 _ASTRAY = 0.5
+#: How far the way through a gap may lie from the straight one, by the distance of the gap's ends.
+_BEND = 0.5
 #: Of savgol: seconds of a window, and the polynomial's degree.
 _WINDOW, _DEGREE = 0.2, 3
 
@@ -56,8 +58,8 @@ def smooth(tracks: Tracks, method: str = "kalman", max_gap: float = MAX_GAP, thr
         raise UserError(
             f"no way to smooth {method!r}{did_you_mean(method, METHODS)}", hint=f"There are: {', '.join(METHODS)}"
         )
-    if not max_gap >= 0:
-        raise UserError(f"the longest gap to fill should be 0 s or more, found {max_gap:g}")
+    if not 0 <= max_gap < np.inf:
+        raise UserError(f"the longest gap to fill should be 0 s or more, and a number, found {max_gap:g}")
     if not 0 <= threshold <= 1:
         raise UserError(f"the confidence to count as found should be from 0 to 1, found {threshold:g}")
     if method == "none" or not len(tracks):
@@ -94,7 +96,34 @@ def _kalman(
     fits = trusted & (weight >= 0.5)
     start, inside = _pieces(times, fits, max_gap)
     found, variance = smoothed(frames, seen, _variance(motion, np.where(inside, weight, 0.0)), start, motion)
-    return np.where(inside[..., None], found, np.nan), np.where(inside, np.sqrt(variance), np.nan), fits
+    found, moved = _bounded(times, found, fits, inside & ~fits)
+    return np.where(inside[..., None], found, np.nan), np.where(inside, np.sqrt(variance + moved**2), np.nan), fits
+
+
+def _bounded(
+    times: np.ndarray, found: np.ndarray, fits: np.ndarray, filled: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points [T, K, 2] whose ways through gaps bend no more than :data:`_BEND`, and how far that moved them, [T, K].
+
+    Speed and acceleration at a gap's ends are told by the frames in which the model was about to fail: followed freely
+    they lead out of the picture.
+    """
+    result = found.copy()
+    for k in np.flatnonzero(filled.any(axis=0)):
+        ends = np.flatnonzero(fits[:, k])
+        gaps = np.flatnonzero(filled[:, k])
+        after = np.searchsorted(ends, gaps)
+        one, other = found[ends[after - 1], k], found[ends[after], k]
+        share = (times[gaps] - times[ends[after - 1]]) / (times[ends[after]] - times[ends[after - 1]])
+        line = one + share[:, None] * (other - one)
+        off = np.linalg.norm(found[gaps, k] - line, axis=-1)
+        # a gap bends as one
+        most = np.zeros(len(ends) + 1)
+        np.maximum.at(most, after, off)
+        limit = _BEND * np.linalg.norm(other - one, axis=-1)
+        scale = np.minimum(limit / np.maximum(most[after], 1e-9), 1.0)
+        result[gaps, k] = line + scale[:, None] * (found[gaps, k] - line)
+    return result, np.linalg.norm(result - found, axis=-1)
 
 
 def _variance(motion: Motion, weight: np.ndarray) -> np.ndarray:

@@ -143,6 +143,25 @@ def test_nothing_leads_across_a_long_gap(method):
     assert np.allclose(before[170:] + 300, after[170:], atol=0.3)
 
 
+def test_a_gap_between_wild_frames_is_filled_between_its_ends():
+    """As at a crossing, where the model fails more and more before it sees nothing."""
+    times = np.arange(60) / 25
+    points = np.stack([100 + 3.0 * np.arange(60), np.full(60, 80.0)], axis=-1)[:, None, None] + np.zeros((1, 3, 1))
+    points += np.random.default_rng(0).normal(0, 1, points.shape)
+    astray = 2.0 * np.array([1, 3, 6, 10, 15, 21])[:, None, None]
+    points[22:28, ..., 0] += astray
+    points[34:40, ..., 0] += astray[::-1]
+    points[28:34] = np.nan
+    tracks = Tracks.of(("a", "b", "c"), times, points, np.where(np.isfinite(points[..., 0]), 0.9, np.nan))
+    found = smooth(tracks, "kalman")
+    filled, ends = found.points[28:34, 0], found.points[[27, 34], 0]
+    apart = np.linalg.norm(ends[1] - ends[0], axis=-1)
+    line = np.linspace(ends[0], ends[1], 8)[1:-1]
+    # freely followed, 24 px beyond ends that are 20 px apart
+    assert (np.linalg.norm(filled - line, axis=-1).max(axis=0) <= 0.5 * apart + 1e-6).all()
+    assert (found.spread[30, 0] > found.spread[20, 0]).all()
+
+
 def test_savgol_is_that_of_scipy():
     _, tracks = moving_horse("trot", 30, 2.0)
     found = smooth(with_confidence(tracks, 0.9, slice(0), 0), "savgol").points

@@ -67,7 +67,9 @@ def analyze(job: AnalyzeJob) -> int:
     """
     if job.finished:
         print(f"{counted(len(job.finished), 'videos')} analysed before, with the same settings")
-    problems: list[str] = []
+    for note in job.notes:
+        print(note)
+    problems = list(job.problems)
     model = _model(job) if job.tasks else None
     for number, task in enumerate(job.tasks, 1):
         where = f"[{number}/{len(job.tasks)}] " if len(job.tasks) > 1 else ""
@@ -86,7 +88,7 @@ def analyze(job: AnalyzeJob) -> int:
         job.mark(task, {key: value for key, value in summary.items() if key != "text"} | {"problems": broken})
         record(TOOL, task.marker)
     if problems:
-        raise UnfinishedError(f"not all of {counted(len(job.tasks), 'videos')} could be analysed whole:", problems)
+        raise UnfinishedError("not all of the videos could be analysed whole:", problems)
     return 0
 
 
@@ -244,7 +246,7 @@ def summary_of(tracks: Tracks) -> dict:
     seconds = float(tracks.times[-1] - tracks.times[0]) if len(tracks) else 0.0
     text = f"{counted(len(tracks), 'frames')}, {seconds:.1f} s: "
     if not shares:
-        text += "no animal was found"
+        text += "no animal was found (a lower --det-thr, or another --det, may find one)"
     else:
         each = ", ".join(f"{name} in {share:.0%}" for name, share in shares.items())
         text += f"{each} of the frames, {points:.0%} of their points known; {swapped} exchanged back, {filled} filled"

@@ -103,12 +103,40 @@ def test_odd_rates_are_kept(given, tmp_path):
     assert tracks.fps == pytest.approx(196.263, rel=0.01)
 
 
+def test_a_folder_is_mirrored_and_what_is_no_video_is_counted(given, tmp_path):
+    for name in ("x.mp4", "cam1/x.mp4", "cam2/x.mp4", "out/old.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_video(tmp_path / name)
+    (tmp_path / "cam2" / "x.mp4").rename(tmp_path / "cam2" / "x.ts")
+    (tmp_path / "notes.txt").write_text("none")
+    job = settled(given(tmp_path))
+    out = tmp_path / "out"
+    markers = {out / "x.analysis.json", out / "cam1" / "x.analysis.json", out / "cam2" / "x.analysis.json"}
+    assert {task.marker for task in job.tasks} == markers
+    assert job.notes == ["1 file of other kinds left out: .txt"]
+    assert not job.problems
+
+
+def test_what_is_missing_of_a_finished_video_is_told_again(given, tmp_path, capsys):
+    cut = tmp_path / "cut.avi"
+    whole = write_video(tmp_path / "whole.avi", frames=60).read_bytes()
+    cut.write_bytes(whole[: 2 * len(whole) // 3])
+    said = []
+    for _ in range(2):
+        with pytest.raises(UnfinishedError) as caught:
+            analyze(settled(given(cut)))
+        said.append(str(caught.value))
+    assert "1 video analysed before" in capsys.readouterr().out
+    assert said[0] == said[1]
+
+
 def test_videos_of_one_name_and_a_folder_without_videos_are_refused(given, tmp_path):
     for folder in ("a", "b", "empty"):
         (tmp_path / folder).mkdir()
     first, second = (write_video(tmp_path / folder / "x.mp4") for folder in ("a", "b"))
-    with pytest.raises(UserError, match="same name"):
-        settled(given(first, second))
+    job = settled(given(first, second))
+    assert [task.path for task in job.tasks] == [first]
+    assert [str(second) in line and "the names of those of" in line for line in job.problems] == [True]
     with pytest.raises(UserError, match="no video in"):
         settled(given(tmp_path / "empty"))
     with pytest.raises(UserError, match="no such video or folder"):
@@ -121,6 +149,8 @@ def test_videos_of_one_name_and_a_folder_without_videos_are_refused(given, tmp_p
         ({"animals": 0}, "--animals"),
         ({"batch_size": 0}, "--batch-size"),
         ({"max_gap": -1.0}, "--max-gap"),
+        ({"max_gap": float("inf")}, "--max-gap"),
+        ({"max_gap": float("nan")}, "--max-gap"),
         ({"det_thr": 0.5}, "--det"),
         ({"smooth": "magic"}, "--smooth"),
     ],
