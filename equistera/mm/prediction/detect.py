@@ -22,7 +22,7 @@ from torch import nn
 
 from equistera import skeleton as skeletons
 from equistera.checkpoints import detector_weights
-from equistera.dataset.boxes import shared_areas
+from equistera.dataset.boxes import overlaps, shared_areas
 from equistera.drawing import fitted
 from equistera.errors import UserError
 from equistera.frames import Frame
@@ -142,7 +142,7 @@ class TrainedBoxes(_Detector):
         boxes = [self._boxes(corners, scores) for corners, scores in found]
         for i, (corners, scores) in zip(large, self._looked([images[i] for i in large], 2), strict=True):
             small = (corners[:, 2:] - corners[:, :2]).amax(dim=1) <= SMALL * max(images[i].shape[:2])
-            boxes[i] += _beside(self._boxes(corners[small], scores[small]), boxes[i])
+            boxes[i] = _each_once([*boxes[i], *_beside(self._boxes(corners[small], scores[small]), boxes[i])])
         return boxes
 
     def _looked(self, images: Sequence[np.ndarray], times: int) -> list[list[torch.Tensor]]:
@@ -171,6 +171,16 @@ def _beside(small: Sequence[Box], whole: Sequence[Box]) -> list[Box]:
     surer = np.array([[other.score > box.score for other in whole] for box in small])
     inside = (shared_areas(own, known) * surer).max(axis=1) / own[:, 2:].prod(axis=1)
     return [box for box, share in zip(small, inside, strict=True) if share < PART]
+
+
+def _each_once(boxes: Sequence[Box]) -> list[Box]:
+    """Of two looks at one animal the surer, the surest animal first."""
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda box: -box.score):
+        known = np.array([other.xywh for other in kept]).reshape(-1, 4)
+        if overlaps(np.array([box.xywh]), known).max(initial=0) <= SAME_ANIMAL:
+            kept.append(box)
+    return kept
 
 
 def _no_trained_detector(weights: str | Path, state: Mapping[str, torch.Tensor]) -> UserError:

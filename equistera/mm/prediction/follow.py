@@ -30,6 +30,9 @@ NEW = 0.5
 SAME_PLACE = 0.7
 #: Overlap of a box that was found with one that is followed, from which they are one animal.
 SAME_ANIMAL = 0.3
+#: Or how far, in its longer sides, the middle of what was found may lie from that of an animal of about its size (an
+#: area up to so many times as large) in whose box nothing else is found: that has moved otherwise than expected.
+NEAR, ABOUT_AS_LARGE = 0.75, 2.0
 #: Share of a new pose's box that lies in that of another animal, from which it shows a part of that ...
 PART = 0.7
 #: ... if the model is so sure of that animal, and surer than of the part.
@@ -221,13 +224,13 @@ class VideoPoses:
         self._detected = {*range(len(self._known), len(paths))}
         self._asked_at_end = self._detects(times)
         if self._asked_at_end:
-            for box, sure in self._ask(frames[-1]):
-                near = [_overlap(box, path[-1]) for path in paths]
-                if near and max(near) >= SAME_ANIMAL:
-                    self._detected.add(int(np.argmax(near)))
-                    path = paths[int(np.argmax(near))]
+            boxes = self._ask(frames[-1])
+            shown = _shown(np.array([box for box, _ in boxes]).reshape(-1, 4), [path[-1] for path in paths])
+            for (box, sure), p in zip(boxes, shown, strict=True):
+                if p is not None:
+                    self._detected.add(p)
                     # led there evenly
-                    path += np.linspace(0, 1, len(frames))[:, None] * (box - path[-1])
+                    paths[p] += np.linspace(0, 1, len(frames))[:, None] * (box - paths[p][-1])
                 elif sure and not full:
                     self._detected.add(len(paths))
                     paths.append(np.vstack([np.full((len(frames) - 1, 4), np.nan), box]))
@@ -318,22 +321,52 @@ class VideoPoses:
                 if number is not None and np.isfinite(box).all():
                     seen.setdefault(number, []).append((time, box))
         late = times[-1] - (times[-1] - times[0]) / 3
+        # how it moves is not known of what has just been found
+        new = False
         for number, places in seen.items():
             moments, boxes = np.array([time for time, _ in places]), np.stack([box for _, box in places])
             if moments[-1] < late or self._missed[number] >= UNSEEN:
                 continue
             # of the batch's second half: an animal may have begun to move
-            recent = moments >= (times[0] + times[-1]) / 2
+            recent = moments >= min((times[0] + times[-1]) / 2, moments[-2:][0])
             speed = np.zeros(4)
             if recent.sum() >= 2:
                 speed[:2] = np.polyfit(moments[recent] - moments[-1], boxes[recent, :2], 1)[0]
             elif number in before:
                 speed = before[number].speed
+            else:
+                new = True
             self._known[number] = _Known(np.median(boxes[-3:], axis=0), speed, float(np.median(moments[-3:])))
         self._lost = not self._known or set(before) - set(self._known) != set()
         if not self.cheap and self._asked is not None and times[-1] - self._asked >= SEARCH_EVERY:
             self._lost = True
-        self._settled = bool(self._known) and len(times) >= 2
+        self._settled = bool(self._known) and len(times) >= 2 and not new
+
+
+def _shown(boxes: np.ndarray, followed: Sequence[np.ndarray]) -> list[int | None]:
+    """Which followed animal each found box shows, if any.
+
+    Args:
+        boxes: [N, 4], middle and size, the surest first.
+        followed: Where the animals are expected, the same.
+    """
+    shown: list[int | None] = [None] * len(boxes)
+    expected = list(followed)
+    for b, box in enumerate(boxes):
+        shared = [_overlap(box, other) for other in expected]
+        if shared and max(shared) >= SAME_ANIMAL:
+            shown[b] = p = int(np.argmax(shared))
+            # a part of it lies in what was expected rather than in what was found
+            expected[p] = box
+    for b, box in enumerate(boxes):
+        free = [p for p in range(len(followed)) if p not in shown and np.isfinite(followed[p]).all()]
+        if shown[b] is None and free:
+            away = [float(np.linalg.norm(followed[p][:2] - box[:2])) / box[2:].max() for p in free]
+            p = free[int(np.argmin(away))]
+            size = np.prod(followed[p][2:]) / np.prod(box[2:])
+            if min(away) <= NEAR and 1 / ABOUT_AS_LARGE <= size <= ABOUT_AS_LARGE:
+                shown[b] = p
+    return shown
 
 
 def _from_neighbours(t: int, boxes: np.ndarray, good: np.ndarray) -> list[np.ndarray]:

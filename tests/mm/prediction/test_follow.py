@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from discs import OFFSETS, RADIUS, FindsDiscs, SeesDiscs, film
 
-from equistera.mm.prediction.follow import VideoPoses
+from equistera.mm.prediction.follow import VideoPoses, _shown
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.stream import Box
 
@@ -116,6 +116,26 @@ def test_what_the_detector_saw_once_is_let_go_and_told():
     assert doubtful == {2}
     assert max(tracks[2]) < 20
     assert sorted(tracks[1]) == list(range(60))
+
+
+def test_an_animal_that_comes_in_fast_stays_the_same():
+    """It leaves its box within a batch, before it is known how it moves."""
+    late = line((380, 180), (-5, 0), 70)
+    late[:20] = np.nan
+    tracks, _, _ = follow(film(line((60, 60), (1, 0), 70), late))
+    assert set(tracks) == {1, 2}
+    assert sorted(tracks[1]) == list(range(70))
+    # found at the end of a batch, followed from there
+    assert sorted(tracks[2]) == list(range(min(tracks[2]), 70))
+    assert min(tracks[2]) <= 20 + 13 + 8
+
+
+def test_what_is_found_beside_an_animal_is_that_animal():
+    followed = [np.array([100, 100, 80, 60.0]), np.array([300, 100, 80, 60.0])]
+    boxes = np.array([[155, 100, 90, 66.0], [300, 105, 80, 60], [240, 100, 80, 60]])
+    assert _shown(boxes, followed) == [0, 1, None]
+    # a small one is another animal, and so is one that is far off
+    assert _shown(np.array([[140, 100, 30, 20.0], [190, 100, 80, 60]]), followed[:1]) == [None, None]
 
 
 def test_what_the_detector_is_unsure_of_is_only_followed_on():
