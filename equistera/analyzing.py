@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections import Counter
@@ -136,10 +137,10 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
     found, others = _videos(videos, out)
     tasks, problems = _with_own_names([VideoTask(path, path.stem, out / below) for path, below in found.items()])
     settings = _settings(options, config, checkpoint, detector)
-    finished = [task for task in tasks if not options.overwrite and _is_finished(task, settings, options)]
+    missed = {} if options.overwrite else {task: _missed_before(task, settings, options) for task in tasks}
+    finished = {task: lines for task, lines in missed.items() if lines is not None}
     left = [task for task in tasks if task not in finished]
-    for task in finished:
-        problems += _missed(task)
+    problems += itertools.chain.from_iterable(finished.values())
     notes = [f"{counted(sum(others.values()), 'files')} of other kinds left out: {', '.join(others)}"] if others else []
     targets = [path for task in left for path in task.outputs(options)]
     read: list[str | Path | None] = [
@@ -149,7 +150,7 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
         *(task.path for task in tasks),
     ]
     check_targets("--out", targets, inputs=read, overwrite=options.overwrite, tool=TOOL)
-    return AnalyzeJob(options, config, checkpoint, detector, left, finished, settings, problems, notes)
+    return AnalyzeJob(options, config, checkpoint, detector, left, [*finished], settings, problems, notes)
 
 
 def _model_and_videos(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -197,12 +198,11 @@ def _with_own_names(tasks: Sequence[VideoTask]) -> tuple[list[VideoTask], list[s
     first: dict[Path, VideoTask] = {}
     for task in tasks:
         first.setdefault(task.marker, task)
-    kept = list(first.values())
-    return kept, [
+    return list(first.values()), [
         f"{task.path}: not analysed, its outputs would have the names of those of {first[task.marker].path}; "
         "give it another --out"
         for task in tasks
-        if task not in kept
+        if first[task.marker] is not task
     ]
 
 
@@ -227,16 +227,10 @@ def _stamp(path: Path) -> dict[str, Any]:
     return {"name": path.name, "bytes": path.stat().st_size, "start": start}
 
 
-def _missed(task: VideoTask) -> list[str]:
-    """What an earlier call could not read of a video that it finished."""
-    summary = read_json(task.marker).get("summary")
-    missed = summary.get("problems") if isinstance(summary, dict) else None
-    return [str(line) for line in missed] if isinstance(missed, list) else []
-
-
-def _is_finished(task: VideoTask, settings: dict[str, Any], options: AnalyzeOptions) -> bool:
+def _missed_before(task: VideoTask, settings: dict[str, Any], options: AnalyzeOptions) -> list[str] | None:
+    """What an earlier call could not read of a video that it finished; None of one that is not finished."""
     if not task.marker.is_file():
-        return False
+        return None
     content = read_json(task.marker)
     if not isinstance(content, dict) or content.get("video") != _stamp(task.path):
         raise UserError(
@@ -251,4 +245,8 @@ def _is_finished(task: VideoTask, settings: dict[str, Any], options: AnalyzeOpti
             f"{task.marker} was written with other settings: {', '.join(other)}",
             hint="Choose another --out, or --overwrite to analyse all anew",
         )
-    return all(path.exists() for path in task.outputs(options))
+    if not all(path.exists() for path in task.outputs(options)):
+        return None
+    summary = content.get("summary")
+    missed = summary.get("problems") if isinstance(summary, dict) else None
+    return [str(line) for line in missed] if isinstance(missed, list) else []
