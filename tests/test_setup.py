@@ -1,6 +1,7 @@
 """setup.sh decides before it installs: what it says with --dry-run, on machines made up by a PATH."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,10 @@ def test_the_citation_names_this_version():
     assert citation.keys() >= {"cff-version", "message", "title", "authors", "version", "license"}
     assert (citation["version"], citation["type"]) == (equistera.__version__, "software")
     assert all(reference.keys() >= {"type", "title", "authors"} for reference in citation["references"])
+
+
+def test_each_package_is_pinned_once_for_each_python():
+    lines = (SETUP.parent / "requirements.txt").read_text().splitlines()
+    asked = [line.split("#")[0].strip() for line in lines]
+    pins = [re.sub("==[^;]*", "", line) for line in asked if line]
+    assert len(set(pins)) == len(pins)

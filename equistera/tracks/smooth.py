@@ -145,19 +145,23 @@ def _pieces(times: np.ndarray, found: np.ndarray, max_gap: float) -> tuple[np.nd
     Args:
         times: [T], seconds.
         found: bool [T, N].
-        max_gap: Seconds from the last frame before a gap to the first one after it, less a usual frame.
+        max_gap: Seconds from the last frame before a gap to the first one after it, less a usual frame; no gap is
+            shorter than its missing frames are shown.
 
     Returns:
         Two bool [T, N].
     """
-    usual = np.median(np.diff(times)) if len(times) > 1 else 0.0
+    steps = np.diff(times)
+    usual = np.median(steps) if len(steps) else 0.0
+    # a tolerance for times that are rounded
+    most = (max_gap + usual) * (1 + 1e-6) + 1e-9
     at = np.where(found, times[:, None], np.nan)
     before, after = _carried(at), _carried(at[::-1])[::-1]
-    # a tolerance for times that are rounded
-    long = after - before > (max_gap + usual) * (1 + 1e-6) + 1e-9
+    first = _carried(np.where(found, np.append(times[1:], np.inf)[:, None], np.nan))
+    long = (after - before > most) | (after - first > most - usual)
     inside = np.isfinite(before) & np.isfinite(after) & (found | ~long)
     previous = np.concatenate([np.full_like(before[:1], np.nan), before[:-1]])
-    far = ~(times[:, None] - previous <= (max_gap + usual) * (1 + 1e-6) + 1e-9)
+    far = ~(times[:, None] - previous <= most)
     return found & far, inside
 
 

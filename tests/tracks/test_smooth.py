@@ -176,6 +176,18 @@ def test_uneven_times_are_kept():
         assert rms(smooth(tracks, method).points - truth) < 0.9 * rms(tracks.raw - truth)
 
 
+@pytest.mark.parametrize("method", ["kalman", "savgol"])
+def test_without_gaps_nothing_is_filled_whatever_the_times(method):
+    """Where two frames are as long as a usual one, the point between them is a gap all the same."""
+    times = np.cumsum(np.tile([0.04, 0.04, 0.04, 0.02, 0.02], 20))
+    points = true_points(times, "walk")[:, None]
+    points[3::5] = np.nan
+    tracks = Tracks.of(HORSE.names, times, points, np.where(np.isnan(points[..., 0]), np.nan, 0.95))
+    assert not (smooth(tracks, method, max_gap=0).changed & FILLED).any()
+    assert not (smooth(tracks, method, max_gap=0.01).changed & FILLED).any()
+    assert (smooth(tracks, method, max_gap=0.02).changed[3::5] == FILLED).all()
+
+
 def test_none_changes_nothing():
     _, tracks = moving_horse("walk", 25, 2.0)
     assert same(smooth(tracks, "none"), tracks)
