@@ -3,11 +3,16 @@
     python tools/convert_dataset.py --input data/raw --output data/annotations
     python tools/convert_dataset.py --input export.json --img-dir photos --output data/annotations \\
         --split 0.8 0.2 --group-by "^(horse[0-9]+)_" --keypoint-map names.json
+    python tools/convert_dataset.py --input corrected.json --output data/annotations --update
 
 Reads Label Studio (JSON and JSON-MIN), CVAT for images 1.1, COCO keypoints, CollectedData (.csv, .h5) of DeepLabCut
 and Lightning Pose, Ultralytics YOLO pose (data YAML), and the public AP-10K, AnimalPose and Horse-10 files, reduced to
 the horses and to the points that are exactly the skeleton's. --input is a file or a folder with several. Your own files
 are only read; pictures are linked into data/images/train, val and test. Whatever is left out is listed with the reason.
+
+--update merges corrected labels of some of the pictures into the data set that is there: splits stay, whatever was
+not corrected stays to the byte, and a dated folder in updates/ beside the files keeps them as they were, with a table
+of all changes.
 """
 
 from __future__ import annotations
@@ -43,7 +48,6 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--split",
         nargs="+",
-        default=["0.7", "0.15", "0.15"],
         metavar="SHARE",
         help="shares of train, val and test, or of train and val (default: 0.7 0.15 0.15); "
         "'none' writes all.json, to be split later by tools/split_dataset.py",
@@ -70,11 +74,29 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help=strict)
     parser.add_argument("--overwrite", action="store_true", help="replace output that exists")
     parser.add_argument("--redraw", action="store_true", help="with --overwrite: draw an existing split anew")
+    parser.add_argument(
+        "--update",
+        nargs="?",
+        const="points",
+        choices=("points", "all"),
+        help="merge corrections into the files of --output: of points, visibility and boxes of the animals in them; "
+        "'all' also adds animals and pictures that are new and takes out animals that are gone from their pictures",
+    )
     args = parser.parse_args(argv)
+    if args.update:
+        given = {
+            "--split": args.split, "--seed": args.seed, "--group-by": args.group_by, "--redraw": args.redraw or None,
+            "--overwrite": args.overwrite or None,
+        }  # fmt: skip
+        if ignored := [option for option, value in given.items() if value is not None]:
+            parser.error(
+                f"--update keeps the splits, and the old files beside the new ones: leave out {', '.join(ignored)}"
+            )
+    shares = args.split or ["0.7", "0.15", "0.15"]
     try:
-        args.split = None if args.split == ["none"] else tuple(float(share) for share in args.split)
+        args.split = None if shares == ["none"] else tuple(float(share) for share in shares)
     except ValueError:
-        parser.error(f"argument --split: expected numbers such as 0.7 0.15 0.15, or none; found {' '.join(args.split)}")
+        parser.error(f"argument --split: expected numbers such as 0.7 0.15 0.15, or none; found {' '.join(shares)}")
     if args.split is None:
         given = {"--seed": args.seed, "--group-by": args.group_by, "--redraw": args.redraw or None}
         if ignored := [option for option, value in given.items() if value is not None]:
@@ -88,6 +110,7 @@ def main(argv: Sequence[str]) -> None:
     args = parse_args(argv)
     from equistera.dataset.convert import Request, convert_dataset
     from equistera.dataset.split import SplitSpec
+    from equistera.dataset.update.update import update_dataset
 
     request = Request(
         input=args.input,
@@ -104,7 +127,7 @@ def main(argv: Sequence[str]) -> None:
         redraw=args.redraw,
         exif=args.exif,
     )
-    print(convert_dataset(request))
+    print(update_dataset(request, args.update) if args.update else convert_dataset(request))
 
 
 if __name__ == "__main__":

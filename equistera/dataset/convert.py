@@ -63,6 +63,7 @@ class Conversion:
     """What became of the input.
 
     Attributes:
+        taken: Every picture once, as the input labels it.
         images: COCO images.
         annotations: COCO annotations.
         paths: Where each picture is, by file name.
@@ -73,6 +74,7 @@ class Conversion:
         suspicions: What can hardly be meant; ``strict`` refuses it.
     """
 
+    taken: list[Labelled] = field(default_factory=list)
     images: list[dict] = field(default_factory=list)
     annotations: list[dict] = field(default_factory=list)
     paths: dict[str, Path] = field(default_factory=dict)
@@ -97,8 +99,8 @@ def convert_dataset(request: Request) -> str:
     root = request.img_dir or (request.input if request.input.is_dir() else request.input.parent)
     finder = PictureFinder(root, _placed_before(request.output, root))
     exports, notes_of_files = read_all(files, request.format, request.categories)
-    selections = _select_all(exports, request, keypoint_map)
-    done = _convert(selections, finder, request)
+    selections = select_all(exports, request, keypoint_map)
+    done = read_labels(selections, finder, request)
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
     notes += [*notes_of_files, *done.notes, *done.suspicions, *finder.notes()]
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
@@ -120,8 +122,12 @@ def convert_dataset(request: Request) -> str:
     return "\n".join([*_report(selections, done, notes, request.skeleton), "", written])
 
 
-def _convert(selections: Sequence[Selection], finder: PictureFinder, request: Request) -> Conversion:
-    """Converts exports to COCO entries; a picture that comes up twice is taken once."""
+def read_labels(selections: Sequence[Selection], finder: PictureFinder, request: Request) -> Conversion:
+    """Converts exports to COCO entries; a picture that comes up twice is taken once.
+
+    Raises:
+        UserError: Coordinates are no pixels of the pictures, or files contradict one another.
+    """
     done = Conversion()
     labelled: list[Labelled] = []
     jobs = [(selection, picture) for selection in selections for picture in selection.export.pictures]
@@ -146,22 +152,22 @@ def _convert(selections: Sequence[Selection], finder: PictureFinder, request: Re
                 labelled.append(found)
             else:
                 done.skips += found.skips
-    taken, repeated, contradicting = take_once(labelled)
+    done.taken, repeated, contradicting = take_once(labelled)
     done.skips += contradicting
     done.notes += repeats_note(repeated)
-    done.suspicions += suspicions(taken, request.skeleton.names)
+    done.suspicions += suspicions(done.taken, request.skeleton.names)
     # what is taken once is not counted as read twice, or a part would seem to be missing
     for again in repeated:
         done.read["picture"] -= 1
         done.read["horse"] -= len(again.entries) + sum(skip.what == "horse" for skip in again.skips)
-    for image_id, kept in enumerate(taken, 1):
+    for image_id, kept in enumerate(done.taken, 1):
         frame = kept.frame
         done.skips += kept.skips
         done.images.append({"id": image_id, "file_name": kept.file_name, "width": frame.width, "height": frame.height})
         for entry in kept.entries:
             done.annotations.append({"id": len(done.annotations) + 1, "image_id": image_id, "category_id": 1, **entry})
         if kept.is_there:
-            done.paths[kept.file_name] = finder.root / kept.file_name
+            done.paths[kept.file_name] = finder.path_of(kept.file_name)
     return done
 
 
@@ -192,13 +198,14 @@ def _labelled(
                 if any(agree(entry, other) for other in found.entries):
                     raise Unusable("stands in the picture twice, taken once")
                 found.entries.append(entry)
+                found.animals.append(animal)
                 found.skips.extend(left_out)
             except Unusable as error:
                 found.skips.append(Skip.of("horse", found.where, error))
         yield found
 
 
-def _select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:
+def select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:
     selections, errors = [], []
     for export in exports:
         try:
@@ -228,7 +235,7 @@ def _look_up(
         # relative on every system, or training would refuse it
         name = picture.plain_name or picture.names[-1]
         return "/".join(part for part in name_parts(name) if not part.endswith(":")) or name, None
-    path = finder.root / file_name
+    path = finder.path_of(file_name)
     try:
         header = read_header(path)
         check_whole(path, header)
@@ -242,11 +249,11 @@ def _look_up(
 def _report(selections: Sequence[Selection], done: Conversion, notes: Sequence[str], skeleton: Skeleton) -> list[str]:
     others = ", ".join(f"{category or 'no category'} {count}" for category, count in done.others.most_common(10))
     return [
-        *_files_read(selections, skeleton),
+        *files_read(selections, skeleton),
         f"converted  {len(done.images)} of {counted(done.read['picture'], 'pictures')}, "
         f"{len(done.annotations)} of {counted(done.read['horse'], 'horses')}",
         *([f"left out   {counted(done.others.total(), 'animals')} not horses: {others}"] if done.others else []),
-        *_skipped(done.skips),
+        *skipped(done.skips),
         *(f"note       {note}" for note in notes),
     ]
 
@@ -302,7 +309,7 @@ def _write(done: Conversion, request: Request) -> str:
 _EXAMPLES = 3
 
 
-def _files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]:
+def files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str]:
     """A line for each file: format, content, and how its points were matched."""
     lines = []
     for selection in selections:
@@ -328,7 +335,7 @@ def _files_read(selections: Sequence[Selection], skeleton: Skeleton) -> list[str
     return lines
 
 
-def _skipped(skips: Sequence[Skip]) -> list[str]:
+def skipped(skips: Sequence[Skip]) -> list[str]:
     """Every skipped item, grouped by reason; long groups are cut short and counted."""
     if not skips:
         return ["skipped    nothing"]

@@ -178,6 +178,10 @@ class PictureFinder:
     def __len__(self) -> int:
         return len(self._files)
 
+    def path_of(self, file_name: str) -> Path:
+        """Where a picture is that :meth:`find` has found."""
+        return self.root / file_name
+
     def find(self, names: Sequence[str], beside: str = "") -> str:
         """Finds a picture by the rule above.
 

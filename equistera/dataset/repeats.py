@@ -15,7 +15,7 @@ import numpy as np
 
 from equistera.dataset.annotate import Frame
 from equistera.dataset.boxes import SAME
-from equistera.dataset.formats.records import Skip
+from equistera.dataset.formats.records import Animal, Skip
 from equistera.dataset.split_report import source_of
 from equistera.errors import UserError
 from equistera.words import counted
@@ -36,6 +36,7 @@ class Labelled:
         frame: Gives the picture's size.
         is_there: Whether the picture is on disk.
         entries: COCO annotations in the skeleton's order, without ids.
+        animals: What the file says of each of them.
         skips: What of the picture's labels was left out.
     """
 
@@ -45,6 +46,7 @@ class Labelled:
     frame: Frame
     is_there: bool
     entries: list[dict] = field(default_factory=list)
+    animals: list[Animal] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
 
 

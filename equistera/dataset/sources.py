@@ -11,7 +11,7 @@ from equistera.dataset.formats import deeplabcut
 from equistera.dataset.formats.records import Export, NotLabels
 from equistera.dataset.paths import is_hidden
 from equistera.dataset.split import SPLITS, UNSPLIT
-from equistera.dataset.split_dataset import SPLIT_FILE, read_split
+from equistera.dataset.split_dataset import SPLIT_FILE, UPDATES, read_split
 from equistera.errors import UserError
 from equistera.files import read_json
 from equistera.progress import track
@@ -96,6 +96,8 @@ def keep_input(files: Sequence[Path], source: Path, output: Path) -> tuple[list[
         UserError: Names the files.
     """
     written = {(output / f"{name}.json").resolve(): name for name in (*SPLITS, UNSPLIT, "split")}
+    before = (output / UPDATES).resolve()
+    files = [path for path in files if not path.resolve().is_relative_to(before)]
     own = [path for path in files if path.resolve() in written]
     kept = [path for path in files if path not in own]
     if own and (not kept or source.is_file() or not all(map(_is_ours, own))):

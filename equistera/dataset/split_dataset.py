@@ -30,6 +30,10 @@ from equistera.outputs import check_targets
 from equistera.words import counted
 
 SPLIT_FILE = "split.json"
+#: Folder, beside the annotation files, of what they were before each merge of corrections (``--update``).
+UPDATES = "updates"
+#: Values of ``--update``: only corrections of animals that are there, or also animals and pictures that come and go.
+POINTS, ALL = "points", "all"
 _VERSION = 1
 #: A repeated group that holds a repeat or a choice.
 _ENDLESS = re.compile(r"[*+|}?][^()]*\)+[*+{]")
@@ -227,6 +231,12 @@ def planned_files(out_dir: Path, spec: SplitSpec | None, *, overwrite: bool = Fa
     splits = spec.names if spec else (UNSPLIT,)
     files = {name: out_dir / f"{name}.json" for name in splits}
     check_targets("--output", [*files.values(), *([out_dir / SPLIT_FILE] if spec else [])], overwrite=overwrite)
+    if lost := sorted(str(old) for path in files.values() for old in (out_dir / UPDATES).glob(f"*/{path.name}")):
+        raise UserError(
+            "corrections that --update has merged into these annotation files would be lost; before them they were:",
+            lost,
+            f"convert_dataset.py --update {ALL} adds more; to begin anew all the same move {out_dir / UPDATES} away.",
+        )
     others = set(read_split(out_dir).values()) - set(splits) if spec else ()
     left = [str(out_dir / f"{name}.json") for name in sorted(others) if (out_dir / f"{name}.json").exists()]
     if left:
@@ -287,6 +297,26 @@ def recorded_rule(folder: str | Path) -> str:
     rule = _read_record(folder).get("group_by")
     # repeats of repeats can take years, and nobody knows who wrote the file
     return rule if isinstance(rule, str) and not _ENDLESS.search(rule) else ""
+
+
+def recorded_spec(folder: Path) -> SplitSpec:
+    """How the split in a folder was drawn, to place more pictures in the same way.
+
+    Raises:
+        UserError: No ``split.json`` says it.
+    """
+    path, record = folder / SPLIT_FILE, _read_record(folder)
+    rule, fractions = recorded_rule(folder), record.get("fractions")
+    numbers = [record.get(key) for key in ("seed", "duplicate_distance")]
+    if not rule or not isinstance(fractions, dict) or not all(isinstance(number, int) for number in numbers):
+        raise UserError(
+            f"no {path} says how the data set was split, so there is no place for new pictures",
+            hint=f"Draw a split first ({commands.tool('split_dataset', '--help')}), or leave new pictures out.",
+        )
+    try:
+        return SplitSpec(tuple(float(share) for share in fractions.values()), numbers[0], rule, numbers[1])
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: the fractions are no numbers") from error
 
 
 def _read_record(folder: str | Path) -> dict:

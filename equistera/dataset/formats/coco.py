@@ -264,7 +264,7 @@ def _mixed_by_label_studio(
     )
     if not any(marks):
         return {}
-    export.sized = "stored"
+    export.sized, export.tells_hidden = "stored", False
     export.title = "COCO keypoints of Label Studio"
     export.notes.append(
         f"{export.path.name} looks like Label Studio's COCO export, which makes one horse of several in a picture and "

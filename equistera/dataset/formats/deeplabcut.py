@@ -126,7 +126,7 @@ def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, S
         NotLabels: They are predictions.
         UserError: The columns are not x and y of named points.
     """
-    export = Export(path, TITLE)
+    export = Export(path, TITLE, tells_hidden=False)
     if any(coordinate == _LIKELIHOOD for *_, coordinate in columns):
         if not is_label_file(path):
             raise NotLabels(path, "DeepLabCut's predictions (they have a likelihood), not labels", GIVE_LABELS)

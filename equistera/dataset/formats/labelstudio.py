@@ -177,6 +177,7 @@ def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[
                 records[item["id"] if isinstance(item.get("id"), (int, str)) else place].append(item)
             else:
                 raise Unusable("not a task", f"found {shown(item)}")
+    export.tells_hidden = not records
     for key, found in records.items():
         where = f"{export.path.name}, task {shown(key)}"
         with export.leaving_out("picture", where):

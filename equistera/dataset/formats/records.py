@@ -107,6 +107,7 @@ class Export:
         notes: What the user should know although nothing is lost.
         sized: Which size of a photo with an EXIF orientation the tool writes down: ``shown``: of what its labels were
             made on; ``stored``: of the file, while labels were made on the turned photo; "" where nobody knows.
+        tells_hidden: Whether the format says which points are hidden; where it does not, all are visible.
     """
 
     path: Path
@@ -116,6 +117,7 @@ class Export:
     skips: list[Skip] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sized: str = ""
+    tells_hidden: bool = True
 
     @contextmanager
     def leaving_out(self, what: str, where: str) -> Iterator[None]:

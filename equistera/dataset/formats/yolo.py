@@ -66,7 +66,7 @@ def read(path: Path) -> Export:
     count, dimensions = _keypoint_shape(content, path)
     classes = _classes(content, path)
     names = _keypoint_names(content, count, path)
-    export, root = Export(path, TITLE), path.parent.resolve()
+    export, root = Export(path, TITLE, tells_hidden=dimensions == 3), path.parent.resolve()
     labelled: dict[PurePosixPath, list[str]] = defaultdict(list)
     for picture, label in Subsets(path, content, export).pictures():
         where = f"{path.name}, {label}"

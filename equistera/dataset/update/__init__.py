@@ -1,0 +1,1 @@
+"""Corrected labels into an existing data set: what ``tools/convert_dataset.py --update`` does."""
