@@ -48,7 +48,7 @@ class _Model:
     predictor: Predictor
     confidence: Confidence
     source: BoxSource
-    cheap: bool
+    glance: BoxSource | None
     begin: float
 
 
@@ -97,10 +97,10 @@ def _model(job: AnalyzeJob) -> _Model:
     predictor, confidence, detector = loaded(job)
     if detector is not None:
         begin = BEGIN if options.det_thr is None else options.det_thr
-        return _Model(predictor, confidence, detector, cheap=True, begin=begin)
+        return _Model(predictor, confidence, detector, detector.glance, begin)
     print(WITHOUT_DETECTOR)
     search = SearchedBoxes(predictor, confidence.apply, options.batch_size, FOUND_IN_VIDEO)
-    return _Model(predictor, confidence, search, cheap=False, begin=FOUND_IN_VIDEO)
+    return _Model(predictor, confidence, search, None, FOUND_IN_VIDEO)
 
 
 def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tuple[Tracks, list[str], list[str]]:
@@ -108,7 +108,7 @@ def _tracks(job: AnalyzeJob, model: _Model, task: VideoTask, where: str) -> tupl
     options, skeleton = job.options, model.predictor.skeleton
     video = VideoFrames(task.path, None)
     poses = VideoPoses(
-        model.predictor, model.confidence, model.source, model.cheap, options.animals, options.batch_size, model.begin
+        model.predictor, model.confidence, model.source, model.glance, options.animals, options.batch_size, model.begin
     )
     times: list[float] = []
     points: list[np.ndarray] = []

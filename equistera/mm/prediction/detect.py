@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import mmdet
 import numpy as np
 import torch
+from mmcv.cnn import fuse_conv_bn
 from mmcv.ops import nms
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.structures import DetDataSample
@@ -34,7 +35,7 @@ from equistera.mm.data.boxes import view_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.detector import CLASSES, AnimalDetector
 from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
-from equistera.mm.prediction.stream import Box
+from equistera.mm.prediction.stream import SMALL, Box
 from equistera.mm.run.network_check import as_config_says
 
 #: MMDetection's own config of each of :data:`equistera.checkpoints.DETECTORS`.
@@ -46,8 +47,6 @@ PADDING = 114
 BATCH = 4
 #: Overlap from which two boxes are one animal. MMDetection's 0.65 for RTMDet leaves one horse several boxes.
 SAME_ANIMAL = 0.5
-#: Longest side, in shares of the picture's, of the animals that a second, closer look is for: it sees parts of others.
-SMALL = 0.25
 #: A small box of which so much lies in a surer one is a part of that animal.
 PART = 0.5
 
@@ -64,7 +63,7 @@ def network(detector: str) -> ConfigDict:
     return config
 
 
-class _Detector:
+class DetectorBoxes:
     """A network that finds boxes on a few pictures at a time; a :data:`equistera.mm.prediction.stream.BoxSource`.
 
     Args:
@@ -79,18 +78,32 @@ class _Detector:
             settings.score_thr = min(settings.score_thr, threshold)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = model.to(self.device).eval()
+        with torch.no_grad():
+            # not the head: its levels share their convolutions
+            for part in (self.model.backbone, self.model.neck):
+                fuse_conv_bn(part)
 
     def __call__(self, frames: Sequence[Frame]) -> list[list[Box] | None]:
         """Boxes of each frame, the surest first; an empty list where nothing was found."""
+        return self._in_batches(self._detect, frames)
+
+    def glance(self, frames: Sequence[Frame]) -> list[list[Box] | None]:
+        """The same of one look alone, which misses small animals but takes a fraction of the time."""
+        return self._in_batches(self._look, frames)
+
+    def _in_batches(self, find: Callable[[list[np.ndarray]], list[list[Box]]], frames: Sequence[Frame]) -> list:
         found: list[list[Box] | None] = []
         for start in range(0, len(frames), BATCH):
             with torch.inference_mode(), DefaultScope.overwrite_default_scope("mmdet"), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="torch.meshgrid")
-                found += self._detect([frame.image for frame in frames[start : start + BATCH]])
+                found += find([frame.image for frame in frames[start : start + BATCH]])
         return found
 
-    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
+    def _look(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
         raise NotImplementedError
+
+    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
+        return self._look(images)
 
     def _boxes(self, corners: torch.Tensor, scores: torch.Tensor) -> list[Box]:
         """Boxes from corners [N, 4] and scores [N], each animal once: the surest of those that overlap."""
@@ -105,8 +118,8 @@ class _Detector:
         ]
 
 
-class TrainedBoxes(_Detector):
-    """Boxes that a detector of ``tools/train.py`` finds, as its training saw pictures, and larger ones twice as large.
+class TrainedBoxes(DetectorBoxes):
+    """Boxes that a detector of ``tools/train.py`` finds, as its training saw pictures, and large ones more closely.
 
     Args:
         weights: Its ``best.pth``, which says how it is built.
@@ -136,14 +149,24 @@ class TrainedBoxes(_Detector):
         checkpoint.load_exactly(network, content["state_dict"], weights, "Give weights as tools/train.py wrote them")
         super().__init__(network, threshold)
 
+    def _look(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
+        return [self._boxes(corners, scores) for corners, scores in self._looked(images, 1)]
+
     def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
-        found = self._looked(images, 1)
-        large = [i for i, image in enumerate(images) if max(image.shape[:2]) > 1.5 * max(self.model.input_size)]
-        boxes = [self._boxes(corners, scores) for corners, scores in found]
-        for i, (corners, scores) in zip(large, self._looked([images[i] for i in large], 2), strict=True):
-            small = (corners[:, 2:] - corners[:, :2]).amax(dim=1) <= SMALL * max(images[i].shape[:2])
-            boxes[i] = _each_once([*boxes[i], *_beside(self._boxes(corners[small], scores[small]), boxes[i])])
+        boxes = self._look(images)
+        self._look_closer(images, boxes, range(len(images)), 2)
+        self._look_closer(images, boxes, [i for i, found in enumerate(boxes) if not found], 4)
         return boxes
+
+    def _look_closer(
+        self, images: Sequence[np.ndarray], boxes: list[list[Box]], chosen: Iterable[int], times: int
+    ) -> None:
+        """Adds the small animals of some pictures that are large enough for such a look."""
+        large = [i for i in chosen if max(images[i].shape[:2]) > 0.75 * times * max(self.model.input_size)]
+        for i, (corners, scores) in zip(large, self._looked([images[i] for i in large], times), strict=True):
+            longest = 2 / times * SMALL * max(images[i].shape[:2])
+            small = (corners[:, 2:] - corners[:, :2]).amax(dim=1) <= longest
+            boxes[i] = _each_once([*boxes[i], *_beside(self._boxes(corners[small], scores[small]), boxes[i])])
 
     def _looked(self, images: Sequence[np.ndarray], times: int) -> list[list[torch.Tensor]]:
         """Corners and scores on each picture, made so many times as large as training's were."""
@@ -190,7 +213,7 @@ def _no_trained_detector(weights: str | Path, state: Mapping[str, torch.Tensor])
     return UserError(f"--det {weights}: expected weights of a detector that was trained here, found {found}", hint=hint)
 
 
-class DetectedBoxes(_Detector):
+class DetectedBoxes(DetectorBoxes):
     """Boxes that a detector of COCO's classes finds.
 
     Args:
@@ -224,7 +247,7 @@ class DetectedBoxes(_Detector):
         checkpoint.load_exactly(model, content["state_dict"], path, hint)
         super().__init__(model, threshold)
 
-    def _detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
+    def _look(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
         fitted = [_fit(image) for image in images]
         batch = {
             # trained on pictures as OpenCV reads them
@@ -268,7 +291,7 @@ def _fit(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int], tuple[float, f
 
 def boxes_of(
     detector: Detector, classes: Sequence[str] | None, threshold: float | None, amp: bool | None = False
-) -> _Detector:
+) -> DetectorBoxes:
     """The boxes of a detector that was asked for; see :class:`DetectedBoxes` and :class:`TrainedBoxes`."""
     chosen: dict[str, Any] = {"classes": classes, "threshold": threshold}
     chosen = {name: value for name, value in chosen.items() if value is not None}

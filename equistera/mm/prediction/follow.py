@@ -15,11 +15,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equistera.dataset.boxes import overlaps, shared_areas
 from equistera.frames import Frame
+from equistera.mm.prediction.places import (
+    SAME_ANIMAL,
+    animals_shown,
+    centred,
+    cornered,
+    from_neighbours,
+    overlap,
+    share_inside,
+)
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Pose, Predictor
-from equistera.mm.prediction.stream import BoxSource, box_of
+from equistera.mm.prediction.stream import SMALL, BoxSource, box_of
 from equistera.tracks.identity import Follower
 
 #: Mean confidence below which a pose shows no animal, or not where it was looked for.
@@ -28,11 +36,6 @@ LOST = 0.3
 NEW = 0.5
 #: Overlap of two poses' boxes in a frame from which they show one animal: of two that cross, one is hidden then.
 SAME_PLACE = 0.7
-#: Overlap of a box that was found with one that is followed, from which they are one animal.
-SAME_ANIMAL = 0.3
-#: Or how far, in its longer sides, the middle of what was found may lie from that of an animal of about its size (an
-#: area up to so many times as large) in whose box nothing else is found: that has moved otherwise than expected.
-NEAR, ABOUT_AS_LARGE = 0.75, 2.0
 #: Share of a new pose's box that lies in that of another animal, from which it shows a part of that ...
 PART = 0.7
 #: ... if the model is so sure of that animal, and surer than of the part.
@@ -44,7 +47,9 @@ INSIDE = 0.85
 SEARCH_EVERY = 20.0
 #: Seconds between two looks of a detector, at the end of a batch, while it sees all animals that are followed.
 DETECT_EVERY = 0.5
-#: Seconds between two searches while nobody is followed.
+#: Seconds between two of its close looks then.
+CLOSELY_EVERY = 2.0
+#: Seconds between two searches, or close looks, while nobody is followed.
 EMPTY_EVERY = 1.0
 #: So often in a row a detector may miss an animal that is followed: then it is let go.
 UNSEEN = 2
@@ -55,8 +60,6 @@ BEGIN = 0.5
 FIRST_PART = 4
 #: How often what turned out badly is looked at again, as long as that helps.
 LOOKS_AGAIN = 4
-#: Frames beside one that say where an animal is in it.
-_BESIDE = 4
 
 
 @dataclass
@@ -79,7 +82,7 @@ class VideoPoses:
         predictor: The model.
         confidence: What its confidences mean.
         source: Finds animals on single frames.
-        cheap: Whether ``source`` costs about as much as one look of the model, as a detector does.
+        glance: The same for about the cost of one look of the model, as a detector has it; None: there is none.
         animals: How many there are at most; None: as many as are found.
         batch_size: Frames that go through the model together.
         begin: How sure ``source`` must be of an animal that is not followed yet.
@@ -90,16 +93,18 @@ class VideoPoses:
         predictor: Predictor,
         confidence: Confidence,
         source: BoxSource,
-        cheap: bool,
+        glance: BoxSource | None = None,
         animals: int | None = None,
         batch_size: int = 16,
         begin: float = BEGIN,
     ):
-        self.predictor, self.confidence, self.source, self.cheap = predictor, confidence, source, cheap
+        self.predictor, self.confidence, self.source, self.glance = predictor, confidence, source, glance
         self.animals, self.batch_size, self.begin = animals, batch_size, begin
         self.follower = Follower(predictor.skeleton, animals)
         self._known: dict[int, _Known] = {}
+        #: When anybody was asked last, and when other than for a glance.
         self._asked: float | None = None
+        self._asked_closely = -np.inf
         self._asked_at_end = False
         self._lost = True
         self._settled = False
@@ -130,7 +135,7 @@ class VideoPoses:
         """
         times = np.array([float(frame.time) for frame in frames])
         size = frames[0].image.shape[1::-1]
-        paths = self._paths(frames, times)
+        paths = self._paths(frames, times, size)
         poses = self._look(frames, paths, size)
         found: list[list[Pose]] = [[] for _ in frames]
         for p, path in enumerate(poses):
@@ -201,31 +206,31 @@ class VideoPoses:
         own, sure = self._box_of(poses[p][t], size), poses[p][t].scores.mean()
         others = [path[t] for q, path in enumerate(poses) if q != p and path[t] is not None]
         surer = [other for other in others if other.scores.mean() >= max(SURE, sure)]
-        return any(_share_inside(own, self._box_of(other, size)) >= PART for other in surer)
+        return any(share_inside(own, self._box_of(other, size)) >= PART for other in surer)
 
     def _each_once(self, poses: Sequence[Pose], size: tuple[int, int]) -> list[Pose]:
         """The poses of a frame, of those in one place the surest."""
         kept: list[tuple[Pose, np.ndarray]] = []
         for pose in sorted(poses, key=lambda pose: -pose.scores.mean()):
             box = self._box_of(pose, size)
-            if all(_overlap(box, other) < SAME_PLACE for _, other in kept):
+            if all(overlap(box, other) < SAME_PLACE for _, other in kept):
                 kept.append((pose, box))
         return [pose for pose, _ in kept]
 
-    def _paths(self, frames: Sequence[Frame], times: np.ndarray) -> list[np.ndarray]:
+    def _paths(self, frames: Sequence[Frame], times: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
         """Boxes to look into, of each animal [T, 4] as centre and size; NaN where there is nothing to look for."""
         paths = [np.stack([known.at(time) for time in times]) for known in self._known.values()]
         full = self.animals is not None and len(paths) >= self.animals
         if (self._lost or not paths) and not full and self._may_ask(times[0]):
-            for box, sure in self._ask(frames[0]):
-                if sure and all(_overlap(box, path[0]) < SAME_ANIMAL for path in paths):
+            for box, sure in self._ask(frames[0], EMPTY_EVERY):
+                if sure and all(overlap(box, path[0]) < SAME_ANIMAL for path in paths):
                     paths.append(np.tile(box, (len(frames), 1)))
         # what the detector has just found it has seen
         self._detected = {*range(len(self._known), len(paths))}
         self._asked_at_end = self._detects(times)
         if self._asked_at_end:
-            boxes = self._ask(frames[-1])
-            shown = _shown(np.array([box for box, _ in boxes]).reshape(-1, 4), [path[-1] for path in paths])
+            boxes = self._ask(frames[-1], 0.0 if self._may_be_missed(size) else CLOSELY_EVERY)
+            shown = animals_shown(np.array([box for box, _ in boxes]).reshape(-1, 4), [path[-1] for path in paths])
             for (box, sure), p in zip(boxes, shown, strict=True):
                 if p is not None:
                     self._detected.add(p)
@@ -238,20 +243,29 @@ class VideoPoses:
 
     def _detects(self, times: np.ndarray) -> bool:
         """Whether a detector is to be asked at the end of these frames."""
-        if not self.cheap or len(times) < 2:
+        if self.glance is None or len(times) < 2:
             return False
         all_seen = self._known and all(self._confirmed[n] > 1 and not self._missed[n] for n in self._known)
         return not all_seen or times[-1] - self._asked >= DETECT_EVERY
 
-    def _may_ask(self, time: float) -> bool:
-        every = 0.0 if self.cheap else EMPTY_EVERY
-        return self._asked is None or time - self._asked >= every
+    def _may_be_missed(self, size: tuple[int, int]) -> bool:
+        """Whether somebody who is followed is too small for a glance, or was not seen by the last one."""
+        return any(self._missed[n] or known.box[2:].max() <= SMALL * max(size) for n, known in self._known.items())
 
-    def _ask(self, frame: Frame) -> list[tuple[np.ndarray, bool]]:
-        """Boxes that are found, and whether an animal may be followed from there."""
+    def _may_ask(self, time: float) -> bool:
+        return self.glance is not None or self._asked is None or time - self._asked >= EMPTY_EVERY
+
+    def _ask(self, frame: Frame, every: float) -> list[tuple[np.ndarray, bool]]:
+        """Boxes that are found, and whether an animal may be followed from there; a glance if the last look was less
+        than so many seconds ago.
+        """
         self._asked = float(frame.time)
-        (boxes,) = self.source([frame])
-        return [(_centred(box.xywh), box.score >= self.begin) for box in boxes or ()]
+        if self.glance is not None and self._asked - self._asked_closely < every:
+            (boxes,) = self.glance([frame])
+        else:
+            self._asked_closely = self._asked
+            (boxes,) = self.source([frame])
+        return [(centred(box.xywh), box.score >= self.begin) for box in boxes or ()]
 
     def _look(
         self, frames: Sequence[Frame], paths: Sequence[np.ndarray], size: tuple[int, int]
@@ -281,8 +295,8 @@ class VideoPoses:
                 if pose is None:
                     continue
                 if not good[t]:
-                    again += [(p, t, box) for box in _from_neighbours(t, boxes, good)]
-                elif _share_inside(boxes[t], _centred(pose.bbox)) < INSIDE:
+                    again += [(p, t, box) for box in from_neighbours(t, boxes, good)]
+                elif share_inside(boxes[t], centred(pose.bbox)) < INSIDE:
                     again.append((p, t, boxes[t]))
         return again, count
 
@@ -291,7 +305,7 @@ class VideoPoses:
     ) -> None:
         """Looks into boxes and keeps the surer pose of each animal and frame."""
         looks = [look for look in looks if np.isfinite(look[2]).all()]
-        crops = ((frames[t].image, _cornered(box)) for _, t, box in looks)
+        crops = ((frames[t].image, cornered(box)) for _, t, box in looks)
         for (p, t, _), pose in zip(looks, self.predictor.poses(crops, self.batch_size), strict=True):
             pose = dataclasses.replace(pose, scores=self.confidence.apply(pose.scores))
             before = poses[p][t]
@@ -303,7 +317,7 @@ class VideoPoses:
         if pose is not None and pose.scores.mean() >= LOST:
             box = box_of(pose.points[pose.scores >= self.confidence.threshold], size)
             if box is not None:
-                return _centred(box)
+                return centred(box)
         return np.full(4, np.nan)
 
     def _remember(
@@ -338,69 +352,6 @@ class VideoPoses:
                 new = True
             self._known[number] = _Known(np.median(boxes[-3:], axis=0), speed, float(np.median(moments[-3:])))
         self._lost = not self._known or set(before) - set(self._known) != set()
-        if not self.cheap and self._asked is not None and times[-1] - self._asked >= SEARCH_EVERY:
+        if self.glance is None and self._asked is not None and times[-1] - self._asked >= SEARCH_EVERY:
             self._lost = True
         self._settled = bool(self._known) and len(times) >= 2 and not new
-
-
-def _shown(boxes: np.ndarray, followed: Sequence[np.ndarray]) -> list[int | None]:
-    """Which followed animal each found box shows, if any.
-
-    Args:
-        boxes: [N, 4], middle and size, the surest first.
-        followed: Where the animals are expected, the same.
-    """
-    shown: list[int | None] = [None] * len(boxes)
-    expected = list(followed)
-    for b, box in enumerate(boxes):
-        shared = [_overlap(box, other) for other in expected]
-        if shared and max(shared) >= SAME_ANIMAL:
-            shown[b] = p = int(np.argmax(shared))
-            # a part of it lies in what was expected rather than in what was found
-            expected[p] = box
-    for b, box in enumerate(boxes):
-        free = [p for p in range(len(followed)) if p not in shown and np.isfinite(followed[p]).all()]
-        if shown[b] is None and free:
-            away = [float(np.linalg.norm(followed[p][:2] - box[:2])) / box[2:].max() for p in free]
-            p = free[int(np.argmin(away))]
-            size = np.prod(followed[p][2:]) / np.prod(box[2:])
-            if min(away) <= NEAR and 1 / ABOUT_AS_LARGE <= size <= ABOUT_AS_LARGE:
-                shown[b] = p
-    return shown
-
-
-def _from_neighbours(t: int, boxes: np.ndarray, good: np.ndarray) -> list[np.ndarray]:
-    """Where the frames beside, [T, 4] where ``good``, say that an animal is: between them, or as it went on."""
-    there = np.flatnonzero(good)
-    if not len(there):
-        return []
-    before, after = there[there < t], there[there > t]
-    if len(before) and len(after):
-        return [np.array([np.interp(t, there, boxes[there, i]) for i in range(4)])]
-    near = (before[-_BESIDE:] if len(before) else after[:_BESIDE]).astype(int)
-    end = near[-1] if len(before) else near[0]
-    box = boxes[end].copy()
-    if len(near) > 1:
-        box[:2] += np.clip((t - end) * np.polyfit(near, boxes[near, :2], 1)[0], -box[2:], box[2:])
-    return [box]
-
-
-def _centred(xywh: Sequence[float]) -> np.ndarray:
-    x, y, width, height = xywh
-    return np.array([x + width / 2, y + height / 2, width, height])
-
-
-def _cornered(box: np.ndarray) -> np.ndarray:
-    return np.concatenate([box[:2] - box[2:] / 2, box[2:]])
-
-
-def _share_inside(inner: np.ndarray, outer: np.ndarray) -> float:
-    """Share of a box that lies in another one."""
-    return float(shared_areas(_cornered(inner)[None], _cornered(outer)[None])[0, 0] / np.prod(inner[2:]))
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union; 0 where one is NaN."""
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return 0.0
-    return float(overlaps(_cornered(a)[None], _cornered(b)[None])[0, 0])

@@ -25,6 +25,8 @@ from equistera.outputs import same_file
 MAX_HELD_PIXELS = 150e6
 #: Fewer confident keypoints than this do not say where the animal is.
 ENOUGH_POINTS = 4
+#: Longest side, in shares of the picture's, of animals that one look of a detector at the whole picture may miss.
+SMALL = 0.25
 #: So many pictures that are not the labelled file itself are compared with it: copies, perhaps saved anew, are fine.
 _COMPARED = 50
 

@@ -38,10 +38,14 @@ class SeesDiscs:
 
 
 class FindsDiscs:
-    """Stands for a detector; remembers the frames that it was asked about."""
+    """Stands for a detector; remembers the frames that it was asked about, and those that it glanced at."""
 
     def __init__(self):
-        self.asked = []
+        self.asked, self.glanced = [], []
+
+    def glance(self, frames):
+        self.glanced += [frame.number for frame in frames]
+        return self(frames)
 
     def __call__(self, frames):
         self.asked += [frame.number for frame in frames]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from discs import OFFSETS, RADIUS, FindsDiscs, SeesDiscs, film
 
-from equistera.mm.prediction.follow import VideoPoses, _shown
+from equistera.mm.prediction.follow import VideoPoses
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.stream import Box
 
@@ -20,7 +20,7 @@ def follow(frames, cheap=True, animals=None):
 
 def followed_by(model, finder, frames, cheap=True, animals=None):
     """Middles of the animals by number and frame, and the numbers of the doubtful ones."""
-    poses = VideoPoses(model, Confidence(None, 0.5, ""), finder, cheap, animals, batch_size=8)
+    poses = VideoPoses(model, Confidence(None, 0.5, ""), finder, finder.glance if cheap else None, animals, 8)
     tracks, waiting = {}, []
 
     def look():
@@ -85,6 +85,39 @@ def test_a_detector_that_sees_everybody_is_asked_twice_a_second():
     assert 8 <= len(finder.asked) <= 13
 
 
+def test_a_detector_mostly_glances_at_large_animals(monkeypatch):
+    paths = line((60, 60), (1, 0), 150), line((200, 180), (0, 0), 150)
+    _, _, finder = follow(film(*paths))
+    # discs are small: a close look each time, as soon as they are known
+    assert finder.glanced == [1]
+    monkeypatch.setattr("equistera.mm.prediction.follow.SMALL", 0.1)
+    tracks, _, finder = follow(film(*paths))
+    assert {number: len(frames) for number, frames in tracks.items()} == {1: 150, 2: 150}
+    closely = [number for number in finder.asked if number not in finder.glanced]
+    assert closely[0] == 0
+    # six seconds, a close look every two
+    assert 3 <= len(closely) <= 4 < len(finder.glanced)
+
+
+def test_who_is_missed_by_a_glance_is_looked_for_closely(monkeypatch):
+    class OverlooksTheSecond(FindsDiscs):
+        def glance(self, frames):
+            return [boxes[:1] for boxes in super().glance(frames)]
+
+    monkeypatch.setattr("equistera.mm.prediction.follow.SMALL", 0.1)
+    finder, films = OverlooksTheSecond(), film(line((60, 60), (1, 0), 150), line((200, 180), (0, 0), 150))
+    tracks, doubtful = followed_by(SeesDiscs(), finder, films)
+    assert not doubtful
+    assert {number: len(frames) for number, frames in tracks.items()} == {1: 150, 2: 150}
+
+
+def test_an_empty_film_is_glanced_at_and_looked_at_closely_once_a_second():
+    tracks, _, finder = follow(film(np.full((100, 2), np.nan)))
+    assert tracks == {}
+    assert len(finder.asked) - len(finder.glanced) == 4
+    assert len(finder.glanced) > 20
+
+
 def test_not_more_animals_than_there_are():
     tracks, _, _ = follow(film(line((60, 60), (1, 0)), line((200, 180), (0, 0))), animals=1)
     assert list(tracks) == [1]
@@ -130,14 +163,6 @@ def test_an_animal_that_comes_in_fast_stays_the_same():
     assert min(tracks[2]) <= 20 + 13 + 8
 
 
-def test_what_is_found_beside_an_animal_is_that_animal():
-    followed = [np.array([100, 100, 80, 60.0]), np.array([300, 100, 80, 60.0])]
-    boxes = np.array([[155, 100, 90, 66.0], [300, 105, 80, 60], [240, 100, 80, 60]])
-    assert _shown(boxes, followed) == [0, 1, None]
-    # a small one is another animal, and so is one that is far off
-    assert _shown(np.array([[140, 100, 30, 20.0], [190, 100, 80, 60]]), followed[:1]) == [None, None]
-
-
 def test_what_the_detector_is_unsure_of_is_only_followed_on():
     class IsUnsure(FindsDiscs):
         """Of the second animal, and of the first one after a second."""
@@ -160,7 +185,8 @@ def test_what_the_detector_does_not_see_any_more_is_taken_back():
         def __call__(self, frames):
             return [boxes if frames[0].number < 40 else boxes[:1] for boxes in super().__call__(frames)]
 
-    poses = VideoPoses(SeesDiscs(), Confidence(None, 0.5, ""), LosesTheSecond(), cheap=True, batch_size=8)
+    finder = LosesTheSecond()
+    poses = VideoPoses(SeesDiscs(), Confidence(None, 0.5, ""), finder, finder.glance, batch_size=8)
     frames, followed = list(film(line((60, 60), (1, 0), 100), line((200, 180), (0, 0), 100))), {1: [], 2: []}
     while frames:
         chunk, frames = frames[: poses.wanted], frames[poses.wanted :]
