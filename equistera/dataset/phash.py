@@ -111,7 +111,7 @@ def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[
     Returns:
         Groups of two and more positions in ``hashes``, each sorted, ordered by their first member.
     """
-    ways = every = _table(hashes)
+    ways = every = table_of(hashes)
     left, groups = np.arange(len(hashes)), []
     while len(left):
         group, left, ways = [int(left[0])], left[1:], ways[:, 1:]
@@ -122,7 +122,7 @@ def near_duplicates(hashes: Sequence[Turned], distance: int = DISTANCE) -> list[
             if own.tobytes() in asked:
                 continue
             asked.add(own.tobytes())
-            near = _are_near(ways, own, distance)
+            near = are_near(ways, own, distance)
             if near.any():
                 group += left[near].tolist()
                 left, ways = left[~near], ways[:, ~near]
@@ -142,18 +142,18 @@ def near_pairs(first: Sequence[Turned], second: Sequence[Turned], distance: int 
     Returns:
         Positions in ``first`` and in ``second``, in order.
     """
-    ways = _table(second)
-    near = (np.flatnonzero(_are_near(ways, one, distance)).tolist() for one in _table(first).T)
+    ways = table_of(second)
+    near = (np.flatnonzero(are_near(ways, one, distance)).tolist() for one in table_of(first).T)
     return [(i, j) for i, found in enumerate(near) for j in found]
 
 
-def _table(hashes: Sequence[Turned]) -> np.ndarray:
-    """uint64 [ways, N]."""
+def table_of(hashes: Sequence[Turned]) -> np.ndarray:
+    """The hashes of N pictures as uint64 [ways, N]."""
     return np.array(hashes, dtype=np.uint64).reshape(len(hashes), -1 if len(hashes) else 1).T.copy()
 
 
-def _are_near(ways: np.ndarray, one: np.ndarray, distance: int) -> np.ndarray:
-    """bool [N]: the pictures that are close to one, [ways], in some way to lay the one or the other down.
+def are_near(ways: np.ndarray, one: np.ndarray, distance: int) -> np.ndarray:
+    """bool [N]: the pictures (:func:`table_of`) that are close to one, [ways], in some way to lay either down.
 
     Turned hashes are rounded, so that the one way may find what the other just misses.
     """

@@ -190,10 +190,10 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
         Returns:
             Of a SimCC head the vectors [B, K, W'] and [B, K, H'], of a heatmap head one tensor [B, K, h, w].
         """
-        outputs = self._head_outputs(inputs)
+        outputs = self.head_outputs(self.extract_feat(inputs))
         if not self.test_cfg.get("flip_test", False):
             return outputs
-        back = self.unmirrored(self._head_outputs(inputs.flip(-1)))
+        back = self.unmirrored(self.head_outputs(self.extract_feat(inputs.flip(-1))))
         return tuple((straight + turned) / 2 for straight, turned in zip(outputs, back, strict=True))
 
     def decode(self, outputs: tuple[torch.Tensor, ...], data_samples: list) -> list:
@@ -216,6 +216,7 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
         # likewise: pixel p stands in bin p * ratio, so turning the bins leaves ratio - 1 too many (MMPose keeps them)
         return torch.roll(x, 1 - round(self.head.simcc_split_ratio), dims=-1), y
 
-    def _head_outputs(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        outputs = self.head.forward(self.extract_feat(inputs))
+    def head_outputs(self, features: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        """What the head makes of :meth:`extract_feat`'s features, as :meth:`raw_outputs` says it."""
+        outputs = self.head.forward(features)
         return outputs if isinstance(outputs, tuple) else (outputs,)

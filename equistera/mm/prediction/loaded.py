@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from equistera.analyzing import AnalyzeJob
+from equistera.labelling.picking import PickJob
 from equistera.mm import config as configs
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from equistera.mm.prediction.detect import DetectorBoxes
 
 
-def loaded(job: Job | AnalyzeJob) -> tuple[Predictor, Confidence, DetectorBoxes | None]:
+def loaded(job: Job | AnalyzeJob | PickJob) -> tuple[Predictor, Confidence, DetectorBoxes | None]:
     """The model, its confidences (described on stdout) and the detector, if one was asked for.
 
     Raises:

@@ -1,0 +1,1 @@
+"""What labelling gets from a trained model: which pictures it is unsure of."""
