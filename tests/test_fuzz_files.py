@@ -59,7 +59,7 @@ def skeleton_kind(folder):
             other = skeletons.load(name)
             own.correspondence_from(other), other.correspondence_from(own)
         for to, suffix in (("labelstudio", ".xml"), ("cvat", ".json")):
-            write_labelling_config(own, to, folder / f"labels{suffix}", "horse", overwrite=True)
+            write_labelling_config(own, to, folder / f"labels{suffix}", ["horse"], overwrite=True)
         if rng.random() < 0.1:
             encode_chart(own)
 

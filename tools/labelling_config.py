@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         help="file to write: .xml, .json (cvat), .jpg (picture)",
     )  # fmt: skip
     parser.add_argument("--skeleton", default=skeleton.DEFAULT, help="points to label: a name or a .json file")
-    parser.add_argument("--category", help="what the animal is called (default: horse)")
+    parser.add_argument("--category", nargs="+", metavar="NAME", help="what the animals are called (default: horse)")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
     args = parser.parse_args(argv)
     if args.to == "picture" and args.category is not None:
@@ -40,8 +40,8 @@ def main(argv: Sequence[str]) -> None:
     from equistera.dataset.formats.records import HORSE
 
     points = skeleton.load(args.skeleton)
-    category = HORSE if args.category is None else args.category
-    print(write_labelling_config(points, args.to, args.output, category, overwrite=args.overwrite))
+    categories = args.category or [HORSE]
+    print(write_labelling_config(points, args.to, args.output, categories, overwrite=args.overwrite))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from equistera import commands
 from equistera.commands import verify_command
-from equistera.dataset.coco import load_annotations
+from equistera.dataset.coco import load_annotations, read_coco
 from equistera.dataset.formats import coco, cvat, labelstudio, yolo
-from equistera.dataset.formats.records import Animal, Picture
+from equistera.dataset.formats.records import HORSE, Animal, Picture
 from equistera.dataset.formats.values import Unusable, flag, positive_size
 from equistera.dataset.images import ImageError, read_header
 from equistera.dataset.paths import check_inside, picture_path
@@ -66,41 +65,90 @@ def export_annotations(
     names = Counter(picture.names[0] for picture in pictures)
     if doubled := sorted(name for name, count in names.items() if count > 1):
         raise UserError("pictures with the same name in several files:", doubled, "Export the files one by one.")
-    config = output.with_name(f"{output.stem}_labelling.xml")
-    targets = [output, config] if to == "labelstudio" else [output]
-    check_targets("--output", targets, inputs=ann_files, overwrite=overwrite)
-    horses = sum(len(picture.animals) for picture in pictures)
-    written = f"wrote {counted(len(pictures), 'pictures')}, {counted(horses, 'horses')} to {output}"
+    check_targets("--output", targets_of(to, output), inputs=ann_files, overwrite=overwrite)
+    return "\n".join(write_for_tool(pictures, to, output, skeleton, url_prefix=url_prefix))
+
+
+def targets_of(to: str, output: Path) -> list[Path]:
+    """The files that :func:`write_for_tool` writes."""
+    beside = {"labelstudio": "_labelling.xml", "cvat": "_labels.json"}
+    return [output, *([output.with_name(output.stem + beside[to])] if to in beside else [])]
+
+
+def write_for_tool(
+    pictures: Sequence[Picture],
+    to: str,
+    output: Path,
+    skeleton: Skeleton,
+    *,
+    url_prefix: str = labelstudio.URL_PREFIX,
+    model: str = "",
+    categories: Sequence[str] = (),
+) -> list[str]:
+    """Writes pictures and their animals for a labelling tool, with the labels that its project needs beside them.
+
+    Args:
+        pictures: With known size and pixel coordinates; every animal has a box.
+        to: ``labelstudio``, ``cvat`` or ``coco``.
+        output: File to write, and those of :func:`targets_of`, which may be written.
+        skeleton: Gives the points and their order.
+        url_prefix: For Label Studio, what stands before a picture's name in a task.
+        model: Name of the model that predicted the animals; "" where people labelled them.
+        categories: Names of animals that may be labelled, too.
+
+    Returns:
+        What was written and how it is imported, a line each.
+
+    Raises:
+        UserError: Names that the tool cannot hold.
+    """
+    animals = [animal for picture in pictures for animal in picture.animals]
+    words = list(dict.fromkeys([*(animal.category for animal in animals), *categories])) or [HORSE]
+    nouns = "horses" if words == [HORSE] else "animals"
+    lines = [f"wrote {counted(len(pictures), 'pictures')}, {counted(len(animals), nouns)} to {output}"]
+    labels = targets_of(to, output)[-1]
     if to == "labelstudio":
-        write_json(output, labelstudio.write(pictures, url_prefix))
-        with atomic_write(config) as file:
-            file.write(labelstudio.labelling_config(skeleton))
-        return (
-            f"{written}\nIn Label Studio: make a project with the labelling interface of {config} (Settings, Labeling "
-            f"Interface, Code), then import {output.name}.\nA picture's address is {url_prefix}NAME; --url-prefix "
-            "changes it."
-        )
-    if to == "cvat":
-        labels = commands.tool("labelling_config", "--to", "cvat", "--output", "labels.json")
+        write_json(output, labelstudio.write(pictures, url_prefix, model))
+        with atomic_write(labels) as file:
+            file.write(labelstudio.labelling_config(skeleton, words))
+        lines += [
+            f"In Label Studio: make a project with the labelling interface of {labels} (Settings, Labeling Interface, "
+            f"Code), then import {output.name}.",
+            f"A picture's address is {url_prefix}NAME; --url-prefix changes it.",
+        ]
+        if model:
+            lines.append("A task shows the prediction when it is opened; what is submitted becomes its annotation.")
+    elif to == "cvat":
+        content = _cvat_labels(skeleton, words)
         with atomic_write(output) as file:
             cvat.write(file, pictures, skeleton.names)
-        return (
-            f"{written}\nIn CVAT: a task needs the pictures and, pasted into 'Raw', the labels that this writes:\n"
-            f"  {labels}\nThen upload annotations as 'CVAT 1.1'."
-        )
-    write_json(output, coco.write(pictures, skeleton))
-    return written
+        with atomic_write(labels) as file:
+            file.write(content)
+        lines += [
+            f"In CVAT: make a task with the pictures and, pasted into the tab 'Raw' of its labels, {labels}",
+            f"Then Actions, Upload annotations, 'CVAT 1.1', {output.name}.",
+        ]
+    else:
+        write_json(output, coco.write(pictures, skeleton))
+    return lines
+
+
+def _cvat_labels(skeleton: Skeleton, categories: Sequence[str]) -> str:
+    # the only horse that there is to draw, and to take the places of points from, is the synthetic one
+    from equistera.synthetic import chart
+
+    return cvat.labelling_config(skeleton, chart.positions(skeleton), categories)
 
 
 def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> list[Picture]:
     """The pictures of an annotation file, with size, and their animals, with boxes; pixels."""
     content = load_annotations(path, skeleton)
-    category = content["categories"][0]
+    category_of = _categories(path)
     animals: dict[object, list[Animal]] = {image["id"]: [] for image in content["images"]}
     problems = []
     for annotation in content["annotations"]:
         try:
-            animals[annotation["image_id"]].append(_animal(annotation, category["name"], skeleton))
+            animals[annotation["image_id"]].append(_animal(annotation, category_of[annotation["id"]], skeleton))
         except Unusable as error:
             problems.append(f"annotation {annotation.get('id')}: {error}")
     pictures = []
@@ -124,6 +172,13 @@ def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> list[Picture]
     return pictures
 
 
+def _categories(path: Path) -> dict[object, str]:
+    """The file's word for each annotation's animal, by its id."""
+    content = read_coco(path)
+    names = {c["id"]: str(c.get("name") or HORSE) for c in content["categories"] if isinstance(c, dict) and "id" in c}
+    return {entry.get("id"): names.get(entry.get("category_id"), HORSE) for entry in content["annotations"]}
+
+
 def _folder(path: Path, img_dir: Path | None) -> Path:
     return img_dir or image_dir(path.absolute().parent, path.stem)
 
@@ -145,6 +200,7 @@ def _write_yolo(
     overwrite: bool,
 ) -> str:
     splits: dict[str, Path] = {}
+    categories = list(dict.fromkeys(a.category for _, own in read for picture in own for a in picture.animals))
     labels, places = {}, {}
     problems, left_out = [], []
     for path, pictures in read:
@@ -164,7 +220,7 @@ def _write_yolo(
                 problems.append(f"{picture.where}: {error}")
                 continue
             left_out += [f"{name} of {picture.names[0]}" for name in outside]
-            labels[label] = yolo.write_label(whole, skeleton.names)
+            labels[label] = yolo.write_label(whole, skeleton.names, categories)
             places[target] = picture_path(_folder(path, img_dir), picture.names[0])
     if problems:
         raise UserError("labels that YOLO cannot hold:", problems, "More about them: tools/verify_dataset.py --help")
@@ -178,7 +234,7 @@ def _write_yolo(
         with atomic_write(label) as file:
             file.write(lines)
     with atomic_write(data_yaml) as file:
-        file.write(yolo.data_yaml(skeleton, list(splits)))
+        file.write(yolo.data_yaml(skeleton, list(splits), categories))
     written = (
         f"wrote {counted(len(labels), 'pictures')} ({', '.join(splits)}) to {output}; Ultralytics reads {data_yaml}"
     )
@@ -198,13 +254,15 @@ _NEXT = {
 }
 
 
-def write_labelling_config(skeleton: Skeleton, to: str, output: Path, category: str, *, overwrite: bool = False) -> str:
+def write_labelling_config(
+    skeleton: Skeleton, to: str, output: Path, categories: Sequence[str], *, overwrite: bool = False
+) -> str:
     """Writes a labelling configuration, or the picture with the numbered points.
 
     Args:
         skeleton: Points to label.
         to: A key of :data:`ENDINGS`.
-        category: Name of the animal.
+        categories: Names of the animals.
 
     Returns:
         What to do with it, for the terminal.
@@ -215,16 +273,15 @@ def write_labelling_config(skeleton: Skeleton, to: str, output: Path, category: 
     if output.suffix.lower() != ENDINGS[to]:
         raise UserError(f"{output}: expected a name that ends in {ENDINGS[to]}")
     check_targets("--output", [output], overwrite=overwrite)
-    if not category.strip():
+    if not all(category.strip() for category in categories):
         raise UserError("the animal needs a name", hint="Leave --category out to call it horse.")
-    # the only horse that there is to draw, and to take the places of points from, is the synthetic one
-    from equistera.synthetic import chart
-
     if to == "labelstudio":
-        content = labelstudio.labelling_config(skeleton, category).encode()
+        content = labelstudio.labelling_config(skeleton, categories).encode()
     elif to == "cvat":
-        content = cvat.labelling_config(skeleton, chart.positions(skeleton), category).encode()
+        content = _cvat_labels(skeleton, categories).encode()
     else:
+        from equistera.synthetic import chart
+
         content = chart.encode_chart(skeleton)
     with atomic_write(output, "wb") as file:
         file.write(content)

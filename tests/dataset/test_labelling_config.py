@@ -17,7 +17,7 @@ HORSE = skeleton.load("horse26")
 
 def written(tmp_path, to, points, name, category="horse"):
     path = tmp_path / name
-    assert path.name in write_labelling_config(points, to, path, category)
+    assert path.name in write_labelling_config(points, to, path, [category])
     return path.read_text(encoding="utf-8")
 
 
@@ -99,7 +99,7 @@ def test_files_that_are_not_written(tmp_path):
     (tmp_path / "a.xml").touch()
     with pytest.raises(UserError, match="exist already"):
         written(tmp_path, "labelstudio", HORSE, "a.xml")
-    assert "26 points" in write_labelling_config(HORSE, "labelstudio", tmp_path / "a.xml", "horse", overwrite=True)
+    assert "26 points" in write_labelling_config(HORSE, "labelstudio", tmp_path / "a.xml", ["horse"], overwrite=True)
     with pytest.raises(UserError, match=r"ends in \.json"):
         written(tmp_path, "cvat", HORSE, "b.xml")
     with pytest.raises(UserError, match="needs a name"):

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from equistera.dataset.coco import category_of, is_id
-from equistera.dataset.formats.records import Animal, Export, Picture, Skip
+from equistera.dataset.formats.records import HORSE, Animal, Export, Picture, Skip
 from equistera.dataset.formats.values import Unusable, number, numbers, point, positive_size, shown, subset_names, text
 from equistera.errors import UserError
 from equistera.skeleton import Skeleton
@@ -89,9 +89,11 @@ def write(pictures: Sequence[Picture], skeleton: Skeleton) -> dict:
     """Makes a COCO keypoint file.
 
     Args:
-        pictures: Pictures of horses, with known size and pixel coordinates; every animal has a box.
+        pictures: With known size and pixel coordinates; every animal has a box. What a model has predicted has its
+            ``score``.
         skeleton: Keypoints, in the order to write.
     """
+    words = list(dict.fromkeys(a.category for picture in pictures for a in picture.animals)) or [HORSE]
     images, annotations = [], []
     for image_id, picture in enumerate(pictures, 1):
         width, height = picture.size
@@ -102,15 +104,17 @@ def write(pictures: Sequence[Picture], skeleton: Skeleton) -> dict:
                 {
                     "id": len(annotations) + 1,
                     "image_id": image_id,
-                    "category_id": 1,
-                    "keypoints": [value for point in points for value in point],
+                    "category_id": words.index(animal.category) + 1,
+                    "keypoints": [value for point in points for value in (point if point[2] else (0.0, 0.0, 0))],
                     "num_keypoints": sum(v > 0 for _, _, v in points),
                     "bbox": list(animal.box),
                     "area": animal.area,
                     "iscrowd": 0,
+                    **({} if animal.score is None else {"score": animal.score}),
                 }
             )
-    return {"images": images, "annotations": annotations, "categories": [category_of(skeleton)]}
+    categories = [{**category_of(skeleton), "id": i, "name": word} for i, word in enumerate(words, 1)]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def categories_with_keypoints(categories: object, path: Path) -> dict[object, tuple[str, list[str]]]:

@@ -108,12 +108,15 @@ def box_label(category: str) -> str:
 
 
 def _add_animal(image: Element, animal: Animal, names: Sequence[str], group: str) -> None:
-    drawn = {"source": "manual", "z_order": "0", "group_id": group}
-    skeleton = SubElement(image, "skeleton", {"label": animal.category, **drawn})
-    for name in names:
-        x, y, visibility = animal.points.get(name, (0.0, 0.0, ABSENT))
-        flags = {"outside": f"{visibility == ABSENT:d}", "occluded": f"{visibility == HIDDEN:d}"}
-        SubElement(skeleton, "points", {"label": name, "source": "manual", **flags, "points": f"{x:.4f},{y:.4f}"})
+    source = {"source": "manual" if animal.score is None else "auto"}
+    drawn = {**source, "z_order": "0", "group_id": group}
+    # a skeleton of which nothing is in the picture cannot be seen in CVAT
+    if any(visibility != ABSENT for _, _, visibility in animal.points.values()):
+        skeleton = SubElement(image, "skeleton", {"label": animal.category, **drawn})
+        for name in names:
+            x, y, visibility = animal.points.get(name, (0.0, 0.0, ABSENT))
+            flags = {"outside": f"{visibility == ABSENT:d}", "occluded": f"{visibility == HIDDEN:d}"}
+            SubElement(skeleton, "points", {"label": name, **source, **flags, "points": f"{x:.4f},{y:.4f}"})
     x, y, w, h = animal.box
     corners = {key: f"{value:.4f}" for key, value in (("xtl", x), ("ytl", y), ("xbr", x + w), ("ybr", y + h))}
     SubElement(image, "box", {"label": box_label(animal.category), "occluded": "0", **drawn, **corners})
@@ -208,18 +211,18 @@ _CANVAS = 100
 _NOT_IN_NAMES = set("\"'<>&")
 
 
-def labelling_config(skeleton: Skeleton, places: np.ndarray, category: str) -> str:
+def labelling_config(skeleton: Skeleton, places: np.ndarray, categories: Sequence[str]) -> str:
     """The labels as JSON, for the tab "Raw" of a CVAT task or project.
 
     Args:
         skeleton: Its points and links.
         places: float [K, 2], where the points of a freshly drawn animal lie, fractions of its rectangle.
-        category: Name of the animal.
+        categories: Names of the animals: a skeleton and a rectangle each.
 
     Raises:
         UserError: CVAT cannot hold the names; all are listed.
     """
-    if bad := [name for name in (*skeleton.names, category) if _NOT_IN_NAMES & set(name)]:
+    if bad := [name for name in (*skeleton.names, *categories) if _NOT_IN_NAMES & set(name)]:
         raise UserError("names that CVAT cannot hold in a skeleton's drawing:", bad, "Leave out \" ' < > & there.")
     at = np.round(_CANVAS * places, 1).tolist()
     lines = [
@@ -232,14 +235,15 @@ def labelling_config(skeleton: Skeleton, places: np.ndarray, category: str) -> s
         f'data-label-name="{name}"></circle>'
         for k, (name, (x, y)) in enumerate(zip(skeleton.names, at, strict=True), 1)
     ]
+    # lines first: circles lie on top of them
+    drawing = "\n".join([*lines, *circles])
     points = [
         {"name": point.name, "type": "points", "color": hex_color(point.color), "attributes": []}
         for point in skeleton.keypoints
     ]
-    animal = {"name": category, "type": "skeleton", "attributes": []}
-    labels = [
-        # lines first: circles lie on top of them
-        {**animal, "sublabels": points, "svg": "\n".join([*lines, *circles])},
-        {"name": box_label(category), "type": "rectangle", "attributes": []},
-    ]
+    labels = []
+    for category in categories:
+        animal = {"name": category, "type": "skeleton", "attributes": []}
+        labels.append({**animal, "sublabels": points, "svg": drawing})
+        labels.append({"name": box_label(category), "type": "rectangle", "attributes": []})
     return json.dumps(labels, indent=1, ensure_ascii=False) + "\n"

@@ -232,12 +232,16 @@ def _words_of(record: dict) -> Iterator[str]:
 URL_PREFIX = "/data/local-files/?d="
 
 
-def write(pictures: Sequence[Picture], url_prefix: str = URL_PREFIX) -> list[dict]:
-    """Makes annotated tasks for Label Studio's import.
+def write(pictures: Sequence[Picture], url_prefix: str = URL_PREFIX, model: str = "") -> list[dict]:
+    """Makes tasks for Label Studio's import: annotated ones or, with a model's name, ones with its predictions.
+
+    A prediction shows up when its task is opened, and becomes an annotation when that is submitted
+    (https://labelstud.io/guide/predictions); its score is that of the animal that the model is least sure of.
 
     Args:
         pictures: Pictures with known size and pixel coordinates.
         url_prefix: What stands before a picture's name in the task. Behind that of a web address the name is quoted.
+        model: What predictions are told apart by.
 
     Returns:
         The tasks: a rectangle for each animal, its points as children, hidden points with the choice ``hidden``.
@@ -253,31 +257,41 @@ def write(pictures: Sequence[Picture], url_prefix: str = URL_PREFIX) -> list[dic
             x, y, w, h = animal.box
             box = {"x": x / width * 100, "y": y / height * 100, "width": w / width * 100, "height": h / height * 100}
             value = {**box, "rotation": 0, "rectanglelabels": [animal.category]}
-            result.append({"id": animal_id, "type": "rectanglelabels", "from_name": "box", "value": value, **place})
+            sure = {} if animal.score is None else {"score": animal.score}
+            box_label = {"id": animal_id, "type": "rectanglelabels", "from_name": "box", "value": value}
+            result.append({**box_label, **place, **sure})
             for name, (px, py, visibility) in animal.points.items():
                 if visibility == ABSENT:
                     continue
                 point = {"x": px / width * 100, "y": py / height * 100, "width": 0.5}
                 shared = {"id": f"{animal_id}_{name}", "parentID": animal_id, **place}
                 label = {"type": "keypointlabels", "from_name": "keypoint"}
-                result.append({**shared, **label, "value": {**point, "keypointlabels": [name]}})
+                sure = {"score": animal.confidences[name]} if name in animal.confidences else {}
+                result.append({**shared, **label, "value": {**point, "keypointlabels": [name]}, **sure})
                 if visibility == HIDDEN:
                     choice = {"type": "choices", "from_name": "visibility"}
                     result.append({**shared, **choice, "value": {**point, "choices": [HIDDEN_WORDS[0]]}})
         # a bucket's keys are no web addresses: Label Studio takes them as they stand
         name = picture.names[0] if url_prefix.startswith(BUCKETS) else quote(picture.names[0])
         data = {"image": url_prefix + name}
-        tasks.append({"id": picture_number, "data": data, "annotations": [{"result": result}]})
+        task: dict = {"id": picture_number, "data": data}
+        if not model:
+            task["annotations"] = [{"result": result}]
+        else:
+            # no animal is no prediction: an empty one would look as if somebody had deleted all
+            task["predictions"] = [{"model_version": model, "score": picture.score, "result": result}] if result else []
+        tasks.append(task)
     return tasks
 
 
-def labelling_config(skeleton: Skeleton, category: str = HORSE) -> str:
+def labelling_config(skeleton: Skeleton, categories: Sequence[str] = (HORSE,)) -> str:
     """The labelling interface that :func:`write`'s tasks need (Settings, Labeling Interface, Code).
 
     Args:
         skeleton: Its points become labels, in their colours, with what to click on as the hint.
-        category: Label of the animal's rectangle.
+        categories: Labels of the animals' rectangles.
     """
+    animals = "\n".join(f"    <Label value={quoteattr(category)}/>" for category in categories)
     labels = "\n".join(
         f"    <Label value={quoteattr(point.name)} background={quoteattr(hex_color(point.color))}"
         + f" hint={quoteattr(point.description)}" * bool(point.description)
@@ -288,7 +302,7 @@ def labelling_config(skeleton: Skeleton, category: str = HORSE) -> str:
   <Header value="Draw a rectangle for each animal; drag its points under it in the list of regions."/>
   <Image name="image" value="$image" zoom="true" zoomControl="true" rotateControl="false"/>
   <RectangleLabels name="box" toName="image">
-    <Label value={quoteattr(category)}/>
+{animals}
   </RectangleLabels>
   <KeyPointLabels name="keypoint" toName="image">
 {labels}

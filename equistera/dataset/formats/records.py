@@ -65,12 +65,16 @@ class Animal:
         box: ``x, y, width, height``, perhaps without a size, or None where the file has none.
         category: The file's word for the animal, ``""`` where it has none.
         area: Pixels of the animal's outline, where the file gives it.
+        score: How sure a model is of it, 0 to 1; None for what a person has labelled.
+        confidences: Likewise of its points, by name.
     """
 
     points: Mapping[str, tuple[float, float, int]]
     box: tuple[float, float, float, float] | None = None
     category: str = ""
     area: float | None = None
+    score: float | None = None
+    confidences: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ class Picture:
     size: tuple[int, int] | None = None
     relative: bool = False
     plain_name: str = ""
+
+    @property
+    def score(self) -> float:
+        """That of the animal that a model is least sure of; 0 without animals."""
+        return min((animal.score or 0.0 for animal in self.animals), default=0.0)
 
 
 @dataclass

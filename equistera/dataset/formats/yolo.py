@@ -115,14 +115,20 @@ def inside(picture: Picture) -> tuple[Picture, list[str]]:
     return replace(picture, animals=tuple(animals)), outside
 
 
-def write_label(picture: Picture, names: Sequence[str]) -> str:
-    """The text of one label file, for a picture with known size and pixel coordinates that are :func:`inside` it."""
+def write_label(picture: Picture, names: Sequence[str], categories: Sequence[str] = (HORSE,)) -> str:
+    """The text of one label file, for a picture with known size and pixel coordinates that are :func:`inside` it.
+
+    Args:
+        picture: The picture.
+        names: Keypoints in the order to write.
+        categories: Of the data set; an animal's class is its place among them.
+    """
     width, height = picture.size
     lines = []
     for animal in picture.animals:
         x, y, w, h = animal.box
         values = [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height]
-        fields = ["0", *(f"{value:.8g}" for value in values)]
+        fields = [str(categories.index(animal.category)), *(f"{value:.8g}" for value in values)]
         for name in names:
             px, py, visibility = animal.points.get(name, (0.0, 0.0, ABSENT))
             fields += [f"{px / width:.8g}", f"{py / height:.8g}", str(visibility)] if visibility else ["0", "0", "0"]
@@ -130,14 +136,14 @@ def write_label(picture: Picture, names: Sequence[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def data_yaml(skeleton: Skeleton, splits: Sequence[str]) -> str:
-    """The data YAML for labels of horses in the skeleton's order, with the pictures in ``images/<split>``."""
+def data_yaml(skeleton: Skeleton, splits: Sequence[str], categories: Sequence[str] = (HORSE,)) -> str:
+    """The data YAML for labels in the skeleton's order, with the pictures in ``images/<split>``."""
     content = {
         **{split: f"images/{split}" for split in splits},
         "kpt_shape": [len(skeleton), 3],
         "flip_idx": skeleton.flip_indices.tolist(),
-        "names": {0: HORSE},
-        "kpt_names": {0: list(skeleton.names)},
+        "names": dict(enumerate(categories)),
+        "kpt_names": {i: list(skeleton.names) for i in range(len(categories))},
     }
     return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,5 +107,6 @@ def _read(path: Path, skeleton: Skeleton) -> KnownFile:
 
 
 def _box(values: object) -> tuple[float, ...] | None:
-    numbers = isinstance(values, Sequence) and len(values) == 4 and all(isinstance(v, (int, float)) for v in values)
-    return tuple(map(float, values)) if numbers and min(values[2:]) > 0 else None
+    if not isinstance(values, list) or len(values) != 4 or not all(isinstance(v, (int, float)) for v in values):
+        return None
+    return tuple(map(float, values)) if min(values[2:]) > 0 else None

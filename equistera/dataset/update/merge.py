@@ -81,7 +81,7 @@ class Merge:
         self, file: KnownFile, name: str, known: KnownAnimal, found: np.ndarray, entry: dict, said: Animal,
         tells_hidden: bool,
     ) -> None:  # fmt: skip
-        place = ["annotations", known.position]
+        place: list[str | int] = ["annotations", known.position]
         after = self._with_kept(known.points, found, tells_hidden)
         for k, change in self._points(file, name, known, after):
             self.changes.append(change)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from equistera.analyzing import AnalyzeJob
 from equistera.labelling.picking import PickJob
+from equistera.labelling.prelabelling import PrelabelJob
 from equistera.mm import config as configs
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
     from equistera.mm.prediction.detect import DetectorBoxes
 
 
-def loaded(job: Job | AnalyzeJob | PickJob) -> tuple[Predictor, Confidence, DetectorBoxes | None]:
+def loaded(
+    job: Job | AnalyzeJob | PickJob | PrelabelJob, unsure: str = "dimmed"
+) -> tuple[Predictor, Confidence, DetectorBoxes | None]:
     """The model, its confidences (described on stdout) and the detector, if one was asked for.
+
+    Args:
+        job: What is to be done.
+        unsure: What becomes of points that the model is unsure of, a word for people.
 
     Raises:
         UserError: One cannot be used.
@@ -36,6 +43,6 @@ def loaded(job: Job | AnalyzeJob | PickJob) -> tuple[Predictor, Confidence, Dete
         amp=options.amp,
         skeleton=configs.skeleton_argument(options.skeleton),
     )
-    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, predictor.settings)
+    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, predictor.settings, unsure)
     print(confidence.description)
     return predictor, confidence, detector

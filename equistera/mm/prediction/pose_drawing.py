@@ -35,8 +35,17 @@ class Confidence:
     description: str
 
     @classmethod
-    def of(cls, checkpoint: str | Path, flip_test: bool, threshold: float | None, settings: str = "") -> Confidence:
+    def of(
+        cls,
+        checkpoint: str | Path,
+        flip_test: bool,
+        threshold: float | None,
+        settings: str = "",
+        unsure: str = "dimmed",
+    ) -> Confidence:
         """The confidences of a checkpoint's predictions; arguments as for :func:`stored_calibration`.
+
+        ``unsure`` is what becomes of points below the threshold, for the description.
 
         Raises:
             UserError: The threshold that was asked for is not between 0 and 1, or the calibration file is broken.
@@ -53,7 +62,7 @@ class Confidence:
         else:
             why = missing_because(checkpoint, flip_test, settings)
             line = f"{why}\nconfidences are uncalibrated: points below {threshold:g}"
-        return cls(calibration, threshold, f"{line} are dimmed")
+        return cls(calibration, threshold, f"{line} are {unsure}")
 
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Raw confidences, any shape, calibrated where there is a calibration."""
