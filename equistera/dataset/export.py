@@ -128,6 +128,8 @@ def write_for_tool(
             f"In CVAT: make a task with the pictures and, pasted into the tab 'Raw' of its labels, {labels}",
             f"Then Actions, Upload annotations, 'CVAT 1.1', {output.name}.",
         ]
+        if model:
+            lines.append("CVAT shows pictures by name, whatever their order in the file (sorting method of the task).")
     else:
         write_json(output, coco.write(pictures, skeleton))
     return lines

@@ -110,9 +110,10 @@ def test_cvats_xml_cell_by_cell(tmp_path):
         (name, "points", "horse") for name in HORSE.names
     ]
     images = root.findall("image")
+    # by worth, but numbered by name
     assert [image.attrib for image in images] == [
-        {"id": str(i), "name": f"{name}.png", "width": "400", "height": "300"}
-        for i, name in enumerate(("none", "b", "a"))
+        {"id": str(i), "name": name, "width": "400", "height": "300"}
+        for i, name in ((2, "none.png"), (1, "b.png"), (0, "a.png"))
     ]
     assert len(images[0]) == 0
     skeleton_, box = images[1]

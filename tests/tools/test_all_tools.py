@@ -14,6 +14,7 @@ PLACES = {
     "export_annotations.py": ("--out", "--output"),
     "make_demo_data.py": ("--out",),
     "monitor_training.py": ("--out",),
+    "prelabel.py": ("--out", "--output"),
     "split_dataset.py": ("--out", "--output"),
     "test.py": ("--out",),
     "visualize.py": ("--out", "--out-file", "--out-dir"),

@@ -93,9 +93,12 @@ def write(file: IO[str], pictures: Sequence[Picture], names: Sequence[str]) -> N
             for tag, value in zip(("name", "type", "parent"), own, strict=True):
                 if value:
                     SubElement(label, tag).text = value
-    for image_id, picture in enumerate(pictures):
+    # an id is the place among the names, as CVAT sorts them: it counts where a task has no such name
+    ids = {name: str(i) for i, name in enumerate(sorted(picture.names[0] for picture in pictures))}
+    for picture in pictures:
         width, height = map(str, picture.size)
-        image = SubElement(root, "image", id=str(image_id), name=picture.names[0], width=width, height=height)
+        name = picture.names[0]
+        image = SubElement(root, "image", id=ids[name], name=name, width=width, height=height)
         for group, animal in enumerate(picture.animals, 1):
             _add_animal(image, animal, names, str(group))
     indent(root)
