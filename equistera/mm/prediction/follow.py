@@ -249,8 +249,8 @@ class VideoPoses:
         return not all_seen or times[-1] - self._asked >= DETECT_EVERY
 
     def _may_be_missed(self, size: tuple[int, int]) -> bool:
-        """Whether somebody who is followed is too small for a glance, or was not seen by the last one."""
-        return any(self._missed[n] or known.box[2:].max() <= SMALL * max(size) for n, known in self._known.items())
+        """Whether somebody who is followed is far too small for a glance, or was not seen by the last look."""
+        return any(self._missed[n] or known.box[2:].max() <= SMALL / 2 * max(size) for n, known in self._known.items())
 
     def _may_ask(self, time: float) -> bool:
         return self.glance is not None or self._asked is None or time - self._asked >= EMPTY_EVERY
