@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, labelstudio, yolo
+from equistera.dataset.formats import animalpose, coco, cvat, deeplabcut, labelstudio, labelstudio_yolo, yolo
 from equistera.dataset.formats.records import HORSE, Export, NotLabels
 from equistera.dataset.formats.values import check_file, shown
 from equistera.files import read_json
@@ -50,10 +50,11 @@ ALL = (
     Format("cvat", cvat, "an .xml of <annotations> with <image>s", (".xml",), draws_boxes=True),
     Format("deeplabcut", deeplabcut, _CSV_OR_H5, (".csv", *deeplabcut.HDF5)),
     Format("yolo", yolo, "a .yaml with kpt_shape, beside labels/", (".yaml", ".yml")),
+    Format("yolo", labelstudio_yolo, "its notes.json, beside labels/"),
 )
 
 #: Values of ``--format``.
-NAMES = tuple(f.name for f in ALL)
+NAMES = tuple(dict.fromkeys(f.name for f in ALL))
 
 _EXPORT_JSON = "Export the project again in Label Studio's format 'JSON', which is read as it is."
 
@@ -67,7 +68,7 @@ _OTHERS: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
         lambda content: isinstance(content, dict) and "shapes" in content and "imagePath" in content,
     ),
     (
-        "the notes of Label Studio's YOLO export, which does not say what its points are",
+        "the notes of Label Studio's YOLO export, without keypoints",
         _EXPORT_JSON,
         lambda content: isinstance(content, dict) and content.keys() == {"categories", "info"},
     ),

@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from equistera.dataset.coco import category_of, is_id
@@ -56,19 +56,23 @@ def read(content: dict, path: Path) -> Export:
     animals: dict[object, list[Animal]] = defaultdict(list)
     images = _images_by_id(content["images"], export)
     annotations = _with_ids(content["annotations"], content["categories"], images, categories, export)
+    of_label_studio = _of_label_studio(content, annotations, images, export)
     for position, annotation in enumerate(annotations):
+        if of_label_studio and _is_box(annotation):
+            continue
         label = annotation.get("id", position) if isinstance(annotation, dict) else position
         with export.leaving_out("horse", f"{path.name}, annotation {shown(label)}"):
             image_id, animal = _animal(annotation, categories)
             if image_id not in images:
                 raise Unusable(_NO_PICTURE, f"image_id {shown(image_id)}")
+            if of_label_studio:
+                # its own is drawn around the points
+                animal = replace(animal, box=box_of(of_label_studio.boxes.get(image_id)))
             animals[image_id].append(animal)
     # declared even if no annotation uses them: that is how a public data set is known
     for name, keypoints in categories.values():
         export.keypoints.setdefault(name, list(keypoints))
-    if mixed := _mixed_by_label_studio(content, annotations, images, export):
-        # their boxes were left out for having no points
-        export.skips = [replace(skip, hint=_EXPORT_JSON) for skip in export.skips]
+    mixed = of_label_studio.mixed if of_label_studio else {}
     # CVAT writes person_keypoints_SUBSET.json
     subset = path.stem.removeprefix("person_keypoints_")
     for image_id, image in images.items():
@@ -250,14 +254,27 @@ def _check_not_all_one(annotations: list[object], images: dict[object, dict], ex
         )
 
 
-def _mixed_by_label_studio(
-    content: dict, annotations: list[object], images: dict[object, dict], export: Export
-) -> dict[object, int]:
-    """Tells of Label Studio's COCO export, by its marks; returns pictures of several horses, with their boxes.
+@dataclass(frozen=True)
+class _OfLabelStudio:
+    """What an export of Label Studio's has, by the id of the picture.
 
-    Its converter gives all points of a picture to one annotation, in an order that need not be that of the names, and
-    writes the size of the file while points are those of the turned photo (HumanSignal/label-studio#7537, #7632,
-    #6608).
+    Attributes:
+        mixed: Rectangles of pictures with several, and one set of points.
+        boxes: The only rectangle of pictures with one, and one set of points.
+    """
+
+    mixed: dict[object, int]
+    boxes: dict[object, object]
+
+
+def _of_label_studio(
+    content: dict, annotations: list[object], images: dict[object, dict], export: Export
+) -> _OfLabelStudio | None:
+    """Tells of Label Studio's COCO export, by its marks; None for another one.
+
+    Its converter gives all points of a picture to one annotation, in an order that need not be that of the names,
+    rounds them to pixels, and writes the size of the file while points are those of the turned photo
+    (HumanSignal/label-studio#7537, #7632, #6608). Rectangles are annotations of their own.
     """
     info = content.get("info")
     posed = [c for c in content["categories"] if isinstance(c, dict) and c.get("keypoints")]
@@ -267,17 +284,27 @@ def _mixed_by_label_studio(
         bool(images) and all(_UPLOADED.search(image["file_name"]) for image in images.values()),
     )
     if not any(marks):
-        return {}
+        return None
     export.sized, export.tells_hidden = "stored", False
     export.title = "COCO keypoints of Label Studio"
     export.notes.append(
         f"{export.path.name} looks like Label Studio's COCO export, which makes one horse of several in a picture and "
         "may give points other names than they have: export JSON from Label Studio and convert that"
     )
-    own = [a for a in annotations if isinstance(a, dict)]
-    poses = Counter(_ids_of([a for a in own if a["keypoints"]], "image_id"))
-    boxes = Counter(_ids_of([a for a in own if a.get("bbox") and not a["keypoints"]], "image_id"))
-    return {image_id: count for image_id, count in boxes.items() if count > 1 and poses[image_id] == 1}
+    poses = Counter(_ids_of([a for a in annotations if not _is_box(a)], "image_id"))
+    boxes: dict[object, list[object]] = defaultdict(list)
+    for annotation in annotations:
+        if isinstance(annotation, dict) and _is_box(annotation) and is_id(annotation.get("image_id")):
+            boxes[annotation["image_id"]].append(annotation["bbox"])
+    own = {image_id: found for image_id, found in boxes.items() if poses[image_id] == 1}
+    return _OfLabelStudio(
+        {image_id: len(found) for image_id, found in own.items() if len(found) > 1},
+        {image_id: found[0] for image_id, found in own.items() if len(found) == 1},
+    )
+
+
+def _is_box(annotation: object) -> bool:
+    return isinstance(annotation, dict) and bool(annotation.get("bbox")) and not annotation["keypoints"]
 
 
 def _flat(values: object) -> object:

@@ -293,10 +293,11 @@ def labelling_config(skeleton: Skeleton, categories: Sequence[str] = (HORSE,)) -
     """
     animals = "\n".join(f"    <Label value={quoteattr(category)}/>" for category in categories)
     labels = "\n".join(
-        f"    <Label value={quoteattr(point.name)} background={quoteattr(hex_color(point.color))}"
+        # Label Studio's COCO and YOLO exports need the number
+        f'    <Label value={quoteattr(point.name)} model_index="{i}" background={quoteattr(hex_color(point.color))}'
         + f" hint={quoteattr(point.description)}" * bool(point.description)
         + "/>"
-        for point in skeleton.keypoints
+        for i, point in enumerate(skeleton.keypoints)
     )
     return f"""<View>
   <Header value="Draw a rectangle for each animal; drag its points under it in the list of regions."/>

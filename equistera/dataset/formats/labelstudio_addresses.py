@@ -14,8 +14,9 @@ from equistera.dataset.images import LISTED
 #: Addresses whose names are taken as they stand: ``%20`` is no space there.
 BUCKETS = ("s3://", "gs://", "azure-blob://")
 
-#: What Label Studio puts before the name of an uploaded file since 1.0; no two uploads share it.
-UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+#: What Label Studio puts before the name of an uploaded file since 1.0, and of a picture that it exports; no two share
+#: it.
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}(-|__)(?=.)")
 
 
 def pictures_of(data: Mapping[str, object], file_upload: object = None) -> dict[str, str | list[str]]:

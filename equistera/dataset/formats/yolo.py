@@ -27,6 +27,9 @@ TITLE = "Ultralytics YOLO pose"
 
 _HINT = "The data YAML and the label files are plain text: put it right there, and run this again."
 
+#: Reason of an animal without points.
+BOX_ALONE = "a line has a box and no keypoints"
+
 #: A data YAML is a page of text.
 _MAX_YAML_BYTES = 1024**2
 #: A label file has one line an animal.
@@ -74,7 +77,7 @@ def read(path: Path) -> Export:
             # a list may hold names that no file can have
             if not os.path.isfile(root / label):
                 raise Unusable("no label file for the picture")
-            animals, problems = _animals(root / label, classes, names, dimensions)
+            animals, problems = animals_of(root / label, classes, names, dimensions)
             labelled[label].append(str(picture))
             export.add(Picture((str(picture),), where, tuple(animals), relative=True))
             export.skips += [Skip.of("horse", where, problem) for problem in problems]
@@ -205,10 +208,16 @@ def _keypoint_names(content: dict, count: int, path: Path) -> list[str]:
     return texts[0]
 
 
-def _animals(
+def animals_of(
     label: Path, classes: Mapping[int, str], names: Sequence[str], dimensions: int
 ) -> tuple[list[Animal], list[Unusable]]:
     """The animals of a label file, and what is wrong with its other lines.
+
+    Args:
+        label: The file.
+        classes: Words for the animals by their numbers.
+        names: Of the keypoints, in the file's order.
+        dimensions: 3 with flags, 2 without.
 
     Raises:
         Unusable: It cannot be read, is empty, or has no line that is right.
@@ -237,7 +246,7 @@ def _animal(
     if len(fields) == 1 and ("," in fields[0] or ";" in fields[0]):
         raise Unusable("the values of a line must stand apart by blanks", f"{where} has {shown(fields[0], 30)}")
     if len(fields) == 5:
-        raise Unusable("a line has a box and no keypoints", where)
+        raise Unusable(BOX_ALONE, where)
     if len(fields) != expected:
         as_for = f", the number for [{len(names)}, {5 - dimensions}]" if len(fields) == other else ""
         raise Unusable(

@@ -26,6 +26,7 @@ class Merge:
 
     Attributes:
         skeleton: Names the points.
+        same: Pixels within which a number of the export is the same.
         never_named: Points that the file of the next picture has in none: nobody was asked about them.
         not_asked: Those of them that some animal has.
         changes: What changes.
@@ -36,6 +37,7 @@ class Merge:
     """
 
     skeleton: Skeleton
+    same: float = SAME
     never_named: frozenset[str] = frozenset()
     not_asked: set[str] = field(default_factory=set)
     changes: list[Change] = field(default_factory=list)
@@ -65,7 +67,9 @@ class Merge:
         found = [np.reshape(entry["keypoints"], (-1, 3)).astype(float) for entry in labelled.entries]
         boxes = [animal.box or _around(animal.points) for animal in known]
         try:
-            pairs = paired([a.points for a in known], found, boxes, [entry["bbox"] for entry in labelled.entries])
+            pairs = paired(
+                [a.points for a in known], found, boxes, [entry["bbox"] for entry in labelled.entries], self.same
+            )
         except AmbiguousError as error:
             self.problems.append(f"{labelled.where}: {error}")
             return [], []
@@ -96,7 +100,7 @@ class Merge:
             file.text.replace([*place, "num_keypoints"], count)
         # a box that was made from the points says nothing of the one that was drawn
         box = known.box if said.box is None and known.box else tuple(entry["bbox"])
-        if known.box is None or np.abs(np.subtract(box, known.box)).max() > SAME:
+        if known.box is None or np.abs(np.subtract(box, known.box)).max() > self.same:
             self.changes.append(Change(file.path.name, name, known.id, "", kinds.BOX, known.box or (), box))
             file.text.replace([*place, "bbox"], list(box))
             if "area" in known.entry and (said.area is not None or _is_of_box(known)):
@@ -123,7 +127,7 @@ class Merge:
             old, new = known.points[k].tolist(), after[k].tolist()
             if not old[2] and not new[2]:
                 continue
-            moved = max(abs(old[0] - new[0]), abs(old[1] - new[1])) > SAME
+            moved = max(abs(old[0] - new[0]), abs(old[1] - new[1])) > self.same
             if not old[2]:
                 kind, old = kinds.ADDED, []
             elif not new[2]:

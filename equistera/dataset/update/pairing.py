@@ -15,6 +15,8 @@ from equistera.dataset.boxes import overlaps
 #: Pixels within which a number is the same: CVAT writes hundredths, YOLO files parts of the picture, and nobody clicks
 #: that exactly.
 SAME = 0.05
+#: The same where all numbers are rounded to whole pixels; a hair more than a half.
+WHOLE = 0.501
 #: So many points in their old places tell an animal from every other one, or all of those of an animal with fewer.
 _ENOUGH = 3
 #: Intersection over union from which boxes are of one animal, and below which they have nothing to do with each other.
@@ -25,11 +27,23 @@ class AmbiguousError(ValueError):
     """Several animals could be meant; the text says which."""
 
 
+def rounding(found: Sequence[np.ndarray]) -> float:
+    """Pixels within which a number of an export is the same: half of one where it rounds, as Label Studio's COCO.
+
+    Args:
+        found: float [K, 3] each, all of the export's animals.
+    """
+    labelled = [points[points[:, 2] > 0, :2] for points in found]
+    whole = all((points == np.round(points)).all() for points in labelled)
+    return WHOLE if whole else SAME
+
+
 def paired(
     known: Sequence[np.ndarray],
     found: Sequence[np.ndarray],
     known_boxes: Sequence[Sequence[float]],
     found_boxes: Sequence[Sequence[float]],
+    same: float = SAME,
 ) -> list[tuple[int, int]]:
     """Pairs of positions of animals that are the same.
 
@@ -38,15 +52,17 @@ def paired(
         found: Likewise, the export's.
         known_boxes: x, y, width, height of each.
         found_boxes: Likewise.
+        same: From :func:`rounding`.
 
     Raises:
         AmbiguousError: Animals are left that could be one another.
     """
     if len(known) == len(found) == 1:
         return [(0, 0)]
-    same = np.array([[_unmoved(one, other) for other in found] for one in known]).reshape(len(known), len(found))
+    likeness = [[_unmoved(one, other, same) for other in found] for one in known]
+    stayed = np.reshape(likeness, (len(known), len(found)))
     overlap = overlaps(np.reshape(known_boxes, (-1, 4)), np.reshape(found_boxes, (-1, 4)))
-    pairs = _outstanding(same, same >= 1)
+    pairs = _outstanding(stayed, stayed >= 1)
     left = _left(pairs, overlap)
     pairs += _outstanding(np.where(left, overlap, 0), overlap >= _ONE)
     left = _left(pairs, overlap)
@@ -62,10 +78,10 @@ def paired(
     return sorted(pairs)
 
 
-def _unmoved(one: np.ndarray, other: np.ndarray) -> float:
+def _unmoved(one: np.ndarray, other: np.ndarray, same: float) -> float:
     """Points that have stayed in their places, as a share of what is enough."""
     labelled = (one[:, 2] > 0) & (other[:, 2] > 0)
-    stayed = labelled & (np.abs(one[:, :2] - other[:, :2]) <= SAME).all(axis=1)
+    stayed = labelled & (np.abs(one[:, :2] - other[:, :2]) <= same).all(axis=1)
     return stayed.sum() / max(1, min(_ENOUGH, (one[:, 2] > 0).sum()))
 
 

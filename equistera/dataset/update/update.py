@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from equistera.commands import tool
 from equistera.dataset.coco import checked_entries
 from equistera.dataset.convert import Conversion, Request, files_read, read_labels, skipped
@@ -26,6 +28,7 @@ from equistera.dataset.update.changes import (
 )
 from equistera.dataset.update.known import KnownFile, read_known
 from equistera.dataset.update.merge import Merge
+from equistera.dataset.update.pairing import rounding
 from equistera.dataset.update.pictures import DataSetPictures
 from equistera.errors import UserError
 from equistera.files import atomic_write, write_json
@@ -132,6 +135,9 @@ def _merged(
     merge = Merge(request.skeleton)
     by_path = {selection.export.path: selection for selection in selections}
     tells = {path: _tells_hidden(selection.export) for path, selection in by_path.items()}
+    points = {path: [np.reshape(e["keypoints"], (-1, 3)) for one in taken if one.file == path for e in one.entries]
+              for path in by_path}  # fmt: skip
+    same = {path: rounding(of_file) for path, of_file in points.items()}
     odd = []
     for labelled in taken:
         selection, homes = by_path[labelled.file], pictures.home(labelled.file_name)
@@ -139,6 +145,7 @@ def _merged(
             odd.append((labelled, "", list(range(len(labelled.entries))), []))
             continue
         merge.never_named = frozenset(selection.match.missing)
+        merge.same = same[labelled.file]
         more, gone = merge.picture(files[homes[0]], labelled, tells[labelled.file])
         if more or gone:
             odd.append((labelled, homes[0], more, gone))

@@ -147,8 +147,10 @@ def test_label_studios_coco_export_is_recognised(tmp_path, image, category, info
     content = {"images": [{**IMAGE, **image}], "categories": [category], "info": info}
     path.write_text(json.dumps({**content, "annotations": [ANNOTATION, boxes[0]]}))
     export = formats.read(path)
-    assert len(export.pictures) == 1
-    assert export.sized == "stored"
+    # its own box is drawn around the points
+    assert [animal.box for animal in export.pictures[0].animals] == [(1, 0, 5, 5)]
+    assert export.skips == []
+    assert (export.sized, export.tells_hidden) == ("stored", False)
     assert "export JSON from Label Studio" in export.notes[0]
     path.write_text(json.dumps({**content, "annotations": [*boxes, ANNOTATION]}))
     export = formats.read(path)
