@@ -75,7 +75,7 @@ def load_annotations(path: str | Path, skeleton: Skeleton) -> dict:
     Returns:
         A COCO dictionary with ``images`` and ``annotations`` as in the file (other fields kept) and one category,
         ``category_of(skeleton)``. Every annotation has finite ``keypoints`` (K * 3 floats), ``bbox``, ``area`` and
-        ``num_keypoints``.
+        ``num_keypoints``. ``animals``: the names that the file gives its annotations' categories.
 
     Raises:
         UserError: The file cannot be read, or holds something that cannot be trained on; all findings are listed.
@@ -101,7 +101,16 @@ def _parsed(path: str | Path, skeleton: Skeleton) -> dict:
     # percent may be small animals in a corner all the same: verification tells of them
     if "fractions" in unit:
         raise UserError(f"{path} cannot be used:", [unit], f"Everything that is wrong with it: {verify_command(path)}")
-    return {"images": images, "annotations": annotations, "categories": [category_of(skeleton)]}
+    kept = [said for said, entry in zip(content["annotations"], entries, strict=True) if entry is not None]
+    animals = _animals(content["categories"], kept)
+    return {"images": images, "annotations": annotations, "categories": [category_of(skeleton)], "animals": animals}
+
+
+def _animals(categories: list, annotations: list[dict]) -> list[str]:
+    """The names of the categories of some annotations, as far as they have any."""
+    named = [category for category in categories if isinstance(category, dict) and is_id(category.get("id"))]
+    names = {category["id"]: str(category.get("name") or "") for category in named}
+    return sorted({names[annotation["category_id"]] for annotation in annotations} - {""})
 
 
 def _other_unit(images: list[dict], annotations: list[dict], count: int) -> str:

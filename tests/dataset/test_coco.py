@@ -37,6 +37,11 @@ def test_a_file_that_is_fine(tmp_path):
     assert annotation["area"] == 81
 
 
+@pytest.mark.parametrize(("name", "animals"), [("horse", ["horse"]), ("Esel", ["Esel"]), ("", []), (None, [])])
+def test_what_the_animals_are_called_is_kept(tmp_path, name, animals):
+    assert load(tmp_path, category={"name": name})["animals"] == animals
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

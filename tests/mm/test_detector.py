@@ -252,7 +252,20 @@ def test_scores_with_found_boxes_stand_beside_those_with_given_ones(horses, trai
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())["found_boxes"]
     assert found["threshold"] == 0.3
     assert found["found"] + found["missed"] == found["animals"] > 0
-    assert f"{found['found']} of {found['animals']} animals found" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"{found['found']} of {found['animals']} animals found" in told
+    assert "may not fit" not in told
+
+
+def test_a_detector_of_another_animal_is_named(horses, trained, detector, tmp_path, capsys):
+    content = checkpoint.load(detector / "best.pth")
+    assert content["meta"]["animals"] == ["horse"]
+    content["meta"]["animals"] = ["dog"]
+    checkpoint.save(tmp_path / "dogs.pth", content)
+    dogs = str(tmp_path / "dogs.pth")
+    testing.test(testing.TestOptions([str(trained)], data_root=str(horses), out=str(tmp_path / "out"), det=dogs))
+    told = capsys.readouterr().out
+    assert "dogs.pth may not fit this model: it has learned to find dog, the pose model knows horse" in told
 
 
 def test_a_compiled_detector_is_refused(network):

@@ -8,7 +8,7 @@ in other places, and 26 channels may stand for any 26 points.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -69,6 +69,35 @@ def refuse_contradictions(content: Mapping, path: str | Path, config: Config, sk
             [f"{key}: {_shown(then, key)} in {name}, {_shown(now, key)} in the config" for key in differing],
             hint,
         )
+
+
+def animals_in(meta: Mapping) -> list[str]:
+    """The names of the categories that a checkpoint's training data gave, empty where it does not say."""
+    names = meta.get("animals")
+    return [*map(str, names)] if isinstance(names, (list, tuple)) else []
+
+
+def other_animals(detector: Mapping, animals: Sequence[str], skeleton: Skeleton) -> str:
+    """In how far a detector has learned other animals than a pose model, by what their checkpoints say of themselves.
+
+    Args:
+        detector: The detector's meta information; its ``animals`` are the names of its training's categories.
+        animals: Those of the pose model's.
+        skeleton: The pose model's.
+
+    Returns:
+        A sentence, empty where nothing differs.
+    """
+    found, wanted = ({name.casefold() for name in names} for names in (animals_in(detector), animals))
+    if found and wanted and found != wanted:
+        return f"it has learned to find {', '.join(sorted(found))}, the pose model knows {', '.join(sorted(wanted))}"
+    entry = next((entry for _, entry in named_in(detector)), None)
+    if entry is None or {*map(skeleton.find, entry.keypoints)} == {*skeleton.names}:
+        return ""
+    return (
+        f"its pictures were labelled with the keypoints of {entry.name!r}, the pose model's with those of "
+        f"{skeleton.name!r}: perhaps they show other animals"
+    )
 
 
 def settings_digest(config: Config, skeleton: Skeleton) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from equistera.analyzing import AnalyzeJob
 from equistera.labelling.picking import PickJob
 from equistera.labelling.prelabelling import PrelabelJob
+from equistera.looking import Detector
 from equistera.mm import config as configs
+from equistera.mm.network import checkpoint
+from equistera.mm.network.checkpoint_record import other_animals
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
 from equistera.visualizing import Job
@@ -45,4 +49,17 @@ def loaded(
     )
     confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, predictor.settings, unsure)
     print(confidence.description)
+    if job.detector is not None:
+        say_other_animals(job.detector, options.det_class, predictor)
     return predictor, confidence, detector
+
+
+def say_other_animals(detector: Detector, classes: Sequence[str] | None, predictor: Predictor) -> None:
+    """Says where a detector has learned to find other animals than those that the model has seen."""
+    if detector.kind is None:
+        said = checkpoint.load(detector.weights)["meta"]
+    else:
+        # those that somebody has asked for are meant
+        said = {} if classes else {"animals": ["horse"]}
+    if other := other_animals(said, predictor.animals, predictor.skeleton):
+        print(f"note: the detector {detector.kind or detector.weights} may not fit this model: {other}")

@@ -19,7 +19,7 @@ from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.devices import choose_device
 from equistera.mm.network import checkpoint
-from equistera.mm.network.checkpoint_record import refuse_contradictions, settings_digest
+from equistera.mm.network.checkpoint_record import animals_in, refuse_contradictions, settings_digest
 from equistera.mm.network.checkpoint_skeleton import named_in
 from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
 from equistera.skeleton import Skeleton
@@ -58,6 +58,7 @@ class Predictor:
         config: The resolved config.
         skeleton: The keypoints, as the checkpoint names them.
         trained_on: Marks of the pictures that it was trained on, as far as the checkpoint says.
+        animals: What the animals in them are called there.
         settings: See :func:`equistera.mm.network.checkpoint_record.settings_digest`.
 
     Raises:
@@ -88,6 +89,7 @@ class Predictor:
         self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
         refuse_contradictions(content, checkpoint_file, self.config, self.skeleton)
         self.trained_on = {*(content["meta"].get("trained_on") or ())}
+        self.animals = animals_in(content["meta"])
         self.settings = settings_digest(self.config, self.skeleton)
         precision = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
         configs.write(self.config, {"model.test_cfg.flip_test": flip_test, **precision})

@@ -30,6 +30,7 @@ from equistera.looking import DetectorOptions
 from equistera.mm import config as configs
 from equistera.mm.prediction.detect import boxes_of
 from equistera.mm.prediction.end_to_end import end_to_end, in_words
+from equistera.mm.prediction.loaded import say_other_animals
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.split_predictions import (
     ENSEMBLE,
@@ -130,6 +131,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     found: dict[str, dict] = {}
     if detector is not None:
         where = boxes_of(detector, options.det_class, options.det_thr)
+        say_other_animals(detector, options.det_class, lead)
         found = end_to_end(predictors, split, where, results)
         print(*itertools.starmap(in_words, found.items()), sep="\n", flush=True)
         if options.ensemble:

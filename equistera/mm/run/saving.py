@@ -133,6 +133,7 @@ def snapshot(trainer, with_optimizer: bool) -> dict:
         "git_commit": git_commit(),
         "fingerprint": dict(trainer.started_with),
         "trained_on": list(trainer.trained_on),
+        "animals": list(trainer.animals),
         "config_name": Path(trainer.cfg.filename or "config.py").stem,
         "skeleton": {
             "name": skeleton.name,

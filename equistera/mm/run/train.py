@@ -137,7 +137,7 @@ def execute(spec: RunSpec) -> None:
             trainer.record, trainer.started = spec.record, spec.options.started
             trainer.started_with = fingerprint(config, spec.plan.schedule.steps_per_epoch)
             trainer.prepare()
-            trainer.trained_on = _trained_on(trainer, spec)
+            trainer.trained_on, trainer.animals = _learned_from(trainer, spec)
         if spec.options.compile:
             trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
         if trainer.rank == 0:
@@ -164,12 +164,17 @@ def _leaving_nothing(work_dir: Path) -> Iterator[None]:
         raise
 
 
-def _trained_on(trainer: Trainer, run: RunSpec) -> list[str]:
-    """Marks of all pictures that the weights will have seen, those of before a resume with other data included."""
+def _learned_from(trainer: Trainer, run: RunSpec) -> tuple[list[str], list[str]]:
+    """Marks of all pictures that the weights will have seen, and what the animals in them are called.
+
+    Those of before a resume with other data are included.
+    """
     dataset = trainer.train_dataloader.dataset
     pictures = {Path(dataset.get_data_info(i)["img_path"]) for i in range(len(dataset))}
-    before = run.found.meta.get("trained_on", []) if run.found else []
-    return sorted({*before, *picture_marks(pictures)})
+    found = {"trained_on": picture_marks(pictures), "animals": dataset.ground_truth["animals"]}
+    before = run.found.meta if run.found else {}
+    marks, animals = (sorted({*before.get(key, []), *names}) for key, names in found.items())
+    return marks, animals
 
 
 def _run(trainer: Trainer, run: RunSpec) -> None:

@@ -66,6 +66,7 @@ class Trainer(Runner):
         resume_point: Where the run goes on; emptied once it does, None for a run that begins.
         record: What the run was asked for, see :mod:`equistera.training.options`.
         trained_on: Marks of the training pictures, see :func:`equistera.mm.run.fingerprint.picture_marks`.
+        animals: Names of the categories of the training annotations.
         started_with: Fingerprint of data and settings, see :mod:`equistera.mm.run.fingerprint`.
         lengths: See :func:`equistera.mm.run.preflight.lengths_of`.
         best_score: Best score so far of the metric that is watched, or None.
@@ -82,6 +83,7 @@ class Trainer(Runner):
     started_with: Mapping[str, str] = MappingProxyType({})
     record: Mapping | None = None
     trained_on: Sequence[str] = ()
+    animals: Sequence[str] = ()
 
     best_score: float | None = None
     best_epoch: int | None = None

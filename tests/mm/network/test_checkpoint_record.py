@@ -8,7 +8,7 @@ import torch
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.mm import config as configs
-from equistera.mm.network.checkpoint_record import refuse_contradictions, settings_digest
+from equistera.mm.network.checkpoint_record import other_animals, refuse_contradictions, settings_digest
 from equistera.mm.prediction.predict import Predictor
 
 DEMO = "configs/demo_rtmpose_t.py"
@@ -141,6 +141,25 @@ def test_keypoints_of_stock_mmpose_are_compared_as_well():
 )
 def test_what_says_nothing_contradicts_nothing(meta):
     refuse_contradictions({**content_of(load()), "meta": meta}, "best.pth", load(), HORSE)
+
+
+@pytest.mark.parametrize(
+    ("said", "animals", "sentence"),
+    [
+        ({"animals": ["dog"]}, ["horse"], "it has learned to find dog, the pose model knows horse"),
+        ({"animals": ["horse", "Dog"]}, ["horse"], "it has learned to find dog, horse, the pose model knows horse"),
+        ({"animals": ["Horse"]}, ["horse"], ""),
+        ({"animals": ["dog"]}, [], ""),
+        ({"skeleton": {"name": "ap10k", "keypoints": ["L_Eye", "R_Eye"]}}, ["horse"], "labelled with the keypoints of"),
+        ({"skeleton": {"name": "mine", "keypoints": list(HORSE.names[::-1])}}, ["horse"], ""),
+        ({}, ["horse"], ""),
+        ({"animals": 3}, ["horse"], ""),
+    ],
+)
+def test_a_detector_of_other_animals_is_told(said, animals, sentence):
+    found = other_animals(said, animals, HORSE)
+    assert sentence in found
+    assert bool(found) == bool(sentence)
 
 
 def test_the_digest_follows_what_outputs_follow_from():
