@@ -53,6 +53,8 @@ def main(argv):
     targets = files_of(out, name)
     check_targets("--out", targets, inputs=[path], overwrite=args.overwrite, tool="gait")
     tracks = files.read(path, fps=args.fps)
+    if not tracks.individuals:
+        raise UserError(f"{path} holds no animal: none was found in the video")
     gaits, problems = [], []
     for individual in [args.individual] if args.individual else tracks.individuals:
         try:

@@ -1,9 +1,10 @@
 """Tracks as DeepLabCut's video analysis writes them, for whatever reads those.
 
-The header has the rows scorer, individuals (left out for a single animal, as DeepLabCut does), bodyparts and coords
-with x, y, likelihood; a row is one frame, counted from 0. Source: DeepLabCut 3, ``create_df_from_prediction`` in
-``pose_estimation_pytorch/apis/videos.py``; the HDF5 file has pandas' "table" layout under the key ``df_with_missing``.
-Times, raw values and what was changed have no place there. Tracks of DeepLabCut and Lightning Pose are read, too.
+The header has the rows scorer, individuals (left out for a single animal, as DeepLabCut does, and for none), bodyparts
+and coords with x, y, likelihood; a row is one frame, counted from 0. Source: DeepLabCut 3,
+``create_df_from_prediction`` in ``pose_estimation_pytorch/apis/videos.py``; the HDF5 file has pandas' "table" layout
+under the key ``df_with_missing``. Times, raw values and what was changed have no place there. Tracks of DeepLabCut and
+Lightning Pose are read, too.
 """
 
 from __future__ import annotations
@@ -44,9 +45,12 @@ def data_frame(tracks: Tracks, scorer: str = SCORER) -> pandas.DataFrame:
 
     levels = [[scorer], list(tracks.individuals), list(tracks.keypoints), ["x", "y", "likelihood"]]
     names = ["scorer", "individuals", "bodyparts", "coords"]
-    if len(tracks.individuals) == 1:
-        del levels[1], names[1]
     cells = np.concatenate([tracks.points, tracks.confidence[..., None].astype(np.float64)], axis=-1)
+    if not tracks.individuals:
+        # its readers expect a row for each frame, and columns
+        cells = np.full((len(tracks), 1, *cells.shape[2:]), np.nan)
+    if len(tracks.individuals) <= 1:
+        del levels[1], names[1]
     columns = pandas.MultiIndex.from_product(levels, names=names)
     return pandas.DataFrame(cells.reshape(len(tracks), -1), columns=columns, index=range(len(tracks)))
 

@@ -300,7 +300,8 @@ def collected(
         shortest: Seconds; what is seen for less in all is left out, unless nothing else is seen.
 
     Returns:
-        The tracks, the animals in the order in which they appear, and how many were left out.
+        The tracks, the animals in the order in which they appear (none where none was seen), and how many were left
+        out.
     """
     frames: dict[int, int] = {}
     for numbers in ids:
@@ -312,7 +313,7 @@ def collected(
     if not animals:
         animals = sorted(frames, key=lambda number: -frames[number])[:1]
     place = {number: a for a, number in enumerate(sorted(animals))}
-    shape = (len(times), max(len(place), 1), len(skeleton))
+    shape = (len(times), len(place), len(skeleton))
     raw, found = np.full((*shape, 2), np.nan), np.full(shape, np.nan, np.float32)
     for t, numbers in enumerate(ids):
         for n, number in enumerate(numbers):

@@ -1,7 +1,8 @@
 """Tracks as a tidy table, in CSV or Parquet: a row for each frame, individual and keypoint.
 
 Nothing is lost: what is written is read back exactly. What does not fit into a table (the frames' size, the video's
-name) stands in the Parquet file's metadata, or beside ``NAME.csv`` in ``NAME.csv.json``.
+name, the frames' times where there is no animal and so no row) stands in the Parquet file's metadata, or beside
+``NAME.csv`` in ``NAME.csv.json``.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def _about(tracks: Tracks) -> dict[str, Any]:
         "size": tracks.size and list(tracks.size),
         "individuals": list(tracks.individuals),
         "keypoints": list(tracks.keypoints),
+        **({} if tracks.individuals else {"times": tracks.times.tolist()}),
     }
 
 
@@ -160,7 +162,11 @@ def _checked_about(path: Path, about: Any) -> dict[str, Any]:
     for key, value in names.items():
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             raise UserError(f"{path}: {key} should be a list of names, found {str(value)[:60]}")
-    return {"size": size and tuple(size), "source": str(about.get("source", "")), **names}
+    times = about.get("times", [])
+    known = isinstance(times, list) and all(type(time) in (int, float) and abs(time) < np.inf for time in times)
+    if not known or (np.diff(times) <= 0).any():
+        raise UserError(f"{path}: times should be numbers that rise, found {str(times)[:60]}")
+    return {"size": size and tuple(size), "source": str(about.get("source", "")), "times": times, **names}
 
 
 def _tracks(path: Path, table: pyarrow.Table, about: dict[str, Any]) -> Tracks:
@@ -180,7 +186,7 @@ def _tracks(path: Path, table: pyarrow.Table, about: dict[str, Any]) -> Tracks:
     keypoints, k = _names(table, "keypoint", about["keypoints"], problems)
     _refuse(path, problems)
     numbers, first, t = np.unique(frame, return_index=True, return_inverse=True)
-    times = time[first]
+    times = time[first] if len(frame) else np.array(about["times"], dtype=float)
     shape = len(times), len(individuals), len(keypoints)
     place = np.ravel_multi_index((t, a, k), shape)
     rows = np.bincount(place, minlength=int(np.prod(shape)))

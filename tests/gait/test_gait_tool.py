@@ -3,12 +3,14 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 from going import going
 
 from equistera import cli
 from equistera.gait import measures
 from equistera.tracks import files
+from equistera.tracks.tracks import Tracks
 
 TOOL = Path(__file__).parents[2] / "tools" / "gait.py"
 
@@ -55,4 +57,8 @@ def test_what_cannot_be_measured_ends_in_one_line(tool, tmp_path, capsys):
     assert "the horse stands" in capsys.readouterr().err
     assert tool(tmp_path / "still.csv", "--individual", "animal7") == 1
     assert "There are: animal1" in capsys.readouterr().err
+    none = np.zeros((9, 0, 2, 2))
+    files.write(Tracks.of(("nose", "withers"), np.arange(9.0), none, none[..., 0]), tmp_path / "empty.csv", "csv")
+    assert tool(tmp_path / "empty.csv") == 1
+    assert "holds no animal" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.gait.*"))

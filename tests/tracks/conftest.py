@@ -1,6 +1,15 @@
 import numpy as np
 import pytest
-from moving import frame_times, seen, true_points
+from moving import HORSE, frame_times, seen, true_points
+
+from equistera.tracks.tracks import Tracks
+
+
+@pytest.fixture(scope="session")
+def nobody():
+    """A video in which no animal was found."""
+    points = np.zeros((30, 0, len(HORSE), 2))
+    return Tracks.of(HORSE.names, frame_times(30), points, points[..., 0], size=(640, 480), source="empty.mp4")
 
 
 @pytest.fixture(scope="session")

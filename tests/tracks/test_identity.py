@@ -138,4 +138,4 @@ def test_collected_leaves_out_what_is_seen_for_a_moment():
     assert np.isnan(tracks.points[0]).all()
     assert np.array_equal(tracks.points[1:, 0], truth[1:])
     nobody, left_out = collected(HORSE, times, [np.zeros((0, 26, 2))] * 30, [np.zeros((0, 26))] * 30, [[]] * 30)
-    assert (nobody.known.sum(), nobody.individuals, left_out) == (0, ("animal1",), 0)
+    assert (len(nobody), nobody.individuals, left_out) == (30, (), 0)

@@ -85,3 +85,11 @@ def test_videos_without_much(frames):
     assert found["confident"] is None
     assert quality.worst_moments(tracks, HORSE) == []
     assert "No animal was seen." in quality.page(tracks, HORSE, "empty")
+
+
+def test_a_video_without_an_animal(nobody):
+    cleaned = smooth(repair_swaps(nobody, HORSE))
+    found = json.loads(json.dumps(quality.numbers(cleaned, HORSE), allow_nan=False))
+    assert (found["frames"], found["seen"], found["keypoints"]) == (30, {}, {})
+    assert quality.worst_moments(cleaned, HORSE) == []
+    assert "No animal was seen." in quality.page(cleaned, HORSE, "empty")

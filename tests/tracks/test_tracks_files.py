@@ -9,7 +9,7 @@ from moving import HORSE, same
 
 from equistera.errors import UserError
 from equistera.skeleton import SkeletonError
-from equistera.tracks import deeplabcut, files
+from equistera.tracks import deeplabcut, files, tidy
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -234,8 +234,35 @@ def test_frames_that_deeplabcut_left_out_keep_their_times(tmp_path):
     assert np.isnan(tracks.confidence[0, 0, 0])
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_video_without_an_animal_has_no_rows_and_its_frames(nobody, tmp_path, kind):
+    path = files.files_of(tmp_path, "ride", kind)[0]
+    files.write(nobody, path, kind)
+    assert same(files.read(path), nobody)
+    if kind == "csv":
+        assert len(path.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("times", ["[0, 0]", "[true]", "3", "[[1]]", '["a"]'])
+def test_times_that_are_none_are_refused(nobody, tmp_path, times):
+    path = tmp_path / "ride.csv"
+    files.write(nobody, path, "csv")
+    tidy.side_file(path).write_text(f'{{"times": {times}}}')
+    with pytest.raises(UserError, match="times should be numbers that rise"):
+        files.read(path)
+
+
+@pytest.mark.parametrize("kind", ["dlc-csv", "dlc-h5"])
+def test_deeplabcuts_files_of_a_video_without_an_animal_have_its_frames(nobody, tmp_path, kind):
+    path = files.files_of(tmp_path, "ride", kind)[0]
+    files.write(nobody, path, kind)
+    tracks = files.read(path, fps=25)
+    assert (len(tracks), tracks.keypoints) == (len(nobody), HORSE.names)
+    assert not tracks.seen.any()
+
+
 @pytest.mark.slow
-def test_movement_reads_the_same_coordinates(two_horses, tmp_path):
+def test_movement_reads_the_same_coordinates(two_horses, nobody, tmp_path):
     """neuroinformatics-unit/movement, installed by ``pip install -e .[interop]``."""
     load_poses = pytest.importorskip("movement.io.load_poses", reason="movement is not installed")
     for kind in ("dlc-h5", "dlc-csv"):
@@ -248,6 +275,10 @@ def test_movement_reads_the_same_coordinates(two_horses, tmp_path):
         assert np.array_equal(position.values, two_horses.points, equal_nan=True)
         confidence = data.confidence.transpose("time", "individuals", "keypoints").values
         assert np.array_equal(confidence, two_horses.confidence, equal_nan=True)
+        files.write(nobody, path, kind)
+        data = load_poses.from_dlc_file(path, fps=25)
+        assert (data.sizes["time"], data.sizes["keypoints"]) == (len(nobody), len(HORSE))
+        assert np.isnan(data.position.values).all()
 
 
 @pytest.mark.slow
