@@ -111,11 +111,16 @@ def _tail(key: Callable[[str], str]) -> Callable[[_Name, _Name, Sequence[str]], 
 
 
 def _other_ending(name: _Name, file: _Name, above: Sequence[str]) -> bool:
-    """The export has no ending, as CVAT's of videos, or another one of a photo that was converted."""
-    if name.ending and not {spelled(name.ending), file.ending.lower()} <= {*PHOTOS}:
+    """The export has no ending, as CVAT's of videos and Label Studio's YOLO, or another one of a photo that was
+    converted."""
+    if not spelled(name.ending).endswith(LISTED):
+        # a point in a name begins no ending
+        stems = [name.stem + name.ending]
+    elif {spelled(name.ending), file.ending.lower()} <= {*PHOTOS}:
+        # what was converted may have both endings
+        stems = [name.stem, name.stem + name.ending, _Name.of(name.stem).stem]
+    else:
         return False
-    # what was converted may have both endings
-    stems = (name.stem, name.stem + name.ending, _Name.of(name.stem).stem)
     return any(_tail(_unquoted)(_Name(name.folders, stem, file.ending), file, above) for stem in stems)
 
 

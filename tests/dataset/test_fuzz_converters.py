@@ -74,6 +74,12 @@ def seed_files(folder, wanted):
     if wanted == "yolo-list":
         data = (folder / "yolo/data.yaml").read_text()
         (folder / "yolo/data.yaml").write_text(re.sub(r"train: .*", "train: train.txt", data))
+    (folder / "labelstudio_yolo/labels").mkdir(parents=True)
+    label = (folder / "yolo/labels/train/a.txt").read_text()
+    (folder / "labelstudio_yolo/labels/a.txt").write_text(label)
+    notes = {"categories": [{"id": 0, "name": "horse", "keypoints": list(HORSE.names)}], "info": {}}
+    (folder / "labelstudio_yolo/notes.json").write_text(json.dumps(notes))
+    Image.new("RGB", (40, 30)).save(folder / "labelstudio_yolo/a.png")
     ap10k = {**coco, "categories": [{**coco["categories"][0], "keypoints": list(AP10K.names)}], "annotations": []}
     for annotation in coco["annotations"]:
         flat = [value for i in range(len(AP10K)) for value in (5 + i, 6 + i, i % 3)]
@@ -89,13 +95,14 @@ def seed_files(folder, wanted):
         "animalpose": folder / "animalpose.json",
         "deeplabcut-csv": folder / "deeplabcut.csv",
         "deeplabcut-h5": folder / "deeplabcut.h5",
+        "labelstudio-yolo": folder / "labelstudio_yolo/notes.json",
         "yolo": folder / "yolo/data.yaml",
         "yolo-label": folder / "yolo/labels/train/a.txt",
     }
 
 
 FORMATS = ("labelstudio", "labelstudio-min", "cvat", "coco", "animalpose", "deeplabcut-csv", "deeplabcut-h5", "yolo")
-FORMATS += ("yolo-label", "yolo-list", "ap10k")
+FORMATS += ("yolo-label", "yolo-list", "labelstudio-yolo", "ap10k")
 
 
 def attempt_on(folder, name):

@@ -84,6 +84,7 @@ def finder_of(folder, *files):
         ("é.jpg", "%25C3%25A9.jpg", "web address"),
         ("50%25.jpg", "50%.jpg", "web address"),
         ("images/frame_000001.PNG", "frame_000001", "in the ending"),
+        ("images/horse.v2.png", "horse.v2", "in the ending"),
         ("IMG_1.jpg", "IMG_1.HEIC", "in the ending"),
         ("images/90fbb0c7-a.jpg", "images\\1/90fbb0c7-a.jpg", "in the folders"),
         ("images/cb0618f6-a.png", "..\\..\\media\\upload\\4\\cb0618f6-a.png", "in the folders"),

@@ -51,8 +51,9 @@ def read(content: Any, path: Path) -> Export:
         where = f"{path.name}, {label.relative_to(root).as_posix()}"
         with export.leaving_out("picture", where):
             animals, problems = animals_of(label, classes, names, 3)
-            # which photo it was, its ending does not say
-            export.add(Picture((beside.get(label.stem, f"{label.stem}.jpg"),), where, tuple(animals), relative=True))
+            # of a picture that is elsewhere the ending is not known
+            name = beside.get(label.stem, label.stem)
+            export.add(Picture((name,), where, tuple(animals), relative=True, plain_name=f"{label.stem}.jpg"))
             export.skips += [Skip.of("horse", where, problem) for problem in problems]
     export.skips = [replace(skip, hint=_NO_POINTS) if skip.reason == BOX_ALONE else skip for skip in export.skips]
     export.notes.append(

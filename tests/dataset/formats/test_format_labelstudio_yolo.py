@@ -25,7 +25,7 @@ def save(folder, lines=(LINE,), notes=NOTES, picture="", name="1b2c3d4e__a b.txt
 def test_points_and_boxes_of_each_line(tmp_path):
     export = formats.read(save(tmp_path, [LINE, LINE.replace("0.1", "0.15")]))
     [picture] = export.pictures
-    assert (picture.names, picture.relative, export.tells_hidden) == (("1b2c3d4e__a b.jpg",), True, False)
+    assert (picture.names, picture.relative, export.tells_hidden) == (("1b2c3d4e__a b",), True, False)
     assert len(picture.animals) == 2
     assert picture.animals[0].points == {"nose": (0.1, 0.2, 2), "l_eye": (0, 0, 0), "r_eye": (0.3, 0.4, 2)}
     assert picture.animals[0].box == pytest.approx((0.3, 0.2, 0.4, 0.6))
