@@ -58,6 +58,11 @@ def parse_args(argv):
         "--blurred", type=float, default=0.6, metavar="SHARE",
         help="leave out what is less sharp than this share of the median of its video or group; 0: nothing",
     )  # fmt: skip
+    which.add_argument(
+        "--duplicate-distance", type=int, default=6, metavar="BITS",
+        help="bits of 64 in which the hashes of nearly the same pictures may differ (frames of one video differ by "
+        "their times)",
+    )  # fmt: skip
     model = parser.add_argument_group("with a model")
     model.add_argument(
         "--checkpoint", nargs="+", default=[], metavar="WORK_DIR|FILE",

@@ -57,6 +57,7 @@ def choose(
     count: int,
     *,
     gap: float,
+    bits: int = DISTANCE,
     most: int | None = None,
     labelled: np.ndarray | None = None,
     labelled_hashes: Sequence[Turned] = (),
@@ -70,6 +71,7 @@ def choose(
         pool: What there is.
         count: How many are wanted.
         gap: Seconds that two of one video are apart at least.
+        bits: In which the hashes of nearly the same pictures may differ.
         most: Of one group at most.
         labelled: float [M, D]: what is known already.
         labelled_hashes: Nearly the same pictures are not chosen.
@@ -84,7 +86,7 @@ def choose(
     for vector in [] if labelled is None else labelled:
         nearest = np.minimum(nearest, np.linalg.norm(pool.vectors - vector, axis=1) / usual)
     for one in table_of(labelled_hashes).T:
-        near |= free & are_near(hashes, one, DISTANCE)
+        near |= free & are_near(hashes, one, bits)
     free &= ~near
     counts = np.zeros(pool.groups.max(initial=-1) + 1, dtype=int)
     level = 1
@@ -110,7 +112,7 @@ def choose(
         free[chosen] = False
         same = (pool.clips == pool.clips[chosen]) & (pool.clips[chosen] >= 0)
         # where the camera stands still all frames look much the same, wherever the animal is
-        alike = are_near(hashes, hashes[:, chosen], DISTANCE) & ~same
+        alike = are_near(hashes, hashes[:, chosen], bits) & ~same
         stride = same & (np.abs(pool.times - pool.times[chosen]) < gap)
         near |= free & (alike | stride)
         free &= ~(alike | stride)

@@ -24,7 +24,7 @@ _SMALL = (160, 120)
 
 @dataclass(frozen=True)
 class Look:
-    """A picture, or the part of it that counts, in numbers.
+    """A picture in numbers.
 
     Attributes:
         sharpness: Fine by coarse detail, see :func:`sharpness`.
@@ -44,13 +44,12 @@ def look_at(image: np.ndarray, box: Sequence[float] | None = None) -> Look:
 
     Args:
         image: RGB uint8 [H, W, 3].
-        box: x, y, width, height of the part that sharpness and hashes are of, such as an animal; the whole by default.
+        box: x, y, width, height of the part that must be sharp, such as an animal; the whole by default.
     """
-    part = image if box is None else _part(image, box)
     small = cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA)
     return Look(
-        sharpness(part),
-        hashes_of(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)),
+        sharpness(image if box is None else _part(image, box)),
+        hashes_of(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)),
         _colours(small),
         _shapes(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)),
     )

@@ -107,6 +107,7 @@ def pick(job: PickJob, model: Model | None = None) -> int:
         _pool(candidates, judgement),
         job.count,
         gap=job.options.gap,
+        bits=job.options.duplicate_distance,
         most=job.options.most_per_group,
         labelled=judgement.labelled,
         labelled_hashes=[look.hashes for look in looks],
@@ -272,4 +273,5 @@ def _say(job: PickJob, candidates: Sequence[Candidate], choice: Choice, judgemen
         uncommon = int(judgement.uncommon[choice.order].sum())
         print(f"  {uncommon} show an uncommon pose or view ({judgement.uncommon.mean():.0%} of all looked at do)")
     if len(choice.order) < job.count:
-        print(f"  {job.count} were wanted: no more are left (--gap, --blurred and --most-per-group leave out fewer)")
+        why = "--gap, --blurred, --duplicate-distance and --most-per-group leave out fewer"
+        print(f"  {job.count} were wanted: no more are left ({why})")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equistera import inputs
+from equistera.dataset.phash import DISTANCE
 from equistera.dataset.verify.annotation_file import default_image_dir
 from equistera.errors import UserError
 from equistera.labelling import chosen
@@ -46,6 +47,7 @@ class PickOptions(LookOptions):
     group_by: str | None = None
     most_per_group: int | None = None
     blurred: float = BLURRED
+    duplicate_distance: int = DISTANCE
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def settled(options: PickOptions) -> PickJob:
             raise UserError(f"{option} must be 0 s or more, found {seconds:g}")
     if not 0 <= options.blurred < 1:
         raise UserError(f"--blurred must be from 0 to below 1, found {options.blurred:g}")
+    if not 0 <= options.duplicate_distance <= 64:
+        raise UserError(f"--duplicate-distance is 0 to 64 bits, found {options.duplicate_distance}")
     if options.most_per_group is not None and options.most_per_group < 1:
         raise UserError(f"--most-per-group must be at least 1, found {options.most_per_group}")
     count, notes = _count(options)

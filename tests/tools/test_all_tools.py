@@ -15,6 +15,7 @@ PLACES = {
     "make_demo_data.py": ("--out",),
     "monitor_training.py": ("--out",),
     "prelabel.py": ("--out", "--output"),
+    "pick_frames.py": ("--out",),
     "split_dataset.py": ("--out", "--output"),
     "test.py": ("--out",),
     "visualize.py": ("--out", "--out-file", "--out-dir"),

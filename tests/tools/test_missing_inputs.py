@@ -35,6 +35,9 @@ MISSING = [
     (["visualize.py", DEMO, "weights.pth", "--video", "v.mp4", "--out", "o.mp4"], "no such video: v.mp4"),
     (["visualize.py", DEMO, "weight.pth", "--img", "a.jpg", "--out", "b.jpg"], "no such checkpoint: weight.pth"),
     (["visualize.py", DEMO, "weights.pth", "--img", "b.jpg", "--out", "c.jpg"], "no such picture: b.jpg"),
+    (["pick_frames.py", "phots", "--out", "o"], "no such video, picture or folder: phots, did you mean 'photos'?"),
+    (["pick_frames.py", "photos", "--out", "o", "--checkpoint", "work_dirs/no"], "no such work dir or checkpoint"),
+    (["pick_frames.py", "photos", "--out", "o", "--ann-file", "labels.json"], "no such file: labels.json"),
 ]
 
 

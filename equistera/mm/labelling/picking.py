@@ -9,17 +9,19 @@ from equistera.dataset.animals import read_animals
 from equistera.dataset.images import read_rgb
 from equistera.dataset.paths import picture_path
 from equistera.errors import UserError
+from equistera.frames import Frame
 from equistera.labelling.doubt import Seen
 from equistera.labelling.pick import Model
 from equistera.labelling.picking import PickJob
 from equistera.labelling.sources import Sampled
 from equistera.mm import config as configs
 from equistera.mm.labelling.views import Place, see
+from equistera.mm.prediction.follow import NEW, SEARCH_EVERY
 from equistera.mm.prediction.loaded import loaded
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.search import WITHOUT_DETECTOR, SearchedBoxes
-from equistera.mm.prediction.stream import AnnotatedBoxes, BoxSource
+from equistera.mm.prediction.stream import AnnotatedBoxes, Box, BoxSource, box_of
 from equistera.progress import track
 from equistera.words import counted
 
@@ -39,7 +41,7 @@ def model_of(job: PickJob) -> Model:
         where = detector
     else:
         print(WITHOUT_DETECTOR)
-        where = SearchedBoxes(predictor, confidence.apply, job.options.batch_size)
+        where = KeptBoxes(predictor, confidence, SearchedBoxes(predictor, confidence.apply, job.options.batch_size))
     animals = _Animals(models, where, job.options.batch_size)
     about = ", ".join(str(path) for _, path in job.models)
     return Model(animals.see, animals.know, predictor.skeleton, confidence.threshold, about)
@@ -56,6 +58,52 @@ def _further(job: PickJob, first: Predictor, config: str, path: Path) -> tuple[P
             hint="Only checkpoints with the same keypoints in the same order can disagree.",
         )
     return own, Confidence.of(path, False, options.conf, own.settings)
+
+
+class KeptBoxes:
+    """Looks for animals in a frame of a video where they were in the one before; only if they are gone, or from time to
+    time, everywhere; a :data:`equistera.mm.prediction.stream.BoxSource`.
+
+    Args:
+        predictor: The model.
+        confidence: What its confidences mean.
+        everywhere: Finds animals on single frames, slowly.
+    """
+
+    def __init__(self, predictor: Predictor, confidence: Confidence, everywhere: BoxSource):
+        self.predictor, self.confidence, self.everywhere = predictor, confidence, everywhere
+        self._last: list[Box] = []
+        self._frame: Frame | None = None
+        self._searched = 0.0
+
+    def __call__(self, frames: Sequence[Frame]) -> list[list[Box] | None]:
+        return [self._one(frame) for frame in frames]
+
+    def _one(self, frame: Frame) -> list[Box]:
+        boxes = self._kept(frame) if self._goes_on(frame) else []
+        if not boxes or len(boxes) < len(self._last):
+            boxes = self.everywhere([frame])[0] or []
+            self._searched = float(frame.time or 0)
+        self._last, self._frame = boxes, frame
+        return boxes
+
+    def _goes_on(self, frame: Frame) -> bool:
+        """Whether a frame is a later one of the video that the last one was of, and it need not be searched again."""
+        last = self._frame
+        if last is None or last.time is None or frame.time is None or frame.time <= last.time:
+            return False
+        alike = last.image is not None and frame.image is not None and last.image.shape == frame.image.shape
+        return alike and float(frame.time) - self._searched < SEARCH_EVERY
+
+    def _kept(self, frame: Frame) -> list[Box]:
+        crops = [(frame.image, box.xywh) for box in self._last if frame.image is not None]
+        boxes = []
+        for pose in self.predictor.poses(crops):
+            scores = self.confidence.apply(pose.scores)
+            around = box_of(pose.points[scores >= self.confidence.threshold], frame.image.shape[1::-1])
+            if around is not None and scores.mean() >= NEW:
+                boxes.append(Box(around, float(scores.mean())))
+        return boxes
 
 
 class _Animals:

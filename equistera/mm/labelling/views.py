@@ -56,7 +56,7 @@ def see(models: Sequence[tuple[Predictor, Confidence]], places: Sequence[Place],
     """
     looks = [list(_looks(predictor, places, batch_size)) for predictor, _ in models]
     scaled = [[_scaled(predictor, places, side, batch_size) for side in SIDES] for predictor, _ in models]
-    beside = _beside(models[0][0], places, batch_size)
+    beside = jumps(models[0][0], places, batch_size)
     seen = []
     for i, place in enumerate(places):
         own = [each[i] for each in looks]
@@ -116,8 +116,12 @@ def _scaled(predictor: Predictor, places: Sequence[Place], side: float, batch_si
     return [pose.points for pose in predictor.poses(crops, batch_size)]
 
 
-def _beside(predictor: Predictor, places: Sequence[Place], batch_size: int) -> dict[int, np.ndarray]:
-    """Distance of points from the middle of their places before and behind, pixels [K], where there are both."""
+def jumps(predictor: Predictor, places: Sequence[Place], batch_size: int = 16) -> dict[int, np.ndarray]:
+    """Distance of points from the middle of their places in the frames before and behind, pixels [K].
+
+    Returns:
+        By the number of the place; those without both frames are not in it.
+    """
     both = [i for i, place in enumerate(places) if place.before is not None and place.after is not None]
     crops = [(image, places[i].box) for i in both for image in (places[i].before, places[i].image, places[i].after)]
     points = [pose.points for pose in predictor.poses(crops, batch_size)]
