@@ -1,0 +1,67 @@
+"""Regressions in which every row is told by the others: no label explains itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit
+
+#: Parts that the rows fall into; each is told by what the other parts teach.
+PARTS = 5
+
+
+def parts_of_rows(owner: np.ndarray) -> np.ndarray:
+    """int64 [N], the part of each row, 0 to :data:`PARTS` - 1; rows of one owner (a picture) stay together."""
+    return owner % PARTS
+
+
+def standardised(columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Columns [R, F] with mean 0 and spread 1 over the chosen rows (bool [R]), unknown ones 0, and a column of ones."""
+    known = np.where(rows[:, None], columns, np.nan)
+    columns = (columns - np.nanmean(known, axis=0)) / (np.nanstd(known, axis=0) + 1e-9)
+    return np.column_stack([np.nan_to_num(columns), np.ones(len(columns))])
+
+
+def ridge(columns: np.ndarray, values: np.ndarray, penalty: float, robust: int = 0) -> np.ndarray:
+    """Coefficients float64 [F, D] of the last column's constant and the others, which are penalised.
+
+    Args:
+        columns: [R, F], the last one constant.
+        values: [R, D].
+        penalty: Of the squared coefficients.
+        robust: Rounds in which rows far off weigh less and less (Cauchy's weights, at twice the median distance).
+    """
+    ridged = np.eye(columns.shape[1]) * penalty
+    ridged[-1, -1] = 1e-3
+    weight = np.ones(len(columns))
+    for _ in range(robust + 1):
+        weighted = (columns * weight[:, None]).T
+        found = np.linalg.solve(weighted @ columns + ridged, weighted @ values)
+        if robust:
+            off = np.linalg.norm(values - columns @ found, axis=1)
+            weight = 1 / (1 + np.square(off / max(2 * float(np.median(off)), 1e-9)))
+    return found
+
+
+def told_by_others(
+    columns: np.ndarray, values: np.ndarray, rows: np.ndarray, parts: np.ndarray, penalty: float, robust: int = 0
+) -> np.ndarray:
+    """What :func:`ridge` expects of every row, float64 [R, D], from the chosen rows (bool [R]) of the other parts."""
+    expected = np.zeros((len(columns), values.shape[1]))
+    for part in np.unique(parts):
+        others, own = rows & (parts != part), parts == part
+        if others.any():
+            expected[own] = columns[own] @ ridge(columns[others], values[others], penalty, robust)
+    return expected
+
+
+def logistic(columns: np.ndarray, outcomes: np.ndarray, penalty: float) -> np.ndarray:
+    """Coefficients float64 [F] of a logistic regression (outcomes 0 or 1, [R]), all penalised, by Newton's method."""
+    found = np.zeros(columns.shape[1])
+    for _ in range(30):
+        told = expit(columns @ found)
+        slope = columns.T @ (told - outcomes) + penalty * found
+        curvature = (columns * (told * (1 - told))[:, None]).T @ columns + penalty * np.eye(len(found))
+        step = np.linalg.solve(curvature, slope)
+        # a whole step can overshoot where all is told apart
+        found -= step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-9))
+    return found

@@ -1,0 +1,197 @@
+"""Mistakes in labels from options to page: the work behind ``tools/find_label_errors.py``."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+
+from equistera import skeleton as skeletons
+from equistera.dataset.split import UNSPLIT
+from equistera.errors import UserError
+from equistera.labelling.answers import Answers
+from equistera.labelling.pool import Pool, Source, draw_folds, groups_of
+from equistera.labelling.runs import Start
+from equistera.labelling.suspect_files import CSV, JSON, in_words, write_tables
+from equistera.labelling.suspects import Judged, judge
+from equistera.mm import config as configs
+from equistera.mm.devices import choose_device
+from equistera.mm.labelling.out_of_fold import (
+    DECIDED,
+    Training,
+    Witness,
+    answers_of,
+    folds_of,
+    keep,
+    seconds_of,
+    train_folds,
+    write_folds,
+)
+from equistera.mm.prediction.split_predictions import files_of
+from equistera.named_models import members, short_names
+from equistera.outputs import check_targets, record
+from equistera.progress import duration
+from equistera.words import counted
+
+TOOL = "find_label_errors"
+
+
+@dataclass(frozen=True)
+class ErrorOptions:
+    """What the user asked for; see ``tools/find_label_errors.py --help``."""
+
+    out: str
+    config: str | None = None
+    checkpoints: Sequence[str] = ()
+    folds: int = 5
+    seed: int = 0
+    group_by: str | None = None
+    data_root: str | None = None
+    skeleton: str | None = None
+    max_time: str | None = None
+    init: str | None = None
+    amp: bool = False
+    device: str | None = None
+    cfg_options: list[str] = field(default_factory=list)
+    plan: bool = False
+    overwrite: bool = False
+
+
+def find_label_errors(options: ErrorOptions, start: Start | None = None) -> Judged | None:
+    """Finds labels that are probably wrong and writes them; None where it is only planned.
+
+    Args:
+        options: What was asked for.
+        start: What runs trainings; processes by default.
+
+    Raises:
+        UserError: Data, models or an earlier call's files do not allow it, or a training failed.
+    """
+    out = Path(options.out)
+    targets = [out / name for name in (CSV, JSON)]
+    if not options.plan:
+        check_targets("--out", targets, overwrite=options.overwrite, tool=TOOL)
+    asked = out_of_fold(options, start)
+    if asked is None:
+        return None
+    pool, answers = asked
+    judged = judge(pool, answers)
+    models = {"checkpoints": [*options.checkpoints]} if options.checkpoints else {"folds": options.folds}
+    about = {"data": sorted({str(picture.source.ann_file) for picture in pool.pictures}), **models}
+    write_tables(judged, out, about)
+    for path in targets:
+        record(TOOL, path)
+    print("\n".join([*in_words(judged.suspects), "written: " + ", ".join(map(str, targets))]))
+    return judged
+
+
+def out_of_fold(options: ErrorOptions, start: Start | None = None) -> tuple[Pool, Answers] | None:
+    """What models say of all labelled animals that they were not trained on; None where it is only planned."""
+    choose_device(options.device)
+    if options.checkpoints:
+        return _of_checkpoints(options)
+    config = _config(options, options.config)
+    pool = Pool.read(sources_of(config), skeletons.load(config.skeleton))
+    groups = groups_of(pool, options.group_by)
+    fold_of = draw_folds(groups, options.folds, options.seed)
+    training = Training(
+        Path(config.filename),
+        Path(config.data_root),
+        **{name: getattr(options, name) for name in ("skeleton", "max_time", "init", "amp", "device", "cfg_options")},
+    )
+    if options.plan:
+        print(_plan(pool, groups, fold_of, training, Path(options.out)))
+        return None
+    out = Path(options.out).resolve()
+    folds = folds_of(pool, fold_of, out)
+    keep(pool, folds, training, out)
+    write_folds(pool, folds)
+    train_folds(pool, folds, training, start)
+    witnesses = [
+        Witness(f"fold {fold.number}", training.config, fold.checkpoint, fold.pictures, options.cfg_options)
+        for fold in folds
+    ]
+    return pool, answers_of(pool, witnesses, options.device, config.skeleton, out / "answers.npz")
+
+
+def _config(options: ErrorOptions, path: str | Path) -> Config:
+    for given in options.cfg_options:
+        if given.partition("=")[0] in DECIDED:
+            raise UserError(f"--cfg-options {given}: folds decide that")
+    config = configs.load(
+        path,
+        options.cfg_options,
+        data_root=str(Path(options.data_root).resolve()) if options.data_root else None,
+        skeleton=configs.skeleton_argument(options.skeleton),
+    )
+    if config.model.type == "AnimalDetector":
+        raise UserError(f"{path} is a detector's config: labels of points are compared with a pose model's")
+    return config
+
+
+def sources_of(config: Config) -> list[Source]:
+    """The annotation files of a config's data root that are there: of its splits, else of all pictures together.
+
+    Raises:
+        UserError: There are none.
+    """
+    root = Path(config.data_root)
+    named = {split: files_of(config, split) for split in ("train", "val", "test")}
+    named[UNSPLIT] = (f"annotations/{UNSPLIT}.json", f"images/{UNSPLIT}")
+    there = {split: Source(split, root / file, root / images) for split, (file, images) in named.items()}
+    there = {split: source for split, source in there.items() if source.ann_file.is_file()}
+    if len(there) > 1:
+        # what was split stands in the splits
+        there.pop(UNSPLIT, None)
+    if not there:
+        raise UserError(
+            f"no annotations: none of {', '.join(file for file, _ in named.values())} is below {root}",
+            hint="--data-root names the folder; tools/convert_dataset.py makes the files",
+        )
+    return list(there.values())
+
+
+def _of_checkpoints(options: ErrorOptions) -> tuple[Pool, Answers]:
+    words = [*([options.config] if options.config else []), *options.checkpoints]
+    pairs = members(words)
+    config = _config(options, pairs[0][0])
+    pool = Pool.read(sources_of(config), skeletons.load(config.skeleton))
+    names = short_names([path for _, path in pairs], taken="")
+    witnesses = [
+        Witness(name, own, path, cfg_options=options.cfg_options)
+        for name, (own, path) in zip(names, pairs, strict=True)
+    ]
+    answers = answers_of(pool, witnesses, options.device, options.skeleton, Path(options.out) / "answers.npz")
+    asked = np.isfinite(answers.scores[:, 0])
+    if not asked.any():
+        raise UserError(
+            f"every model was trained on all {counted(len(pool.pictures), 'pictures')}: it learnt their mistakes, too",
+            hint="Without --checkpoints folds are trained, each without the pictures that it is asked about",
+        )
+    if not asked.all():
+        left = len(set(pool.owner[~asked].tolist()))
+        print(f"left out: {counted(left, 'pictures')} that every model was trained on")
+    return pool, answers
+
+
+def _plan(pool: Pool, groups: dict[str, str], fold_of: dict[str, int], training: Training, out: Path) -> str:
+    with tempfile.TemporaryDirectory() as place:
+        folds = folds_of(pool, fold_of, out.resolve())
+        written = [dataclasses.replace(fold, folder=Path(place) / fold.folder.name) for fold in folds]
+        write_folds(pool, written)
+        left = [one for one, fold in zip(written, folds, strict=True) if not fold.done.is_file()]
+        seconds = seconds_of(pool, left, training)
+    sizes = [len(fold.pictures) for fold in folds]
+    lines = [
+        f"{counted(len(pool.pictures), 'pictures')} ({counted(len(pool), 'labelled animals')}) in "
+        f"{counted(len(set(groups.values())), 'groups')}, none of them torn apart",
+        f"{counted(len(folds), 'folds')} of {min(sizes)} to {max(sizes)} pictures, {len(left)} still to be trained",
+        f"time: about {duration(seconds)} for the trainings"
+        + (", as --max-time says" if training.max_time else ", by a few measured steps on this machine"),
+    ]
+    return "\n".join(lines)
