@@ -7,12 +7,11 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from equistera import inputs
 from equistera.checkpoints import file_hash
 from equistera.dataset.images import read_rgb
 from equistera.errors import UserError
