@@ -177,11 +177,11 @@ def train_folds(pool: Pool, folds: Sequence[Fold], training: Training, start: St
         UserError: One failed; the same command goes on.
     """
     processes = Processes()
-    begin, began, trained = start or processes, time.monotonic(), 0
+    begin, began = start or processes, time.monotonic()
     left = [fold for fold in folds if not (fold.done.is_file() and fold.checkpoint.is_file())]
     if len(left) < len(folds):
         print(f"{len(folds) - len(left)} of {counted(len(folds), 'folds')} are trained already", file=sys.stderr)
-    for fold in left:
+    for trained, fold in enumerate(left):
         elapsed = time.monotonic() - began
         more = f", about {duration(elapsed / trained * (len(left) - trained))} left" if trained else ""
         print(f"fold {fold.number} of {len(folds)}: training{more} ({fold.log})", file=sys.stderr, flush=True)
@@ -196,7 +196,6 @@ def train_folds(pool: Pool, folds: Sequence[Fold], training: Training, start: St
                 hint=f"The same command goes on with it; its log is {fold.log}",
             )
         write_json(fold.done, {"sha256": file_hash(fold.checkpoint)})
-        trained += 1
 
 
 def seconds_of(pool: Pool, folds: Sequence[Fold], training: Training) -> float:
