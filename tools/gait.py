@@ -3,7 +3,7 @@
 Examples:
   python tools/gait.py analysed/trot.csv
   python tools/gait.py analysed/trot.parquet --individual animal1 --out gait
-  python tools/gait.py trotDLC_resnet50.h5 --fps 50 --out gait
+  python tools/gait.py trotDLC_resnet50.h5 --fps 50 --keypoint-map names.json --out gait
 
 Writes, beside the tracks or in --out:
   NAME.gait.html   a page: stride, stance and swing times, duty factor, stride length, joint angles, symmetry
@@ -19,7 +19,7 @@ import argparse
 import math
 from pathlib import Path
 
-from equistera import cli, inputs
+from equistera import cli, inputs, skeleton
 from equistera.errors import UserError
 
 
@@ -37,12 +37,20 @@ def parse_args(argv):
     parser.add_argument("--out", metavar="DIR", help="folder for the results (default: that of the tracks)")
     parser.add_argument("--individual", metavar="NAME", help="measure this animal only (default: all)")
     parser.add_argument("--fps", type=rate, help="frames a second, for DeepLabCut's files, which hold no times")
+    parser.add_argument(
+        "--keypoint-map",
+        type=inputs.file,
+        metavar="FILE",
+        help='JSON of horse26 names for points of other names: {"left front hoof": "lf_hoof", "ball": null}; null '
+        "leaves a point out",
+    )
     inputs.add_common(parser, "--overwrite")
     return parser.parse_args(argv)
 
 
 def main(argv):
     args = parse_args(argv)
+    from equistera.dataset.matching import read_keypoint_map
     from equistera.gait.measures import measure
     from equistera.gait.page import files_of, write
     from equistera.outputs import check_targets, record
@@ -51,8 +59,12 @@ def main(argv):
     path = Path(args.tracks)
     out, name = Path(args.out or path.parent), path.name.removesuffix(path.suffix)
     targets = files_of(out, name)
-    check_targets("--out", targets, inputs=[path], overwrite=args.overwrite, tool="gait")
+    check_targets(
+        "--out", targets, inputs=[path, *filter(None, [args.keypoint_map])], overwrite=args.overwrite, tool="gait"
+    )
     tracks = files.read(path, fps=args.fps)
+    if args.keypoint_map:
+        tracks = files.renamed(tracks, read_keypoint_map(args.keypoint_map, skeleton.load(skeleton.DEFAULT)))
     if not tracks.individuals:
         raise UserError(f"{path} holds no animal: none was found in the video")
     gaits, problems = [], []

@@ -93,7 +93,7 @@ def body_of(tracks: Tracks, individual: str) -> Body:
         raise UserError(
             "the tracks lack points that strides are measured from:",
             lacking,
-            hint=f"Theirs are {', '.join(tracks.index)}",
+            hint=f"Theirs are {', '.join(tracks.index)}. --keypoint-map gives them the names that are expected",
         )
     apart = float(np.median(np.diff(tracks.times))) if len(tracks) > 1 else 0.0
     if apart > FARTHEST:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from equistera import skeleton as skeletons
 from equistera.dataset.formats.deeplabcut import HDF5, accepts
@@ -106,6 +108,26 @@ def read(path: str | Path, skeleton: Skeleton | str | None = None, fps: float | 
     return tracks if skeleton is None else in_order_of(tracks, skeleton)
 
 
+def renamed(tracks: Tracks, names: Mapping[str, str | None]) -> Tracks:
+    """The same with other names for some keypoints.
+
+    Args:
+        tracks: Of others, who name them in their own way.
+        names: New names by the present ones; None leaves a point out.
+
+    Raises:
+        UserError: Names are not there, or two points would have one name.
+    """
+    problems = [f"{name!r}: no such point" for name in names if name not in tracks.index]
+    kept = [name for name in tracks.keypoints if names.get(name, name) is not None]
+    new = [str(names.get(name, name)) for name in kept]
+    problems += [f"{kept[k]!r}: another one is {name!r}, too" for k, name in enumerate(new) if name in new[:k]]
+    if problems:
+        hint = f"The tracks' points are {', '.join(tracks.keypoints)}"
+        raise UserError("the keypoint map does not fit these tracks:", problems, hint)
+    return _with_columns(tracks, new, np.array([tracks.index[name] for name in kept], dtype=int))
+
+
 def in_order_of(tracks: Tracks, skeleton: Skeleton | str) -> Tracks:
     """The same with a skeleton's keypoints in its order.
 
@@ -114,8 +136,11 @@ def in_order_of(tracks: Tracks, skeleton: Skeleton | str) -> Tracks:
     """
     if isinstance(skeleton, str):
         skeleton = skeletons.load(skeleton)
-    columns = skeleton.columns_of(tracks.keypoints)
+    return _with_columns(tracks, skeleton.names, skeleton.columns_of(tracks.keypoints))
+
+
+def _with_columns(tracks: Tracks, keypoints: Sequence[str], columns: np.ndarray) -> Tracks:
     arrays = {
         name: getattr(tracks, name)[:, :, columns] for name in ("points", "confidence", "raw", "changed", "spread")
     }
-    return tracks.with_(keypoints=skeleton.names, **arrays)
+    return tracks.with_(keypoints=tuple(keypoints), **arrays)

@@ -1,6 +1,7 @@
 """tools/gait.py from tracks on the disk to its files, and what it refuses."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,40 @@ def test_times_that_are_none_of_a_horse_are_told(tool, tmp_path, monkeypatch, ca
     files.write(tracks.with_(times=tracks.times / 2), tmp_path / "fast.csv", "csv")
     assert tool(tmp_path / "fast.csv") == 0
     assert "unusual for a horse: are the times, or --fps, right?" in capsys.readouterr().out
+
+
+def test_deeplabcuts_points_of_other_names_are_measured_with_a_map(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measures, "DRAWS", 8)
+    tracks = going()
+    own = {name: f"{name} of mine" for name in tracks.keypoints}
+    files.write(files.renamed(tracks, own), tmp_path / "theirs.h5", "dlc-h5")
+    assert tool(tmp_path / "theirs.h5", "--fps", 50) == 1
+    said = capsys.readouterr().err
+    assert "lack points that strides are measured from" in said
+    assert "withers" in said
+    assert "Theirs are nose of mine" in said
+    assert "--keypoint-map" in said
+    given = {theirs: name for name, theirs in own.items()} | {"back of mine": None}
+    (tmp_path / "names.json").write_text(json.dumps(given))
+    assert tool(tmp_path / "theirs.h5", "--fps", 50, "--keypoint-map", tmp_path / "names.json") == 0
+    assert "animal1: stride 0.71" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"Widerrist": "withers"}, "'Widerrist': no such point"),
+        ({"nose": "withers"}, "'withers': another one is 'withers', too"),
+        ({"nose": "wither"}, "unknown keypoint 'wither'"),
+        (["nose"], "is not a keypoint map"),
+    ],
+)
+def test_a_map_that_does_not_fit_is_refused(tool, tmp_path, capsys, given, said):
+    files.write(going(), tmp_path / "trot.csv", "csv")
+    (tmp_path / "names.json").write_text(json.dumps(given))
+    assert tool(tmp_path / "trot.csv", "--keypoint-map", tmp_path / "names.json") == 1
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.gait.*"))
 
 
 def test_what_cannot_be_measured_ends_in_one_line(tool, tmp_path, capsys):
