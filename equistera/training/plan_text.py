@@ -123,10 +123,9 @@ def _average(plan: Plan) -> str:
 
 def _save(plan: Plan) -> str:
     kept = f"the last {plan.checkpoints_kept} kept" if plan.checkpoints_kept else "all kept"
-    free = "" if plan.disk_free is None else f" of {_gigabytes(plan.disk_free)} free"
+    free = "" if plan.disk_free is None else f" of {gigabytes(plan.disk_free)} free"
     return (
-        f"{_interval(plan.checkpoint_interval)}, {kept}, and best.pth: "
-        f"up to {_gigabytes(plan.disk_bytes)}{free} on disk"
+        f"{_interval(plan.checkpoint_interval)}, {kept}, and best.pth: up to {gigabytes(plan.disk_bytes)}{free} on disk"
     )
 
 
@@ -183,7 +182,8 @@ def _time_json(plan: Plan) -> dict | None:
     return None if plan.seconds is None else {"budget_seconds": None, "expected_seconds": plan.seconds}
 
 
-def _gigabytes(count: int) -> str:
+def gigabytes(count: int) -> str:
+    """``"1.2 GB"``, ``"340 MB"``."""
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"
 
 
