@@ -26,6 +26,7 @@ from equistera.evaluation.instances import pair
 from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
 from equistera.files import atomic_write, write_json
+from equistera.labelling.ceiling import ceiling_line, read_ceiling
 from equistera.looking import DetectorOptions
 from equistera.mm import config as configs
 from equistera.mm.prediction.detect import boxes_of
@@ -100,6 +101,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     names = [*predictors, *([ENSEMBLE] if options.ensemble else [])]
     # of several models each has a folder
     folders = {name: out / name if len(names) > 1 else out for name in names}
+    ceiling = read_ceiling((split.root / split.ann_file).parent, lead.skeleton)
     targets = [folder / file for folder in folders.values() for file in FILES]
     targets += [out / COMPARISON] * options.compare + [out / REPORT] * options.report
     check_targets("--out", targets, overwrite=options.overwrite, tool=TOOL)
@@ -128,6 +130,8 @@ def test(options: TestOptions) -> dict[str, dict]:
     pairs = comparison["pairs"] if comparison else []
     # before anything can go wrong with the files
     print(format_comparison(metrics, pairs) if len(scored) > 1 else format_table(*metrics.values()), flush=True)
+    if ceiling is not None:
+        print(ceiling_line(ceiling, bool(options.body_length)), flush=True)
     found: dict[str, dict] = {}
     if detector is not None:
         where = boxes_of(detector, options.det_class, options.det_thr)
@@ -147,6 +151,7 @@ def test(options: TestOptions) -> dict[str, dict]:
         about: dict[str, Any] = {"checkpoint": str(checkpoints[name])} if name in checkpoints else paths
         about |= {"split": split.name, "flip_test": options.flip_test}
         about |= {"found_boxes": found[name]} if name in found else {}
+        about |= {"human_ceiling": ceiling} if ceiling is not None else {}
         write_model(folders[name], model, results[name], about)
     if comparison:
         write_json(out / COMPARISON, comparison, indent=1)
@@ -154,6 +159,8 @@ def test(options: TestOptions) -> dict[str, dict]:
     if options.report:
         with atomic_write(out / REPORT) as file:
             said = {f"found boxes, {name}": in_words(name, scores) for name, scores in found.items()}
+            if ceiling is not None:
+                said["human ceiling"] = ceiling_line(ceiling, bool(options.body_length))
             file.write(_page(scored, checkpoints, split, pairs, options, said))
         record(TOOL, out / REPORT)
     print("written:", *targets, sep="\n  ")

@@ -12,6 +12,8 @@ from pycocotools.coco import COCO
 
 from equistera import skeleton
 from equistera.errors import UserError
+from equistera.labelling.ceiling import measure_ceiling
+from equistera.labelling.double_labels import read_double
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.prediction.test import test as run_test
 from equistera.outputs import record
@@ -232,3 +234,22 @@ def test_without_a_test_set_the_validation_set_is_taken_and_that_is_said(horses,
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["split"] == "val"
     with pytest.raises(UserError, match=r"annotations/test\.json"):
         run_test(Options([str(trained)], data_root=str(data), split="test"))
+
+
+def test_the_human_ceiling_beside_the_annotations_is_shown(horses, trained, tiny, tmp_path, capsys):
+    data, sigmas = tmp_path / "data", skeleton.load("horse26").sigmas
+    shutil.copytree(horses, data)
+    truth = json.loads((data / "annotations" / "test.json").read_text())
+    files = [tmp_path / "anna.json", tmp_path / "ben.json"]
+    for file, moved in zip(files, (0, 2), strict=True):
+        for annotation in truth["annotations"]:
+            annotation["keypoints"][::3] = [x + moved for x in annotation["keypoints"][::3]]
+        file.write_text(json.dumps(truth))
+    ceiling = measure_ceiling(read_double(files, skeleton.load("horse26")), [sigmas])
+    (data / "annotations" / "human_ceiling.json").write_text(json.dumps(ceiling))
+    metrics = score(data, trained, tiny, tmp_path / "out", report=True)
+    assert "human_ceiling" not in metrics
+    told = json.loads((tmp_path / "out" / "metrics.json").read_text())["human_ceiling"]
+    assert metrics["AP"] < told["AP"] == ceiling["of_sigmas"][0]["AP"]
+    assert "Human ceiling (anna and ben, 4 pictures labelled twice): AP " in capsys.readouterr().out
+    assert "human ceiling: Human ceiling (anna and ben" in (tmp_path / "out" / "report.html").read_text()
