@@ -1,9 +1,9 @@
 """The human ceiling: how a person scores against another one, by the measures of a model.
 
 A model that scores so is as exact as a person; more it can have only where it has averaged the errors of many labels.
-With sigmas that are the labellers' own, their squared distances are twice those that OKS is made for, so that OKS is 0.8
-in the mean and AP about 0.6, however exactly they label. Scored are animals and points that both labelled, in both
-directions: what only one of them labelled says nothing of how exactly they click, and is counted elsewhere.
+With sigmas that are the labellers' own, their squared distances are twice those that OKS is made for: OKS is 0.8 in the
+mean and AP about 0.6, however exactly they label. Scored are animals and points that both labelled, in both directions:
+what only one of them labelled says nothing of how exactly they click, and is counted elsewhere.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def _rows(results: Results, predict: Sequence[int]) -> list[list[str]]:
     """A row a keypoint, the most to be gained first."""
     rows = []
     for name, measure in results.keypoints.items():
-        now = measure.values[measure.curve.sizes == measure.curve.sizes[-1]].mean()
+        now = measure.now.mean()
         told = ["{:.3f} ({:.3f} to {:.3f})".format(*row) for row in measure.at(predict)]
         gain = measure.gain(predict[-1])[0]
         rows.append((gain, [name, f"{now:.3f}", *told, f"{gain:+.3f}"]))
@@ -84,7 +84,7 @@ def _draw(axes: Axes, measure: Measure, predict: Sequence[int]) -> None:
     middle, low, high = measure.at(grid).T
     axes.fill_between(grid, low, high, color=PALETTE[0], alpha=0.18, linewidth=0)
     axes.plot(grid, middle, color=PALETTE[0], linewidth=1.5)
-    axes.plot(measure.curve.sizes, measure.values, "o", color=PALETTE[1], markersize=4)
+    axes.plot(measure.pictures, measure.values, "o", color=PALETTE[1], markersize=4)
     axes.set_xscale("log")
     ticks = sorted({int(first), *map(int, measure.curve.sizes), *predict})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks], rotation=45, fontsize=8)

@@ -39,15 +39,21 @@ class Measure:
 
     Attributes:
         name: For people.
-        values: float [R], of every training that the curve was laid through.
+        pictures: float64 [R], of every training that the curve was laid through, and ``values`` what it came to.
         rising: Whether more is better, up to 1; otherwise it is a distance.
         curve: Of the errors: 1 minus a score, or the distance.
     """
 
     name: str
+    pictures: np.ndarray
     values: np.ndarray
     rising: bool
     curve: Curve
+
+    @property
+    def now(self) -> np.ndarray:
+        """float64, what the trainings with the most pictures came to."""
+        return self.values[self.pictures == self.pictures.max()]
 
     def at(self, sizes: Sequence[float]) -> np.ndarray:
         """Median, 2.5th and 97.5th percentile of what one new training gives, float64 [M, 3], at [M] pictures."""
@@ -141,17 +147,13 @@ def results_of(runs: Sequence[Run], split: str, skeleton: Skeleton, fit_up_to: i
     """Reads the scores of all trainings and lays curves through those of up to ``fit_up_to`` pictures.
 
     Raises:
-        UserError: A training has no scores, or there are fewer than two sizes to lay a curve through.
+        UserError: A training has no scores.
     """
     metrics = [run.metrics(split) for run in runs]
     if missing := [run.name for run, found in zip(runs, metrics, strict=True) if found is None]:
         raise UserError(f"{len(missing)} of {counted(len(runs), 'trainings')} have no scores yet:", missing)
     largest = max(run.size for run in runs) if fit_up_to is None else fit_up_to
     used = [i for i, run in enumerate(runs) if run.size <= largest]
-    if len({runs[i].size for i in used}) < 2:
-        raise UserError(
-            f"a learning curve needs two sizes at least, found {sorted({runs[i].size for i in used})} up to {largest}"
-        )
     sizes = np.array([runs[i].pictures for i in used])
     table = {name: [found["per_keypoint"][name] for found in metrics] for name in skeleton.names}
 
@@ -161,7 +163,7 @@ def results_of(runs: Sequence[Run], split: str, skeleton: Skeleton, fit_up_to: i
             return None
         # of so many points none wrong may as well be half a wrong one
         errors = np.maximum(1 - chosen if rising else chosen, 0.5 / max(points, 1) if rising else 1e-6)
-        return Measure(name, chosen, rising, fit(sizes, errors))
+        return Measure(name, sizes, chosen, rising, fit(sizes, errors))
 
     scores = {
         key: measure(title, [found[key] for found in metrics], key != ERROR, metrics[0]["animals"])
@@ -219,7 +221,7 @@ def words_of(results: Results, predict: Sequence[int], labelled: int, minutes: f
     """
     lines = []
     for key, measure in results.scores.items():
-        now = measure.values[measure.curve.sizes == measure.curve.sizes[-1]]
+        now = measure.now
         line = f"{measure.name}: {_figure(now.mean(), key)} with {results.largest:,} pictures"
         line += f" (mean of {counted(len(now), 'trainings')})"
         for size, row in zip(predict, measure.at(predict), strict=True):
@@ -337,7 +339,7 @@ def as_json(results: Results, predict: Sequence[int], labelled: int, minutes: fl
         }
         flat = measure.flat(flat_gain) if measure.rising else None
         return {
-            "pictures": measure.curve.sizes.astype(int).tolist(),
+            "pictures": measure.pictures.tolist(),
             "values": measure.values.tolist(),
             "predictions": said,
             "flat_from": {"pictures": float(flat[0]), "interval": flat[1:].tolist()} if flat is not None else None,

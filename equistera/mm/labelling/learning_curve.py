@@ -156,6 +156,12 @@ def learning_curve(options: CurveOptions, start: Start | None = None) -> Path | 
     """
     _check(options)
     setting = _setting(options)
+    if len(fitted := [n for n in setting.sizes if n <= (options.fit_up_to or n)]) < 2:
+        raise UserError(
+            f"a learning curve needs two sizes at least, found {' '.join(map(str, fitted)) or 'none'}"
+            + (f" up to --fit-up-to {options.fit_up_to}" if options.fit_up_to else ""),
+            hint="--sizes 100 200 400",
+        )
     runs = _runs(options.folder, setting)
     if options.only is not None and options.only > len(runs):
         raise UserError(f"--only {options.only}: there are {counted(len(runs), 'trainings')}")
