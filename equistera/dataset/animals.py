@@ -103,10 +103,10 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
             problems.append(f"annotation {annotation.get('id')!r}: bbox must be [x, y, width, height], above 0")
             continue
         points = None if entry is None else np.array(entry["keypoints"], dtype=float).reshape(-1, 3)
-        animals[_posix(image["file_name"])].append(Animal(bbox, points, float(score)))
+        animals[posix(image["file_name"])].append(Animal(bbox, points, float(score)))
     if problems:
         raise UserError(f"{path} cannot be used:", problems)
-    by_name = {_posix(image["file_name"]): image for image in names.values()}
+    by_name = {posix(image["file_name"]): image for image in names.values()}
     sizes = {name: (image.get("width"), image.get("height")) for name, image in by_name.items()}
     sizes = {name: size for name, size in sizes.items() if all(isinstance(side, int) and side > 0 for side in size)}
     boxes = [(animal.bbox, sizes.get(name, (np.nan, np.nan))) for name, own in animals.items() for animal in own]
@@ -128,7 +128,8 @@ def _box(values: object) -> tuple[float, float, float, float] | None:
     return tuple(box.tolist())
 
 
-def _posix(name: str) -> str:
+def posix(name: str) -> str:
+    """A file name with ``/``, whatever system it comes from."""
     return name.replace("\\", "/")
 
 

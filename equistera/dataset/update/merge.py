@@ -18,6 +18,8 @@ from equistera.skeleton import Skeleton
 
 #: Digits that box areas are written with may differ.
 _SAME_AREA = 0.01
+#: From this number of points on, a correction leaves at least one where it was.
+_MANY = 6
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Merge:
         problems: What cannot be merged; a line each.
         only_one_side: Animals that only the export has, or only the data set; a line each.
         outside: Points that lie outside of their animal's box now; a line each.
+        all_moved: Animals of which no point stayed where it was; a line each.
         kept_hidden: Points that stay hidden although the export, which cannot say so, has them visible.
     """
 
@@ -44,6 +47,7 @@ class Merge:
     problems: list[str] = field(default_factory=list)
     only_one_side: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
+    all_moved: list[str] = field(default_factory=list)
     kept_hidden: int = 0
 
     def picture(self, file: KnownFile, labelled: Labelled, tells_hidden: bool) -> tuple[list[int], list[int]]:
@@ -95,6 +99,10 @@ class Merge:
                     file.text.replace([*place, "keypoints", column + i], round(float(new[i]), 3))
             if old[2] != new[2]:
                 file.text.replace([*place, "keypoints", column + 2], int(new[2]))
+        both = (known.points[:, 2] > 0) & (after[:, 2] > 0)
+        stayed = (np.abs(known.points[:, :2] - after[:, :2]) <= self.same).all(axis=1)
+        if both.sum() >= _MANY and not (both & stayed).any():
+            self.all_moved.append(f"animal {known.id} in {name}")
         count = int((after[:, 2] > 0).sum())
         if "num_keypoints" in known.entry and known.entry["num_keypoints"] != count:
             file.text.replace([*place, "num_keypoints"], count)

@@ -57,8 +57,6 @@ def paired(
     Raises:
         AmbiguousError: Animals are left that could be one another.
     """
-    if len(known) == len(found) == 1:
-        return [(0, 0)]
     likeness = [[_unmoved(one, other, same) for other in found] for one in known]
     stayed = np.reshape(likeness, (len(known), len(found)))
     overlap = overlaps(np.reshape(known_boxes, (-1, 4)), np.reshape(found_boxes, (-1, 4)))

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from equistera.dataset.animals import PictureAnimals, posix
 from equistera.dataset.formats.values import Unusable
 from equistera.dataset.images import ImageError
-from equistera.dataset.locate import MISSING, PictureFinder
+from equistera.dataset.locate import MISSING, NOT_FOUND, PictureFinder
 from equistera.dataset.paths import picture_path
 from equistera.dataset.place import image_dir, is_same
 from equistera.dataset.update.known import KnownFile
 
 
 class DataSetPictures(PictureFinder):
-    """Finds pictures under the names that a data set has for them: first those in its own folders, then others.
+    """Finds pictures under the names that a data set has for them.
+
+    Its own names come first: a tool may have put folders before them. Then its pictures on disk are found as those of
+    any export, then the user's others.
 
     Args:
         folder: Of the annotation files.
@@ -30,6 +34,7 @@ class DataSetPictures(PictureFinder):
         own = image_dir(folder, "").resolve()
         self._own = PictureFinder(own) if own.is_dir() else None
         super().__init__(others, () if self._own is None else _below(own))
+        self._names = PictureAnimals({}, {posix(name): 0 for file in files.values() for name in file.images})
         self._places: dict[str, Path] = {}
 
     def home(self, file_name: str) -> list[str]:
@@ -42,23 +47,26 @@ class DataSetPictures(PictureFinder):
         Raises:
             Unusable: Also for another picture than the data set's that has its name, and for one in two splits.
         """
-        found = self._find_own(names) if self._own else None
-        if found is None:
+        known = self._known(names)
+        try:
             found = super().find(names, beside)
-            self._places[found] = super().path_of(found)
-        homes = self.home(found)
+            there = super().path_of(found)
+        except Unusable as error:
+            if known is None or error.reason not in MISSING:
+                raise
+            found, there = known, None
+        name = known or found
+        homes = self.home(name)
         if len(homes) > 1:
-            files = " and ".join(f"{name}.json" for name in homes)
-            raise Unusable("the picture is in two splits", f"{found}: {files}", "Take it out of one of them first.")
-        for split in homes:
-            try:
-                own = picture_path(image_dir(self._folder, split), found)
-            except ImageError as error:
-                raise Unusable("a file name that is not followed", error.summary) from error
-            if own.is_file() and own != self._places[found] and not is_same(own, self._places[found]):
-                detail = f"{self._places[found]} is not {own}"
-                raise Unusable("another picture than the data set's has its name", detail)
-        return found
+            files = " and ".join(f"{home}.json" for home in homes)
+            raise Unusable("the picture is in two splits", f"{name}: {files}", "Take it out of one of them first.")
+        own = self._placed(homes[0], name) if homes else None
+        if own is not None and there is not None and not is_same(own, there):
+            raise Unusable("another picture than the data set's has its name", f"{there} is not {own}")
+        if own is None and there is None:
+            raise Unusable(NOT_FOUND, f"{name}, which the data set has")
+        self._places[name] = own or there
+        return name
 
     def path_of(self, file_name: str) -> Path:
         return self._places[file_name]
@@ -66,22 +74,30 @@ class DataSetPictures(PictureFinder):
     def notes(self) -> list[str]:
         return [*(self._own.notes() if self._own else ()), *super().notes()]
 
-    def _find_own(self, names: Sequence[str]) -> str | None:
+    def _known(self, names: Sequence[str]) -> str | None:
+        """The data set's name of a picture that it has."""
+        for name in names:
+            if (found := self._names.find(name)) is not None:
+                return next(own for file in self._files_of.values() for own in file.images if posix(own) == found)
+        if self._own is None:
+            return None
         try:
             found = self._own.find(names)
         except Unusable as error:
             if error.reason in MISSING:
                 return None
             raise
+        # a picture that only lies there may be of an earlier run
         split, _, name = found.partition("/")
-        if split not in self._files_of or not name:
-            return None
-        known = [known for known in self._files_of[split].images if known == name or known.replace("\\", "/") == name]
-        if not known:
-            # a picture that only lies there: perhaps of an earlier run
-            return None
-        self._places[known[0]] = self._own.path_of(found)
-        return known[0]
+        images = self._files_of[split].images if split in self._files_of else ()
+        return next((own for own in images if posix(own) == name), None)
+
+    def _placed(self, split: str, name: str) -> Path | None:
+        try:
+            path = picture_path(image_dir(self._folder, split), name)
+        except ImageError as error:
+            raise Unusable("a file name that is not followed", error.summary) from error
+        return path if path.is_file() else None
 
 
 def _below(folder: Path) -> list[Path]:

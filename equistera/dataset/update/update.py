@@ -176,9 +176,15 @@ def _notes_of(done: Conversion, merge: Merge, request: Request) -> list[str]:
             "all of them looks as if the labelling project had no such label)"
         )
     if merge.outside:
-        more = f" and {len(merge.outside) - _SHOWN} more" if len(merge.outside) > _SHOWN else ""
-        notes.append(f"now outside of the animal's box: {', '.join(merge.outside[:_SHOWN])}{more}")
+        notes.append(f"now outside of the animal's box: {_some(merge.outside)}")
+    if merge.all_moved:
+        notes.append(f"every single point was moved, as if it were another picture: {_some(merge.all_moved)}")
     return notes
+
+
+def _some(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return ", ".join(lines[:_SHOWN]) + more
 
 
 def _keep_old(folder: Path, files: Sequence[KnownFile], with_split: bool, changes: Sequence[Change]) -> Path:

@@ -264,7 +264,7 @@ def test_a_picture_in_two_splits_is_refused(data):
     save(data, "val", {"a.png": 1}, [horse(1, 1), horse(2, 1, left=220)])
     export = exported(data, only=("b.png",))
     edit(export, lambda tasks: tasks[0]["data"].update(image="/data/local-files/?d=a.png"))
-    with pytest.raises(UserError, match=r"several pictures have this name.*train/a\.png, val/a\.png"):
+    with pytest.raises(UserError, match=r"in two splits \(a\.png: train\.json and val\.json\)"):
         update(data, export)
 
 
@@ -388,6 +388,37 @@ def test_files_with_another_order_of_points(data):
     assert new[:3] == expected
     moved = np.reshape(expected[1]["keypoints"], (-1, 3)) + np.array([0, 90, 0])
     assert np.reshape(new[3]["keypoints"], (-1, 3)) == pytest.approx(moved * (moved[:, 2:] > 0), abs=0.01)
+
+
+def test_folders_that_the_tool_put_before_a_name(data):
+    export = exported(data, only=("c.png",))
+    edit(export, lambda tasks: tasks[0]["data"].update(image="/data/local-files/?d=photos/2026/c.png"))
+    assert "nothing to change" in update(data, export)
+    # unless it is another one
+    save(data / "more", "photos/2026", {"c.png": 7}, [])
+    with pytest.raises(UserError, match="another picture than the data set's has its name"):
+        update(data, export, img_dir=data / "more/images")
+
+
+def test_labels_of_another_picture(data):
+    export = exported(data, only=("c.png",))
+
+    def elsewhere(tasks):
+        for r in tasks[0]["annotations"][0]["result"]:
+            r["value"]["x"] += 40
+            r["value"]["y"] += 30
+
+    edit(export, elsewhere)
+    with pytest.raises(UserError, match="corrects animals that the data set has"):
+        update(data, export)
+
+    def nearby(tasks):
+        for r in tasks[0]["annotations"][0]["result"]:
+            r["value"]["x"] -= 38
+            r["value"]["y"] -= 28
+
+    edit(export, nearby)
+    assert "as if it were another picture: animal 4 in c.png" in update(data, export)
 
 
 def test_there_must_be_a_data_set(tmp_path, data):
