@@ -30,6 +30,8 @@ _LEAST_ANIMALS = 10
 UNCOMMON = 0.1
 #: Names told of a picture's doubtful points.
 _TOLD = 3
+#: Share of the points that are told as nearly all.
+_NEARLY_ALL = 0.75
 #: Which pose is rare is asked in so many directions of the poses' space, of so many neighbours.
 _DIRECTIONS, _NEIGHBOURS = 12, 10
 #: What follows the side's letter in the names of skeletons of quadrupeds.
@@ -48,6 +50,7 @@ class Seen:
         models: float [K]: how far the checkpoints do; NaN for a single one.
         jump: float [K]: how far it is from the middle of its places before and behind; NaN where there are none.
         features: float32 [D], the backbone's, pooled.
+        score: Confidence that there is an animal in the box.
     """
 
     box: np.ndarray
@@ -57,6 +60,7 @@ class Seen:
     models: np.ndarray
     jump: np.ndarray
     features: np.ndarray
+    score: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,8 @@ def reasons_of(n: int, doubts: Doubts, skeleton: Skeleton, threshold: float) -> 
 
 def _names(points: np.ndarray, skeleton: Skeleton) -> str:
     names = [spoken(skeleton.keypoints[k]) for k in points[:_TOLD].tolist()]
+    if len(points) >= _NEARLY_ALL * len(skeleton):
+        return "nearly all points"
     if left := len(points) - len(names):
         return f"{', '.join(names)} and {left} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

@@ -49,7 +49,10 @@ def by_look(looks: Sequence[Look], labelled: Sequence[Look]) -> Judgement:
 def by_model(
     pictures: Sequence[Sequence[Seen]], labelled: Sequence[Seen], skeleton: Skeleton, threshold: float
 ) -> Judgement:
-    """Judges pictures by what a model sees in them; of several animals the most doubtful one speaks for its picture.
+    """Judges pictures by what a model sees in them.
+
+    Worth is the doubt about an animal times the confidence that there is one: a model is unsure of a bush, too. Of
+    several animals the worthiest speaks for its picture.
 
     Args:
         pictures: The animals of each, at least one.
@@ -59,9 +62,10 @@ def by_model(
     """
     animals = [animal for picture in pictures for animal in picture]
     doubts = doubts_of(animals, skeleton)
+    worth = doubts.doubt * np.array([animal.score for animal in animals])
     ends = np.cumsum([len(picture) for picture in pictures])
     speaks = [
-        int(end - len(picture) + doubts.doubt[end - len(picture) : end].argmax())
+        int(end - len(picture) + worth[end - len(picture) : end].argmax())
         for picture, end in zip(pictures, ends.tolist(), strict=True)
     ]
     every = [*(animals[a] for a in speaks), *labelled]
@@ -73,7 +77,7 @@ def by_model(
     return Judgement(
         vectors[:n],
         vectors[n:],
-        LEAST_WORTH + (1 - LEAST_WORTH) * doubts.doubt[speaks],
+        LEAST_WORTH + (1 - LEAST_WORTH) * worth[speaks],
         [reasons_of(a, doubts, skeleton, threshold) for a in speaks],
         [animals[a] for a in speaks],
         doubts.rarity[speaks] > 1 - UNCOMMON,

@@ -2,34 +2,10 @@
 
 import numpy as np
 import pytest
+from seen_animals import HORSE, K, animals, changed
 
 from equistera import skeleton
-from equistera.labelling.doubt import Seen, doubts_of, ranked, reasons_of, spoken, too_long
-
-HORSE = skeleton.load("horse26")
-K = len(HORSE)
-
-
-def animals(count=30, seed=0):
-    """Animals of one shape, as a sure model sees them."""
-    rng = np.random.default_rng(seed)
-    shape = np.random.default_rng(9).uniform(0, 100, (K, 2))
-    return [
-        Seen(
-            box=np.array([0.0, 0, 100, 100]),
-            points=rng.uniform(0.5, 3) * (shape + rng.normal(0, 1, (K, 2))) + rng.uniform(0, 500, 2),
-            confidence=rng.uniform(0.8, 1, K),
-            views=rng.uniform(0, 0.01, K),
-            models=np.full(K, np.nan),
-            jump=rng.uniform(0, 0.01, K),
-            features=rng.normal(size=8).astype(np.float32),
-        )
-        for _ in range(count)
-    ]
-
-
-def changed(one, **changes):
-    return Seen(**{**vars(one), **changes})
+from equistera.labelling.doubt import doubts_of, ranked, reasons_of, spoken, too_long
 
 
 def with_point(values, name, value):
@@ -70,10 +46,14 @@ def test_checkpoints_that_disagree_are_told_and_counted_only_where_there_are_sev
 
 def test_many_points_are_counted_and_a_rare_pose_is_said():
     every = animals()
+    few = np.where(np.arange(K) < 5, 0.1, 0.9)
+    assert "nose, left eye, right eye and 2 more unsure" in reasons_of(
+        0, doubts_of([changed(every[0], confidence=few), *every[1:]], HORSE), HORSE, 0.5
+    )
     every[7] = changed(every[7], confidence=np.linspace(0.0, 0.2, K), points=every[7].points[::-1].copy())
     doubts = doubts_of(every, HORSE)
     reasons = reasons_of(7, doubts, HORSE, 0.5)
-    assert "nose, left eye, right eye and 23 more unsure" in reasons
+    assert "nearly all points unsure" in reasons
     assert "an uncommon pose or view" in reasons
 
 

@@ -16,7 +16,7 @@ from equistera.labelling.picking import PickJob
 from equistera.labelling.sources import Sampled
 from equistera.mm import config as configs
 from equistera.mm.labelling.views import Place, see
-from equistera.mm.prediction.follow import NEW, SEARCH_EVERY
+from equistera.mm.prediction.follow import BEGIN, NEW, SEARCH_EVERY
 from equistera.mm.prediction.loaded import loaded
 from equistera.mm.prediction.pose_drawing import Confidence
 from equistera.mm.prediction.predict import Predictor
@@ -42,7 +42,8 @@ def model_of(job: PickJob) -> Model:
     else:
         print(WITHOUT_DETECTOR)
         where = KeptBoxes(predictor, confidence, SearchedBoxes(predictor, confidence.apply, job.options.batch_size))
-    animals = _Animals(models, where, job.options.batch_size)
+    begin = 0.0 if detector is None else BEGIN if job.options.det_thr is None else job.options.det_thr
+    animals = _Animals(models, where, job.options.batch_size, begin)
     about = ", ".join(str(path) for _, path in job.models)
     return Model(animals.see, animals.know, predictor.skeleton, confidence.threshold, about)
 
@@ -107,16 +108,17 @@ class KeptBoxes:
 
 
 class _Animals:
-    """Finds animals and looks at each several times."""
+    """Finds animals and looks at each several times; in videos such as are at least as sure as ``begin``."""
 
-    def __init__(self, models: Sequence[tuple[Predictor, Confidence]], where: BoxSource, batch_size: int):
-        self.models, self.where, self.batch_size = models, where, batch_size
+    def __init__(self, models: Sequence[tuple[Predictor, Confidence]], where: BoxSource, batch_size: int, begin: float):
+        self.models, self.where, self.batch_size, self.begin = models, where, batch_size, begin
 
     def see(self, frames: Sequence[Sampled]) -> list[list[Seen]]:
         """The animals of each frame."""
-        boxes = [found or [] for found in self.where([one.frame for one in frames])]
+        found = zip(frames, self.where([one.frame for one in frames]), strict=True)
+        boxes = [[b for b in own or () if one.frame.time is None or b.score >= self.begin] for one, own in found]
         places = [
-            Place(one.frame.image, box.xywh, one.before and one.before.image, one.after and one.after.image)
+            Place(one.frame.image, box.xywh, one.before and one.before.image, one.after and one.after.image, box.score)
             for one, own in zip(frames, boxes, strict=True)
             for box in own
         ]

@@ -26,12 +26,14 @@ class Place:
         box: x, y, width, height.
         before: Like ``image``; None where there is none.
         after: Likewise.
+        score: Confidence that there is an animal.
     """
 
     image: np.ndarray
     box: Sequence[float]
     before: np.ndarray | None = None
     after: np.ndarray | None = None
+    score: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def see(models: Sequence[tuple[Predictor, Confidence]], places: Sequence[Place],
                 models=_apart(points) / size,
                 jump=beside[i] / size if i in beside else np.full(points.shape[1], np.nan),
                 features=own[0].features,
+                score=place.score,
             )
         )
     return seen
