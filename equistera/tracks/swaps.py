@@ -35,6 +35,10 @@ LONGEST = 0.5
 _WINDOWS = (3, 5)
 #: Labels that are remembered.
 _MEMORY = max(_WINDOWS) - 1
+#: Of how far two legs are apart at most: from where they count as apart, and below which as met.
+_APART, _MET = 0.4, 0.15
+#: Points of a pair that is never this far apart, of the animal's size, are none of legs that swing.
+_SWINGS = 0.1
 #: Pixels: no model is more exact.
 _LEAST_NOISE = 0.5
 
@@ -130,6 +134,60 @@ def exchanged(times: np.ndarray, points: np.ndarray, confidence: np.ndarray, lim
     # the whole animal mirrored is one event, which may be clear where that of none of its limbs is
     whole = _cheapest(costs.sum(axis=0, keepdims=True), fresh.all(axis=0, keepdims=True))
     return _supported(_cheapest(_relabelled(costs, whole), fresh) ^ whole, costs).T
+
+
+def meetings(tracks: Tracks, skeleton: Skeleton) -> tuple[int, int]:
+    """How often a leg met its mirror image, and how often it turned back there instead of passing it.
+
+    Legs that swing pass each other. Where they mostly turn back, the model exchanges them from one meeting to the next
+    or lays both on one leg; continuity says nothing of it, for in the meeting nobody sees which is which.
+
+    Args:
+        tracks: After repair.
+        skeleton: Its keypoints.
+
+    Returns:
+        Meetings, and those of them that did not change which leg is in front.
+    """
+    met = turned = 0
+    for a in range(len(tracks.individuals)):
+        points = tracks.points[:, a]
+        low, high = (pick(points, axis=1, initial=sign * np.inf, where=tracks.known[:, a, :, None])
+                     for pick, sign in ((np.min, 1), (np.max, -1)))  # fmt: skip
+        there = tracks.known[:, a].any(axis=1)
+        if not there.any():
+            continue
+        size = float(np.sqrt(np.median((high - low)[there].prod(axis=1))))
+        for limb in limbs_of(skeleton):
+            apart = [
+                _swing(points[:, left] - points[:, right]) for left, right in zip(limb.left, limb.right, strict=True)
+            ]
+            # of a leg the hoof, whatever it is called
+            swing = max(apart, key=_reach)
+            reach = _reach(swing)
+            if reach < _SWINGS * size:
+                continue
+            sides, side = [], 0.0
+            for way in swing:
+                if way * side < _MET * reach:
+                    side = 0.0
+                if not side and abs(way) > _APART * reach:
+                    side = np.sign(way)
+                    sides.append(side)
+            met += max(len(sides) - 1, 0)
+            turned += int((np.diff(sides) == 0).sum())
+    return met, turned
+
+
+def _swing(apart: np.ndarray) -> np.ndarray:
+    """Of differences [T, 2] the parts along the line on which they are largest, where they are known."""
+    known = apart[np.isfinite(apart).all(axis=1)]
+    return known @ np.linalg.eigh(known.T @ known)[1][:, -1]
+
+
+def _reach(swing: np.ndarray) -> float:
+    """How far apart two points usually get."""
+    return float(np.percentile(np.abs(swing), 90)) if len(swing) else 0.0
 
 
 def _supported(swapped: np.ndarray, costs: np.ndarray) -> np.ndarray:

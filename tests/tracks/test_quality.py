@@ -41,6 +41,8 @@ def test_numbers_are_json_and_say_what_was_done(cleaned):
     assert hoof["gaps"] == (np.diff(filled.astype(int), prepend=0) == 1).sum()
     swapped = (cleaned.changed[:, 0, k] & SWAPPED > 0).sum()
     assert sum(swap["frames"] for swap in found["swaps"] if "lh_hoof" in swap["points"]) == swapped > 5
+    assert found["meetings"]["met"] >= found["meetings"]["turned"] >= 0
+    assert f"Legs met {found['meetings']['met']} times" in quality.page(cleaned, HORSE, "ride")
 
 
 def test_the_worst_moments_are_apart_and_say_why(cleaned):

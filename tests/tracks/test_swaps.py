@@ -5,7 +5,7 @@ import pytest
 from moving import HORSE, frame_times, same, seen, true_points, with_swaps
 
 from equistera import skeleton as skeletons
-from equistera.tracks.swaps import limbs_of, repair_swaps
+from equistera.tracks.swaps import limbs_of, meetings, repair_swaps
 from equistera.tracks.tracks import SWAPPED, Tracks
 
 
@@ -74,6 +74,33 @@ def test_what_is_repaired_is_as_if_it_had_never_been_exchanged():
     assert np.array_equal(repaired.raw, raw)
     assert np.array_equal(repaired.changed, np.where(planted, SWAPPED, 0))
     assert same(repair_swaps(repaired, HORSE), repaired)
+
+
+@pytest.mark.parametrize("gait", ["walk", "trot"])
+def test_legs_that_swing_pass_each_other(gait):
+    times = frame_times(200)
+    truth = true_points(times, gait)[:, None]
+    tracks = seen(truth, times, noise=1.5)
+    met, turned = meetings(tracks, HORSE)
+    assert met >= 12
+    assert turned <= 0.2 * met
+    # a model that calls the leg in front the left one
+    raw, mirror = tracks.raw.copy(), HORSE.flip_indices
+    for limb in limbs_of(HORSE)[1:]:
+        left, right = list(limb.left), list(limb.right)
+        behind = (raw[:, 0, left[-1], 0] < raw[:, 0, right[-1], 0])[:, None, None]
+        columns = left + right
+        raw[:, 0, columns] = np.where(behind, raw[:, 0, mirror[columns]], raw[:, 0, columns])
+    met, turned = meetings(tracks.with_(points=raw), HORSE)
+    assert met >= 12
+    assert turned >= 0.9 * met
+
+
+def test_legs_that_do_not_swing_do_not_meet():
+    times = frame_times(50)
+    still = np.repeat(true_points(times)[:1], 50, axis=0)[:, None]
+    assert meetings(seen(still, times, noise=1.0), HORSE) == (0, 0)
+    assert meetings(seen(np.full_like(still, np.nan), times), HORSE) == (0, 0)
 
 
 def test_gaps_and_uneven_times():

@@ -26,10 +26,10 @@ from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.tracks import files
 from equistera.tracks.identity import collected
+from equistera.tracks.quality import in_words, worst_moments
 from equistera.tracks.quality import page as quality_page
-from equistera.tracks.quality import worst_moments
 from equistera.tracks.smooth import smooth
-from equistera.tracks.swaps import repair_swaps
+from equistera.tracks.swaps import meetings, repair_swaps
 from equistera.tracks.tracks import FILLED, SWAPPED, Tracks
 from equistera.video import VideoFrames
 from equistera.words import counted
@@ -80,7 +80,7 @@ def analyze(job: AnalyzeJob) -> int:
         except UserError as error:
             problems.append(_named(task.path, str(error).splitlines()[0]))
             continue
-        summary = summary_of(tracks)
+        summary = summary_of(tracks, model.predictor.skeleton)
         print(f"{where}{task.path.name}: {summary['text']}")
         for line in notes:
             print(f"  {line}")
@@ -231,12 +231,17 @@ def _draw_animal(image: np.ndarray, tracks: Tracks, t: int, a: int, skeleton: Sk
     draw_pose(image, shown, skeleton, scores=scores, visible=np.where(known, 2, 0), threshold=threshold, scale=scale)
 
 
-def summary_of(tracks: Tracks) -> dict:
+def summary_of(tracks: Tracks, skeleton: Skeleton) -> dict:
     """What is worth knowing of a video at once.
+
+    Args:
+        tracks: After repair and smoothing.
+        skeleton: Their keypoints.
 
     Returns:
         ``frames``, ``seconds``, ``animals`` (share of frames in which each was seen, by name), ``points`` (share of the
-        seen animals' points that are known in the end), ``swapped`` and ``filled`` (points), and all of it as ``text``.
+        seen animals' points that are known in the end), ``swapped`` and ``filled`` (points), ``met`` and ``turned`` (of
+        :func:`equistera.tracks.swaps.meetings`), and all of it as ``text``.
     """
     seen = np.isfinite(tracks.confidence).any(axis=2)
     shares = dict(zip(tracks.individuals, seen.mean(axis=0).round(4).tolist(), strict=True)) if seen.any() else {}
@@ -250,6 +255,10 @@ def summary_of(tracks: Tracks) -> dict:
     else:
         each = ", ".join(f"{name} in {share:.0%}" for name, share in shares.items())
         text += f"{each} of the frames, {points:.0%} of their points known; {swapped} exchanged back, {filled} filled"
+    met, turned = meetings(tracks, skeleton)
+    if met:
+        told = in_words(met, turned)
+        text += f"; {told[0].lower()}{told[1:]}"
     return {
         "frames": len(tracks),
         "seconds": round(seconds, 3),
@@ -257,5 +266,7 @@ def summary_of(tracks: Tracks) -> dict:
         "points": round(points, 4),
         "swapped": swapped,
         "filled": filled,
+        "met": met,
+        "turned": turned,
         "text": text,
     }
