@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from bench_folder import PROJECT, BenchFolder
+from bench_folder import PROJECT, BenchFolder, once_evaluated
 from scipy import stats
 
 from equistera import cli
@@ -156,11 +156,7 @@ class Bench(BenchFolder):
     def start(self) -> Path | None:
         """Makes folder and data, or makes sure that they are of these settings; returns the weights to start from."""
         settings = self.settings
-        wanted = settings.to_json()
-        record = self.out / "settings.json"
-        if record.exists() and read_json(record) != wanted:
-            raise UserError(f"{self.out} holds a benchmark with other settings", hint="Name another folder with --out")
-        write_json(record, wanted, indent=1)
+        self.claim(settings.to_json())
         base = (PROJECT / settings.config).as_posix()
         self.config.write_text(CONFIG.format(config=base, from_scratch=settings.init == "scratch"), encoding="utf-8")
         if not settings.data:
@@ -277,11 +273,6 @@ class Bench(BenchFolder):
             category = [{"id": c["id"], "name": c["name"]} for c in coco["categories"]]
             write_json(path, {"images": coco["images"], "annotations": boxes, "categories": category})
         return path
-
-
-def once_evaluated(epochs: int) -> list[str]:
-    """Overrides for a run of this length; nothing is evaluated before its end, so no epoch is chosen by its score."""
-    return [f"train_cfg.max_epochs={epochs}", f"train_cfg.val_interval={epochs}"]
 
 
 def table_of(results: Sequence[Mapping]) -> str:

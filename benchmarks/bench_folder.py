@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from equistera.errors import UserError
-from equistera.files import write_json
+from equistera.files import read_json, write_json
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -58,6 +58,17 @@ class BenchFolder:
             raise UserError(f"{script} ended with {done.returncode}; its log is {log}:", last)
         return time.monotonic() - began
 
+    def claim(self, settings: dict) -> None:
+        """Says in the folder what it is of, or makes sure that it is of the same.
+
+        Raises:
+            UserError: It holds a benchmark with other settings.
+        """
+        record = self.out / "settings.json"
+        if record.exists() and read_json(record) != settings:
+            raise UserError(f"{self.out} holds a benchmark with other settings", hint="Name another folder with --out")
+        write_json(record, settings, indent=1)
+
     def horses(self, name: str, seed: int, pictures: Mapping[str, int], skeleton: str = "horse26") -> Path:
         """A data set of synthetic horses on pictures of 640x480, made once.
 
@@ -84,3 +95,8 @@ class BenchFolder:
         (self.out / "results.md").write_text(table + "\n", encoding="utf-8")
         if say:
             print(table)
+
+
+def once_evaluated(epochs: int) -> list[str]:
+    """Overrides for a run of this length; nothing is evaluated before its end, so no epoch is chosen by its score."""
+    return [f"train_cfg.max_epochs={epochs}", f"train_cfg.val_interval={epochs}"]

@@ -26,10 +26,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench_folder import PROJECT, BenchFolder
+from bench_folder import PROJECT, BenchFolder, once_evaluated
 
 from equistera import cli
-from equistera.errors import UserError
 from equistera.files import read_json, write_json
 
 STRATEGIES = ("three-phase", "stock")
@@ -123,11 +122,7 @@ class Bench(BenchFolder):
 
     def start(self) -> None:
         """Makes the folder, or makes sure that it holds a benchmark with the same settings."""
-        wanted = self.settings.to_json()
-        record = self.out / "settings.json"
-        if record.exists() and read_json(record) != wanted:
-            raise UserError(f"{self.out} holds a benchmark with other settings", hint="Name another folder with --out")
-        write_json(record, wanted, indent=1)
+        self.claim(self.settings.to_json())
         strategy = runpy.run_path(str(PROJECT / "configs/_base_/schedules/three_phase.py"))["strategy"]
         opens_at = {name: share for name, share in strategy["opens_at"].items() if name != "stage4"}
         # the last stage there is trains from the start
@@ -190,11 +185,6 @@ class Bench(BenchFolder):
         write_json(result, content, indent=1)
         print(f"{run.name}: AP {content['AP']:.3f}", flush=True)
         return content
-
-
-def once_evaluated(epochs: int) -> list[str]:
-    """Overrides for a run of this length; nothing is evaluated before its end, so no epoch is chosen by its score."""
-    return [f"train_cfg.max_epochs={epochs}", f"train_cfg.val_interval={epochs}"]
 
 
 def draw_pictures(root: Path, count: int, seed: int) -> str:

@@ -72,7 +72,7 @@ def check_out(out: Path, read: Iterable[Path], overwrite: bool) -> None:
 
 
 def write(
-    out: Path, rows: Sequence[Row], about: Mapping[str, str], skeleton: Skeleton | None, threshold: float
+    out: Path, rows: Sequence[Row], about: Mapping[str, str], skeleton: Skeleton | None = None, threshold: float = 0.5
 ) -> None:
     """Writes pictures, table and page.
 

@@ -114,19 +114,13 @@ def pick(job: PickJob, model: Model | None = None) -> int:
         open_=open_,
     )
     _say(job, candidates, choice, judgement)
-    rows = [
-        chosen.Row(
-            one.source,
-            one.frame,
-            one.time,
-            float(judgement.worth[i]) if model else None,
-            [*judgement.reasons[i], *_unlike(distance, bool(judgement.reasons[i]))],
-            judgement.animals[i],
-        )
-        for i, distance, one in ((i, d, candidates[i]) for i, d in zip(choice.order, choice.distances, strict=True))
-    ]
-    about = {"model": model.about} if model else {"chosen by": "colour and shape, without a model"}
-    chosen.write(Path(job.options.out), rows, about, model and model.skeleton, model.threshold if model else 0.0)
+    if not choice.order:
+        raise IncompleteError("there is nothing left to choose: all is labelled or left out", problems)
+    rows = _rows(candidates, choice, judgement)
+    if model is None:
+        chosen.write(Path(job.options.out), rows, {"chosen by": "colour and shape, without a model"})
+    else:
+        chosen.write(Path(job.options.out), rows, {"model": model.about}, model.skeleton, model.threshold)
     if problems:
         raise IncompleteError("not everything could be read whole; what could be was picked from:", problems)
     return 0
@@ -249,6 +243,16 @@ def _pool(candidates: Sequence[Candidate], judgement: Judgement) -> Pool:
         [one.look.hashes for one in candidates],
         judgement.worth,
     )
+
+
+def _rows(candidates: Sequence[Candidate], choice: Choice, judgement: Judgement) -> list[chosen.Row]:
+    rows = []
+    for i, distance in zip(choice.order, choice.distances, strict=True):
+        one, animal, reasons = candidates[i], judgement.animals[i], judgement.reasons[i]
+        worth = None if animal is None else float(judgement.worth[i])
+        why = [*reasons, *_unlike(distance, bool(reasons))]
+        rows.append(chosen.Row(one.source, one.frame, one.time, worth, why, animal))
+    return rows
 
 
 def _unlike(distance: float, more: bool) -> list[str]:

@@ -123,6 +123,12 @@ def test_what_is_labelled_is_neither_chosen_nor_near_to_it(run, media, tmp_path,
         for old in first:
             if row["time"] and row["source"] == old["source"]:
                 assert abs(float(row["time"]) - float(old["time"])) >= 0.7
+    labels.write_text(json.dumps({"images": [{"id": n, "file_name": f"p{n}.png"} for n in range(5)]}))
+    photos = media / "photos"
+    with pytest.raises(IncompleteError, match="nothing left to choose"):
+        run(photos, out="none", ann_file=[str(labels)], img_dir=str(photos))
+    assert not (tmp_path / "none").exists()
+    labels.write_text(json.dumps({"images": [{"id": 1, "file_name": "gone.png"}]}))
     with pytest.raises(UserError, match="cannot be compared"):
         run(media, n=3, out="third", ann_file=[str(labels)], img_dir=str(media))
 
