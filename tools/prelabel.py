@@ -45,7 +45,11 @@ def parse_args(argv):
         "--order", default="least-sure", metavar="HOW",
         help="least-sure, name, or the chosen.csv of tools/pick_frames.py (default: least-sure)",
     )  # fmt: skip
-    parser.add_argument("--category", metavar="NAME", help="what the animals are called (default: horse)")
+    parser.add_argument(
+        "--category",
+        metavar="NAME",
+        help="what the animals are called (default: as in --ann-file or --det-class, else horse)",
+    )
     parser.add_argument(
         "--url-prefix",
         help="labelstudio: what stands before a picture's name, such as the address of a bucket "

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from equistera.dataset.coco import checked_entries, read_coco
+from equistera.dataset.coco import checked_entries, is_id, read_coco
 from equistera.dataset.paths import ends_with, name_parts, spelled
 from equistera.dataset.readings import corners_taken_for_sizes
 from equistera.errors import UserError
@@ -24,11 +24,13 @@ class Animal:
         bbox: x, y, width, height, pixels.
         keypoints: float64 [K, 3], x, y and COCO's visibility; None where none is labelled.
         score: Confidence of the box; 1 unless a detector wrote the file.
+        category: The file's word for the animal, "" where it has none.
     """
 
     bbox: tuple[float, float, float, float]
     keypoints: np.ndarray | None = None
     score: float = 1.0
+    category: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
         _, labelled = checked_entries(content, skeleton, path, with_ids=False)
     else:
         labelled = [None] * len(content["annotations"])
+    named = (
+        [c for c in categories if isinstance(c, dict) and is_id(c.get("id"))] if isinstance(categories, list) else []
+    )
+    words = {str(category["id"]): str(category.get("name") or "") for category in named}
     names, animals, problems = {}, defaultdict(list), []
     for image in content["images"]:
         if isinstance(image, dict) and isinstance(image.get("file_name"), str) and "id" in image:
@@ -103,7 +109,9 @@ def read_animals(path: str, skeleton: Skeleton) -> PictureAnimals:
             problems.append(f"annotation {annotation.get('id')!r}: bbox must be [x, y, width, height], above 0")
             continue
         points = None if entry is None else np.array(entry["keypoints"], dtype=float).reshape(-1, 3)
-        animals[posix(image["file_name"])].append(Animal(bbox, points, float(score)))
+        animals[posix(image["file_name"])].append(
+            Animal(bbox, points, float(score), words.get(str(annotation.get("category_id")), ""))
+        )
     if problems:
         raise UserError(f"{path} cannot be used:", problems)
     by_name = {posix(image["file_name"]): image for image in names.values()}

@@ -66,10 +66,10 @@ class PrelabelJob:
         """The file to write."""
         return Path(self.options.out)
 
-    @property
-    def category(self) -> str:
-        """What the animals are called."""
-        return self.options.category or HORSE
+    def word(self, said: str) -> str:
+        """What an animal is called of which a file with boxes says something, or nothing."""
+        one_class = self.options.det_class[0] if self.options.det_class and len(self.options.det_class) == 1 else ""
+        return self.options.category or said or one_class or HORSE
 
     @property
     def url_prefix(self) -> str:
@@ -107,6 +107,8 @@ def settled(options: PrelabelOptions) -> PrelabelJob:
     detector = options.detector()
     source = _source(pictures)
     order, notes = _order(options.order, source)
+    if len(options.det_class or ()) > 1 and options.category is None:
+        notes.append(f"--det does not say which animals are {' or '.join(options.det_class)}: all are called {HORSE}")
     table = options.order if options.order not in (LEAST_SURE, BY_NAME) else None
     weights = detector.weights if detector else None
     read: list[str | Path | None] = [config, checkpoint, options.ann_file, weights, options.skeleton, table]

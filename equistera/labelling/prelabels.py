@@ -27,7 +27,6 @@ class Prelabels:
     Attributes:
         skeleton: Names the points.
         threshold: Points of less confidence are left out.
-        category: What the animals are called.
         pictures: So far.
         kept: Points.
         unsure: Points that were left out for their confidence, by name.
@@ -38,7 +37,6 @@ class Prelabels:
 
     skeleton: Skeleton
     threshold: float
-    category: str
     pictures: list[Picture] = field(default_factory=list)
     kept: int = 0
     unsure: Counter[str] = field(default_factory=Counter)
@@ -46,8 +44,13 @@ class Prelabels:
     no_box: int = 0
     no_point: int = 0
 
+    @property
+    def animals(self) -> int:
+        """How many there are."""
+        return sum(len(picture.animals) for picture in self.pictures)
+
     def add(
-        self, name: str, size: tuple[int, int], poses: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, float]]
+        self, name: str, size: tuple[int, int], poses: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, float, str]]
     ) -> None:
         """Takes in a picture.
 
@@ -55,7 +58,7 @@ class Prelabels:
             name: Of its file, with ``/``.
             size: Width and height, pixels.
             poses: Of each animal points float [K, 2], confidences float [K] (calibrated where they can be), box
-                x, y, width, height, and how sure it is that there is an animal in the box.
+                x, y, width, height, how sure it is that there is an animal in the box, and what that is called.
         """
         animals = [animal for pose in poses if (animal := self._animal(size, *pose)) is not None]
         self.pictures.append(Picture((name,), name, tuple(animals), size))
@@ -86,7 +89,7 @@ class Prelabels:
         return lines
 
     def _animal(
-        self, size: tuple[int, int], points: np.ndarray, confidence: np.ndarray, box: np.ndarray, sure: float
+        self, size: tuple[int, int], points: np.ndarray, confidence: np.ndarray, box: np.ndarray, sure: float, word: str
     ) -> Animal | None:
         clipped = clip_box([float(value) for value in box], *size)
         if clipped is None:
@@ -104,4 +107,4 @@ class Prelabels:
         confidences = {name: round(float(confidence[k]), _CONFIDENCE) for k, name in enumerate(self.skeleton.names)}
         left, top, width, height = (round(value, _PIXELS) for value in clipped)
         score = round(float(confidence.mean() * min(1.0, max(0.0, sure))), _CONFIDENCE)
-        return Animal(places, (left, top, width, height), self.category, round(width * height, 2), score, confidences)
+        return Animal(places, (left, top, width, height), word, round(width * height, 2), score, confidences)

@@ -72,6 +72,12 @@ def test_refusals_before_a_network_is_loaded(folder, pictures, options, message)
         settle(folder, *pictures, **options)
 
 
+def test_what_the_animals_are_called(folder):
+    assert settle(folder, "one").word("") == "horse"
+    assert settle(folder, "one").word("donkey") == "donkey"
+    assert settle(folder, "one", category="mule").word("donkey") == "mule"
+
+
 def test_nothing_that_is_there_is_overwritten(folder):
     beside = folder / "tasks_labelling.xml"
     beside.touch()

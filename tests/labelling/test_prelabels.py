@@ -22,17 +22,17 @@ SURE = 0.5
 UNSURE, OUTSIDE = HORSE.index["l_ear"], HORSE.index["tail_end"]
 
 
-def pose(left=60, top=50, sure=0.9):
+def pose(left=60, top=50, sure=0.9, word="horse"):
     """Points in a grid, one of them unsure and one outside."""
     points = np.array([(left + 11.0 * (k % 6), top + 13.0 * (k // 6)) for k in range(26)])
     points[OUTSIDE] = -40, 20
     confidence = np.full(26, sure)
     confidence[UNSURE] = 0.3
-    return points, confidence, np.array([left - 5.0, top - 5.0, 80.0, 80.0]), 1.0
+    return points, confidence, np.array([left - 5.0, top - 5.0, 80.0, 80.0]), 1.0, word
 
 
 def found(**of_name):
-    prelabels = Prelabels(HORSE, SURE, "horse")
+    prelabels = Prelabels(HORSE, SURE)
     for name, poses in of_name.items():
         prelabels.add(f"{name}.png", SIZE, poses)
     return prelabels
@@ -151,10 +151,7 @@ def test_coco_has_zeros_for_what_is_left_out_and_scores(tmp_path):
 
 
 def test_several_kinds_of_animals_stay_apart(tmp_path):
-    prelabels = found(a=[pose()])
-    other = Prelabels(HORSE, SURE, "donkey")
-    other.add("b.png", SIZE, [pose()])
-    pictures = [*prelabels.pictures, *other.pictures]
+    pictures = found(a=[pose(), pose(left=200, word="donkey")]).pictures
     for to, output in (("labelstudio", "a.json"), ("cvat", "a.xml"), ("coco", "b.json")):
         write_for_tool(pictures, to, tmp_path / output, HORSE, model="m", categories=["mule"])
     interface = ElementTree.parse(tmp_path / "a_labelling.xml")

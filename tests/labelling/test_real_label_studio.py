@@ -133,13 +133,12 @@ def project(server, tmp_path_factory):
     """A project with the predictions imported: its id, its tasks by picture, and the folder of what was imported."""
     ls, folder = server
     out = tmp_path_factory.mktemp("pre")
-    found = Prelabels(HORSE, 0.5, "horse")
+    found = Prelabels(HORSE, 0.5)
     for i, (name, places) in enumerate(HORSES.items()):
         confidence = np.full(26, 0.9 - 0.1 * i)
         confidence[UNSURE] = 0.2
-        poses = [
-            (points_at(*place), confidence, np.array([*np.subtract(place, 10), 140, 134]), 1.0) for place in places
-        ]
+        boxes = [np.array([*np.subtract(place, 10), 140, 134]) for place in places]
+        poses = [(points_at(*p), confidence, box, 1.0, "horse") for p, box in zip(places, boxes, strict=True)]
         found.add(name, SIZE, poses)
     prefix = "/data/local-files/?d=photos/"
     write_for_tool(found.ordered(None), "labelstudio", out / "tasks.json", HORSE, url_prefix=prefix, model="run 1a2b")

@@ -85,8 +85,8 @@ def in_words(changes: Sequence[Change]) -> list[str]:
         furthest = max(moved, key=lambda change: change.moved)
         middle = sorted(change.moved for change in moved)[len(moved) // 2]
         lines.append(
-            f"  moved by {middle:.1f} px in the middle, by {furthest.moved:.1f} px at most ({furthest.keypoint} of "
-            f"animal {furthest.animal} in {furthest.picture})"
+            f"  moved by {middle:.1f} px (the median), {furthest.moved:.1f} px at most ({furthest.keypoint} of animal "
+            f"{furthest.animal} in {furthest.picture})"
         )
     points = Counter(change.keypoint for change in changes if change.keypoint)
     if points:

@@ -32,7 +32,7 @@ def prelabel(job: PrelabelJob) -> int:
     elif where is None:
         print(WITHOUT_DETECTOR)
         where = SearchedBoxes(predictor, confidence.apply, options.batch_size)
-    found = Prelabels(predictor.skeleton, confidence.threshold, job.category)
+    found = Prelabels(predictor.skeleton, confidence.threshold)
     failed = []
     # a search takes so long that each picture counts
     at_once = 1 if isinstance(where, SearchedBoxes) else options.batch_size
@@ -41,14 +41,18 @@ def prelabel(job: PrelabelJob) -> int:
         if one.frame.error:
             failed.append(f"{one.frame.name}: {one.frame.error}")
             continue
-        poses = [(pose.points, confidence.apply(pose.scores), pose.bbox, pose.bbox_score) for pose in one.poses]
+        said = [box.animal.category if box.animal else "" for box in one.boxes or ()]
+        poses = [
+            (pose.points, confidence.apply(pose.scores), pose.bbox, pose.bbox_score, job.word(word))
+            for pose, word in zip(one.poses, said, strict=True)
+        ]
         height, width = one.frame.image.shape[:2]
         found.add(one.frame.name, (width, height), poses)
     if not found.pictures:
         raise UnreadableError("none of the pictures could be used:", failed)
     written = write_for_tool(
         found.ordered(job.order), options.to, job.out, predictor.skeleton,
-        url_prefix=job.url_prefix, model=job.model, categories=[job.category],
+        url_prefix=job.url_prefix, model=job.model, categories=[job.word("")] * (not found.animals),
     )  # fmt: skip
     order = "the least sure first" if job.order is None else f"by {options.order}"
     print("\n".join([*(f"note       {note}" for note in job.notes), *found.said(), f"order      {order}", *written]))

@@ -9,6 +9,7 @@ from equistera import skeleton
 from equistera.dataset.coco import category_of
 from equistera.dataset.convert import Request, convert_dataset
 from equistera.dataset.export import export_annotations
+from equistera.dataset.sources import keep_input
 from equistera.dataset.split import SplitSpec
 from equistera.dataset.update.update import update_dataset
 from equistera.errors import UserError
@@ -354,6 +355,9 @@ def test_corrections_are_not_lost_by_converting_again(converted):
                       img_dir=converted / "mine/images/x", overwrite=True)  # fmt: skip
     with pytest.raises(UserError, match="corrections that --update has merged"):
         convert_dataset(request)
+    # the kept files are nobody's input
+    kept = next((converted / "annotations/updates").glob("*/*.json"))
+    assert keep_input([corrected, kept], converted, converted / "annotations") == ([corrected], [])
     (converted / "annotations/updates").rename(converted / "updates")
     convert_dataset(request)
 
