@@ -178,8 +178,8 @@ def results_of(runs: Sequence[Run], split: str, skeleton: Skeleton, fit_up_to: i
     keypoints = {
         name: measure(name, [row[PCK] for row in rows], True, rows[0]["points"]) for name, rows in table.items()
     }
-    known = [{k: m for k, m in part.items() if m is not None} for part in (scores, groups, keypoints)]
-    results = Results(runs, metrics, largest, *known, split, skeleton)
+    scored, grouped, single = ({k: m for k, m in part.items() if m is not None} for part in (scores, groups, keypoints))
+    results = Results(runs, metrics, largest, scored, grouped, single, split, skeleton)
     results.notes.extend(_notes(results, [name for name, m in keypoints.items() if m is None]))
     return results
 

@@ -64,5 +64,8 @@ def _gross_lines(found: sigmas.Sigmas) -> list[str]:
     if not rows:
         return ["no gross disagreement"]
     lines = [f"{counted(len(rows), 'points')} of {total} grossly apart: left out of the sigmas, counted in the ceiling"]
-    lines += [f"  {row[0]}: {row[5]}, {100 * float(row[6]):.0f} % of sqrt(area)" for row in rows[:_SHOWN]]
+    lines += [
+        f"  {row[0]}: {row[5]}, {100 * apart:.0f} % of sqrt(area)"
+        for row, apart in zip(rows[:_SHOWN], found.apart, strict=False)
+    ]
     return [*lines, *([f"  ... and {len(rows) - _SHOWN} more"] if len(rows) > _SHOWN else [])]

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from mmengine.config import Config
@@ -41,7 +42,7 @@ from equistera.labelling.subsets import labelled_pictures, nested_subsets, part_
 from equistera.mm.prediction.split_predictions import files_of
 from equistera.mm.run.fit_to_time import measure
 from equistera.mm.run.planning import steps_of
-from equistera.mm.run.settle import configured, settle
+from equistera.mm.run.settle import RunSpec, configured, settle
 from equistera.outputs import check_targets, record
 from equistera.progress import duration
 from equistera.training.fit import parse_duration, run_seconds
@@ -58,6 +59,10 @@ ALL = "all"
 #: Entries of a config that have an option of their own here.
 _OPTIONS = {"randomness.seed": "--seeds", "data_root": "--data-root", "skeleton": "--skeleton"}
 _OPTIONS |= {"train_dataloader.dataset.ann_file": "--sizes"}
+
+
+#: Options that are those of ``tools/train.py``.
+_TRAINING = ("config", "data_root", "skeleton", "device", "cfg_options", "amp", "init", "from_scratch", "max_time")
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,8 @@ class CurveOptions:
 
     def training(self, **changes: object) -> TrainOptions:
         """Options of ``tools/train.py`` that all trainings have in common."""
-        named = ("config", "data_root", "skeleton", "device", "cfg_options", "amp", "init", "from_scratch", "max_time")
-        values = {name: getattr(self, name) for name in named}
-        return TrainOptions(**{**values, "work_dir": str(self.folder / "runs"), "started": self.started, **changes})
+        values: dict[str, Any] = {name: getattr(self, name) for name in _TRAINING} | changes
+        return TrainOptions(**{"work_dir": str(self.folder / "runs"), "started": self.started, **values})
 
     def words(self) -> list[str]:
         """The same as words of its command line, without the config, the device and ``--cfg-options``."""
@@ -323,11 +327,12 @@ def _budget(options: CurveOptions, setting: _Setting) -> str:
 
 def _plan(options: CurveOptions, setting: _Setting, runs: Sequence[Run]) -> list[str]:
     """What a call would do, with the time that it takes here: a few steps are trained for it and thrown away."""
-    rows = [["", "pictures", "groups", "animals", "seed", "epochs x steps", ""]]
+    rows = [["", "pictures", "groups", "animals", "seed", "time" if options.max_time else "epochs x steps", ""]]
     for i, run in enumerate(runs, start=1):
-        epochs = run.epochs or (options.max_time or setting.config.train_cfg.max_epochs)
+        epochs = run.epochs or setting.config.train_cfg.max_epochs
         state = run.state(setting.split)
-        row = [i, run.pictures, run.groups, run.animals, run.seed, f"{epochs} x {run.steps_per_epoch}", state]
+        length = options.max_time or f"{epochs} x {run.steps_per_epoch}"
+        row = [i, run.pictures, run.groups, run.animals, run.seed, length, state]
         rows.append([str(cell) for cell in row])
     left = [run for run in runs if run.metrics(setting.split) is None]
     lines = ["Trainings", *(f"  {line}" for line in aligned(rows)), "", f"  budget  {_budget(options, setting)}"]
@@ -346,7 +351,8 @@ def _plan(options: CurveOptions, setting: _Setting, runs: Sequence[Run]) -> list
 
 def _cost(options: CurveOptions, setting: _Setting, runs: Sequence[Run]) -> tuple[float, int]:
     """Seconds and bytes that trainings take, their scoring included."""
-    spec = settle(options.training(plan=True, max_time=None))
+    # nothing is resumed
+    spec = cast(RunSpec, settle(options.training(plan=True, max_time=None)))
     if options.max_time:
         return len(runs) * parse_duration(options.max_time), len(runs) * spec.plan.disk_bytes
     print("measuring a few steps ...", file=sys.stderr, flush=True)
