@@ -130,13 +130,14 @@ def read_double(paths: Sequence[str | Path], skeleton: Skeleton) -> DoubleLabels
 
 
 def _names(paths: Sequence[str | Path]) -> tuple[str, ...]:
-    """A name for each file: the shortest end of its path that no other has."""
+    """A name for each file: of its path, without what all have in common at its end and at its beginning."""
     parts = [Path(path).with_suffix("").parts for path in paths]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
-        if len({*names}) == len(names):
-            return tuple(names)
-    raise UserError("a file is given twice:", map(str, paths))
+    if len({*parts}) < len(parts):
+        raise UserError("a file is given twice:", map(str, paths))
+    for side in (-1, 0):
+        while min(map(len, parts)) > 1 and len({part[side:][:1] for part in parts}) == 1:
+            parts = [part[:-1] if side else part[1:] for part in parts]
+    return tuple("/".join(part) for part in parts)
 
 
 def _by_picture(coco: Mapping, path: str | Path) -> dict[str, list[_Labelling]]:

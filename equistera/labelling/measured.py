@@ -12,6 +12,7 @@ import numpy as np
 from equistera import skeleton as skeletons
 from equistera.files import atomic_write, read_json, write_json
 from equistera.labelling import sigmas
+from equistera.labelling.by_labeller import separate
 from equistera.labelling.ceiling import CEILING, ceiling_line, measure_ceiling, read_ceiling, with_sigmas
 from equistera.labelling.double_labels import read_double
 from equistera.outputs import check_targets, record
@@ -23,8 +24,16 @@ DISAGREEMENTS = "disagreements.csv"
 _SHOWN = 5
 
 
-def measure_and_write(files: Sequence[str], skeleton_name: str, out: Path, *, overwrite: bool = False) -> None:
-    """Measures, prints and writes; see the tool's help.
+def measure_and_write(
+    files: Sequence[str | Path],
+    skeleton_name: str,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    img_dir: Path | None = None,
+    categories: Sequence[str] = (),
+) -> None:
+    """Measures, prints and writes; see the tool's help. A file alone is taken apart by :func:`~.by_labeller.separate`.
 
     Raises:
         UserError: Files cannot be read or written, or too little was labelled twice.
@@ -33,6 +42,9 @@ def measure_and_write(files: Sequence[str], skeleton_name: str, out: Path, *, ov
     source = Path(skeleton_name) if skeleton_name.endswith(".json") else skeletons.BUILTIN_DIR / f"{skeleton_name}.json"
     targets = skeleton_file, ceiling_file, gross_file = out / source.name, out / CEILING, out / DISAGREEMENTS
     check_targets("--out", targets, inputs=[*files, source], overwrite=overwrite, tool=TOOL)
+    notes: list[str] = []
+    if len(files) == 1:
+        files, notes = separate(Path(files[0]), out, skeleton, img_dir, categories)
     labels = read_double(files, skeleton)
     found = sigmas.measure(labels)
     new = np.where(np.isfinite(found.sigma), np.round(found.sigma, 4), skeleton.sigmas)
@@ -51,7 +63,7 @@ def measure_and_write(files: Sequence[str], skeleton_name: str, out: Path, *, ov
     for path in targets:
         record(TOOL, path)
     print(f"{counted(len(labels), 'animals')} in {counted(pictures, 'pictures')} labelled by several people")
-    print(*(f"note: {note}" for note in labels.notes), *aligned(sigmas.table(found), right=True), sep="\n")
+    print(*(f"note: {note}" for note in [*notes, *labels.notes]), *aligned(sigmas.table(found), right=True), sep="\n")
     print(*_gross_lines(found), *sigmas.bias_lines(found), sep="\n")
     for name, values in ((skeleton.name, skeleton.sigmas), (str(skeleton_file), new)):
         line = ceiling_line(read_ceiling(out, with_sigmas(skeleton, values)) or ceiling)

@@ -6,6 +6,7 @@ import json
 import runpy
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -230,3 +231,56 @@ def test_a_ceiling_of_other_sigmas_or_points_says_so(write, tmp_path):
     assert "PCK@0.1" in ceiling_line(other)
     assert "not comparable" in ceiling_line(read_ceiling(tmp_path, skeleton.load("ap10k")))
     assert read_ceiling(tmp_path / "none", HORSE) is None
+
+
+def test_an_export_of_label_studio_is_taken_apart_by_labeller(tmp_path, capsys):
+    truth = true_labels(12, animals=2)
+    tasks = []
+    for image in truth["images"]:
+        cv2.imwrite(str(tmp_path / image["file_name"]), np.zeros((600, 2000, 3), np.uint8))
+        tasks.append({"id": image["id"], "data": {"image": f"/data/upload/{image['file_name']}"}, "annotations": []})
+    for who in (3, {"id": 4, "email": "ben@stable.example"}):
+        own = labelled(truth, HORSE.sigmas, 1 if who == 3 else 2)
+        for task in tasks:
+            animals = [a for a in own["annotations"] if a["image_id"] == task["id"]]
+            result = [region for a in animals for region in regions(a)]
+            task["annotations"].append({"completed_by": who, "result": result, "updated_at": "2026-01-01"})
+    tasks[0]["annotations"].pop()
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    main, out = runpy.run_path(str(TOOL))["main"], tmp_path / "out"
+    assert cli.run(main, [str(tmp_path / "export.json"), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "22 animals in 11 pictures labelled by several people" in said
+    assert "1 of 12 tasks annotated by one person or none: left out" in said
+    assert "Human ceiling (3 and ben@stable.example, 11 pictures labelled twice)" in said
+    assert np.abs(skeleton.load(out / "horse26.json").sigmas / HORSE.sigmas - 1).mean() < 0.3
+    (tmp_path / "one.json").write_text(json.dumps(tasks[:1]))
+    assert cli.run(main, [str(tmp_path / "one.json"), "--out", str(out)]) == 1
+    assert "was annotated by two people" in capsys.readouterr().err
+
+
+def regions(annotation):
+    """An animal as Label Studio's export has it."""
+    shared = {"original_width": 2000, "original_height": 600, "to_name": "image"}
+    (x, y, width, height), box = annotation["bbox"], f"box{annotation['id']}"
+    value = {"x": x / 20, "y": y / 6, "width": width / 20, "height": height / 6, "rectanglelabels": ["horse"]}
+    yield {**shared, "id": box, "from_name": "box", "type": "rectanglelabels", "value": value}
+    for name, (x, y, v) in zip(HORSE.names, np.reshape(annotation["keypoints"], (-1, 3)), strict=True):
+        if v:
+            value = {"x": x / 20, "y": y / 6, "width": 0.5, "keypointlabels": [name]}
+            yield {**shared, "parentID": box, "from_name": "keypoint", "type": "keypointlabels", "value": value}
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/anna.json", "a/ben.json"], ("anna", "ben")),
+        (["x/anna/all.json", "x/ben/all.json"], ("anna", "ben")),
+        (["x/1/all.json", "y/1/all.json", "y/2/all.json"], ("x/1", "y/1", "y/2")),
+    ],
+)
+def test_labellers_are_called_by_what_differs(paths, names, tmp_path):
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(json.dumps(true_labels(1)))
+    assert read_double([tmp_path / path for path in paths], HORSE).labellers == names

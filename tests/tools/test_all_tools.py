@@ -13,6 +13,7 @@ PLACES = {
     "export.py": ("--out",),
     "export_annotations.py": ("--out", "--output"),
     "make_demo_data.py": ("--out",),
+    "measure_sigmas.py": ("--out",),
     "monitor_training.py": ("--out",),
     "prelabel.py": ("--out", "--output"),
     "pick_frames.py": ("--out",),
