@@ -58,7 +58,7 @@ def export_annotations(
         raise UserError(
             f"no such picture folder: {img_dir}{near(img_dir)}", hint="--img-dir names the folder of the pictures."
         )
-    read = [(path, _read(path, img_dir, skeleton)) for path in ann_files]
+    read = [(path, read_labelled(path, img_dir, skeleton)) for path in ann_files]
     if to == "yolo":
         return _write_yolo(read, img_dir, output, skeleton, images, overwrite)
     pictures = [picture for _, own in read for picture in own]
@@ -142,8 +142,12 @@ def _cvat_labels(skeleton: Skeleton, categories: Sequence[str]) -> str:
     return cvat.labelling_config(skeleton, chart.positions(skeleton), categories)
 
 
-def _read(path: Path, img_dir: Path | None, skeleton: Skeleton) -> list[Picture]:
-    """The pictures of an annotation file, with size, and their animals, with boxes; pixels."""
+def read_labelled(path: Path, img_dir: Path | None, skeleton: Skeleton) -> list[Picture]:
+    """The pictures of an annotation file that have labelled animals, with size and boxes; pixels.
+
+    Raises:
+        UserError: They cannot be written for another tool, or there are none.
+    """
     content = load_annotations(path, skeleton)
     category_of = _categories(path)
     animals: dict[object, list[Animal]] = {image["id"]: [] for image in content["images"]}

@@ -26,10 +26,10 @@ from equistera.tracks.swaps import limbs_of
 #: count up to the first of these; mirrored must be better by the second.
 _COUNTS_TO, _BETTER_BY = 0.15, 0.02
 #: What the other points say is as large as this at most, and is taken in these units against the penalty.
-_MOST, _UNIT, _PENALTY = 0.15, 0.05, 20.0
+_MOST, _UNIT, _PENALTY = 0.4, 0.05, 60.0
 #: Rounds in which labels that are far off give way to what is expected of them, and how far (in usual distances) a
 #: label is half believed.
-_ROUNDS, _HALF_BELIEVED = 3, 4.0
+_ROUNDS, _HALF_BELIEVED = 4, 2.5
 #: Smallest distances that logarithms tell apart.
 _SMALL, _SURE = 0.005, 0.02
 #: Share of the OKS sigma that no label is expected to be nearer than: people differ by about a sigma.

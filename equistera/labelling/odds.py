@@ -23,7 +23,12 @@ def odds_of_distances(ratio: np.ndarray) -> np.ndarray:
 
     Right and wrong labels have distances of two scales; share and scale of the wrong ones are estimated from all.
     """
-    known = ratio[np.isfinite(ratio)]
+    return odds_of_distances_beside(ratio, ratio)
+
+
+def odds_of_distances_beside(known: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """The same for distances over the usual ones, any shape, of other things than the labels that teach it."""
+    known = known[np.isfinite(known)]
     if not known.size:
         return np.full(ratio.shape, np.nan)
     # half of all lie below the median, whatever few of them are wrong

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import expit
 
@@ -65,3 +67,28 @@ def logistic(columns: np.ndarray, outcomes: np.ndarray, penalty: float) -> np.nd
         # a whole step can overshoot where all is told apart
         found -= step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-9))
     return found
+
+
+def probabilities_by_others(
+    columns: Sequence[np.ndarray], outcomes: np.ndarray, rows: np.ndarray, parts: np.ndarray
+) -> np.ndarray:
+    """The probability of 1 for each point, float64 [N, K], within (0, 1), as points of the other parts teach it.
+
+    Args:
+        columns: float64 [N, K] each, what it follows from, beside which point it is.
+        outcomes: [N, K], 0 or 1.
+        rows: bool [N, K], the points that teach.
+        parts: int [N].
+    """
+    count = outcomes.shape[1]
+    stacked = np.stack(columns, axis=-1).reshape(-1, len(columns))
+    chosen, owners = rows.ravel(), np.repeat(parts, count)
+    design = standardised(np.column_stack([stacked, np.tile(np.eye(count), (len(outcomes), 1))]), chosen)
+    told = np.full(outcomes.size, 0.5)
+    for part in np.unique(parts):
+        others = chosen & (owners != part)
+        if others.any():
+            told[owners == part] = expit(
+                design[owners == part] @ logistic(design[others], outcomes.ravel()[others], 1.0)
+            )
+    return np.clip(told, 1e-6, 1 - 1e-6).reshape(outcomes.shape)

@@ -11,14 +11,20 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
+from equistera import inputs
 from equistera import skeleton as skeletons
+from equistera.dataset.images import read_rgb
 from equistera.dataset.split import UNSPLIT
 from equistera.errors import UserError
+from equistera.files import atomic_write
+from equistera.frames import Frame
 from equistera.labelling.answers import Answers
 from equistera.labelling.pool import Pool, Source, draw_folds, groups_of
 from equistera.labelling.runs import Start
-from equistera.labelling.suspect_files import CSV, JSON, in_words, write_tables
+from equistera.labelling.suspect_files import CSV, JSON, PAGE, export, export_targets, in_words, write_tables
 from equistera.labelling.suspects import Judged, judge
+from equistera.labelling.suspects_page import page
+from equistera.looking import DetectorOptions
 from equistera.mm import config as configs
 from equistera.mm.devices import choose_device
 from equistera.mm.labelling.out_of_fold import (
@@ -32,17 +38,20 @@ from equistera.mm.labelling.out_of_fold import (
     train_folds,
     write_folds,
 )
+from equistera.mm.prediction.detect import boxes_of
 from equistera.mm.prediction.split_predictions import files_of
+from equistera.mm.prediction.stream import BoxSource
 from equistera.named_models import members, short_names
 from equistera.outputs import check_targets, record
-from equistera.progress import duration
+from equistera.progress import duration, track
+from equistera.training.fit import parse_duration
 from equistera.words import counted
 
 TOOL = "find_label_errors"
 
 
-@dataclass(frozen=True)
-class ErrorOptions:
+@dataclass(frozen=True, kw_only=True)
+class ErrorOptions(DetectorOptions):
     """What the user asked for; see ``tools/find_label_errors.py --help``."""
 
     out: str
@@ -58,8 +67,34 @@ class ErrorOptions:
     amp: bool = False
     device: str | None = None
     cfg_options: list[str] = field(default_factory=list)
+    to: str | None = None
+    at_least: float = 0.3
+    url_prefix: str | None = None
     plan: bool = False
     overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuses options that have no meaning together.
+
+        Raises:
+            UserError: There are some.
+        """
+        if not self.config and not self.checkpoints:
+            raise UserError("CONFIG is missing; only --checkpoints does without", hint="See --help")
+        if not 0 <= self.at_least <= 1:
+            raise UserError(f"--at-least must be from 0 to 1, found {self.at_least:g}")
+        if self.url_prefix is not None and self.to != "labelstudio":
+            raise UserError("--url-prefix is for --to labelstudio")
+        training = {"--max-time": self.max_time, "--init": self.init, "--amp": self.amp, "--plan": self.plan}
+        given = [name for name, value in training.items() if value]
+        if self.checkpoints and given:
+            raise UserError(
+                f"{', '.join(given)} with --checkpoints, which trains nothing", hint="Leave one of them out"
+            )
+        if self.max_time:
+            parse_duration(self.max_time)
+        if self.init:
+            inputs.checkpoint(self.init)
 
 
 def find_label_errors(options: ErrorOptions, start: Start | None = None) -> Judged | None:
@@ -72,22 +107,51 @@ def find_label_errors(options: ErrorOptions, start: Start | None = None) -> Judg
     Raises:
         UserError: Data, models or an earlier call's files do not allow it, or a training failed.
     """
-    out = Path(options.out)
-    targets = [out / name for name in (CSV, JSON)]
+    options.check()
+    detector, out = options.detector(), Path(options.out)
+    targets = [out / name for name in (CSV, JSON, PAGE)]
     if not options.plan:
         check_targets("--out", targets, overwrite=options.overwrite, tool=TOOL)
     asked = out_of_fold(options, start)
     if asked is None:
         return None
     pool, answers = asked
-    judged = judge(pool, answers)
-    models = {"checkpoints": [*options.checkpoints]} if options.checkpoints else {"folds": options.folds}
-    about = {"data": sorted({str(picture.source.ann_file) for picture in pool.pictures}), **models}
+    sources = list(dict.fromkeys(picture.source for picture in pool.pictures))
+    if options.to:
+        check_targets("--out", export_targets(out, options.to, sources), overwrite=options.overwrite, tool=TOOL)
+    found: dict[int, np.ndarray] = {}
+    if detector is not None:
+        found = _found(pool, boxes_of(detector, options.det_class, options.det_thr))
+    judged = judge(pool, answers, found)
+    about = {
+        "labels": ", ".join(str(source.ann_file) for source in sources),
+        "asked": ", ".join(options.checkpoints)
+        or f"{options.folds} folds of {options.config}, each about the pictures that it was not trained on",
+        "animals without labels": "looked for by " + str(detector.weights) if detector else "not looked for: no --det",
+    }
     write_tables(judged, out, about)
+    step = "Look through them and correct what is wrong in your labelling tool; --to labelstudio, cvat or coco writes "
+    lines = [step + "just these pictures for it."]
+    if options.to:
+        how = {"url_prefix": options.url_prefix} if options.url_prefix is not None else {}
+        lines = export(judged, out, options.to, options.at_least, **how)
+        targets += [path for path in export_targets(out, options.to, sources) if path.is_file()]
+    with atomic_write(out / PAGE) as file:
+        file.write(page(judged, about, lines))
     for path in targets:
         record(TOOL, path)
-    print("\n".join([*in_words(judged.suspects), "written: " + ", ".join(map(str, targets))]))
+    print(*in_words(judged.suspects), *[f"{key}: {value}" for key, value in about.items()], *lines, sep="\n")
+    print("written:", *targets, sep="\n  ")
     return judged
+
+
+def _found(pool: Pool, boxes: BoxSource) -> dict[int, np.ndarray]:
+    """By picture the boxes that a detector finds, float64 [M, 5], x, y, width, height, confidence."""
+    found = {}
+    for p, picture in enumerate(track(pool.pictures, "looking for animals")):
+        (told,) = boxes([Frame(picture.name, p, read_rgb(picture.path))])
+        found[p] = np.array([[*box.xywh, box.score] for box in told or ()], dtype=float).reshape(-1, 5)
+    return found
 
 
 def out_of_fold(options: ErrorOptions, start: Start | None = None) -> tuple[Pool, Answers] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -196,6 +197,8 @@ def train_folds(pool: Pool, folds: Sequence[Fold], training: Training, start: St
                 hint=f"The same command goes on with it; its log is {fold.log}",
             )
         write_json(fold.done, {"sha256": file_hash(fold.checkpoint)})
+        # as large as all pictures together, for each fold
+        shutil.rmtree(fold.folder / "crop_cache", ignore_errors=True)
 
 
 def seconds_of(pool: Pool, folds: Sequence[Fold], training: Training) -> float:
