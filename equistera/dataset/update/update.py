@@ -6,6 +6,7 @@ import datetime
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,15 +141,16 @@ def _merged(
     same = {path: rounding(of_file) for path, of_file in points.items()}
     odd = []
     for labelled in taken:
-        selection, homes = by_path[labelled.file], pictures.home(labelled.file_name)
-        if not homes:
+        selection, (home, name) = by_path[labelled.file], pictures.known(labelled.file_name)
+        labelled = replace(labelled, file_name=name)
+        if not home:
             odd.append((labelled, "", list(range(len(labelled.entries))), []))
             continue
         merge.never_named = frozenset(selection.match.missing)
         merge.same = same[labelled.file]
-        more, gone = merge.picture(files[homes[0]], labelled, tells[labelled.file])
+        more, gone = merge.picture(files[home], labelled, tells[labelled.file])
         if more or gone:
-            odd.append((labelled, homes[0], more, gone))
+            odd.append((labelled, home, more, gone))
     if merge.problems:
         raise UserError(
             f"{counted(len(merge.problems), 'pictures')} cannot be merged:",

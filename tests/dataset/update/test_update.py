@@ -264,9 +264,38 @@ def test_animals_that_could_be_one_another_are_refused(data):
 def test_a_picture_in_two_splits_is_refused(data):
     save(data, "val", {"a.png": 1}, [horse(1, 1), horse(2, 1, left=220)])
     export = exported(data, only=("b.png",))
-    edit(export, lambda tasks: tasks[0]["data"].update(image="/data/local-files/?d=a.png"))
-    with pytest.raises(UserError, match=r"in two splits \(a\.png: train\.json and val\.json\)"):
+    edit(export, lambda tasks: tasks[0]["data"].update(image="/data/local-files/?d=val/a.png"))
+    with pytest.raises(UserError, match=r"the picture is in two splits \(a\.png: val\.json and train\.json\)"):
         update(data, export)
+
+
+def test_splits_with_other_pictures_of_the_same_names(data):
+    save(data, "val", {"a.png": 3}, [horse(4, 3, top=200)])
+    before, export = texts(data), exported(data, only=("b.png",))
+    edit(export, lambda tasks: tasks[0]["data"].update(image="/data/local-files/?d=a.png"))
+
+    def points_of(split):
+        content = json.loads(before[f"{split}.json"])
+        content["annotations"] = [a for a in content["annotations"] if a["image_id"] in (1, 3)]
+        return content
+
+    with pytest.raises(UserError, match=r"several splits have a picture of this name.*train\.json and val\.json"):
+        update(data, export)
+    # --img-dir says which, or the split in the name
+    path = data / "one/val.json"
+    path.parent.mkdir()
+    content = points_of("val")
+    content["annotations"][0]["keypoints"][0] += 7
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="several splits"):
+        update(data, path)
+    assert "1 point moved" in update(data, path, img_dir=data / "images/val")
+    assert texts(data)["train.json"] == before["train.json"]
+    content["annotations"][0]["keypoints"][0] += 7
+    content["images"][0]["file_name"] = "val/a.png"
+    path.write_text(json.dumps(content))
+    assert "1 point moved" in update(data, path)
+    assert texts(data)["train.json"] == before["train.json"]
 
 
 def test_another_size_is_refused_by_name(data):
