@@ -13,7 +13,8 @@ Every training has the same number of optimiser steps, with the same batch: its 
 pictures. So no arm has more time than another, and the larger one sees each picture less often; equal epochs would give
 the larger one more steps as well. No epoch is chosen by its score.
 
-Other arms: "diverse" picks without a model, "doubtful" as "picked", but not knowing the 60 pictures.
+Other arms: "cover" and "spread" pick by that --rule, "diverse" and "diverse spread" without a model, "doubtful" as
+"picked", but not knowing the 60 pictures. Arms and seeds can be added to a folder that is there.
 
 Every training leaves its result.json and is not repeated, so a benchmark that was stopped goes on where it was.
 OUT/results.json holds the runs and OUT/results.md the table, which is printed as well.
@@ -39,8 +40,17 @@ from equistera import cli
 from equistera.errors import UserError
 from equistera.files import link_or_copy, read_json, write_json
 
-PICKED, FEW, MANY, DIVERSE, DOUBTFUL = "picked", "random", "random more", "diverse", "doubtful"
-ARMS = (PICKED, FEW, MANY, DIVERSE, DOUBTFUL)
+PICKED, FEW, MANY, DOUBTFUL = "picked", "random", "random more", "doubtful"
+#: Options of tools/pick_frames.py by arm.
+RULES = {
+    PICKED: (),
+    DOUBTFUL: (),
+    "cover": ("--rule", "cover"),
+    "spread": ("--rule", "spread"),
+    "diverse": (),
+    "diverse spread": ("--rule", "spread"),
+}
+ARMS = (*RULES, FEW, MANY)
 SCORES = ("AP", "AP50", "PCK@0.1", "median_px")
 
 # light augmentation from the start: the pictures to test on are drawn like those to train on, and time is short
@@ -156,7 +166,7 @@ class Bench(BenchFolder):
     def start(self) -> Path | None:
         """Makes folder and data, or makes sure that they are of these settings; returns the weights to start from."""
         settings = self.settings
-        self.claim(settings.to_json())
+        self.claim({key: value for key, value in settings.to_json().items() if key not in ("arms", "seeds")})
         base = (PROJECT / settings.config).as_posix()
         self.config.write_text(CONFIG.format(config=base, from_scratch=settings.init == "scratch"), encoding="utf-8")
         if not settings.data:
@@ -202,7 +212,7 @@ class Bench(BenchFolder):
                     : settings.count(arm)
                 ]
             else:
-                more = self._picked(folder / arm, arm, first, pool, folder / "first" / "best.pth")
+                more = self._picked(folder / arm.replace(" ", "_"), arm, first, pool, folder / "first" / "best.pth")
             results.append(self._trained(folder / arm.replace(" ", "_"), arm, [*first, *more], seed, init))
         return results
 
@@ -210,7 +220,7 @@ class Bench(BenchFolder):
         result = folder / "result.json"
         if result.exists():
             return read_json(result)
-        for left in [path for path in folder.glob("*") if path.name not in ("pick", "subset.json")]:
+        for left in [path for path in folder.glob("*") if path.name not in ("pick", "pick.log", "first.json")]:
             # of a training that was stopped
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         subset = self._subset(folder / "subset.json", pictures)
@@ -249,11 +259,11 @@ class Bench(BenchFolder):
             (folder / "pool").mkdir(parents=True)
             for name in pool:
                 link_or_copy(self.root / "images" / "train" / name, folder / "pool" / name, symbolic=True)
-            options = ["--n", self.settings.picked, "--out", out, "--group-by", "none"]
+            options = ["--n", self.settings.picked, "--out", out, "--group-by", "none", *RULES[arm]]
             known = self._subset(folder / "first.json", first)
             if arm != DOUBTFUL:
                 options += ["--ann-file", known, "--img-dir", self.root / "images" / "train"]
-            if arm != DIVERSE:
+            if not arm.startswith("diverse"):
                 options += ["--checkpoint", weights.parent, "--boxes", self._boxes(), "--device", self.device]
             seconds = self.call(folder / "pick.log", "tools/pick_frames.py", folder / "pool", *options)
             print(f"{arm}: {self.settings.picked} of {len(pool)} picked in {seconds:.0f} s", flush=True)

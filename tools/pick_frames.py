@@ -53,6 +53,10 @@ def parse_args(argv):
         help="groups that share the number evenly: folder, none (one group), or a regular expression that is searched "
         "in the name, such as '(horse\\d+)' (default: each video, and the pictures of each folder)",
     )  # fmt: skip
+    which.add_argument(
+        "--rule", choices=["cover", "spread"], default="cover",
+        help="cover: pictures that stand for many others; spread: the farthest from all that is chosen, odd ones first",
+    )  # fmt: skip
     which.add_argument("--most-per-group", type=int, metavar="N", help="at most so many of each group")
     which.add_argument(
         "--blurred", type=float, default=0.6, metavar="SHARE",

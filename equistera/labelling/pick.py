@@ -107,6 +107,7 @@ def pick(job: PickJob, model: Model | None = None) -> int:
         _pool(candidates, judgement),
         job.count,
         gap=job.options.gap,
+        rule=job.options.rule,
         bits=job.options.duplicate_distance,
         most=job.options.most_per_group,
         labelled=judgement.labelled,

@@ -13,6 +13,7 @@ from equistera.dataset.verify.annotation_file import default_image_dir
 from equistera.errors import UserError
 from equistera.labelling import chosen
 from equistera.labelling.budget import USUAL_MINUTES, minutes_a_picture, pictures_in
+from equistera.labelling.choice import COVER
 from equistera.labelling.sources import Source, find_sources
 from equistera.looking import Detector, LookOptions
 from equistera.named_models import members
@@ -44,6 +45,7 @@ class PickOptions(LookOptions):
     img_dir: str | None = None
     every: float = STRIDE / 2
     gap: float = STRIDE
+    rule: str = COVER
     group_by: str | None = None
     most_per_group: int | None = None
     blurred: float = BLURRED

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equistera.dataset.phash import DISTANCE
-from equistera.labelling.choice import Pool, choose, joined
+from equistera.labelling import choice as choice_module
+from equistera.labelling.choice import COVER, SPREAD, Pool, choose, joined
 
 
 def hashes_for(rng, count):
@@ -26,17 +27,19 @@ def pool_of(vectors, groups=None, clips=None, times=None, worth=None, hashes=Non
     )
 
 
-def test_every_kind_of_picture_is_chosen_once():
+@pytest.mark.parametrize("rule", [COVER, SPREAD])
+def test_every_kind_of_picture_is_chosen_once(rule):
     rng = np.random.default_rng(1)
     kinds = rng.integers(0, 5, 60)
     vectors = np.eye(5)[kinds] * 10 + rng.normal(0, 0.1, (60, 5))
-    order = choose(pool_of(vectors), 5, gap=0).order
+    order = choose(pool_of(vectors), 5, gap=0, rule=rule).order
     assert sorted(kinds[order]) == [0, 1, 2, 3, 4]
 
 
-def test_what_is_labelled_already_is_not_chosen_again():
+@pytest.mark.parametrize("rule", [COVER, SPREAD])
+def test_what_is_labelled_already_is_not_chosen_again(rule):
     vectors = np.repeat(np.eye(4) * 10, 3, axis=0)
-    order = choose(pool_of(vectors), 2, gap=0, labelled=np.eye(4)[:2] * 10).order
+    order = choose(pool_of(vectors), 2, gap=0, rule=rule, labelled=np.eye(4)[:2] * 10).order
     assert sorted(i // 3 for i in order) == [2, 3]
     pool = pool_of(vectors)
     choice = choose(pool, 99, gap=0, labelled_hashes=[pool.hashes[5], pool.hashes[7]])
@@ -46,10 +49,30 @@ def test_what_is_labelled_already_is_not_chosen_again():
 
 def test_of_pictures_that_are_as_unlike_the_worthiest_is_chosen():
     vectors = [[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]
-    choice = choose(pool_of(vectors, worth=[1, 0.3, 0.3, 0.9, 0.3]), 2, gap=0)
-    assert choice.order == [0, 3]
-    assert np.isnan(choice.distances[0])
-    assert choice.distances[1] > 0
+    for rule in (COVER, SPREAD):
+        choice = choose(pool_of(vectors, worth=[1, 0.3, 0.3, 0.9, 0.3]), 2, gap=0, rule=rule)
+        assert choice.order == [0, 3]
+        assert np.isnan(choice.distances[0])
+        assert choice.distances[1] > 0
+
+
+def test_an_odd_one_comes_first_by_spread_and_many_of_a_kind_by_cover():
+    rng = np.random.default_rng(0)
+    kinds = np.repeat([0, 1, 2], [30, 30, 1])
+    vectors = np.array([[0, 0], [10, 0], [0, 25]])[kinds] + rng.normal(0, 0.1, (61, 2))
+    assert kinds[choose(pool_of(vectors), 2, gap=0, rule=SPREAD).order].tolist() == [0, 2]
+    assert sorted(kinds[choose(pool_of(vectors), 2, gap=0, rule=COVER).order]) == [0, 1]
+    assert sorted(kinds[choose(pool_of(vectors), 3, gap=0, rule=COVER).order]) == [0, 1, 2]
+
+
+def test_of_many_pictures_some_stand_for_all(monkeypatch):
+    monkeypatch.setattr(choice_module, "_MOST_DISTANCES", 1)
+    rng = np.random.default_rng(1)
+    kinds = rng.integers(0, 4, 3000)
+    vectors = np.eye(4)[kinds] * 10 + rng.normal(0, 0.1, (3000, 4))
+    hashes = [(n,) * 8 for n in range(3000)]
+    pool = pool_of(vectors, hashes=hashes, clips=np.zeros(3000, int), times=np.arange(3000))
+    assert sorted(kinds[choose(pool, 4, gap=0).order]) == [0, 1, 2, 3]
 
 
 def test_a_mirrored_copy_of_a_chosen_picture_is_left_out():
@@ -73,15 +96,16 @@ def test_a_mirrored_copy_of_a_chosen_picture_is_left_out():
     count=st.integers(1, 50),
     gap=st.floats(0, 3),
     most=st.none() | st.integers(1, 5),
+    rule=st.sampled_from([COVER, SPREAD]),
 )
-def test_strides_groups_and_numbers_hold_for_any_pool(clips, seed, count, gap, most):
+def test_strides_groups_and_numbers_hold_for_any_pool(clips, seed, count, gap, most, rule):
     rng = np.random.default_rng(seed)
     n = len(clips)
     clips, times = np.array(clips), rng.uniform(0, 10, n)
     groups = np.where(clips >= 0, clips, 4 + rng.integers(0, 2, n))
     open_ = rng.random(n) < 0.8
     pool = pool_of(rng.normal(size=(n, 3)), groups, clips, times, rng.uniform(0.1, 1, n), seed=seed)
-    choice = choose(pool, count, gap=gap, most=most, open_=open_)
+    choice = choose(pool, count, gap=gap, most=most, open_=open_, rule=rule)
     order = np.array(choice.order, dtype=int)
     assert len(order) == len(set(choice.order)) == len(choice.distances) <= count
     assert open_[order].all()
