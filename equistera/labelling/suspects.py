@@ -152,7 +152,7 @@ def _misplaced(pool: Pool, far: Disagreement, odds: np.ndarray) -> Iterator[Susp
         other = _on_another(pool, far, n, k)
         says = (
             f"{names[k]} lies {far.distance[n, k]:.0%} of the animal's size from where it is expected, "
-            f"{far.ratio[n, k]:.1f} times as far as usual there"
+            f"{min(far.ratio[n, k], 99):.2g} times as far as usual there"
         )
         if far.mirrored[n, k]:
             says += "; the model takes it for its mirror image"
@@ -213,7 +213,7 @@ def _most_probable(odds: np.ndarray, main: Sequence[int], rest: Sequence[int]) -
 
 
 def _times(evidence: float) -> str:
-    return f"{np.exp(min(evidence, np.log(1000))):.2g} times" if evidence < np.log(1000) else "over 1,000 times"
+    return f"{np.exp(evidence):.3g} times" if evidence < np.log(1000) else "over 1,000 times"
 
 
 def _cut(

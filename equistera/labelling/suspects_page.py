@@ -65,7 +65,7 @@ def _figure(judged: Judged, suspects: Sequence[Suspect]) -> tuple[str, str, list
     told = []
     for suspect in suspects[:_LINES]:
         emphasis = "error" if suspect.probability >= 0.9 else "warning" if suspect.probability >= 0.5 else "info"
-        told.append((f"{KINDS[suspect.kind]}, {suspect.probability:.0%}", emphasis, suspect.says))
+        told.append((f"{KINDS[suspect.kind]}, {_percent(suspect.probability)}", emphasis, suspect.says))
     if len(suspects) > _LINES:
         told.append(("", "muted", f"and {counted(len(suspects) - _LINES, 'suspects')} more"))
     try:
@@ -74,6 +74,11 @@ def _figure(judged: Judged, suspects: Sequence[Suspect]) -> tuple[str, str, list
         return html.badge(error.summary, "error"), where, told
     drawn = _drawn(judged, image, suspects)
     return html.photo(drawn, "; ".join(suspect.says for suspect in suspects), max_side=max(drawn.shape)), where, told
+
+
+def _percent(probability: float) -> str:
+    # nothing is certain
+    return "over 99%" if probability > 0.99 else f"{probability:.0%}"
 
 
 def _drawn(judged: Judged, image: np.ndarray, suspects: Sequence[Suspect]) -> np.ndarray:
