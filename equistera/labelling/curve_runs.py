@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import os
 import queue
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from equistera import PROJECT, commands
 from equistera.environment import usable_cores
 from equistera.errors import UserError
 from equistera.evaluation.files import METRICS
 from equistera.files import read_json
+from equistera.labelling.runs import Processes, Start, last_words, tool_command
 from equistera.progress import duration
 from equistera.words import counted
 
@@ -78,12 +75,12 @@ class Run:
             ]
         kept = [given for given in overrides if given.partition("=")[0] not in DECIDED]
         words = ["--work-dir", str(self.folder), "--resume", "--seed", str(self.seed), *options]
-        return _tool("train", config, *words, "--cfg-options", *kept, *own)
+        return tool_command("train", config, *words, "--cfg-options", *kept, *own)
 
     def test_command(self, split: str) -> list[str]:
         """``tools/test.py`` of its best weights."""
         # the folder is the curve's own: what a killed call left there is nobody's
-        return _tool("test", str(self.folder), "--split", split, "--overwrite")
+        return tool_command("test", str(self.folder), "--split", split, "--overwrite")
 
     def metrics(self, split: str) -> dict | None:
         """Its scores; None where there are none of its last weights."""
@@ -97,47 +94,6 @@ class Run:
         if self.metrics(split) is not None:
             return "scored"
         return "begun" if (self.folder / "run.json").is_file() else "not begun"
-
-
-def _tool(name: str, *words: str) -> list[str]:
-    return [sys.executable, str(PROJECT / "tools" / f"{name}.py"), *words]
-
-
-#: Runs a command with changes of the environment, writes what it says to the end of a file, returns its exit code.
-Start = Callable[[Sequence[str], Mapping[str, str], Path], int]
-
-
-class Processes:
-    """Starts commands as processes of their own and ends them when this one is to end."""
-
-    def __init__(self) -> None:
-        self._lock, self._running, self._stopped = threading.Lock(), set(), False
-
-    def __call__(self, command: Sequence[str], changes: Mapping[str, str], log: Path) -> int:
-        """See :data:`Start`; a command that was ended by a signal has 128 and that more."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as out:
-            out.write(f"\n$ {commands.line(*command)}\n".encode())
-            out.flush()
-            with self._lock:
-                if self._stopped:
-                    return 130
-                # not of this process group: Ctrl-C would reach it twice, and the second one is for the impatient
-                child = subprocess.Popen(
-                    command, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **changes}, start_new_session=True
-                )
-                self._running.add(child)
-            code = child.wait()
-        with self._lock:
-            self._running.discard(child)
-        return 128 - code if code < 0 else code
-
-    def stop(self) -> None:
-        """Asks all that run to save what they have and end; nothing new is started."""
-        with self._lock:
-            self._stopped = True
-            for child in self._running:
-                child.terminate()
 
 
 def run_all(
@@ -219,12 +175,5 @@ def _train_and_score(
     for command in told:
         code = start(command, changes, log)
         if code:
-            return f"{run.name}: {Path(command[1]).name} ended with {code}: {_last_words(log)} ({log})"
+            return f"{run.name}: {Path(command[1]).name} ended with {code}: {last_words(log)} ({log})"
     return "" if run.metrics(split) is not None else f"{run.name}: there are no scores in {run.folder / split}"
-
-
-def _last_words(log: Path) -> str:
-    """What a log says last: its error, if it has one."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("error:")]
-    return (errors or lines or ["nothing"])[-1][:200]

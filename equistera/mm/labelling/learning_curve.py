@@ -37,7 +37,8 @@ from equistera.labelling.curve_results import (
     targets_of,
     words_of,
 )
-from equistera.labelling.curve_runs import DECIDED, Run, Start, run_all
+from equistera.labelling.curve_runs import DECIDED, Run, run_all
+from equistera.labelling.runs import Start
 from equistera.labelling.subsets import labelled_pictures, nested_subsets, part_of
 from equistera.mm.prediction.split_predictions import files_of
 from equistera.mm.run.fit_to_time import measure
