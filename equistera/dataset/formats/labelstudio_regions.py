@@ -32,6 +32,8 @@ _POINT, _BOX = "keypoint", "rectangle"
 _WITH_EXTENT = (_BOX, "polygon", "ellipse")
 #: Relative difference of two sizes of one picture that is no contradiction: percent stay right.
 _SAME_SHAPE = 0.01
+#: Percent of the picture within which a region is in one place.
+_SAME_PLACE = 0.001
 
 
 @dataclass
@@ -47,6 +49,7 @@ class _Region:
     item: object = None
     size: tuple[int, int] | None = None
     turned: bool = False
+    torn: bool = False
 
     @property
     def place(self) -> tuple:
@@ -58,6 +61,9 @@ class _Region:
         Raises:
             Unusable: It has none, or several labels.
         """
+        if self.torn:
+            # a point and its choice are one region, which lies somewhere once
+            raise Unusable("the results of one point say different places", ", ".join(self.labels))
         x, y = self.value.get("x"), self.value.get("y")
         if x is None and y is None:
             # the clicks that prompted a brush stay in its export
@@ -97,6 +103,12 @@ class _Region:
         wide, high = size
         x, y, w, h = upright((x * wide, y * high, w * wide, h * high), turn, (left * wide, top * high))
         return x / wide, y / high, w / wide, h / high
+
+
+def _apart(one: object, other: object) -> bool:
+    """Whether two results of a region have it in different places, percent."""
+    both = isinstance(one, (int, float)) and isinstance(other, (int, float))
+    return both and abs(one - other) > _SAME_PLACE  # type: ignore[operator]
 
 
 def word_means(word: str) -> int | None:
@@ -201,6 +213,7 @@ def _merge(results: Sequence[object], where: str, bad: list[Skip]) -> tuple[dict
         if not isinstance(value, dict):
             continue
         region = regions.setdefault(str(result.get("id", f"#{position}")), _Region())
+        region.torn = region.torn or any(_apart(region.value.get(axis), value.get(axis)) for axis in ("x", "y"))
         region.value = {**region.value, **value}
         region.parent = str(result["parentID"]) if result.get("parentID") else region.parent
         region.turned = region.turned or bool(result.get("image_rotation"))

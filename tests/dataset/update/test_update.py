@@ -315,6 +315,16 @@ def test_nothing_is_merged_while_something_cannot_be_read(data):
     assert texts(data) == before
 
 
+def test_a_hidden_point_that_was_moved_by_half_is_not_taken(data):
+    export, hidden, before = exported(data), HORSE.names[3], texts(data)
+    edit(export, lambda tasks: region(tasks, hidden)["value"].update(x=50))
+    with pytest.raises(UserError, match=rf"results of one point say different places \({hidden}\)"):
+        update(data, export)
+    assert texts(data) == before
+    edit(export, lambda tasks: region(tasks, hidden, kind="choices")["value"].update(x=50))
+    assert "1 point moved" in update(data, export)
+
+
 def test_pictures_that_nobody_has_corrected_yet_say_nothing(data):
     export = exported(data)
     edit(export, lambda tasks: tasks[1].update(annotations=[]))
