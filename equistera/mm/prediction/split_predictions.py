@@ -19,9 +19,13 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from equistera.dataset.box_labels import load_boxes
+from equistera.dataset.images import read_rgb
+from equistera.dataset.paths import picture_path
 from equistera.dataset.ready import check_split, missing_files
 from equistera.errors import WriteError
 from equistera.evaluation.average_precision import instance_score
+from equistera.evaluation.background import FEWEST_BOXES, boxes_beside, in_words, told_apart
 from equistera.evaluation.calibration import Calibration, fit_on_results, store_calibration, stored_calibration
 from equistera.evaluation.instances import CORRECT
 from equistera.mm.data.loading import loader_settings
@@ -223,7 +227,25 @@ def calibrations_of(
         found[name] = calibration
         if name in checkpoints:
             about = {"ann_file": str(split.root / split.ann_file), **about}
+            if background := _background(predictors[name], split, own, calibration):
+                about["background"] = background
             _store(checkpoints[name], calibration, about, flip_test, predictors[name].settings)
+    return found
+
+
+def _background(
+    predictor: Predictor, split: Split, results: list[dict], calibration: Calibration
+) -> dict[str, float] | None:
+    """What :func:`told_apart` says of a model on a split; None where there is too little background."""
+    where = boxes_beside(load_boxes(split.root / split.ann_file, predictor.skeleton))
+    if sum(map(len, where.values())) < FEWEST_BOXES:
+        return None
+    folder, names = split.root / split.images, split.file_names
+    crops = ((image, box) for i in where for image in [read_rgb(picture_path(folder, names[i]))] for box in where[i])
+    sure = [calibration.apply(pose.scores).mean() for pose in predictor.poses(crops)]
+    animals = [calibration.apply(np.array(result["keypoints"][2::3])).mean() for result in results]
+    found = told_apart(np.array(animals), np.array(sure))
+    print(in_words(found), file=sys.stderr)
     return found
 
 

@@ -12,6 +12,7 @@ import torch
 from equistera.errors import UserError
 from equistera.evaluation.calibration import Calibration, calibration_path, stored_calibration
 from equistera.mm import config as configs
+from equistera.mm.prediction import split_predictions
 from equistera.mm.prediction.split_predictions import fuse_points, fuse_results, mean_outputs
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.prediction.test import test as run_test
@@ -110,6 +111,16 @@ def test_a_calibration_is_fitted_on_val_stored_and_used(runs, score, capsys):
     assert stored_calibration(weights, flip_test=True, settings=settings) is None
     on_val = score(DEMO, weights)["first"]
     assert "temperature" not in on_val["calibration"], "its own pictures would flatter it"
+
+
+def test_how_sure_a_model_is_of_backgrounds_is_said_and_stored(runs, score, monkeypatch, capsys):
+    monkeypatch.setattr(split_predictions, "FEWEST_BOXES", 2)
+    monkeypatch.setattr(split_predictions, "boxes_beside", lambda coco: {coco["images"][0]["id"]: [[0, 0, 9, 9]] * 2})
+    score(DEMO, runs[0])
+    stored = json.loads(calibration_path(runs[0] / "best.pth").read_text())["fits"]["plain"]["background"]
+    assert stored["boxes"] == 2
+    assert 0 <= stored["AUC"] <= 1
+    assert "of 2 boxes that show no animal, mean confidence" in capsys.readouterr().err
 
 
 def test_body_length_and_groups(runs, score):
