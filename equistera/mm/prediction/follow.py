@@ -222,14 +222,14 @@ class VideoPoses:
         paths = [np.stack([known.at(time) for time in times]) for known in self._known.values()]
         full = self.animals is not None and len(paths) >= self.animals
         if (self._lost or not paths) and not full and self._may_ask(times[0]):
-            for box, sure in self._ask(frames[0], EMPTY_EVERY):
+            for box, sure in self._ask(frames[0], 0.0 if paths else EMPTY_EVERY):
                 if sure and all(overlap(box, path[0]) < SAME_ANIMAL for path in paths):
                     paths.append(np.tile(box, (len(frames), 1)))
         # what the detector has just found it has seen
         self._detected = {*range(len(self._known), len(paths))}
         self._asked_at_end = self._detects(times)
         if self._asked_at_end:
-            boxes = self._ask(frames[-1], 0.0 if self._may_be_missed(size) else CLOSELY_EVERY)
+            boxes = self._ask(frames[-1], 0.0 if self._may_be_missed(paths, size) else CLOSELY_EVERY)
             shown = animals_shown(np.array([box for box, _ in boxes]).reshape(-1, 4), [path[-1] for path in paths])
             for (box, sure), p in zip(boxes, shown, strict=True):
                 if p is not None:
@@ -248,9 +248,10 @@ class VideoPoses:
         all_seen = self._known and all(self._confirmed[n] > 1 and not self._missed[n] for n in self._known)
         return not all_seen or times[-1] - self._asked >= DETECT_EVERY
 
-    def _may_be_missed(self, size: tuple[int, int]) -> bool:
-        """Whether somebody who is followed is far too small for a glance, or was not seen by the last look."""
-        return any(self._missed[n] or known.box[2:].max() <= SMALL / 2 * max(size) for n, known in self._known.items())
+    def _may_be_missed(self, paths: Sequence[np.ndarray], size: tuple[int, int]) -> bool:
+        """Whether somebody is too small for a glance, or was not seen by the last look."""
+        small = any(path[-1, 2:].max() <= SMALL * max(size) for path in paths)
+        return small or any(self._missed[number] for number in self._known)
 
     def _may_ask(self, time: float) -> bool:
         return self.glance is not None or self._asked is None or time - self._asked >= EMPTY_EVERY
