@@ -47,9 +47,9 @@ INSIDE = 0.85
 SEARCH_EVERY = 20.0
 #: Seconds between two looks of a detector, at the end of a batch, while it sees all animals that are followed.
 DETECT_EVERY = 0.5
-#: Seconds between two of its close looks then.
-CLOSELY_EVERY = 2.0
-#: Seconds between two searches, or close looks, while nobody is followed.
+#: Seconds between two of its close looks then, and while nobody is followed.
+CLOSELY_EVERY, CLOSELY_FOR_ANYBODY = 2.0, 0.3
+#: Seconds between two searches while nobody is followed.
 EMPTY_EVERY = 1.0
 #: So often in a row a detector may miss an animal that is followed: then it is let go.
 UNSEEN = 2
@@ -222,7 +222,7 @@ class VideoPoses:
         paths = [np.stack([known.at(time) for time in times]) for known in self._known.values()]
         full = self.animals is not None and len(paths) >= self.animals
         if (self._lost or not paths) and not full and self._may_ask(times[0]):
-            for box, sure in self._ask(frames[0], 0.0 if paths else EMPTY_EVERY):
+            for box, sure in self._ask(frames[0], 0.0 if paths else CLOSELY_FOR_ANYBODY):
                 if sure and all(overlap(box, path[0]) < SAME_ANIMAL for path in paths):
                     paths.append(np.tile(box, (len(frames), 1)))
         # what the detector has just found it has seen
