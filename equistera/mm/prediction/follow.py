@@ -47,8 +47,8 @@ INSIDE = 0.85
 SEARCH_EVERY = 20.0
 #: Seconds between two looks of a detector, at the end of a batch, while it sees all animals that are followed.
 DETECT_EVERY = 0.5
-#: Seconds between two of its close looks then, and while nobody is followed.
-CLOSELY_EVERY, CLOSELY_FOR_ANYBODY = 2.0, 0.3
+#: Seconds between two of its close looks then.
+CLOSELY_EVERY = 2.0
 #: Seconds between two searches while nobody is followed.
 EMPTY_EVERY = 1.0
 #: So often in a row a detector may miss an animal that is followed: then it is let go.
@@ -222,14 +222,15 @@ class VideoPoses:
         paths = [np.stack([known.at(time) for time in times]) for known in self._known.values()]
         full = self.animals is not None and len(paths) >= self.animals
         if (self._lost or not paths) and not full and self._may_ask(times[0]):
-            for box, sure in self._ask(frames[0], 0.0 if paths else CLOSELY_FOR_ANYBODY):
+            for box, sure in self._ask(frames[0]):
                 if sure and all(overlap(box, path[0]) < SAME_ANIMAL for path in paths):
                     paths.append(np.tile(box, (len(frames), 1)))
         # what the detector has just found it has seen
         self._detected = {*range(len(self._known), len(paths))}
         self._asked_at_end = self._detects(times)
         if self._asked_at_end:
-            boxes = self._ask(frames[-1], 0.0 if self._may_be_missed(paths, size) else CLOSELY_EVERY)
+            large = all(path[-1, 2:].max() > SMALL * max(size) for path in paths)
+            boxes = self._ask(frames[-1], CLOSELY_EVERY if large and self._all_seen else 0.0)
             shown = animals_shown(np.array([box for box, _ in boxes]).reshape(-1, 4), [path[-1] for path in paths])
             for (box, sure), p in zip(boxes, shown, strict=True):
                 if p is not None:
@@ -245,18 +246,17 @@ class VideoPoses:
         """Whether a detector is to be asked at the end of these frames."""
         if self.glance is None or len(times) < 2:
             return False
-        all_seen = self._known and all(self._confirmed[n] > 1 and not self._missed[n] for n in self._known)
-        return not all_seen or times[-1] - self._asked >= DETECT_EVERY
+        return not (self._known and self._all_seen) or times[-1] - self._asked >= DETECT_EVERY
 
-    def _may_be_missed(self, paths: Sequence[np.ndarray], size: tuple[int, int]) -> bool:
-        """Whether somebody is too small for a glance, or was not seen by the last look."""
-        small = any(path[-1, 2:].max() <= SMALL * max(size) for path in paths)
-        return small or any(self._missed[number] for number in self._known)
+    @property
+    def _all_seen(self) -> bool:
+        """Whether the detector sees everybody who is followed, not for the first time."""
+        return all(self._confirmed[number] > 1 and not self._missed[number] for number in self._known)
 
     def _may_ask(self, time: float) -> bool:
         return self.glance is not None or self._asked is None or time - self._asked >= EMPTY_EVERY
 
-    def _ask(self, frame: Frame, every: float) -> list[tuple[np.ndarray, bool]]:
+    def _ask(self, frame: Frame, every: float = 0.0) -> list[tuple[np.ndarray, bool]]:
         """Boxes that are found, and whether an animal may be followed from there; a glance if the last look was less
         than so many seconds ago.
         """
