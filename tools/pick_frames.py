@@ -7,9 +7,9 @@ Examples:
   python tools/pick_frames.py videos/ --out to_label --config configs/rtmpose_m_ap10k.py \\
       --checkpoint work_dirs/rtmpose_m/best.pth work_dirs/rtmpose_m/epoch_200.pth --det rtmdet
 
-Without a model: pictures that differ in colours and shapes. With one: those it is unsure of (low calibrated confidence;
-points elsewhere in mirrored, larger or smaller views, by other checkpoints, or from frame to frame; limbs that are too
-long) and that differ, as the model itself sees them, from all that is chosen or labelled. Never two of one stride, none
+Without a model: pictures that stand for many others in colours and shapes. With one: that stand for many others, as the
+model itself sees them, of which it is unsure (low calibrated confidence; points elsewhere in mirrored, larger or
+smaller views, by other checkpoints, or from frame to frame; limbs that are too long). Never two of one stride, none
 that is blurred beside the others of its video, none that is labelled already (--ann-file) or nearly the same; each
 video and each folder of pictures gets its share.
 
