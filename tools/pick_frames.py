@@ -9,9 +9,10 @@ Examples:
 
 Without a model: pictures that stand for many others in colours and shapes. With one: that stand for many others, as the
 model itself sees them, of which it is unsure (low calibrated confidence; points elsewhere in mirrored, larger or
-smaller views, by other checkpoints, or from frame to frame; limbs that are too long). Never two of one stride, none
-that is blurred beside the others of its video, none that is labelled already (--ann-file) or nearly the same; each
-video and each folder of pictures gets its share.
+smaller views, by other checkpoints, or from frame to frame; limbs that are too long); those of which it makes nothing
+at all, mostly cut off or hidden, count little. Never two of one stride, none that is blurred beside the others of its
+video, none that is labelled already (--ann-file) or nearly the same; each video and each folder of pictures gets its
+share.
 
 Writes, into --out: images/ (frames as VIDEO_FRAME.jpg; pictures linked), chosen.csv (where each is from, and why) and
 chosen.html (the same to look at). Of a video that breaks off, what can be read is picked from (exit code 1).

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seen_animals import HORSE, K, animals, changed
 
-from equistera.labelling.judging import LEAST_WORTH, by_look, by_model
+from equistera.labelling.judging import HOPELESS_WORTH, LEAST_WORTH, by_look, by_model
 from equistera.labelling.looks import look_at
 
 
@@ -15,11 +15,18 @@ def test_the_most_doubtful_animal_speaks_unless_it_may_be_none():
     judged = by_model([[a] for a in sure] + [[sure[2], doubtful, bush]], [], HORSE, 0.5)
     assert judged.animals[-1] is doubtful
     assert "nearly all points unsure" in judged.reasons[-1]
-    assert judged.worth[-1] > judged.worth[:-1].mean()
-    assert (judged.worth >= LEAST_WORTH).all()
-    assert (judged.worth <= 1).all()
-    alone = by_model([[a] for a in sure] + [[bush]], [], HORSE, 0.5)
-    assert alone.worth[-1] < judged.worth[-1]
+    assert judged.worth[-1] > 2 * by_model([[a] for a in sure] + [[bush]], [], HORSE, 0.5).worth[-1]
+
+
+def test_worth_rises_with_doubt_as_long_as_there_is_hope():
+    seen = [changed(a, views=np.full(K, 0.001 * n), jump=np.full(K, 0.001 * n)) for n, a in enumerate(animals(40))]
+    seen = [changed(a, confidence=np.full(K, 1 - 0.02 * n)) for n, a in enumerate(seen)]
+    worth = by_model([[a] for a in seen], [], HORSE, 0.5).worth
+    hopeless = worth == HOPELESS_WORTH
+    assert 0 < hopeless.sum() <= 10
+    assert hopeless[-1]
+    assert np.corrcoef(np.flatnonzero(~hopeless), worth[~hopeless])[0, 1] > 0.9
+    assert ((worth[~hopeless] >= LEAST_WORTH) & (worth[~hopeless] <= 1)).all()
 
 
 def test_labelled_animals_lie_where_the_same_ones_would():
