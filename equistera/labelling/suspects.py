@@ -139,9 +139,10 @@ def _filled(answers: Answers, pool: Pool) -> Answers:
     """The answers, with numbers where nobody was asked: the labels there count as unknown."""
     middle = pool.boxes[:, None, :2] + pool.boxes[:, None, 2:] / 2
     return Answers(
-        np.where(np.isfinite(answers.points), answers.points, middle),
-        *(np.nan_to_num(values) for values in (answers.spread, answers.scores)),
-        answers.responses,
+        points=np.where(np.isfinite(answers.points), answers.points, middle),
+        spread=np.nan_to_num(answers.spread),
+        scores=np.nan_to_num(answers.scores),
+        responses=answers.responses,
     )
 
 

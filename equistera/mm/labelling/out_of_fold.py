@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -24,15 +25,19 @@ from equistera.mm.labelling.asking import ask
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.fingerprint import picture_marks
 from equistera.mm.run.fit_to_time import measure
-from equistera.mm.run.settle import settle
+from equistera.mm.run.settle import RunSpec, settle
 from equistera.progress import duration, track
 from equistera.training.fit import parse_duration, run_seconds
 from equistera.training.options import TrainOptions
 from equistera.words import counted
 
 #: Entries of a config that folds decide.
-DECIDED = ("train_dataloader.dataset.ann_file", "train_dataloader.dataset.data_prefix.img")
-DECIDED += ("val_dataloader.dataset.ann_file", "val_dataloader.dataset.data_prefix.img")
+DECIDED = (
+    "train_dataloader.dataset.ann_file",
+    "train_dataloader.dataset.data_prefix.img",
+    "val_dataloader.dataset.ann_file",
+    "val_dataloader.dataset.data_prefix.img",
+)
 
 
 @dataclass(frozen=True)
@@ -209,7 +214,8 @@ def seconds_of(pool: Pool, folds: Sequence[Fold], training: Training) -> float:
     if not left:
         return 0.0
     print("measuring a few steps ...", file=sys.stderr, flush=True)
-    spec = settle(training.options(left[0], pool.folder))
+    # what is only planned and not resumed has not ended
+    spec = cast(RunSpec, settle(training.options(left[0], pool.folder)))
     costs = measure(spec.config, spec.network, time.monotonic(), spec.work_dir)
     schedule = spec.plan.schedule
     lengths = schedule.max_epochs, schedule.steps_per_epoch, spec.plan.val_interval
@@ -265,9 +271,9 @@ def answers_of(
             for i, n in enumerate(own.tolist()):
                 asked[n].append([part[i] for part in told])
     answers = Answers.none(len(pool), len(pool.skeleton))
-    for n, told in asked.items():
-        if told:
-            answers.take(n, *(np.concatenate(parts) for parts in zip(*told, strict=True)))
+    for n, views in asked.items():
+        if views:
+            answers.take(n, *(np.concatenate(parts) for parts in zip(*views, strict=True)))
     answers.write(cache, key)
     return answers
 
