@@ -26,7 +26,7 @@ from equistera.tracks.swaps import limbs_of
 #: count up to the first of these; mirrored must be better by the second.
 _COUNTS_TO, _BETTER_BY = 0.15, 0.02
 #: What the other points say is as large as this at most, and is taken in these units against the penalty.
-_MOST, _UNIT, _PENALTY = 0.4, 0.05, 60.0
+_MOST, _UNIT, _PENALTY = 0.4, 0.05, 40.0
 #: Rounds in which labels that are far off give way to what is expected of them, and how far (in usual distances) a
 #: label is half believed.
 _ROUNDS, _HALF_BELIEVED = 4, 2.5
@@ -83,7 +83,7 @@ def disagreement(
     floor = LABELLERS * skeleton.sigmas * np.sqrt(boxes[:, 2:].prod(axis=1))[:, None] / size
     trusted = residual
     for _ in range(_ROUNDS):
-        told = _told_by_other_points(residual, trusted, labelled, parts)
+        told = _told_by_other_points(residual, trusted, labelled, parts, skeleton.flip_indices)
         distance = np.linalg.norm(residual - told, axis=-1)
         kept = np.linalg.norm(trusted, axis=-1), np.linalg.norm(trusted - told, axis=-1)
         columns = _columns(fitted, size, visible, labelled, *kept, skeleton)
@@ -118,16 +118,22 @@ def _fitting(points: np.ndarray, answers: Answers, size: np.ndarray, skeleton: S
 
 
 def _told_by_other_points(
-    residual: np.ndarray, trusted: np.ndarray, labelled: np.ndarray, parts: np.ndarray
+    residual: np.ndarray, trusted: np.ndarray, labelled: np.ndarray, parts: np.ndarray, mirror: np.ndarray
 ) -> np.ndarray:
-    """float64 [N, K, 2]: what the other points' residuals let expect of each point's."""
+    """float64 [N, K, 2]: what the other points' residuals let expect of each point's.
+
+    A mirrored animal is as good an example, so each teaches twice.
+    """
     length = np.linalg.norm(trusted, axis=-1, keepdims=True)
     given = trusted * np.minimum(1, _MOST / np.maximum(length, 1e-9)) / _UNIT
+    turn = np.array([-1.0, 1.0])
+    given, residual = (np.concatenate([values, values[:, mirror] * turn]) for values in (given, residual))
+    labelled, parts = np.concatenate([labelled, labelled[:, mirror]]), np.tile(parts, 2)
     told, count = np.zeros_like(residual), residual.shape[1]
     for k in range(count):
         columns = np.column_stack([np.delete(given, k, axis=1).reshape(len(given), -1), np.ones(len(given))])
         told[:, k] = told_by_others(columns, residual[:, k], labelled[:, k], parts, _PENALTY, robust=3)
-    return told
+    return told[: len(trusted)]
 
 
 def _columns(

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 #: Parts that the rows fall into; each is told by what the other parts teach.
-PARTS = 5
+PARTS = 10
 
 
 def parts_of_rows(owner: np.ndarray) -> np.ndarray:
@@ -84,11 +84,13 @@ def probabilities_by_others(
     stacked = np.stack(columns, axis=-1).reshape(-1, len(columns))
     chosen, owners = rows.ravel(), np.repeat(parts, count)
     design = standardised(np.column_stack([stacked, np.tile(np.eye(count), (len(outcomes), 1))]), chosen)
+    # beyond what many have nothing is known
+    design[:, : len(columns)] = np.clip(design[:, : len(columns)], -2, 2)
     told = np.full(outcomes.size, 0.5)
     for part in np.unique(parts):
         others = chosen & (owners != part)
         if others.any():
             told[owners == part] = expit(
-                design[owners == part] @ logistic(design[others], outcomes.ravel()[others], 1.0)
+                design[owners == part] @ logistic(design[others], outcomes.ravel()[others], 10.0)
             )
     return np.clip(told, 1e-6, 1 - 1e-6).reshape(outcomes.shape)
