@@ -221,6 +221,20 @@ def stored_calibration(checkpoint: str | Path, flip_test: bool = False, settings
         raise UserError(f"{calibration_path(checkpoint)}: {error.summary}", hint=_FIT_AGAIN) from error
 
 
+def stored_background(checkpoint: str | Path, flip_test: bool = False, settings: str = "") -> float:
+    """Up to which mean confidence of its points an animal may be none, as ``tools/test.py`` has found; 0: unknown.
+
+    Arguments and errors as for :func:`stored_calibration`.
+    """
+    entry, _ = _stored(checkpoint, flip_test, settings)
+    found = entry.get("background", {}) if isinstance(entry, dict) else {}
+    threshold = found.get("threshold", 0.0) if isinstance(found, dict) else None
+    if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
+        path = calibration_path(checkpoint)
+        raise UserError(f"{path}: background.threshold must be from 0 to 1, found {str(found)[:80]}", hint=_FIT_AGAIN)
+    return float(threshold)
+
+
 def _stored(checkpoint: str | Path, flip_test: bool, settings: str) -> tuple[object, str]:
     """The stored entry, None where there is none, and then why."""
     path = calibration_path(checkpoint)

@@ -10,6 +10,7 @@ from equistera.evaluation.calibration import (
     calibration_path,
     missing_because,
     store_calibration,
+    stored_background,
     stored_calibration,
 )
 
@@ -91,6 +92,18 @@ def test_a_broken_entry_is_named_with_its_file(weights):
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"best\.calibration\.json: a calibration must be"):
         stored_calibration(weights)
+
+
+def test_what_passes_for_background_is_found_again(weights):
+    assert stored_background(weights) == 0
+    path = store_calibration(weights, FITTED, False, background={"threshold": 0.76, "AUC": 0.99})
+    assert stored_background(weights) == 0.76
+    assert stored_background(weights, flip_test=True) == 0
+    for broken in ('"x"', "1.5", "true"):
+        store_calibration(weights, FITTED, False, background={"threshold": 0.76})
+        path.write_text(path.read_text().replace("0.76", broken))
+        with pytest.raises(UserError, match=r"best\.calibration\.json: background\.threshold must be from 0 to 1"):
+            stored_background(weights)
 
 
 def test_a_missing_one_is_explained(weights):

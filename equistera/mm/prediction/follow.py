@@ -32,7 +32,8 @@ from equistera.tracks.identity import Follower
 
 #: Mean confidence below which a pose shows no animal, or not where it was looked for.
 LOST = 0.3
-#: Mean confidence from which what a search or a detector has found is an animal.
+#: Mean confidence from which what a search or a detector has found is an animal, unless the model is known to be surer
+#: of backgrounds.
 NEW = 0.5
 #: Overlap of two poses' boxes in a frame from which they show one animal: of two that cross, one is hidden then.
 SAME_PLACE = 0.7
@@ -100,6 +101,7 @@ class VideoPoses:
     ):
         self.predictor, self.confidence, self.source, self.glance = predictor, confidence, source, glance
         self.animals, self.batch_size, self.begin = animals, batch_size, begin
+        self._new = max(NEW, confidence.background)
         self.follower = Follower(predictor.skeleton, animals)
         self._known: dict[int, _Known] = {}
         #: When anybody was asked last, and when other than for a glance.
@@ -143,7 +145,9 @@ class VideoPoses:
             # what is followed has shown that it is an animal; what is new has to
             is_new = p >= len(self._known)
             if is_new and (
-                not seen or np.median([pose.scores.mean() for pose in seen]) < NEW or self._is_part(p, poses, size)
+                not seen
+                or np.median([pose.scores.mean() for pose in seen]) < self._new
+                or self._is_part(p, poses, size)
             ):
                 continue
             for t, pose in enumerate(path):

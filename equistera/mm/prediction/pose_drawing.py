@@ -11,7 +11,13 @@ import numpy as np
 from equistera.drawing import draw_box, draw_pose, put_text, side_by_side, viewing_scale
 from equistera.errors import UserError
 from equistera.evaluation.average_precision import instance_score
-from equistera.evaluation.calibration import Calibration, calibration_path, missing_because, stored_calibration
+from equistera.evaluation.calibration import (
+    Calibration,
+    calibration_path,
+    missing_because,
+    stored_background,
+    stored_calibration,
+)
 from equistera.mm.prediction.stream import PosedFrame
 from equistera.skeleton import Skeleton
 
@@ -28,11 +34,13 @@ class Confidence:
         calibration: None where none is stored: confidences stay raw.
         threshold: From here on a point counts as found.
         description: What they are, for people.
+        background: Up to which mean of its calibrated confidences an animal may be none; 0: unknown.
     """
 
     calibration: Calibration | None
     threshold: float
     description: str
+    background: float = 0.0
 
     @classmethod
     def of(
@@ -62,7 +70,8 @@ class Confidence:
         else:
             why = missing_because(checkpoint, flip_test, settings)
             line = f"{why}\nconfidences are uncalibrated: points below {threshold:g}"
-        return cls(calibration, threshold, f"{line} are {unsure}")
+        background = stored_background(checkpoint, flip_test, settings)
+        return cls(calibration, threshold, f"{line} are {unsure}", background)
 
     def apply(self, scores: np.ndarray) -> np.ndarray:
         """Raw confidences, any shape, calibrated where there is a calibration."""

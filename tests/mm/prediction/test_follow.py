@@ -18,9 +18,11 @@ def follow(frames, cheap=True, animals=None):
     return tracks, model, finder
 
 
-def followed_by(model, finder, frames, cheap=True, animals=None):
+def followed_by(model, finder, frames, cheap=True, animals=None, background=0.0):
     """Middles of the animals by number and frame, and the numbers of the doubtful ones."""
-    poses = VideoPoses(model, Confidence(None, 0.5, ""), finder, finder.glance if cheap else None, animals, 8)
+    poses = VideoPoses(
+        model, Confidence(None, 0.5, "", background), finder, finder.glance if cheap else None, animals, 8
+    )
     tracks, waiting = {}, []
 
     def look():
@@ -127,6 +129,12 @@ def test_nobody_is_invented_and_the_search_is_asked_once_a_second():
     tracks, _, finder = follow(film(np.full((100, 2), np.nan)), cheap=False)
     assert tracks == {}
     assert 3 <= len(finder.asked) <= 5
+
+
+def test_who_is_no_surer_than_a_background_is_nobody():
+    for background, numbers in ((0.9, [1]), (0.96, [])):
+        tracks, _ = followed_by(SeesDiscs(), FindsDiscs(), film(line((60, 100), (2, 0))), background=background)
+        assert list(tracks) == numbers
 
 
 def test_an_animal_that_was_hidden_is_found_again():
