@@ -43,7 +43,7 @@ def parse_args(argv):
     )  # fmt: skip
     parser.add_argument(
         "--order", default="least-sure", metavar="HOW",
-        help="least-sure, name, or the chosen.csv of tools/pick_frames.py (default: least-sure)",
+        help="least-sure, name, or the chosen.csv of tools/pick_frames.py",
     )  # fmt: skip
     parser.add_argument(
         "--category",

@@ -281,6 +281,8 @@ def write_labelling_config(
     check_targets("--output", [output], overwrite=overwrite)
     if not all(category.strip() for category in categories):
         raise UserError("the animal needs a name", hint="Leave --category out to call it horse.")
+    if len({category.strip().casefold() for category in categories}) < len(categories):
+        raise UserError(f"an animal is named twice: {', '.join(categories)}")
     if to == "labelstudio":
         content = labelstudio.labelling_config(skeleton, categories).encode()
     elif to == "cvat":

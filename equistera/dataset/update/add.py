@@ -57,7 +57,8 @@ class Additions:
             raise UserError(
                 f"--update {POINTS} corrects animals that the data set has; the export has others, or lacks some:",
                 [*(f"{one.where}: the data set has no such picture" for one in new.values()), *merge.only_one_side],
-                f"Take them out of the export, or let them come and go with --update {ALL}.",
+                f"Take such pictures out of the export, or put them right there; --update {ALL} adds what is new and "
+                "deletes what is lacking.",
             )
         self = cls()
         self.homes = homes_of({name: pictures.path_of(name) for name in new}, files, folder)

@@ -20,7 +20,7 @@ ANIMAL_ADDED, ANIMAL_REMOVED, PICTURE_ADDED = "animal added", "animal removed", 
 _WORDS = {
     MOVED: ("points", "moved"),
     FLAG: ("points", "of another visibility only"),
-    ADDED: ("points", "labelled that were not"),
+    ADDED: ("points", "newly labelled"),
     REMOVED: ("points", "no longer labelled"),
     BOX: ("boxes", "drawn anew"),
     ANIMAL_ADDED: ("animals", "added"),

@@ -64,15 +64,26 @@ def update_dataset(request: Request, what: str = POINTS) -> str:
     selections = [select(e, request.skeleton, keypoint_map, request.categories or _used(words, e)) for e in exports]
     done = read_labels(selections, pictures, request)
     left = _left_as_they_are(selections, done)
-    if request.strict and done.suspicions:
-        raise UserError("labels are doubtful, and --strict is set:", done.suspicions)
+    if request.strict and (done.suspicions or left):
+        raise UserError("labels are doubtful or left out, and --strict is set:", [*done.suspicions, *map(str, left)])
     merge, fresh = _merged(done.taken, files, selections, pictures, request)
+    if done.others and any(gone for *_, gone in fresh):
+        raise UserError(
+            "animals of the data set seem to be deleted, while the export holds others that are left out:",
+            [*(f"{counted(count, 'animals')} {word!r}" for word, count in done.others.items()), *merge.only_one_side],
+            "If these are the same, name all kinds with --category; else label only one kind in such an export.",
+        )
     new = Additions.of(fresh, files, request.output, pictures, merge, what)
     changes = [*merge.changes, *new.changes]
     notes += [*more, *done.notes, *done.suspicions, *pictures.notes(), *_notes_of(done, merge, request)]
+    if left:
+        notes.append(
+            f"without a label in the export: {counted(len(left), 'pictures')}; all stays as it is there; an animal "
+            "that is none has to be taken out of its file by hand"
+        )
     lines = [*files_read(selections, request.skeleton), *skipped(left), *(f"note       {note}" for note in notes)]
     if not changes:
-        return "\n".join([*lines, "", f"nothing to change: {request.output} has it all"])
+        return "\n".join([*lines, "", f"nothing to change: {request.output} has all that the export labels"])
     changed = [file for file in files.values() if str(file.text) != file.text.text]
     for file in changed:
         # nothing that could not be read again replaces a file

@@ -467,3 +467,39 @@ def test_labels_of_another_picture(data):
 def test_there_must_be_a_data_set(tmp_path, data):
     with pytest.raises(UserError, match="no data set in"):
         update_dataset(Request(exported(data), tmp_path / "nowhere", HORSE))
+
+
+def coco_export(data, change):
+    """Everything of train as a COCO export in which something was changed."""
+    content = json.loads((data / "annotations/train.json").read_text())
+    change(content)
+    path = data / "export.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_animals_of_another_kind_are_not_taken_for_deleted(data):
+    """An export whose kinds are not all named."""
+
+    def second_kind(content):
+        content["categories"].append({**content["categories"][0], "id": 2, "name": "donkey"})
+        content["annotations"][1]["category_id"] = 2
+
+    export, before = coco_export(data, second_kind), texts(data)
+    with pytest.raises(UserError, match="seem to be deleted, while the export holds others") as caught:
+        update(data, export, what="all", img_dir=data / "images/train", categories=["horse"])
+    assert "1 animal 'donkey'" in caught.value.problems
+    assert texts(data) == before
+
+
+def test_a_picture_without_labels_stays_and_is_said(data):
+    def without(content):
+        content["annotations"] = [a for a in content["annotations"] if a["image_id"] != 2]
+
+    export, before = coco_export(data, without), texts(data)
+    said = update(data, export, what="all", img_dir=data / "images/train")
+    assert "without a label in the export: 1 picture; all stays as it is there" in said
+    assert "has all that the export labels" in said
+    with pytest.raises(UserError, match="left out, and --strict is set"):
+        update(data, export, what="all", img_dir=data / "images/train", strict=True)
+    assert texts(data) == before
