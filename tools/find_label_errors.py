@@ -42,7 +42,7 @@ def parse_args(argv):
         "--group-by", metavar="RULE", help="pictures that belong together (default: as split.json says)"
     )
     parser.add_argument("--to", choices=["labelstudio", "cvat", "coco"], help="also write just their pictures for it")
-    parser.add_argument("--at-least", type=float, default=0.3, metavar="P", help="with --to: suspects from here on")
+    parser.add_argument("--at-least", type=float, default=0.2, metavar="P", help="with --to: suspects from here on")
     parser.add_argument("--url-prefix", help="labelstudio: what stands before a picture's name (its default: see --to)")
     parser.add_argument("--plan", action="store_true", help="say what would be trained and how long it takes, and stop")
     inputs.add_common(parser, *inputs.DETECTOR, "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite")

@@ -106,4 +106,6 @@ def export(judged: Judged, out: Path, to: str, least: float, **how: str) -> list
         back = ["--input", "CORRECTED", "--output", source.ann_file.parent, "--update"]
         back += [] if pool.skeleton.name == DEFAULT else ["--skeleton", pool.skeleton.name]
         lines.append(f"What was corrected comes back: {commands.tool('convert_dataset', *back)}")
+        if any(one.kind == "missing" and pool.pictures[one.picture].source == source for one in judged.suspects):
+            lines.append("Animals that were added come with --update all instead of --update.")
     return list(dict.fromkeys(lines))

@@ -271,11 +271,14 @@ def _missing(pool: Pool, found: Mapping[int, np.ndarray]) -> Iterator[Suspect]:
     """Animals that were found where none is labelled."""
     for p, boxes in found.items():
         known = np.concatenate([pool.boxes[pool.animals_of[p]], pool.other_boxes.get(p, np.zeros((0, 4)))])
-        places, sure = boxes[:, :4], np.clip(boxes[:, 4], 0.01, 0.99)
-        least = np.minimum(places[:, 2:].prod(axis=1)[:, None], known[:, 2:].prod(axis=1))
-        same = (overlaps(places, known) > _SAME_BOX) | (shared_areas(places, known) > _SAME_AREA * least)
-        for m in np.flatnonzero(~same.any(axis=1)).tolist():
-            odds = float(np.log(sure[m] / (1 - sure[m])))
-            if odds > LEAST_ODDS:
-                says = f"an animal was found with confidence {sure[m]:.2f} where none is labelled"
-                yield Suspect("missing", p, None, (), odds, says, box=tuple(places[m].tolist()))
+        # the surest first: of several boxes around one animal the others say nothing new
+        for box in boxes[np.argsort(-boxes[:, 4])]:
+            place, sure = box[None, :4], float(np.clip(box[4], 0.01, 0.99))
+            least = np.minimum(place[:, 2:].prod(), known[:, 2:].prod(axis=1))
+            same = (overlaps(place, known)[0] > _SAME_BOX) | (shared_areas(place, known)[0] > _SAME_AREA * least)
+            odds = float(np.log(sure / (1 - sure)))
+            if same.any() or odds <= LEAST_ODDS:
+                continue
+            known = np.concatenate([known, place])
+            says = f"an animal was found with confidence {sure:.2f} where none is labelled"
+            yield Suspect("missing", p, None, (), odds, says, box=tuple(place[0].tolist()))

@@ -15,6 +15,9 @@ from equistera.labelling.suspects_page import by_animal, page
 ANIMALS = 80
 FORE = [NAMES.index(f"{side}_{name}") for name in ("elbow", "knee", "hoof") for side in "lr"]
 
+#: Boxes found in a picture: of a labelled animal, of another one, and again of that.
+FOUND = [[20, 30, 220, 220, 0.9], [110, 250, 280, 45, 0.5], [100, 250, 300, 45, 0.8]]
+
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
@@ -28,7 +31,7 @@ def judged(tmp_path_factory):
     boxes = np.array([[20.0 + 250 * (n % 2), 30.0, 220.0, 220.0] for n in range(ANIMALS)])
     boxes[40, 3] = 130.0
     pool = pool_of(labels, tmp_path_factory.mktemp("animals"), boxes)
-    return judge(pool, answers_for(truth), {5: np.array([[20, 30, 220, 220, 0.9], [100, 250, 300, 45, 0.8]])})
+    return judge(pool, answers_for(truth), {5: np.array(FOUND)})
 
 
 def first(judged, kind):

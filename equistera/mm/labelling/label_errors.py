@@ -68,7 +68,7 @@ class ErrorOptions(DetectorOptions):
     device: str | None = None
     cfg_options: list[str] = field(default_factory=list)
     to: str | None = None
-    at_least: float = 0.3
+    at_least: float = 0.2
     url_prefix: str | None = None
     plan: bool = False
     overwrite: bool = False
