@@ -33,7 +33,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from bench_folder import PROJECT, BenchFolder, once_evaluated
+from bench_folder import PROJECT, TINY, BenchFolder, once_evaluated
 from scipy import stats
 
 from equistera import cli
@@ -60,16 +60,6 @@ _base_ = "{config}"
 
 from_scratch = {from_scratch}
 """
-#: A network and data that show that everything runs.
-TINY = (
-    "codec.input_size=(64,64)",
-    "model.backbone.widen_factor=0.125",
-    "model.head.in_channels=64",
-    "model.head.gau_cfg.hidden_dims=32",
-    "model.head.gau_cfg.s=16",
-    "train_dataloader.num_workers=0",
-    "val_dataloader.num_workers=0",
-)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,16 @@ from equistera.errors import UserError
 from equistera.files import read_json, write_json
 
 PROJECT = Path(__file__).resolve().parents[1]
+#: A network that trains in seconds, to show that a benchmark runs.
+TINY = (
+    "codec.input_size=(64,64)",
+    "model.backbone.widen_factor=0.125",
+    "model.head.in_channels=64",
+    "model.head.gau_cfg.hidden_dims=32",
+    "model.head.gau_cfg.s=16",
+    "train_dataloader.num_workers=0",
+    "val_dataloader.num_workers=0",
+)
 
 
 class BenchFolder:

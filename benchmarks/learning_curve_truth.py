@@ -15,6 +15,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench_folder import TINY
+
 from equistera import cli
 from equistera.errors import UserError
 from equistera.files import read_json, write_json
@@ -24,14 +26,8 @@ SIZES, ASKED = (100, 200, 400), 1600
 #: A network of a few thousand weights and a few steps, to see that all of this runs.
 SHORT_SIZES, SHORT_ASKED = (4, 8), 12
 SHORT = [
-    "codec.input_size=(64,64)",
-    "model.backbone.widen_factor=0.125",
-    "model.head.in_channels=64",
-    "model.head.gau_cfg.hidden_dims=32",
-    "model.head.gau_cfg.s=16",
+    *TINY,
     "train_dataloader.batch_size=4",
-    "train_dataloader.num_workers=0",
-    "val_dataloader.num_workers=0",
     "train_cfg.max_epochs=3",
     "train_cfg.val_interval=3",
 ]
