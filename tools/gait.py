@@ -15,20 +15,10 @@ level; it may pan. Legs that do not agree on the time of a stride are refused. S
 and where the noise is larger than an asymmetry, no verdict is given. Nothing here is a diagnosis.
 """
 
-import argparse
-import math
 from pathlib import Path
 
 from equistera import cli, inputs, skeleton
 from equistera.errors import UserError
-
-
-def rate(text):
-    """A type of options: a number above 0."""
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
-    return value
 
 
 def parse_args(argv):
@@ -36,7 +26,7 @@ def parse_args(argv):
     parser.add_argument("tracks", type=inputs.file, help="table of tools/analyze.py, or of DeepLabCut with --fps")
     parser.add_argument("--out", metavar="DIR", help="folder for the results (default: that of the tracks)")
     parser.add_argument("--individual", metavar="NAME", help="measure this animal only (default: all)")
-    parser.add_argument("--fps", type=rate, help="frames a second, for DeepLabCut's files, which hold no times")
+    parser.add_argument("--fps", type=cli.positive, help="frames a second, for DeepLabCut's files, which hold no times")
     parser.add_argument(
         "--keypoint-map",
         type=inputs.file,

@@ -20,23 +20,12 @@ Writes into --work-dir:
   points.csv   a row a training
 """
 
-import argparse
-import math
-
 from equistera import cli, device, inputs
 
 
 def size(text):
     """A type of options: a number of pictures, or all of them."""
     return text if text == "all" else cli.at_least(1)(text)
-
-
-def positive(text):
-    """A type of options: a number above 0."""
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
-    return value
 
 
 def parse_args(argv):
@@ -70,10 +59,10 @@ def parse_args(argv):
     length.add_argument("--same-epochs", action="store_true", help="the config's epochs for each size instead")
     length.add_argument("--max-time", metavar="TIME", help="fit each training to this time, such as 1h")
     parser.add_argument(
-        "--minutes-per-picture", type=positive, default=4, metavar="M", help="that a person labels a picture in"
+        "--minutes-per-picture", type=cli.positive, default=4, metavar="M", help="that a person labels a picture in"
     )
     parser.add_argument(
-        "--flat-gain", type=positive, default=0.005, metavar="G",
+        "--flat-gain", type=cli.positive, default=0.005, metavar="G",
         help="the curve is flat where the next 100 pictures give less than this",
     )  # fmt: skip
     parser.add_argument("--jobs", type=cli.at_least(1), default=1, metavar="N", help="trainings at a time")

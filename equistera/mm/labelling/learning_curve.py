@@ -60,8 +60,6 @@ ALL = "all"
 #: Entries of a config that have an option of their own here.
 _OPTIONS = {"randomness.seed": "--seeds", "data_root": "--data-root", "skeleton": "--skeleton"}
 _OPTIONS |= {"train_dataloader.dataset.ann_file": "--sizes"}
-
-
 #: Options that are those of ``tools/train.py``.
 _TRAINING = ("config", "data_root", "skeleton", "device", "cfg_options", "amp", "init", "from_scratch", "max_time")
 
