@@ -223,11 +223,8 @@ def _look_up(
     picture: Picture, export: Export, finder: PictureFinder, pictures_needed: bool
 ) -> tuple[str, ImageHeader | None]:
     """File name relative to the picture folder, and the picture's header (None if it is not there nor needed)."""
-    folder = export.path.absolute().parent.resolve()
-    root = finder.root.resolve()
-    beside = folder.relative_to(root).as_posix() if folder.is_relative_to(root) and folder != root else ""
     try:
-        file_name = finder.find(picture.names, beside)
+        file_name = finder.find(picture.names, finder.beside(export.path))
     except Unusable as error:
         if pictures_needed or error.reason not in MISSING:
             hint = f"Pictures were looked for in {finder.root}; --img-dir names another folder."

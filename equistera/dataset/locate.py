@@ -187,12 +187,17 @@ class PictureFinder:
         """Where a picture is that :meth:`find` has found."""
         return self.root / file_name
 
+    def beside(self, file: Path) -> str:
+        """Folder of an annotation file, relative to the root; ``""`` for the root itself, and for one outside of it."""
+        folder, root = file.absolute().parent.resolve(), self.root.resolve()
+        return folder.relative_to(root).as_posix() if folder.is_relative_to(root) and folder != root else ""
+
     def find(self, names: Sequence[str], beside: str = "") -> str:
         """Finds a picture by the rule above.
 
         Args:
             names: What the export may mean, the likeliest first; relative or absolute, ``/`` or ``\\`` as separator.
-            beside: Folder of the annotation file, relative to the root, ``""`` for the root itself.
+            beside: From :meth:`beside` of the annotation file.
 
         Returns:
             Path relative to the root, with ``/``.

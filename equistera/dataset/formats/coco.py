@@ -79,11 +79,12 @@ def read(content: dict, path: Path) -> Export:
         name = image["file_name"]
         where = f"{path.name}, picture {name}"
         with export.leaving_out("picture", where):
+            names = (name,) if subset == path.stem else subset_names(name, subset, path)
             if not animals[image_id]:
+                export.empty.append(Picture(names, where, ()))
                 raise Unusable("no annotation that can be used", hint="" if annotations else _NO_ANNOTATIONS)
             if image_id in mixed:
                 raise Unusable(_MIXED, f"{mixed[image_id]} boxes, one set of points", _EXPORT_JSON)
-            names = (name,) if subset == path.stem else subset_names(name, subset, path)
             size = positive_size(image.get("width"), image.get("height"))
             export.add(Picture(names, where, tuple(animals[image_id]), size))
     return export

@@ -65,7 +65,7 @@ def read(path: Path, wanted: Collection[str]) -> Export:
         if event == "end" and element.tag == "image":
             subsets.add(element.get("subset"))
             with export.leaving_out("picture", f"{path.name}, picture {element.get('name', '?')}"):
-                drawn.append(_drawn(element, path))
+                drawn.append(_drawn(element, path, export))
             # 5,000 pictures with 26 elements each would otherwise stay in memory
             element.clear()
     add_all(export, drawn, wanted)
@@ -143,8 +143,8 @@ def _elements(path: Path) -> Iterator[tuple[str, Element]]:
         raise UserError(f"{path} is not XML that can be read: {error}") from error
 
 
-def _drawn(element: Element, file: Path) -> Drawn:
-    """The regions of a picture.
+def _drawn(element: Element, file: Path, export: Export) -> Drawn:
+    """The regions of a picture; one without any is an empty one of the export.
 
     Raises:
         Unusable: It has no points, or no name.
@@ -165,6 +165,8 @@ def _drawn(element: Element, file: Path) -> Drawn:
             points += own
     points += readable(lambda child: _point(child, _group(child)), element.findall("points"), "point", where, bad)
     regions += readable(_box, element.findall("box"), "box", where, bad)
+    if not len(element):
+        export.empty.append(Picture(names, f"{file.name}, picture {name}", ()))
     if not points and not bad:
         raise Unusable(
             "no points or skeletons in the picture",

@@ -142,6 +142,8 @@ def export_of(path: Path, columns: Sequence[Column], rows: Iterable[tuple[str, S
             if len(cells) != len(columns):
                 raise Unusable("a row has the wrong number of cells", f"{len(cells)}, expected {len(columns)}")
             animals, problems = _animals(cells, wanted)
+            if not animals and not problems:
+                export.empty.append(Picture((name,), where, ()))
             if not animals:
                 raise problems[0] if problems else Unusable("no point is labelled")
             export.add(Picture((name,), where, animals))

@@ -10,7 +10,7 @@ relation, else to the one it lies in. Label Studio has no flag for hidden points
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from equistera.dataset.formats.grouping import Drawn, LoosePoint, add_all
-from equistera.dataset.formats.labelstudio_addresses import BUCKETS, pictures_of
+from equistera.dataset.formats.labelstudio_addresses import BUCKETS, file_names, pictures_of
 from equistera.dataset.formats.labelstudio_regions import (
     ABSENT_WORDS,
     HIDDEN_WORDS,
@@ -172,7 +172,8 @@ def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[
         where = f"{export.path.name}, {place}"
         with export.leaving_out("picture", where):
             if is_task:
-                yield where, pictures_of(item["data"], item.get("file_upload")), _usable(item)
+                pictures = pictures_of(item["data"], item.get("file_upload"))
+                yield where, pictures, _filled(_usable(item), pictures, where, export)
             elif isinstance(item, dict):
                 records[item["id"] if isinstance(item.get("id"), (int, str)) else place].append(item)
             else:
@@ -181,7 +182,19 @@ def _tasks(items: list, export: Export, lost_words: set[str]) -> Iterator[tuple[
     for key, found in records.items():
         where = f"{export.path.name}, task {shown(key)}"
         with export.leaving_out("picture", where):
-            yield where, pictures_of(found[-1]), _usable_records(found, lost_words)
+            pictures = pictures_of(found[-1])
+            yield where, pictures, _filled(_usable_records(found, lost_words), pictures, where, export)
+
+
+def _filled(
+    versions: list[_Version], pictures: Mapping[str, str | list[str]], where: str, export: Export
+) -> list[_Version]:
+    """The annotations of a task that are not empty; where all are, its pictures are empty ones of the export."""
+    if not versions:
+        addresses = [url for found in pictures.values() for url in ([found] if isinstance(found, str) else found)]
+        export.empty += [Picture(file_names(url), where, ()) for url in addresses]
+        raise Unusable("the annotation is empty")
+    return versions
 
 
 def _usable(task: dict) -> list[_Version]:
@@ -196,8 +209,6 @@ def _usable(task: dict) -> list[_Version]:
             raise Unusable("only predictions, no annotation: accept them in Label Studio, and export again")
         raise Unusable("no annotation")
     filled = [a for a in kept if isinstance(a.get("result"), list) and a["result"]]
-    if not filled:
-        raise Unusable("the annotation is empty")
     people = [a.get("completed_by") for a in filled]
     # newer exports write the person out
     people = [(who.get("email") or who.get("id")) if isinstance(who, dict) else who for who in people]
@@ -216,8 +227,6 @@ def _usable_records(records: list[dict], lost_words: set[str]) -> list[_Version]
         if results:
             found.append(_version(record, results, record.get("annotator")))
             lost_words.update(word for word in _words_of(record) if word_means(word) not in (None, VISIBLE))
-    if not found:
-        raise Unusable("the annotation is empty")
     return found
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from equistera.dataset.formats.records import Export, Picture, Skip
+from equistera.dataset.formats.values import Unusable
 from equistera.dataset.formats.yolo import BOX_ALONE, animals_of
 from equistera.dataset.images import LISTED
 from equistera.dataset.paths import is_hidden
@@ -53,6 +54,9 @@ def read(content: Any, path: Path) -> Export:
             animals, problems = animals_of(label, classes, names, 3)
             # of a picture that is elsewhere the ending is not known
             name = beside.get(label.stem, label.stem)
+            if not animals and not problems:
+                export.empty.append(Picture((name,), where, ()))
+                raise Unusable("the label file is empty")
             export.add(Picture((name,), where, tuple(animals), relative=True, plain_name=f"{label.stem}.jpg"))
             export.skips += [Skip.of("horse", where, problem) for problem in problems]
     export.skips = [replace(skip, hint=_NO_POINTS) if skip.reason == BOX_ALONE else skip for skip in export.skips]

@@ -113,6 +113,7 @@ class Export:
         keypoints: By category, keypoint names in the order in which the file declares or first uses them.
         pictures: What can be converted.
         skips: What cannot.
+        empty: Pictures in which nothing is labelled, or no longer; they are among the skips, too.
         notes: What the user should know although nothing is lost.
         sized: Which size of a photo with an EXIF orientation the tool writes down: ``shown``: of what its labels were
             made on; ``stored``: of the file, while labels were made on the turned photo; "" where nobody knows.
@@ -124,6 +125,7 @@ class Export:
     keypoints: dict[str, list[str]] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
+    empty: list[Picture] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sized: str = ""
     tells_hidden: bool = True

@@ -79,6 +79,9 @@ def read(path: Path) -> Export:
                 raise Unusable("no label file for the picture")
             animals, problems = animals_of(root / label, classes, names, dimensions)
             labelled[label].append(str(picture))
+            if not animals and not problems:
+                export.empty.append(Picture((str(picture),), where, ()))
+                raise Unusable("the label file is empty")
             export.add(Picture((str(picture),), where, tuple(animals), relative=True))
             export.skips += [Skip.of("horse", where, problem) for problem in problems]
     export.skips = [replace(skip, hint=_HINT) for skip in export.skips]

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from equistera.commands import tool
+from equistera.dataset.annotate import Frame
 from equistera.dataset.coco import checked_entries
 from equistera.dataset.convert import Conversion, Request, files_read, read_labels, skipped
 from equistera.dataset.formats.records import HORSE, Export, Skip
-from equistera.dataset.formats.values import HIDDEN
+from equistera.dataset.formats.values import HIDDEN, Unusable
 from equistera.dataset.matching import Selection, read_keypoint_map, select
 from equistera.dataset.place import place
 from equistera.dataset.repeats import Labelled
 from equistera.dataset.sources import annotation_files, keep_input, read_all
-from equistera.dataset.split_dataset import POINTS, SPLIT_FILE, UPDATES
+from equistera.dataset.split_dataset import ALL, POINTS, SPLIT_FILE, UPDATES
 from equistera.dataset.update.add import Additions, split_record
 from equistera.dataset.update.changes import (
     Change,
@@ -37,6 +38,9 @@ from equistera.words import counted
 
 #: Points that a line of the report names.
 _SHOWN = 5
+#: Whole pictures that may lose their animals at once: so many, or so many for each that has labels. More were hardly
+#: gone through.
+_FEW_EMPTIED, _EMPTIED = 3, 0.1
 #: The table of changes, in the dated folder.
 CHANGES = "changes.csv"
 
@@ -64,22 +68,36 @@ def update_dataset(request: Request, what: str = POINTS) -> str:
     selections = [select(e, request.skeleton, keypoint_map, request.categories or _used(words, e)) for e in exports]
     done = read_labels(selections, pictures, request)
     left = _left_as_they_are(selections, done)
+    merge, fresh = _merged(done.taken, files, selections, pictures, request)
+    emptied = _emptied(selections, files, pictures, done.taken)
+    if what == ALL:
+        fresh += emptied
+        merge.only_one_side += [f"{one.where}: lacks all animals of {home}.json" for one, home, *_ in emptied]
+        gone_through = {one.where for one, *_ in emptied}
+        left = [skip for skip in left if skip.where not in gone_through]
     if request.strict and (done.suspicions or left):
         raise UserError("labels are doubtful or left out, and --strict is set:", [*done.suspicions, *map(str, left)])
-    merge, fresh = _merged(done.taken, files, selections, pictures, request)
     if done.others and any(gone for *_, gone in fresh):
         raise UserError(
             "animals of the data set seem to be deleted, while the export holds others that are left out:",
             [*(f"{counted(count, 'animals')} {word!r}" for word, count in done.others.items()), *merge.only_one_side],
             "If these are the same, name all kinds with --category; else label only one kind in such an export.",
         )
+    if what == ALL and len(emptied) > max(_FEW_EMPTIED, _EMPTIED * len(done.taken)):
+        raise UserError(
+            f"{counted(len(emptied), 'pictures')} have animals in the data set and no label in the export, which has "
+            f"labels in {len(done.taken)}:",
+            [one.where for one, *_ in emptied],
+            f"Leave pictures that nobody has gone through out of the export. --update {ALL} takes the animals out of "
+            f"at most {_FEW_EMPTIED} whole pictures at once, or of a tenth as many as have labels.",
+        )
     new = Additions.of(fresh, files, request.output, pictures, merge, what)
     changes = [*merge.changes, *new.changes]
     notes += [*more, *done.notes, *done.suspicions, *pictures.notes(), *_notes_of(done, merge, request)]
     if left:
+        stay = f"; --update {ALL} takes out the animals of {counted(len(emptied), 'pictures')}" * (what != ALL)
         notes.append(
-            f"without a label in the export: {counted(len(left), 'pictures')}; all stays as it is there; an animal "
-            "that is none has to be taken out of its file by hand"
+            f"left out of the merge: {counted(len(left), 'pictures')}; all stays as it is there" + stay * bool(emptied)
         )
     lines = [*files_read(selections, request.skeleton), *skipped(left), *(f"note       {note}" for note in notes)]
     if not changes:
@@ -96,7 +114,11 @@ def update_dataset(request: Request, what: str = POINTS) -> str:
             target.write(file.encoded())
     if record:
         write_json(request.output / SPLIT_FILE, record, indent=1)
-    lines += [*in_words(changes), "", f"wrote {', '.join(str(file.path) for file in changed)}"]
+    lines += in_words(changes)
+    if what == ALL and emptied:
+        pictures_now = _some([f"{one.file_name} in {home}.json" for one, home, *_ in emptied])
+        lines.append(f"  without an animal now, and nothing is learned from them: {pictures_now}")
+    lines += ["", f"wrote {', '.join(str(file.path) for file in changed)}"]
     lines.append(f"every change: {kept / CHANGES}; beside it the files as they were")
     lines.append(f"next: {tool('verify_dataset', '--ann-file', *(file.path for file in changed))}")
     return "\n".join(lines)
@@ -130,6 +152,28 @@ def _left_as_they_are(selections: Sequence[Selection], done: Conversion) -> list
             or "Put it right in the labelling tool and export again.",
         )
     return silent
+
+
+def _emptied(
+    selections: Sequence[Selection],
+    files: Mapping[str, KnownFile],
+    pictures: DataSetPictures,
+    taken: Sequence[Labelled],
+) -> list[tuple[Labelled, str, list[int], list[int]]]:
+    """Pictures with animals in the data set and nothing in the export, as of :func:`_merged`."""
+    labelled, found = {pictures.known(one.file_name) for one in taken}, {}
+    for export in (selection.export for selection in selections):
+        for picture in export.empty:
+            try:
+                home, name = pictures.known(pictures.find(picture.names, pictures.beside(export.path)))
+            except Unusable:
+                # it stays as it is, among what is left out
+                continue
+            animals = files[home].animals.get(name, []) if home else []
+            if animals and (home, name) not in labelled:
+                one = Labelled(name, export.path, picture.where, Frame(0, 0), is_there=False)
+                found[home, name] = (one, home, [], [animal.position for animal in animals])
+    return list(found.values())
 
 
 def _merged(

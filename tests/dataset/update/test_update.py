@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -492,14 +493,50 @@ def test_animals_of_another_kind_are_not_taken_for_deleted(data):
     assert texts(data) == before
 
 
-def test_a_picture_without_labels_stays_and_is_said(data):
-    def without(content):
-        content["annotations"] = [a for a in content["annotations"] if a["image_id"] != 2]
-
-    export, before = coco_export(data, without), texts(data)
-    said = update(data, export, what="all", img_dir=data / "images/train")
-    assert "without a label in the export: 1 picture; all stays as it is there" in said
-    assert "has all that the export labels" in said
+@pytest.mark.parametrize("to", ["labelstudio", "cvat", "coco"])
+def test_the_last_animal_of_a_picture_is_taken_out(data, to):
+    """As in any export in which a person deleted it; only with the word all."""
+    before, export = texts(data), exported(data, to, only=("a.png", "b.png"))
+    if to == "labelstudio":
+        edit(
+            export,
+            lambda tasks: next(t for t in tasks if "b.png" in t["data"]["image"])["annotations"][0].update(result=[]),
+        )
+    elif to == "cvat":
+        export.write_text(
+            re.sub(r'(<image[^>]*name="[^"]*b.png"[^>]*)>.*?</image>', r"\1/>", export.read_text(), flags=re.S)
+        )
+    else:
+        content = json.loads(export.read_text())
+        [b] = [image["id"] for image in content["images"] if "b.png" in image["file_name"]]
+        content["annotations"] = [a for a in content["annotations"] if a["image_id"] != b]
+        export.write_text(json.dumps(content))
+    said = update(data, export)
+    assert "left out of the merge: 1 picture; all stays as it is there; --update all takes out the animals of 1" in said
     with pytest.raises(UserError, match="left out, and --strict is set"):
-        update(data, export, what="all", img_dir=data / "images/train", strict=True)
+        update(data, export, strict=True)
+    assert texts(data) == before
+    said = update(data, export, what="all", strict=True)
+    assert "1 animal taken out" in said
+    assert "without an animal now, and nothing is learned from them: b.png in train.json" in said
+    assert "skipped    nothing" in said
+    expected = json.loads(before["train.json"])
+    del expected["annotations"][2]
+    assert json.loads(texts(data)["train.json"]) == expected
+    assert texts(data)["val.json"] == before["val.json"]
+    assert "nothing to change" in update(data, export, what="all")
+
+
+def test_pictures_that_nobody_has_labelled_yet_are_not_emptied(data):
+    """Nearly all of an export: it was hardly gone through."""
+    names = {f"p{i}.png": i for i in range(1, 6)}
+    save(data, "train", names, [horse(i, i) for i in names.values()])
+    before = texts(data)
+
+    def only_the_first(content):
+        content["annotations"] = content["annotations"][:1]
+
+    export = coco_export(data, only_the_first)
+    with pytest.raises(UserError, match=r"4 pictures have animals in the data set and no label in .* labels in 1:"):
+        update(data, export, what="all", img_dir=data / "images/train")
     assert texts(data) == before
