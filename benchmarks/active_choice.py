@@ -32,9 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from bench_folder import PROJECT, TINY, BenchFolder, once_evaluated
-from scipy import stats
+from bench_folder import PROJECT, TINY, BenchFolder, once_evaluated, subset, with_interval
 
 from equistera import cli
 from equistera.errors import UserError
@@ -213,9 +211,10 @@ class Bench(BenchFolder):
         for left in [path for path in folder.glob("*") if path.name not in ("pick", "pick.log", "first.json")]:
             # of a training that was stopped
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-        subset = self._subset(folder / "subset.json", pictures)
+        labels = folder / "subset.json"
+        subset(self.root / "annotations" / "train.json", labels, pictures)
         epochs = max(1, round(self.settings.steps / max(1, len(pictures) // self.settings.batch)))
-        options = [*once_evaluated(epochs), f"train_dataloader.dataset.ann_file={subset}"]
+        options = [*once_evaluated(epochs), f"train_dataloader.dataset.ann_file={labels}"]
         options += [f"train_dataloader.batch_size={self.settings.batch}", *self.settings.options]
         start = ["--init", init] if init else []
         what = [self.config, *start, "--data-root", self.root, "--work-dir", folder, "--seed", seed]
@@ -231,16 +230,6 @@ class Bench(BenchFolder):
         print(f"seed {seed}, {arm}, {len(pictures)} pictures: AP {content['AP']:.3f}", flush=True)
         return content
 
-    def _subset(self, path: Path, pictures: Sequence[str]) -> Path:
-        """Writes the annotations of some of the training pictures."""
-        coco = read_json(self.root / "annotations" / "train.json")
-        wanted = set(pictures)
-        images = [image for image in coco["images"] if image["file_name"] in wanted]
-        ids = {image["id"] for image in images}
-        annotations = [a for a in coco["annotations"] if a["image_id"] in ids]
-        write_json(path, {**coco, "images": images, "annotations": annotations})
-        return path
-
     def _picked(self, folder: Path, arm: str, first: Sequence[str], pool: Sequence[str], weights: Path) -> list[str]:
         """What tools/pick_frames.py picks from the pool."""
         out = folder / "pick"
@@ -250,7 +239,8 @@ class Bench(BenchFolder):
             for name in pool:
                 link_or_copy(self.root / "images" / "train" / name, folder / "pool" / name, symbolic=True)
             options = ["--n", self.settings.picked, "--out", out, "--group-by", "none", *RULES[arm]]
-            known = self._subset(folder / "first.json", first)
+            known = folder / "first.json"
+            subset(self.root / "annotations" / "train.json", known, first)
             if arm != DOUBTFUL:
                 options += ["--ann-file", known, "--img-dir", self.root / "images" / "train"]
             if not arm.startswith("diverse"):
@@ -293,20 +283,11 @@ def table_of(results: Sequence[Mapping]) -> str:
             if arm in ("first", FEW, MANY) or not seeds:
                 continue
             cells = [
-                _with_interval([score[arm][s][name] - score[other][s][name] for s in seeds])
+                with_interval([score[arm][s][name] - score[other][s][name] for s in seeds])
                 for name in ("AP", "PCK@0.1")
             ]
             lines.append(f"| {arm} - {other} | {cells[0]} | {cells[1]} | {len(seeds)} |")
     return "\n".join(lines)
-
-
-def _with_interval(differences: Sequence[float]) -> str:
-    """Mean and its 95% interval by Student's t over the seeds."""
-    mean = statistics.fmean(differences)
-    if len(differences) < 2:
-        return f"{mean:+.3f}"
-    half = float(stats.t.ppf(0.975, len(differences) - 1) * np.std(differences, ddof=1) / np.sqrt(len(differences)))
-    return f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
 
 
 def main(argv: Sequence[str]) -> None:

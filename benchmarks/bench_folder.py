@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from scipy import stats
 
 from equistera.errors import UserError
 from equistera.files import read_json, write_json
@@ -105,6 +108,25 @@ class BenchFolder:
         (self.out / "results.md").write_text(table + "\n", encoding="utf-8")
         if say:
             print(table)
+
+
+def subset(ann_file: Path, path: Path, pictures: Iterable[str]) -> int:
+    """Writes the annotations of some pictures of a file, its names kept; returns the number of animals on them."""
+    coco, wanted = read_json(ann_file), set(pictures)
+    images = [image for image in coco["images"] if image["file_name"] in wanted]
+    ids = {image["id"] for image in images}
+    annotations = [a for a in coco["annotations"] if a["image_id"] in ids]
+    write_json(path, {**coco, "images": images, "annotations": annotations})
+    return len(annotations)
+
+
+def with_interval(differences: Sequence[float]) -> str:
+    """Mean and its 95% interval by Student's t, as for differences of pairs."""
+    mean = statistics.fmean(differences)
+    if len(differences) < 2:
+        return f"{mean:+.3f}"
+    half = stats.t.ppf(0.975, len(differences) - 1) * statistics.stdev(differences) / len(differences) ** 0.5
+    return f"{mean:+.3f} ({mean - half:+.3f} to {mean + half:+.3f})"
 
 
 def once_evaluated(epochs: int) -> list[str]:

@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench_folder import PROJECT, BenchFolder, once_evaluated
+from bench_folder import PROJECT, BenchFolder, once_evaluated, subset
 
 from equistera import cli
 from equistera.files import read_json, write_json
@@ -169,8 +169,11 @@ class Bench(BenchFolder):
         if result.exists():
             return read_json(result)
         root = self.target_data()
-        subset = draw_pictures(root, run.pictures, run.seed)
-        options = [*once_evaluated(self.settings.epochs), f"train_dataloader.dataset.ann_file={subset}"]
+        pictures = [image["file_name"] for image in read_json(root / "annotations" / "train.json")["images"]]
+        drawn = random.Random(run.seed).sample(pictures, run.pictures)
+        labels = root / "annotations" / f"train_{run.pictures}_seed{run.seed}.json"
+        subset(root / "annotations" / "train.json", labels, drawn)
+        options = [*once_evaluated(self.settings.epochs), f"train_dataloader.dataset.ann_file={labels}"]
         options.append(f"train_dataloader.batch_size={self.settings.batch}")
         common = [self.config, "--init", init, "--data-root", root, "--work-dir", folder, "--seed", run.seed]
         common += ["--device", self.device]
@@ -185,17 +188,6 @@ class Bench(BenchFolder):
         write_json(result, content, indent=1)
         print(f"{run.name}: AP {content['AP']:.3f}", flush=True)
         return content
-
-
-def draw_pictures(root: Path, count: int, seed: int) -> str:
-    """Writes the annotation file of some of the training pictures, drawn by seed; returns its path under ``root``."""
-    coco = read_json(root / "annotations" / "train.json")
-    images = random.Random(seed).sample(coco["images"], count)
-    ids = {image["id"] for image in images}
-    name = f"annotations/train_{count}_seed{seed}.json"
-    annotations = [a for a in coco["annotations"] if a["image_id"] in ids]
-    write_json(root / name, {**coco, "images": images, "annotations": annotations})
-    return name
 
 
 def table_of(results: Iterable[dict]) -> str:

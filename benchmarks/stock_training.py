@@ -20,7 +20,7 @@ from equistera import cli, device
 def parse_args(argv: Sequence[str]):
     parser = cli.parser(__doc__)
     parser.add_argument("config", help="config file, of the RTMPose family")
-    parser.add_argument("--init", required=True, metavar="CHECKPOINT", help="weights to start from")
+    parser.add_argument("--init", metavar="CHECKPOINT", help="weights to start from (default: random ones)")
     parser.add_argument("--head-init", default="transfer", help="transfer or random")
     parser.add_argument("--work-dir", required=True, help="where final.pth and the log go")
     parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
@@ -57,7 +57,10 @@ def train(args) -> Path:
         def load_or_resume(self) -> None:
             if not self._has_loaded:
                 self._has_loaded = True
-                initialise(self.model, checkpoint.load(args.init), args.init, args.head_init)
+                if args.init:
+                    initialise(self.model, checkpoint.load(args.init), args.init, args.head_init)
+                else:
+                    self.model.init_weights()
                 # the moving average starts from the same weights
                 self.call_hook("after_load_checkpoint", checkpoint={"state_dict": self.model.state_dict()})
 
