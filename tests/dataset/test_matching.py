@@ -66,6 +66,16 @@ def test_a_public_skeleton_is_converted_to_itself_point_by_point():
     assert len(match.target) == 17
 
 
+def test_names_of_the_authors_of_animalpose():
+    sides = [f"{side}_{part}" for side in ("left", "right") for part in ("eye", "ear")]
+    legs = [f"{s}_{end}_{j}" for s in ("left", "right") for end in ("front", "back") for j in ("elbow", "knee", "paw")]
+    names = [*sides, *legs, "nose", "throat", "withers", "tailbase"]
+    match = match_names(names, HORSE)
+    assert match.public == "animalpose"
+    assert (match.target["left_back_knee"], match.target["right_front_paw"]) == ("l_hock", "rf_hoof")
+    assert match.ignored == ("left_back_elbow", "right_back_elbow", "throat")
+
+
 def test_public_skeleton_that_has_nothing_in_common():
     other = skeleton.parse({"keypoints": [{"name": "wing", "half": "upper", "sigma": 0.1}]}, "bird")
     with pytest.raises(UserError, match="none of the keypoints of 'horse10'"):
