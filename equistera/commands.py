@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from equistera import PROJECT
@@ -21,9 +22,9 @@ def tool(name: str, *words: object) -> str:
     return line("python", PROJECT / "tools" / f"{name}.py", *words)
 
 
-def verify_command(ann_file: object) -> str:
-    """The command that says everything that is wrong with an annotation file."""
-    return tool("verify_dataset", "--ann-file", ann_file)
+def verify_command(ann_file: object, skeleton: Sequence[object]) -> str:
+    """The command that says everything that is wrong with an annotation file, of a skeleton with this ``option``."""
+    return tool("verify_dataset", "--ann-file", ann_file, *skeleton)
 
 
 def line(*words: object) -> str:

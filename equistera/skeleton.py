@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,7 @@ class Skeleton:
         links: Pairs of names to draw a limb between.
         correspondences: By name of another skeleton.
         description: One line for people.
+        file: The user's own file that it was read from; None for a built-in one.
     """
 
     name: str
@@ -100,9 +101,15 @@ class Skeleton:
     links: tuple[tuple[str, str], ...]
     correspondences: Mapping[str, tuple[Correspondence, ...]] = field(default_factory=dict)
     description: str = ""
+    file: Path | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    @property
+    def option(self) -> list[object]:
+        """Words that name it to a tool, in a command that the user is told; none for the one that is usual."""
+        return ["--skeleton", self.file or self.name] if self.file or self.name != DEFAULT else []
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
@@ -237,7 +244,7 @@ def load(name_or_path: str | Path) -> Skeleton:
                 hint=f"Built-in: {', '.join(builtin_names())}. Your own: the path of a .json file.",
             )
         return _load_file(BUILTIN_DIR / f"{text}.json")
-    return _load_file(Path(text))
+    return replace(_load_file(Path(text)), file=Path(text))
 
 
 def _builtin_keypoints(name: str) -> list[str]:

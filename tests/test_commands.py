@@ -5,7 +5,7 @@ from equistera import PROJECT, commands
 
 def test_whatever_is_in_a_path_can_be_pasted():
     path = "/home/jörg/meine pferde/it's $HOME.json"
-    command = commands.verify_command(path)
+    command = commands.verify_command(path, [])
     assert command.startswith("python tools/verify_dataset.py --ann-file ")
     assert shlex.split(command) == ["python", "tools/verify_dataset.py", "--ann-file", path]
     assert commands.line("tensorboard", "--logdir", "work_dirs/a") == "tensorboard --logdir work_dirs/a"

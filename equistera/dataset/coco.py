@@ -100,7 +100,11 @@ def _parsed(path: str | Path, skeleton: Skeleton) -> dict:
     unit = _other_unit(images, annotations, len(skeleton))
     # percent may be small animals in a corner all the same: verification tells of them
     if "fractions" in unit:
-        raise UserError(f"{path} cannot be used:", [unit], f"Everything that is wrong with it: {verify_command(path)}")
+        raise UserError(
+            f"{path} cannot be used:",
+            [unit],
+            f"Everything that is wrong with it: {verify_command(path, skeleton.option)}",
+        )
     kept = [said for said, entry in zip(content["annotations"], entries, strict=True) if entry is not None]
     animals = _animals(content["categories"], kept)
     return {"images": images, "annotations": annotations, "categories": [category_of(skeleton)], "animals": animals}
@@ -167,7 +171,9 @@ def checked_entries(
                 problems.append(f"{what} ids are numbers in some places and texts in others")
     if problems:
         raise UserError(
-            f"{path} cannot be used:", problems, f"Everything that is wrong with it: {verify_command(path)}"
+            f"{path} cannot be used:",
+            problems,
+            f"Everything that is wrong with it: {verify_command(path, skeleton.option)}",
         )
     return list(images.values()), entries
 

@@ -296,6 +296,7 @@ def _write(done: Conversion, request: Request) -> str:
         done.paths,
         request.output,
         request.split,
+        request.skeleton.option,
         images=request.images,
         overwrite=request.overwrite,
         redraw=request.redraw,

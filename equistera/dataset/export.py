@@ -172,7 +172,9 @@ def read_labelled(path: Path, img_dir: Path | None, skeleton: Skeleton) -> list[
             problems.append(f"{name!r}: a file name with characters that XML and text files cannot hold")
         pictures.append(Picture((name,), f"{path.name}, picture {name}", tuple(animals[image["id"]]), size))
     if problems:
-        raise UserError(f"{path} cannot be exported:", problems, f"More about it: {verify_command(path)}")
+        raise UserError(
+            f"{path} cannot be exported:", problems, f"More about it: {verify_command(path, skeleton.option)}"
+        )
     if not pictures:
         raise UserError(f"{path} has no animal with a labelled keypoint")
     return pictures

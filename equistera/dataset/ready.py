@@ -47,7 +47,7 @@ def check_split(ann_file: Path, image_dir: Path, skeleton: Skeleton) -> dict:
             problems,
             f"Pictures are looked for in {image_dir}. "
             + ("Put the pictures there that were labelled, not smaller, larger or turned copies. " if resized else "")
-            + f"More about it: {verify_command(ann_file)}",
+            + f"More about it: {verify_command(ann_file, skeleton.option)}",
         )
     return coco
 

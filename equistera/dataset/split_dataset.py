@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equistera import commands, skeleton
@@ -75,7 +75,8 @@ def split_dataset(
             problems.append(error.summary)
     if problems:
         raise UserError("file names that are not followed:", problems)
-    return split_coco(coco, paths, out_dir, spec, images=images, overwrite=overwrite, redraw=redraw)
+    check = _skeleton_of(coco)
+    return split_coco(coco, paths, out_dir, spec, check, images=images, overwrite=overwrite, redraw=redraw)
 
 
 def read_to_split(path: Path) -> dict:
@@ -99,8 +100,22 @@ def read_to_split(path: Path) -> dict:
         # Python reads them all the same
         problems.append("there are numbers that are not finite (NaN, Infinity), which no JSON has")
     if problems:
-        raise UserError(f"{path} cannot be split:", problems, f"Look closer: {commands.verify_command(path)}")
+        look = commands.verify_command(path, _skeleton_of(content))
+        raise UserError(f"{path} cannot be split:", problems, f"Look closer: {look}")
     return content
+
+
+def _skeleton_of(content: Mapping) -> list[object]:
+    """The :attr:`equistera.skeleton.Skeleton.option` of whatever skeleton a file has."""
+    names = [
+        category["keypoints"]
+        for category in content["categories"]
+        if isinstance(category, dict) and isinstance(category.get("keypoints"), list)
+    ]
+    for known in map(skeleton.load, sorted(skeleton.builtin_names(), key=lambda name: name != skeleton.DEFAULT)):
+        if all({known.find(str(name)) for name in own} == set(known.names) for own in names):
+            return known.option
+    return ["--skeleton", "YOUR_SKELETON.json"]
 
 
 def split_coco(
@@ -108,6 +123,7 @@ def split_coco(
     paths: Mapping[str, Path],
     out_dir: Path,
     spec: SplitSpec,
+    check: Sequence[object] = (),
     *,
     images: str = "link",
     overwrite: bool = False,
@@ -121,6 +137,7 @@ def split_coco(
             looked for and no picture is put anywhere.
         out_dir: Folder for the annotation files; pictures go to ``images/`` beside it.
         spec: How to split.
+        check: The ``option`` of the skeleton, for the command that verifies the files.
         images: One of :data:`equistera.dataset.place.WAYS`.
         overwrite: Replace the files of an existing split; its pictures stay in their splits.
         redraw: With ``overwrite``: do not keep them.
@@ -177,7 +194,7 @@ def split_coco(
         lines += [f"warning: {concern}" for concern in torn_by_name(assignment)]
     lines += _put(parts, paths, out_dir, images, overwrite, record)
     lines += [f"wrote {path}" for path in (*files.values(), out_dir / SPLIT_FILE)]
-    lines.append(f"next: {commands.tool('verify_dataset', '--ann-file', *files.values())}")
+    lines.append(f"next: {commands.tool('verify_dataset', '--ann-file', *files.values(), *check)}")
     return "\n".join(lines)
 
 

@@ -11,7 +11,6 @@ from equistera.dataset.export import read_labelled, targets_of, write_for_tool
 from equistera.files import atomic_write, write_json
 from equistera.labelling.pool import Source
 from equistera.labelling.suspects import KINDS, Judged, Suspect
-from equistera.skeleton import DEFAULT
 
 CSV, JSON, PAGE = "suspects.csv", "suspects.json", "suspects.html"
 #: Name and endings of what a labelling tool imports.
@@ -103,8 +102,7 @@ def export(judged: Judged, out: Path, to: str, least: float, **how: str) -> list
             lines.append(f"{source.ann_file}: no suspect of at least {least:g}, nothing to correct")
             continue
         lines += write_for_tool(pictures, to, path, pool.skeleton, **how)
-        back = ["--input", "CORRECTED", "--output", source.ann_file.parent, "--update"]
-        back += [] if pool.skeleton.name == DEFAULT else ["--skeleton", pool.skeleton.name]
+        back = ["--input", "CORRECTED", "--output", source.ann_file.parent, "--update", *pool.skeleton.option]
         lines.append(f"What was corrected comes back: {commands.tool('convert_dataset', *back)}")
         if any(one.kind == "missing" and pool.pictures[one.picture].source == source for one in judged.suspects):
             lines.append("Animals that were added come with --update all instead of --update.")

@@ -120,7 +120,9 @@ def update_dataset(request: Request, what: str = POINTS) -> str:
         lines.append(f"  without an animal now, and nothing is learned from them: {pictures_now}")
     lines += ["", f"wrote {', '.join(str(file.path) for file in changed)}"]
     lines.append(f"every change: {kept / CHANGES}; beside it the files as they were")
-    lines.append(f"next: {tool('verify_dataset', '--ann-file', *(file.path for file in changed))}")
+    lines.append(
+        f"next: {tool('verify_dataset', '--ann-file', *(file.path for file in changed), *request.skeleton.option)}"
+    )
     return "\n".join(lines)
 
 

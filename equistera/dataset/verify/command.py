@@ -165,7 +165,9 @@ def _fix(result: Verification, target: Path) -> None:
         write_json(target, content)
     print(changes_text(changes, left, str(target)))
     if changes and default_image_dir(target).resolve() != file.image_dir.resolve():
-        again = commands.tool("verify_dataset", "--ann-file", target, "--img-dir", file.image_dir)
+        again = commands.tool(
+            "verify_dataset", "--ann-file", target, "--img-dir", file.image_dir, *file.skeleton.option
+        )
         print(f"to verify it, name its picture folder:\n  {again}")
 
 

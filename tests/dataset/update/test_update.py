@@ -1,6 +1,7 @@
 import csv
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from equistera.dataset.convert import Request, convert_dataset
 from equistera.dataset.export import export_annotations
 from equistera.dataset.sources import keep_input
 from equistera.dataset.split import SplitSpec
+from equistera.dataset.split_dataset import split_dataset
 from equistera.dataset.update.update import update_dataset
 from equistera.errors import UserError
 
@@ -540,3 +542,33 @@ def test_pictures_that_nobody_has_labelled_yet_are_not_emptied(data):
     with pytest.raises(UserError, match=r"4 pictures have animals in the data set and no label in .* labels in 1:"):
         update(data, export, what="all", img_dir=data / "images/train")
     assert texts(data) == before
+
+
+def test_the_command_for_what_comes_next_names_an_own_skeleton(tmp_path):
+    """Without it verification would find no keypoint that it knows."""
+    points = [{"name": name, "half": "upper", "sigma": 0.05} for name in ("nose", "ear", "tail")]
+    (tmp_path / "own.json").write_text(json.dumps({"keypoints": points}))
+    own = skeleton.load(tmp_path / "own.json")
+    names = {f"p{i}.png": i for i in range(1, 7)}
+    path = save(tmp_path / "mine", "x", names, [])
+    content = json.loads(path.read_text())
+    content["categories"] = [category_of(own)]
+    content["annotations"] = [
+        {"id": i, "image_id": i, "category_id": 1, "bbox": [100, 60, 150, 150],
+         "keypoints": [110 + i, 70, 2, 160, 90, 2, 240, 190 + i, 2]} for i in range(1, 7)
+    ]  # fmt: skip
+    path.write_text(json.dumps(content))
+    request = Request(path, tmp_path / "annotations", own, img_dir=tmp_path / "mine/images/x")
+
+    def runs(report):
+        [command] = [line for line in report.splitlines() if line.startswith("next: ")]
+        words = shlex.split(command.removeprefix("next: "))
+        assert words[-2:] == ["--skeleton", str(tmp_path / "own.json")]
+        assert words[1].endswith("verify_dataset.py")
+
+    runs(convert_dataset(request))
+    content["annotations"][0]["keypoints"][0] += 9
+    path.write_text(json.dumps(content))
+    runs(update_dataset(request))
+    said = split_dataset(path, None, tmp_path / "again", SplitSpec())
+    assert said.endswith("--skeleton YOUR_SKELETON.json")
