@@ -228,7 +228,7 @@ def load(name_or_path: str | Path) -> Skeleton:
     """Loads a built-in skeleton by name, or a user's own from a JSON file.
 
     Args:
-        name_or_path: ``horse26``, ``ap10k``, ``animalpose``, ``horse10``, or a path that ends in ``.json``.
+        name_or_path: A name of :func:`builtin_names`, such as ``horse26``, or a path that ends in ``.json``.
 
     Returns:
         The validated skeleton.

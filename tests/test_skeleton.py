@@ -23,7 +23,10 @@ def changed(**keypoint_1):
     return content
 
 
-@pytest.mark.parametrize(("name", "count"), [("horse26", 26), ("ap10k", 17), ("animalpose", 20), ("horse10", 22)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("horse26", 26), ("ap10k", 17), ("animalpose", 20), ("horse10", 22), ("superanimal_quadruped", 39)],
+)
 def test_builtin_skeletons_load_and_mirror_onto_themselves(name, count):
     loaded = skeleton.load(name)
     assert len(loaded) == len(loaded.names) == count

@@ -29,6 +29,19 @@ _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8})(?:_\d{8})?\.pth$")
 
 
 @dataclass(frozen=True)
+class Licence:
+    """Terms that a user agrees to before weights under them are fetched.
+
+    Attributes:
+        name: What ``--accept-licence`` takes.
+        says: What is known of the terms, one fact each.
+    """
+
+    name: str
+    says: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """One pretrained model.
 
@@ -38,6 +51,9 @@ class Checkpoint:
         what: One line for people.
         skeleton: Name of the keypoints it was trained on; empty for a detector.
         ap: AP published for its own data set, if any.
+        sha256: Of the file, 64 hexadecimal digits, where public sources state it.
+        mirrors: Further addresses of the same bytes, asked in turn.
+        licence: Terms to agree to first, if any.
     """
 
     name: str
@@ -45,6 +61,9 @@ class Checkpoint:
     what: str
     skeleton: str = ""
     ap: float | None = None
+    sha256: str = ""
+    mirrors: tuple[str, ...] = ()
+    licence: Licence | None = None
 
     @property
     def file_name(self) -> str:
@@ -53,19 +72,32 @@ class Checkpoint:
 
     @property
     def hash_prefix(self) -> str:
-        """The first 8 hexadecimal digits of the file's SHA-256.
+        """What the file's SHA-256 begins with: all of it where it is known, else the 8 digits in its name.
 
-        They show a damaged or mistaken file. They are too few to keep out a forged one: that is the job of HTTPS and
-        of loading with ``weights_only``.
+        Those 8 show a damaged or mistaken file. They are too few to keep out a forged one: that is the job of HTTPS and
+        of loading with ``weights_only``. They may be wrong: OpenMMLab has replaced files without renaming them.
         """
-        return _HASH_IN_NAME.search(self.file_name)[1]
+        return self.sha256 or _HASH_IN_NAME.search(self.file_name)[1]
 
 
 @functools.cache
 def manifest() -> dict[str, Checkpoint]:
     """All checkpoints, by name."""
     content = json.loads((Path(__file__).parent / "manifest.json").read_text(encoding="utf-8"))
-    return {name: Checkpoint(name, **entry) for name, entry in content.items() if not name.startswith("_")}
+    terms = licences()
+    found = {}
+    for name, entry in content.items():
+        if not name.startswith("_"):
+            mirrors, licence = entry.pop("mirrors", ()), terms.get(entry.pop("licence", ""))
+            found[name] = Checkpoint(name, **entry, mirrors=tuple(mirrors), licence=licence)
+    return found
+
+
+@functools.cache
+def licences() -> dict[str, Licence]:
+    """All terms that someone has to agree to, by name."""
+    content = json.loads((Path(__file__).parent / "licences.json").read_text(encoding="utf-8"))
+    return {name: Licence(name, tuple(says)) for name, says in content.items()}
 
 
 def find(names: Iterable[str]) -> list[Checkpoint]:

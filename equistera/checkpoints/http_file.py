@@ -46,10 +46,6 @@ class DownloadError(UserError):
     """A file could not be downloaded."""
 
 
-class NotThereError(DownloadError):
-    """The server answers, but does not have the file."""
-
-
 class UnreachableError(DownloadError):
     """The server could not be reached at all, so it makes no sense to ask it for another file."""
 
@@ -154,8 +150,6 @@ def _one_try(part: Path, url: str, name: str) -> str:
 def _of_status(error: urllib.error.HTTPError, part: Path, url: str) -> Exception:
     """What an HTTP status means for the download."""
     answer = f"{url} answers {error.code} {error.reason}"
-    if error.code == 404:
-        return NotThereError(answer)
     if error.code == 416 and part.exists():
         part.unlink()
         return _PassingError("the part that was there before does not fit the file")

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import hashlib
 import io
 import shutil
@@ -8,7 +9,7 @@ from collections import namedtuple
 import pytest
 from misbehaving_server import Answer
 
-from equistera.checkpoints import http_file
+from equistera.checkpoints import http_file, licences
 from equistera.checkpoints.download import download, listing
 from equistera.checkpoints.http_file import DownloadError, check_address
 from equistera.errors import UserError
@@ -253,6 +254,97 @@ class TestFailing:
     def test_folder_that_cannot_be_made(self, folder, publish):
         folder.path.write_bytes(b"a file")
         assert "cannot make the folder" in folder.fails(publish()[0])
+
+
+class TestSeveralAddresses:
+    """Of a file that lies in several places; all of them are paths of the one server here, which is counted by host."""
+
+    @pytest.fixture
+    def mirrored(self, publish, server):
+        checkpoint, content = publish()
+        server.files["/second"] = server.files["/third"] = content
+        return dataclasses.replace(checkpoint, mirrors=(server.url + "/second", server.url + "/third")), content
+
+    @pytest.mark.parametrize("first", [Answer(status=404), Answer(status=403), Answer(body=b"another file")])
+    def test_the_next_is_asked_where_one_does_not_give_it(self, folder, mirrored, server, first):
+        checkpoint, content = mirrored
+        server.plan = [first]
+        folder.get(checkpoint)
+        assert folder.files() == {checkpoint.file_name: content}
+        assert [path for path, _ in server.requests] == [checkpoint.url.removeprefix(server.url), "/second"]
+        assert folder.said[0].startswith("tiny: ")
+        assert folder.said[0].endswith(f"; asking {server.url}/second")
+
+    def test_a_part_is_gone_on_with_elsewhere(self, folder, mirrored, server):
+        checkpoint, content = mirrored
+        server.plan = [Answer(cut=100_000), Answer(status=403)]
+        folder.get(checkpoint)
+        assert folder.files() == {checkpoint.file_name: content}
+        assert server.requests[-1] == ("/second", "bytes=100000-")
+
+    def test_a_host_that_is_down_is_asked_once_and_the_next_serves_all(self, folder, publish, server):
+        one, two = (publish(name) for name in ("one", "two"))
+        down = [
+            dataclasses.replace(checkpoint, url="http://no-such-host.invalid/" + checkpoint.file_name, mirrors=[url])
+            for checkpoint, url in ((one[0], one[0].url), (two[0], two[0].url))
+        ]
+        folder.get(*down)
+        assert folder.files() == {one[0].file_name: one[1], two[0].file_name: two[1]}
+        assert sum("trying again" in line for line in folder.said) == 2  # of three tries, for the first file alone
+
+    def test_all_failures_are_told(self, folder, mirrored, server):
+        checkpoint, _ = mirrored
+        server.files.clear()
+        message = folder.fails(checkpoint)
+        assert all(f"{url} answers 404" in message for url in (checkpoint.url, *checkpoint.mirrors))
+        assert message.count("by hand: save") == 1
+
+    def test_the_whole_hash_counts_where_it_is_known(self, folder, publish, server):
+        checkpoint, content = publish()
+        forged = dataclasses.replace(checkpoint, sha256=checkpoint.hash_prefix + "0" * 56)
+        assert "the server sent another file" in folder.fails(forged)
+        folder.get(dataclasses.replace(checkpoint, sha256=hashlib.sha256(content).hexdigest()))
+        assert folder.files() == {checkpoint.file_name: content}
+
+    def test_a_name_that_carries_another_hash_is_told_with_the_way_out(self, folder, publish, server):
+        """As those of OpenMMLab's files do that were replaced under their old names."""
+        checkpoint, _ = publish()
+        server.files[checkpoint.url.removeprefix(server.url)] = b"replaced"
+        found = hashlib.sha256(b"replaced").hexdigest()
+        assert "by its name. Publishers have replaced files" in (message := folder.fails(checkpoint))
+        assert f"tiny --sha256 {found}" in message
+        folder.get(dataclasses.replace(checkpoint, sha256=found))
+        assert folder.files() == {checkpoint.file_name: b"replaced"}
+
+
+class TestLicence:
+    @pytest.fixture
+    def restricted(self, publish):
+        checkpoint, content = publish()
+        return dataclasses.replace(checkpoint, licence=licences()["superanimal"]), content
+
+    def test_nothing_is_fetched_before_it_is_agreed_to(self, folder, restricted, publish, server):
+        checkpoint, _ = restricted
+        free, content = publish("free")
+        message = folder.fails(checkpoint, free)
+        assert "1 of 2 checkpoints are missing" in message
+        assert "licence 'superanimal' is to be read and agreed to first" in message
+        for fact in ("CC-BY-NC-4.0", "Apache-2.0", "none since", "EPFL-TTO", "download_checkpoints.py tiny"):
+            assert fact in message
+        assert "--accept-licence superanimal" in message
+        assert folder.files() == {free.file_name: content}
+        assert len(server.requests) == 1
+
+    def test_once_agreed_to_it_is_fetched(self, folder, restricted):
+        checkpoint, content = restricted
+        folder.get(checkpoint, accepted=["superanimal"])
+        assert folder.files() == {checkpoint.file_name: content}
+        folder.get(checkpoint)  # there already
+        assert "licence 'superanimal' to agree to" in listing([checkpoint], folder.path)
+
+    def test_another_name_is_refused(self, folder, restricted):
+        assert "'superanimals', did you mean 'superanimal'?" in folder.fails(restricted[0], accepted=["superanimals"])
+        assert not folder.path.exists()
 
 
 class TestMirror:

@@ -1,5 +1,6 @@
 import hashlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,10 +13,22 @@ def test_every_entry_can_be_downloaded_and_checked():
     assert {"rtmpose_m_ap10k", "hrnet_w32_ap10k", "hrnet_w32_animalpose"} <= manifest().keys()
     for name, checkpoint in manifest().items():
         assert checkpoint.name == name
-        assert checkpoint.url.startswith("https://")
-        assert checkpoint.file_name.endswith(".pth")
-        assert len(checkpoint.hash_prefix) == 8
+        assert all(url.startswith("https://") for url in (checkpoint.url, *checkpoint.mirrors))
+        assert checkpoint.file_name.endswith((".pth", ".pt"))
+        assert len(checkpoint.hash_prefix) == (64 if checkpoint.sha256 else 8)
         assert checkpoint.what
+
+
+def test_a_file_of_strangers_is_checked_by_its_whole_hash():
+    """8 digits are too few to keep out a forged one."""
+    for checkpoint in manifest().values():
+        hosts = {urlsplit(url).netloc for url in (checkpoint.url, *checkpoint.mirrors)}
+        assert checkpoint.sha256 or hosts == {"download.openmmlab.com"}
+
+
+def test_terms_to_agree_to():
+    asked = {name: one.licence.name for name, one in manifest().items() if one.licence}
+    assert asked == dict.fromkeys(["superanimal_quadruped_mmpose", "superanimal_quadruped_dlc"], "superanimal")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +47,8 @@ def test_hash_stands_in_the_name(url, file_name, prefix):
 
 def test_known_values():
     checkpoint = manifest()["rtmpose_m_ap10k"]
-    assert checkpoint.hash_prefix == "7a041aa1"
+    # the published file's, which its name does not carry
+    assert checkpoint.hash_prefix.startswith("896e3665d849")
     assert (checkpoint.skeleton, checkpoint.ap) == ("ap10k", 0.722)
     assert manifest()["rtmdet_m_coco"].skeleton == ""
 

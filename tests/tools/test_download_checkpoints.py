@@ -79,6 +79,16 @@ def test_a_wrong_file_is_refused(tmp_path, mirror):
     assert list((tmp_path / "weights").iterdir()) == []
 
 
+def test_terms_are_shown_before_anything_is_fetched(tmp_path, mirror):
+    arguments = ["superanimal_quadruped_dlc", "--dir", tmp_path / "weights", "--mirror", mirror]
+    result = run(*arguments)
+    assert result.returncode == 1
+    assert "--accept-licence superanimal" in result.stderr
+    assert "404" not in result.stderr
+    agreed = run(*arguments, "--accept-licence", "superanimal")
+    assert "404" in agreed.stderr
+
+
 def test_all_from_a_mirror(tmp_path, mirror, monkeypatch, capsys):
     """In this process, with a manifest of small files, because the real ones cannot be made up to fit their hash."""
     import runpy
@@ -106,6 +116,8 @@ def test_all_from_a_mirror(tmp_path, mirror, monkeypatch, capsys):
         (["rtmpose_m"], 1, "did you mean 'rtmpose_m_ap10k'?"),
         (["--mirror", "/srv/weights"], 1, "only http:// and https:// addresses"),
         (["--all", "rtmdet_m_coco"], 2, "give names or --all, not both"),
+        (["--sha256", "0" * 64], 2, "its name stands beside it"),
+        (["rtmdet_m_coco", "--sha256", "229f527c"], 2, "takes the 64 hexadecimal digits"),
     ],
 )
 def test_mistakes(tmp_path, arguments, code, message):

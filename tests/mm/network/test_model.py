@@ -23,7 +23,16 @@ def small():
 @pytest.mark.parametrize(
     ("config", "millions"),
     # 13.96 M with 26 keypoints was measured on stock MMPose; HRNet-W32 has 28.5 M (Sun et al. 2019, table 1)
-    [("rtmpose_m_ap10k.py", 13.6), ("hrnet_w32_ap10k.py", 28.5), ("hrnet_w32_animalpose.py", 28.5)],
+    # and HRNet-W48 63.6 M; RTMPose-s and -l 5.47 M and 27.66 M with 17 (MMPose, projects/rtmpose)
+    [
+        ("rtmpose_m_ap10k.py", 13.6),
+        ("hrnet_w32_ap10k.py", 28.5),
+        ("hrnet_w32_animalpose.py", 28.5),
+        ("hrnet_w48_ap10k.py", 63.6),
+        ("hrnet_w48_animalpose.py", 63.6),
+        ("rtmpose_s_aic_coco.py", 5.7),
+        ("rtmpose_l_aic_coco.py", 28.2),
+    ],
 )
 def test_sizes_and_heads(config, millions):
     model, _ = built(config)

@@ -96,7 +96,7 @@ def test_horse10_leaves_points_random():
     assert sum(row.match == "exact" for row in rows) == 14
 
 
-@pytest.mark.parametrize("source", ["ap10k", "animalpose"])
+@pytest.mark.parametrize("source", ["ap10k", "animalpose", "superanimal_quadruped"])
 def test_left_stays_left(source):
     source, target = skeletons.load(source), skeletons.load("horse26")
     found = {row.target: row.source for row in channel_sources(source, target)}

@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import runner
 
+from equistera import PROJECT
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.network.model import SkeletonPoseEstimator
@@ -20,6 +21,8 @@ from equistera.monitor.plan import read_plan
 from equistera.training.fit import Costs, StepTime
 
 DEMO = "configs/demo_rtmpose_t.py"
+#: File names of the configs of pose models.
+POSE_CONFIGS = sorted(path.name for path in (PROJECT / "configs").glob("*.py") if "rtmdet" not in path.name)
 
 
 def run(horses, work_dir, options, **changes):
@@ -280,9 +283,7 @@ def test_a_work_dir_that_cannot_be_written(horses, tiny, tmp_path):
         run(horses, tmp_path / "file" / "run", tiny())
 
 
-@pytest.mark.parametrize(
-    "name", ["rtmpose_m_ap10k.py", "hrnet_w32_ap10k.py", "hrnet_w32_animalpose.py", "demo_rtmpose_t.py"]
-)
+@pytest.mark.parametrize("name", POSE_CONFIGS)
 def test_every_config_trains_a_step_and_predicts(name, horses, tmp_path):
     """At its own size: nothing but the number of epochs and the batch is changed. From scratch one phase is as all."""
     import numpy as np

@@ -1,0 +1,10 @@
+"""RTMPose-S whose backbone has learned human poses (AIC and COCO); OpenMMLab publishes no AP-10K weights of it.
+
+python tools/download_checkpoints.py cspnext_s_aic_coco
+python tools/train.py configs/rtmpose_s_aic_coco.py --amp
+"""
+
+_base_ = "rtmpose_m_ap10k.py"
+
+pretrained = "cspnext_s_aic_coco"
+model = dict(backbone=dict(deepen_factor=0.33, widen_factor=0.5), head=dict(in_channels=512))
