@@ -79,7 +79,7 @@ class Start(Arm):
     """Weights to begin with: trained on ``data``, "rendered" or "others", for so many steps."""
 
     data: str = "rendered"
-    steps: int = 5400
+    steps: int = 2700
     pictures: int = 1200
 
 
