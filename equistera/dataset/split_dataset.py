@@ -112,9 +112,13 @@ def _skeleton_of(content: Mapping) -> list[object]:
         for category in content["categories"]
         if isinstance(category, dict) and isinstance(category.get("keypoints"), list)
     ]
-    for known in map(skeleton.load, sorted(skeleton.builtin_names(), key=lambda name: name != skeleton.DEFAULT)):
+    default, *others = sorted(skeleton.builtin_names(), key=lambda name: name != skeleton.DEFAULT)
+    for known in map(skeleton.load, (default, *others)):
         if all({known.find(str(name)) for name in own} == set(known.names) for own in names):
             return known.option
+    # a part of the usual points, of which verification says what is missing
+    if all(skeleton.load(default).find(str(name)) for own in names for name in own):
+        return []
     return ["--skeleton", "YOUR_SKELETON.json"]
 
 
