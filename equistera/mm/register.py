@@ -11,5 +11,5 @@ from equistera.mm.data import (  # noqa: F401
     transforms,
 )
 from equistera.mm.evaluation import box_metric, keypoint_metric, prediction_pictures  # noqa: F401
-from equistera.mm.network import detector, model, staged  # noqa: F401
+from equistera.mm.network import detector, efficientnet_lite, model, staged  # noqa: F401
 from equistera.mm.run import logs, loop, saving, trainer  # noqa: F401

@@ -40,7 +40,7 @@ def _backbone(**prefixes: Sequence[str]) -> tuple[Stage, ...]:
     return (*stages, Stage("head", "head", ("head",)))
 
 
-#: By backbone class of MMPose and MMDetection.
+#: By backbone class of MMPose and MMDetection, and ours.
 LAYOUTS: dict[str, tuple[Stage, ...]] = {
     "CSPNeXt": _backbone(stem=["stem"], stage1=["stage1"], stage2=["stage2"], stage3=["stage3"], stage4=["stage4"]),
     # a transition feeds the stage after it; layer1 is what the paper calls stage 1 (Sun et al. 2019)
@@ -50,6 +50,14 @@ LAYOUTS: dict[str, tuple[Stage, ...]] = {
         stage2=["transition1", "stage2"],
         stage3=["transition2", "stage3"],
         stage4=["transition3", "stage4"],
+    ),
+    # its seven stages by the stride that they end at (equistera/mm/network/efficientnet_lite.py)
+    "EfficientNetLite": _backbone(
+        stem=["conv_stem", "bn1"],
+        stage1=["blocks.0", "blocks.1"],
+        stage2=["blocks.2"],
+        stage3=["blocks.3", "blocks.4"],
+        stage4=["blocks.5", "blocks.6", "conv_head", "bn2"],
     ),
 }
 

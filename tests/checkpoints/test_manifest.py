@@ -13,7 +13,7 @@ def test_every_entry_can_be_downloaded_and_checked():
     assert {"rtmpose_m_ap10k", "hrnet_w32_ap10k", "hrnet_w32_animalpose"} <= manifest().keys()
     for name, checkpoint in manifest().items():
         assert checkpoint.name == name
-        assert all(url.startswith("https://") for url in (checkpoint.url, *checkpoint.mirrors))
+        assert all(url.startswith(("https://", "pip:")) for url in (checkpoint.url, *checkpoint.mirrors))
         assert checkpoint.file_name.endswith((".pth", ".pt"))
         assert len(checkpoint.hash_prefix) == (64 if checkpoint.sha256 else 8)
         assert checkpoint.what

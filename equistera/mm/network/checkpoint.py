@@ -21,6 +21,7 @@ import torch
 from equistera.errors import MachineFailure, UserError, WriteError
 from equistera.files import atomic_write
 from equistera.mm.network.checkpoint_file import read
+from equistera.mm.network.efficientnet_lite import EfficientNetLite
 
 
 def save(path: str | Path, content: dict) -> None:
@@ -256,7 +257,10 @@ def load_fitting(
         UserError: Less than half of the backbone fits: it is a checkpoint of another network.
     """
     own = network.state_dict()
-    given = with_own_backbone(upgrade_keys(state_dict), own)
+    given = upgrade_keys(state_dict)
+    if isinstance(network.backbone, EfficientNetLite):
+        given = network.backbone.with_own_names(given)
+    given = with_own_backbone(given, own)
     unfit, skip = _unfit(given, own), skip or {}
     missing = {name: f"{why}, keeps its start" for name, why in unfit.items() if name not in given}
     left_out = {**unfit, **missing, **skip}
