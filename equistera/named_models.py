@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from equistera import inputs
+from equistera import commands, inputs
 from equistera.errors import UserError
 from equistera.monitor.plan import read_plan
 from equistera.words import near
@@ -16,13 +16,14 @@ _OF_EVERY_RUN = re.compile(r"best|latest|(epoch|step)_\d+")
 _USAGE = "WORK_DIR, or CONFIG CHECKPOINT [CHECKPOINT ...]; another CONFIG holds for the checkpoints after it"
 
 
-def members(words: Sequence[str]) -> list[tuple[str, Path]]:
+def members(words: Sequence[str], form: str = "CONFIG {path} ...") -> list[tuple[str, Path]]:
     """Pairs of a config and a checkpoint.
 
     Args:
         words: Configs (``.py``) and, after each, one or more checkpoints that were trained with it. A work dir stands
             for its ``best.pth`` and for the run's own copy of its config; a checkpoint before any config is taken with
             the copy that lies beside it.
+        form: How the tool at hand is given a config and ``{path}``, for a hint.
 
     Returns:
         The pairs, in order.
@@ -38,7 +39,7 @@ def members(words: Sequence[str]) -> list[tuple[str, Path]]:
                 break
             config = unused = word
         else:
-            pairs.append(_pair(config, Path(word)))
+            pairs.append(_pair(config, Path(word), form))
             unused = None
     if unused is not None or not pairs:
         raise UserError(f"no checkpoint after {unused or 'the config'}", hint=f"Expected: {_USAGE}")
@@ -59,14 +60,23 @@ def refuse_missing(words: Sequence[str]) -> None:
         inputs.checkpoint(path)
 
 
-def _pair(config: str | None, path: Path) -> tuple[str, Path]:
+def _pair(config: str | None, path: Path, form: str) -> tuple[str, Path]:
     own = own_config(path if path.is_dir() else path.parent) if path.is_dir() or config is None else None
     if own is None and config is None:
         if not path.exists():
             raise UserError(f"no such work dir or checkpoint: {path}{near(path)}", hint="tools/train.py makes one")
         runs = ", ".join(str(best.parent) for best in sorted(path.glob("*/best.pth")))
-        hint = f"It holds runs; name one of them: {runs}" if runs else f"Expected: {_USAGE}"
-        raise UserError(f"{path}: which config was it trained with?", hint=hint)
+        if runs:
+            raise UserError(f"{path} is no work dir", hint=f"It holds runs; name one of them: {runs}")
+        folder = path if path.is_dir() else path.parent
+        if path.is_dir() and not (path / "best.pth").is_file():
+            raise UserError(f"{path} is no work dir: no best.pth is in it", hint=f"Expected: {_USAGE}")
+        copies = ", ".join(file.name for file in sorted(folder.glob("*.py")))
+        raise UserError(
+            f"{path}: which config was it trained with? "
+            + (f"{folder} holds several: {copies}" if copies else f"no copy of it is in {folder}"),
+            hint=f"Name it: {form.format(path=commands.line(path))}",
+        )
     if own is not None and config is not None and own.name != Path(config).name:
         raise UserError(
             f"{path} was trained with {own.name}, not with {Path(config).name}",

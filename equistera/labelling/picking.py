@@ -169,7 +169,9 @@ def _models(options: PickOptions) -> list[tuple[str, Path]]:
                 hint="Give --checkpoint, a work dir or weights (with --config)",
             )
         return []
-    pairs = members([*([options.config] if options.config else []), *options.checkpoint])
+    pairs = members(
+        [*([options.config] if options.config else []), *options.checkpoint], "--config CONFIG --checkpoint {path}"
+    )
     for config, path in pairs:
         inputs.find_config(config)
         inputs.checkpoint(path)

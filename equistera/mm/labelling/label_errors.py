@@ -222,7 +222,7 @@ def sources_of(config: Config) -> list[Source]:
 
 def _of_checkpoints(options: ErrorOptions) -> tuple[Pool, Answers]:
     words = [*([options.config] if options.config else []), *options.checkpoints]
-    pairs = members(words)
+    pairs = members(words, "CONFIG --checkpoints {path}")
     config = _config(options, pairs[0][0])
     pool = Pool.read(sources_of(config), skeletons.load(config.skeleton))
     names = short_names([path for _, path in pairs], taken="")

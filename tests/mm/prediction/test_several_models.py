@@ -134,7 +134,7 @@ def test_body_length_and_groups(runs, score):
     [
         (["best.pth"], "no such work dir or checkpoint: best.pth"),
         (["test"], "no such work dir or checkpoint: test, did you mean 'tests'?"),
-        (["tests"], "tests: which config was it trained with"),
+        (["tests"], "tests is no work dir: no best.pth is in it"),
         ([DEMO], f"no checkpoint after {DEMO}"),
         ([DEMO, "a.pth", "other.py"], "no checkpoint after other.py"),
         ([DEMO, "other.py", "a.pth"], f"no checkpoint after {DEMO}"),
@@ -167,8 +167,13 @@ def test_a_work_dir_stands_for_its_best_weights_and_its_own_config(trained, tmp_
         (tmp_path / name).touch()
     assert members([str(tmp_path)]) == [(str(tmp_path / "mine.py"), tmp_path / "best.pth")]
     (tmp_path / "other.py").touch()
-    with pytest.raises(UserError, match="which config was it trained with"):
+    with pytest.raises(UserError, match=r"which config was it trained with\? .* holds several: mine.py, other.py"):
         members([str(tmp_path)])
+    for name in ("mine.py", "other.py"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match="no copy of it is in") as error:
+        members([str(tmp_path)], "--config CONFIG --checkpoint {path}")
+    assert error.value.hint == f"Name it: --config CONFIG --checkpoint {tmp_path}"
 
 
 def test_a_dot_in_a_configs_name_is_no_ending(trained, tmp_path):
