@@ -30,6 +30,9 @@ from equistera.words import did_you_mean, fold, near
 BUILTIN_DIR = Path(__file__).parent / "skeletons"
 DEFAULT = "horse26"
 
+#: Names that a message about other keypoints lists one a line; of more they stand in a line.
+_MANY_PROBLEMS = 8
+
 #: RGB by side of the body, from the colour-blind-safe palette of Okabe and Ito (2008).
 SIDE_COLORS = {"left": (230, 159, 0), "middle": (240, 228, 66), "right": (86, 180, 233)}
 
@@ -184,6 +187,15 @@ class Skeleton:
             else:
                 column[name] = i
         problems += [f"missing keypoint {name!r}" for name in self.names if name not in column]
+        if len(problems) > _MANY_PROBLEMS:
+            unknown = [name for name in file_names if not self.find(name)]
+            missing = [name for name in self.names if name not in column]
+            problems = [
+                f"{what}: {', '.join(names[:_MANY_PROBLEMS])}"
+                + f" and {len(names) - _MANY_PROBLEMS} more" * (len(names) > _MANY_PROBLEMS)
+                for what, names in (("only in the file", unknown), ("only in the skeleton", missing))
+                if names
+            ]
         if problems:
             raise SkeletonError(
                 f"the file's keypoints are not those of skeleton {self.name!r} "

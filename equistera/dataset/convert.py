@@ -10,7 +10,7 @@ from pathlib import Path
 
 from equistera.dataset.annotate import annotate
 from equistera.dataset.coco import category_of
-from equistera.dataset.formats.records import Export, Picture, Skip
+from equistera.dataset.formats.records import HORSE, Export, Picture, Skip
 from equistera.dataset.formats.values import Unusable
 from equistera.dataset.images import CutShortError, ImageError, ImageHeader, check_whole, read_header
 from equistera.dataset.locate import MISSING, PictureFinder
@@ -102,7 +102,7 @@ def convert_dataset(request: Request) -> str:
     selections = select_all(exports, request, keypoint_map)
     done = read_labels(selections, finder, request)
     unused = set(keypoint_map) - {name for e in exports for names in e.keypoints.values() for name in names}
-    notes += [*notes_of_files, *done.notes, *done.suspicions, *finder.notes()]
+    notes += [*notes_of_files, *kinds_note(done.taken, [HORSE]), *done.notes, *done.suspicions, *finder.notes()]
     notes += [f"the keypoint map names {name!r}, which is in none of the files" for name in sorted(unused)]
     if not done.images or (request.strict and (done.skips or done.suspicions)):
         problems = _examples(done.skips) + [f"{n} x not a horse: {c!r}" for c, n in done.others.items()]
@@ -196,13 +196,26 @@ def _labelled(
             try:
                 entry, left_out = annotate(animal, frame, target, request.skeleton, found.where)
                 if any(agree(entry, other) for other in found.entries):
-                    raise Unusable("stands in the picture twice, taken once")
+                    raise Unusable("the same animal stands in the picture twice", _box_in_words(entry["bbox"]))
                 found.entries.append(entry)
                 found.animals.append(animal)
                 found.skips.extend(left_out)
             except Unusable as error:
                 found.skips.append(Skip.of("horse", found.where, error))
         yield found
+
+
+def _box_in_words(box: Sequence[float]) -> str:
+    x, y, width, height = box
+    return f"of {width:.0f} x {height:.0f} pixels at ({x:.0f}, {y:.0f})"
+
+
+def kinds_note(taken: Sequence[Labelled], own: Sequence[str]) -> list[str]:
+    """A line for the user about kinds of animals that become one; ``own`` are the data set's words for its kinds."""
+    kinds = Counter(animal.category for picture in taken for animal in picture.animals if animal.category)
+    known = {word.strip().casefold() for word in own}
+    lost = [f"{word} {count}" for word, count in kinds.most_common() if word.strip().casefold() not in known]
+    return [f"{', '.join(lost)}: all become {own[0]!r}"] if lost and len(kinds) > 1 else []
 
 
 def select_all(exports: Sequence[Export], request: Request, keypoint_map: dict) -> list[Selection]:

@@ -78,7 +78,8 @@ def take_once(pictures: Sequence[Labelled]) -> tuple[list[Labelled], list[Labell
             repeated.extend(others)
         elif not elsewhere:
             reason = "stands in the file more than once, with different labels"
-            skips.extend(Skip("picture", place.where, reason, place.file_name) for place in (first, *others))
+            detail = f"{first.file_name}: {_difference(first, different[0])}"
+            skips.extend(Skip("picture", place.where, reason, detail) for place in (first, *others))
     if contradictions:
         count = len({name for names in contradictions.values() for name in names})
         raise UserError(
@@ -170,6 +171,19 @@ def _same_labels(one: Labelled, other: Labelled) -> bool:
             return False
         del left[same]
     return not left
+
+
+def _difference(one: Labelled, other: Labelled) -> str:
+    """What is different between two places of a picture."""
+    frames = [(place.frame.width, place.frame.height) for place in (one, other)]
+    if frames[0] != frames[1]:
+        return " and ".join(f"{width}x{height}" for width, height in frames) + " pixels"
+    if len(one.entries) != len(other.entries):
+        return f"{len(one.entries)} and {counted(len(other.entries), 'animals')}"
+    pairs = [(a, b) for a in one.entries for b in other.entries if not agree(a, b)]
+    points = [np.abs(np.subtract(a["keypoints"], b["keypoints"])).reshape(-1, 3) > SAME for a, b in pairs]
+    fewest = min(int(moved.any(axis=1).sum()) for moved in points)
+    return f"{counted(fewest, 'points')} of an animal" if fewest else "the box of an animal"
 
 
 def agree(one: dict, other: dict) -> bool:

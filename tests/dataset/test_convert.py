@@ -317,7 +317,7 @@ def test_the_same_animal_twice_is_taken_once(tmp_path):
     content["annotations"] += [{**a, "id": 100 + a["id"]} for a in content["annotations"][:3]]
     write(tmp_path, content)
     report = convert_dataset(Request(tmp_path, tmp_path / "out/annotations", HORSE, split=None))
-    assert "3 x horse: stands in the picture twice, taken once" in report
+    assert "3 x horse: the same animal stands in the picture twice" in report
     assert "10 of 13 horses" in report
 
 

@@ -1,6 +1,7 @@
 """The same picture in several places of the input: real files through the whole conversion."""
 
 import json
+import re
 
 import pytest
 from PIL import Image
@@ -109,6 +110,7 @@ def test_a_picture_twice_in_one_file_with_different_labels_is_left_out(raw):
     report, found = convert(raw)
     assert set(found) == {"b.png"}
     assert "2 x picture: stands in the file more than once, with different labels" in report
+    assert re.search(r"a\.png: \d+ points? of an animal", report)
     with pytest.raises(UserError, match="--strict is set"):
         convert(raw, strict=True)
 

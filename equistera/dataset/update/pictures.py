@@ -47,6 +47,8 @@ class DataSetPictures(PictureFinder):
         self._names = PictureAnimals({}, dict.fromkeys(self._homes, 0))
         self._places: dict[str, Path] = {}
         self._known: dict[str, tuple[str, str]] = {}
+        #: whether the folder of the user's pictures, or it as a part of the data set's own, was of any use
+        self.used_others = others.resolve().is_relative_to(own) or own.is_relative_to(others.resolve())
 
     def known(self, found: str) -> tuple[str, str]:
         """Split and ``file_name`` of what :meth:`find` has found; of a picture that is new ``""`` and that."""
@@ -62,6 +64,7 @@ class DataSetPictures(PictureFinder):
         try:
             found = super().find(names, beside)
             there = super().path_of(found)
+            self.used_others = True
         except Unusable as error:
             if error.reason not in MISSING:
                 raise

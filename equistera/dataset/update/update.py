@@ -14,11 +14,11 @@ import numpy as np
 from equistera.commands import tool
 from equistera.dataset.annotate import Frame
 from equistera.dataset.coco import checked_entries
-from equistera.dataset.convert import Conversion, Request, files_read, read_labels, skipped
+from equistera.dataset.convert import Conversion, Request, files_read, kinds_note, read_labels, skipped
 from equistera.dataset.formats.records import HORSE, Export, Skip
 from equistera.dataset.formats.values import HIDDEN, Unusable
 from equistera.dataset.matching import Selection, read_keypoint_map, select
-from equistera.dataset.place import place
+from equistera.dataset.place import image_dir, place
 from equistera.dataset.repeats import Labelled
 from equistera.dataset.sources import annotation_files, keep_input, read_all
 from equistera.dataset.split_dataset import ALL, POINTS, SPLIT_FILE, UPDATES
@@ -68,6 +68,12 @@ def update_dataset(request: Request, what: str = POINTS) -> str:
     selections = [select(e, request.skeleton, keypoint_map, request.categories or _used(words, e)) for e in exports]
     done = read_labels(selections, pictures, request)
     left = _left_as_they_are(selections, done)
+    if request.img_dir and done.taken and not pictures.used_others:
+        raise UserError(
+            f"none of the export's pictures is in {request.img_dir} (--img-dir); those that the data set has are in "
+            f"{image_dir(request.output, '')}",
+            hint="Leave --img-dir out, or give the folder of the pictures that were labelled.",
+        )
     merge, fresh = _merged(done.taken, files, selections, pictures, request)
     emptied = _emptied(selections, files, pictures, done.taken)
     if what == ALL:
@@ -93,7 +99,14 @@ def update_dataset(request: Request, what: str = POINTS) -> str:
         )
     new = Additions.of(fresh, files, request.output, pictures, merge, what)
     changes = [*merge.changes, *new.changes]
-    notes += [*more, *done.notes, *done.suspicions, *pictures.notes(), *_notes_of(done, merge, request)]
+    notes += [
+        *more,
+        *kinds_note(done.taken, _category_names(files)),
+        *done.notes,
+        *done.suspicions,
+        *pictures.notes(),
+        *_notes_of(done, merge, request),
+    ]
     if left:
         stay = f"; --update {ALL} takes out the animals of {counted(len(emptied), 'pictures')}" * (what != ALL)
         notes.append(
@@ -149,7 +162,8 @@ def _left_as_they_are(selections: Sequence[Selection], done: Conversion) -> list
     if unread:
         raise UserError(
             "nothing is merged while something of the export cannot be read, or it would seem to be deleted:",
-            map(str, unread),
+            # both places of a picture may be called the same
+            list(dict.fromkeys(map(str, unread))),
             "\n  ".join(dict.fromkeys(skip.hint for skip in unread if skip.hint))
             or "Put it right in the labelling tool and export again.",
         )

@@ -2,6 +2,7 @@ import csv
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -572,3 +573,42 @@ def test_the_command_for_what_comes_next_names_an_own_skeleton(tmp_path):
     runs(update_dataset(request))
     said = split_dataset(path, None, tmp_path / "again", SplitSpec())
     assert said.endswith("--skeleton YOUR_SKELETON.json")
+
+
+def test_a_folder_with_none_of_the_pictures_is_refused(data):
+    (data / "empty").mkdir()
+    with pytest.raises(UserError, match=r"none of the export's pictures is in .*empty \(--img-dir\)"):
+        update(data, exported(data), img_dir=data / "empty")
+
+
+def test_kinds_of_animals_that_become_one_are_said(data):
+    def kinds(content):
+        content["categories"].append({**content["categories"][0], "id": 2, "name": "Esel"})
+        content["categories"][0]["name"] = "Pferd"
+        content["annotations"][1]["category_id"] = 2
+
+    request = Request(coco_export(data, kinds), data / "new", HORSE, img_dir=data / "images/train", split=None)
+    assert "note       Pferd 2, Esel 1: all become 'horse'" in convert_dataset(
+        replace(request, categories=["Pferd", "Esel"])
+    )
+    said = update(data, request.input, img_dir=request.img_dir, categories=["Pferd", "Esel"])
+    assert "Pferd 2, Esel 1: all become 'horse'" in said
+
+
+def test_what_differs_between_two_places_of_a_picture_is_said_once(data):
+    def twice(content):
+        content["images"].append({**content["images"][1], "id": 9})
+        content["annotations"].append({**horse(9, 9, top=100), "bbox": [80, 80, 90, 100]})
+
+    with pytest.raises(UserError, match="would seem to be deleted") as error:
+        update(data, coco_export(data, twice), img_dir=data / "images/train")
+    [line] = error.value.problems
+    assert line.endswith("with different labels (train.json: b.png: the box of an animal)")
+
+
+def test_the_skeleton_of_a_data_set_was_forgotten(data):
+    """Two lines say how they differ, and the last one what to do."""
+    other = skeleton.load("ap10k")
+    with pytest.raises(UserError, match="keypoints are not those") as error:
+        update_dataset(Request(exported(data), data / "annotations", other))
+    assert len(str(error.value).splitlines()) == 4
