@@ -71,15 +71,22 @@ def shrinking(scale: np.ndarray, input_size: tuple[int, int]) -> float:
     return float(with_aspect_ratio(scale, width / height)[0]) / width
 
 
-def view_to_input(center: np.ndarray, scale: np.ndarray, rotation: float, input_size: tuple[int, int]) -> np.ndarray:
-    """The map from the photo to the network's input, float64 [2, 3], as MMPose's ``get_warp_matrix`` defines it.
+def view_to_input(
+    center: np.ndarray, scale: np.ndarray, rotation: float, input_size: tuple[int, int], udp: bool = False
+) -> np.ndarray:
+    """The map from the photo to the network's input, float64 [2, 3].
+
+    It is that of MMPose's ``get_warp_matrix``; with ``udp`` that of ``get_udp_warp_matrix``, by which the middles of
+    the first and of the last pixel lie on the view's edges, for the same sense of rotation.
 
     ``center`` and ``scale`` [2] are the view's, with the input's aspect ratio; ``rotation`` is in degrees.
     """
-    zoom, angle = input_size[0] / float(scale[0]), math.radians(rotation)
-    cos, sin = zoom * math.cos(angle), zoom * math.sin(angle)
-    linear = np.array([[cos, sin], [-sin, cos]])
-    return np.column_stack([linear, np.asarray(input_size) / 2 - linear @ center.astype(np.float64)])
+    across, angle = np.asarray(input_size) - udp, math.radians(rotation)
+    # with a pixel less of each side the zoom is not quite the same along both
+    zoom = across / scale.astype(np.float64) if udp else np.full(2, across[0] / float(scale[0]))
+    cos, sin = math.cos(angle), math.sin(angle)
+    linear = zoom[:, None] * np.array([[cos, sin], [-sin, cos]])
+    return np.column_stack([linear, across / 2 - linear @ center.astype(np.float64)])
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,10 @@ def need_of(
     presets: Sequence[Augmentation],
     input_size: tuple[int, int],
 ) -> Need:
-    """What an animal's photo must give for every view that presets can draw.
+    """What an animal's photo must give for every view that presets can draw, whatever the codec.
+
+    UDP's views are the same rectangles, with half a pixel of the input around them (which the margin has) and not
+    quite as fine, so they share their crops.
 
     Args:
         box: x1, y1, x2, y2.

@@ -12,6 +12,7 @@ from mmpose.registry import DATASETS
 from equistera import PROJECT
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
+from equistera.mm.data.codecs import SHIFT, shifts_mirrored
 
 #: Entries that a config of MMPose has in its own way, for which this project's stand: what MMEngine's Runner takes, but
 #: for where to start from and to write to, and the variables that its parts are made of.
@@ -43,7 +44,7 @@ def adopted(config: Config) -> Config:
     family = "rtmpose_m_ap10k" if codec["type"] == "SimCCLabel" else "hrnet_w32_ap10k"
     ours = Config.fromfile(PROJECT / "configs" / f"{family}.py", lazy_import=False).to_dict()
     made = ours | {"pretrained": None} | {key: value for key, value in said.items() if key not in _THEIRS}
-    made |= {"codec": codec, "model": _model(said["model"], ours["model"])}
+    made |= {"codec": codec, "model": _model(said["model"], ours["model"], codec)}
     imports = said.get("custom_imports", {}).get("imports", [])
     imports = [imports] if isinstance(imports, str) else list(imports)
     made["custom_imports"]["imports"] = [*dict.fromkeys([*imports, *made["custom_imports"]["imports"]])]
@@ -60,7 +61,7 @@ def adopted(config: Config) -> Config:
     return Config(made, filename=config.filename)
 
 
-def _model(theirs: dict, ours: dict) -> dict:
+def _model(theirs: dict, ours: dict, codec: dict) -> dict:
     size, features = (theirs["head"].get(name) for name in ("input_size", "in_featuremap_size"))
     stride = size[0] // features[0] if size and features else ours["stride"]
     backbone = dict(theirs["backbone"])
@@ -71,6 +72,7 @@ def _model(theirs: dict, ours: dict) -> dict:
     follows = ("out_channels", "decoder", "input_size", "in_featuremap_size", "simcc_split_ratio")
     head = {key: value for key, value in theirs["head"].items() if key not in follows}
     kept = {key: value for key, value in theirs.items() if key not in ("type", "_scope_", "train_cfg")}
+    shift = {} if shifts_mirrored(codec) is None else {SHIFT: False}
     return kept | {
         "type": ours["type"],
         "stride": stride,
@@ -79,7 +81,8 @@ def _model(theirs: dict, ours: dict) -> dict:
         "head": head,
         "data_preprocessor": ours["data_preprocessor"]
         | {key: theirs["data_preprocessor"][key] for key in ("mean", "std", "bgr_to_rgb")},
-        "test_cfg": {**theirs.get("test_cfg", {}), "flip_test": False},
+        # what MMPose does where a config does not say it is said
+        "test_cfg": {**shift, **theirs.get("test_cfg", {}), "flip_test": False},
     }
 
 

@@ -296,11 +296,11 @@ def _arguments(part: Mapping) -> set[str]:
     """Names of the arguments of the class that a part of the config configures, its parents' included where it hands
     them on."""
     import torch.optim
-    from mmpose.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS, VISBACKENDS
+    from mmpose.registry import DATASETS, HOOKS, KEYPOINT_CODECS, METRICS, MODELS, TRANSFORMS, VISBACKENDS
     from torch.utils.data import DataLoader
 
     type_name = part.get("type")
-    registries = (MODELS, DATASETS, TRANSFORMS, METRICS, HOOKS, VISBACKENDS)
+    registries = (MODELS, DATASETS, TRANSFORMS, METRICS, HOOKS, VISBACKENDS, KEYPOINT_CODECS)
     if isinstance(type_name, str):
         found = next(filter(None, (registry.get(type_name) for registry in registries)), None)
         found = found or getattr(torch.optim, type_name, None)

@@ -15,6 +15,7 @@ from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.files import atomic_write
 from equistera.mm.config import mappings_in
+from equistera.mm.data.codecs import completed_test_cfg, uses_udp
 from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.model import complete_head
@@ -86,7 +87,7 @@ def plain_config(config: Config, skeleton: Skeleton) -> Config:
         "pipeline": [
             {"type": "LoadImage"},
             {"type": "GetBBoxCenterScale"},
-            {"type": "TopdownAffine", "input_size": codec["input_size"]},
+            {"type": "TopdownAffine", "input_size": codec["input_size"], "use_udp": uses_udp(codec)},
             {"type": "PackPoseInputs"},
         ],
         "test_mode": True,
@@ -120,7 +121,9 @@ def model_config(config: Config) -> dict:
     """A config's network as MMPose's ``TopdownPoseEstimator``."""
     model = copy.deepcopy(config.model.to_dict())
     keypoints = len(skeletons.load(config.skeleton))
-    head = complete_head(model["head"], config.codec.to_dict(), keypoints, model["stride"])
+    codec = config.codec.to_dict()
+    head = complete_head(model["head"], codec, keypoints, model["stride"])
+    model["test_cfg"] = completed_test_cfg(model.get("test_cfg"), codec)
     model = {name: value for name, value in model.items() if name not in _OURS}
     preprocessor = {**model["data_preprocessor"], "type": "PoseDataPreprocessor"}
     return {**model, "type": "TopdownPoseEstimator", "head": head, "data_preprocessor": preprocessor}

@@ -31,14 +31,14 @@ def drawn_views(preset, seeds, made, input_size):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("input_size", [(64, 64), (64, 96)])
-def test_every_view_that_is_drawn_lies_in_the_region_and_is_no_finer(preset, input_size):
+@pytest.mark.parametrize(("input_size", "udp"), [((64, 64), False), ((64, 96), False), ((64, 96), True)])
+def test_every_view_that_is_drawn_lies_in_the_region_and_is_no_finer(preset, input_size, udp):
     made = animal("x.jpg", (300, 200, 900, 560))
     need = need_of(made.box, made.points, made.visible, (UPPER, LOWER), [augmentation(preset)], input_size)
     corners, finest = [], 0
     for center, scale, rotation in drawn_views(preset, range(300), made, input_size):
-        inverse = np.linalg.inv(np.vstack([view_to_input(center, scale, rotation, input_size), (0, 0, 1)]))
-        width, height = input_size
+        inverse = np.linalg.inv(np.vstack([view_to_input(center, scale, rotation, input_size, udp), (0, 0, 1)]))
+        width, height = (side - udp for side in input_size)
         corners.append(np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ inverse.T[:, :2])
         finest = max(finest, 1 / shrinking(scale, input_size))
     corners = np.concatenate(corners)
@@ -51,15 +51,20 @@ def test_every_view_that_is_drawn_lies_in_the_region_and_is_no_finer(preset, inp
     assert finest >= 0.8 * need.density
 
 
-def test_the_map_is_mmposes():
-    from mmpose.structures.bbox import get_warp_matrix
+@pytest.mark.parametrize("udp", [False, True])
+def test_the_map_is_mmposes(udp):
+    from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
 
     rng = np.random.default_rng(0)
     for _ in range(50):
         center, width = rng.uniform(0, 4000, 2), rng.uniform(20, 4000)
         scale, rotation = np.array([width, width * 1.5], np.float32), rng.uniform(-180, 180)
-        ours = view_to_input(center, scale, rotation, (64, 96))
-        theirs = get_warp_matrix(center, scale, rotation, (64, 96))
+        ours = view_to_input(center, scale, rotation, (64, 96), udp)
+        # MMPose's two turn to different sides
+        if udp:
+            theirs = get_udp_warp_matrix(center, scale, -rotation, (64, 96))
+        else:
+            theirs = get_warp_matrix(center, scale, rotation, (64, 96))
         at = rng.uniform(0, 4000, 2)
         assert ours[:, :2] @ at + ours[:, 2] == pytest.approx(theirs[:, :2] @ at + theirs[:, 2], abs=0.02)
 

@@ -9,6 +9,7 @@ from equistera.mm.run.train import TrainOptions, train
 
 RTMPOSE = "mmpose::animal_2d_keypoint/rtmpose/ap10k/rtmpose-m_8xb64-210e_ap10k-256x256.py"
 HRNET = "mmpose::animal_2d_keypoint/topdown_heatmap/ap10k/td-hm_hrnet-w32_8xb64-210e_ap10k-256x256.py"
+UDP = "mmpose::animal_2d_keypoint/topdown_heatmap/ap10k/cspnext-m_udp_8xb64-210e_ap10k-256x256.py"
 
 
 @pytest.fixture
@@ -33,6 +34,13 @@ def test_network_codec_and_length_are_theirs_the_rest_is_ours(mine, base, tmp_pa
     assert config.strategy.reference_lr == config.optim_wrapper.optimizer.lr
     assert config.pretrained.startswith("https://")
     assert config.train_dataloader.dataset.ann_file == "annotations/train.json"
+
+
+def test_whether_mirrored_heatmaps_are_shifted_is_as_theirs_says(mine):
+    theirs = {base: configs.load(mine(base, "skeleton = 'horse26'\n")).model.test_cfg for base in (HRNET, UDP, RTMPOSE)}
+    assert [cfg.get("shift_heatmap") for cfg in theirs.values()] == [True, False, None]
+    unsaid = configs.load(mine(HRNET, "model = dict(test_cfg=dict(_delete_=True, flip_test=True))\n"))
+    assert unsaid.model.test_cfg.shift_heatmap is False
 
 
 def test_keypoints_follow_from_their_data_set(mine, tmp_path):

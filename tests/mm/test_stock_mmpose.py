@@ -34,6 +34,7 @@ SMALL = {
         *(f"model.backbone.extra.stage{stage}.num_modules=1" for stage in (3, 4)),
     ),
 }
+SMALL["hrnet_w32_udp"] = SMALL["hrnet_w32_ap10k"]
 
 
 @pytest.fixture(scope="module", params=["demo_rtmpose_t", *SMALL])

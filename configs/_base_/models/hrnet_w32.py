@@ -2,6 +2,7 @@
 
 _base_ = "pose_estimator.py"
 
+# codec.unbiased=True (DARK) or codec.type=UDPHeatmap (UDP) finds points between the cells: docs/decoding.md
 codec = dict(type="MSRAHeatmap", input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
 
 model = dict(
@@ -28,5 +29,5 @@ model = dict(
         deconv_out_channels=None,
         loss=dict(type="KeypointMSELoss", use_target_weight=True),
     ),
-    test_cfg=dict(flip_test=False, flip_mode="heatmap", shift_heatmap=True),
+    test_cfg=dict(flip_test=False, flip_mode="heatmap"),
 )

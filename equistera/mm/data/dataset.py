@@ -24,6 +24,7 @@ from equistera.dataset.coco import category_of, load_annotations
 from equistera.dataset.paths import picture_path
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
+from equistera.mm.data.codecs import uses_udp
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.data.occlusion import Textures
 from equistera.words import counted
@@ -46,7 +47,8 @@ class KeypointDataset(BaseCocoStyleDataset):
             0; a preset is a name or ``dict(preset=name, field=value, ...)``, see
             :func:`equistera.augmentation.augmentation`. None for evaluation.
         seed: Seed of the augmentation.
-        codec: The codec's config; samples carry the codec and its ``input_size``, crops are made for that.
+        codec: The codec's config; samples carry the codec, its ``input_size`` and ``use_udp``; crops are made for
+            that.
         cache: Folder of crop caches. If it has one for just these samples, pictures come from there; otherwise the
             same pixels are made from the photos each time.
         test_mode: Whether this is an evaluation data set.
@@ -81,6 +83,7 @@ class KeypointDataset(BaseCocoStyleDataset):
     ):
         self.codec = KEYPOINT_CODECS.build(codec) if codec else None
         self.input_size = tuple(codec["input_size"]) if codec else None
+        self.use_udp = bool(codec) and uses_udp(codec)
         self.cache = cache
         self.crops: DecodedCrops | None = None
         self.ready = False
@@ -183,7 +186,9 @@ class KeypointDataset(BaseCocoStyleDataset):
         names = ("dataset_name", "flip_pairs", "dataset_keypoint_weights", "flip_indices", "skeleton_links")
         about = {name: self.metainfo[name] for name in names}
         about["upper_body_ids"], about["lower_body_ids"] = self.halves
-        return about | ({"codec": self.codec, "input_size": self.input_size} if self.codec else {})
+        if not self.codec:
+            return about
+        return about | {"codec": self.codec, "input_size": self.input_size, "use_udp": self.use_udp}
 
     def get_data_info(self, idx: int) -> dict:
         # MMPose's own copies all of it deeply for every sample

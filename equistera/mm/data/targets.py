@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmpose.codecs import MSRAHeatmap, SimCCLabel
+from mmpose.codecs import MSRAHeatmap, SimCCLabel, UDPHeatmap
 from mmpose.registry import KEYPOINT_CODECS, TRANSFORMS
 
 
@@ -44,8 +44,10 @@ def _encoder_of(codec):
     """Ours for the codecs of the public weights, which MMPose encodes keypoint by keypoint; None for any other."""
     if isinstance(codec, SimCCLabel) and codec.smoothing_type == "gaussian":
         return encode_simcc
-    if isinstance(codec, MSRAHeatmap) and not codec.unbiased and float(codec.sigma * 3).is_integer():
-        return encode_heatmaps
+    if isinstance(codec, MSRAHeatmap):
+        return encode_unbiased if codec.unbiased else encode_heatmaps
+    if isinstance(codec, UDPHeatmap) and codec.heatmap_type == "gaussian":
+        return encode_udp
     return None
 
 
@@ -77,16 +79,18 @@ def encode_heatmaps(points: np.ndarray, visible: np.ndarray, codec) -> dict[str,
     Args:
         points: float [1, K, 2], input pixels.
         visible: float [1, K].
-        codec: The ``MSRAHeatmap``; three of its sigmas must be whole cells.
+        codec: The ``MSRAHeatmap``.
 
     Returns:
-        ``heatmaps`` [K, h, w] and ``keypoint_weights`` [1, K], float32, within 1e-6 of the codec's own.
+        ``heatmaps`` [K, h, w] and ``keypoint_weights`` [1, K], float32, within 1e-6 of the codec's own where three
+        sigmas are whole cells. Where they are not, MMPose rounds the window towards the picture, which puts what is
+        near its left and upper edge a cell too far inside (seen in 1.3.2 with sigma 1.5); here it is where it belongs.
     """
     width, height = (int(side) for side in codec.heatmap_size)
     # truncated as the codec truncates, which rounds towards zero left of the picture
     middle = (points[0] / codec.scale_factor + 0.5).astype(np.int64)
     sigma = float(codec.sigma)
-    reach = round(sigma * 3)
+    reach = _reach(sigma)
     shown, weights = _shown(middle, visible, np.array((width, height)), reach)
     across = _profiles(middle[:, 0], shown, width, sigma, reach)
     down = _profiles(middle[:, 1], shown, height, sigma, reach)
@@ -98,8 +102,49 @@ def encode_heatmaps(points: np.ndarray, visible: np.ndarray, codec) -> dict[str,
     return {"heatmaps": heatmaps, "keypoint_weights": weights}
 
 
+def encode_unbiased(points: np.ndarray, visible: np.ndarray, codec) -> dict[str, np.ndarray]:
+    """As :func:`encode_heatmaps`, of an ``unbiased`` codec (DARK): Gaussians over the whole map, around the keypoint
+    itself instead of its cell."""
+    cells = points[0] / codec.scale_factor
+    shown, weights = _shown(cells, visible, np.array(codec.heatmap_size), codec.sigma * 3)
+    return {"heatmaps": _gaussians(cells, shown, codec), "keypoint_weights": weights}
+
+
+def encode_udp(points: np.ndarray, visible: np.ndarray, codec) -> dict[str, np.ndarray]:
+    """As :func:`encode_heatmaps`, of a ``UDPHeatmap``: Gaussians around the keypoint itself, cut off three sigmas from
+    its cell."""
+    cells = points[0] / codec.scale_factor
+    middle = (cells + 0.5).astype(np.int64)
+    reach = _reach(codec.sigma)
+    shown, weights = _shown(middle, visible, np.array(codec.heatmap_size), reach)
+    return {"heatmaps": _gaussians(cells, shown, codec, middle, reach), "keypoint_weights": weights}
+
+
+def _reach(sigma: float) -> int:
+    """Whole cells within three sigmas."""
+    return math.floor(3 * sigma + 1e-9)
+
+
+def _gaussians(
+    cells: np.ndarray, shown: np.ndarray, codec, middle: np.ndarray | None = None, reach: int = 0
+) -> np.ndarray:
+    """float32 [K, h, w]: a Gaussian around each of ``cells`` [K, 2], or nothing where ``shown`` [K] says so.
+
+    Given ``middle`` [K, 2], it is 0 more than ``reach`` cells from there along an axis.
+    """
+    profiles = []
+    for axis, count in enumerate(codec.heatmap_size):
+        places = np.arange(int(count), dtype=np.float32)
+        profile = np.exp(-((places - cells[:, axis, None]) ** 2) / (2 * codec.sigma**2)).astype(np.float32)
+        if middle is not None:
+            profile[np.abs(places - middle[:, axis, None]) > reach] = 0
+        profiles.append(profile)
+    across, down = profiles
+    return np.where(shown[:, None], down, 0)[:, :, None] * across[:, None]
+
+
 def _shown(
-    middle: np.ndarray, visible: np.ndarray, size: np.ndarray, reach: np.ndarray | int
+    middle: np.ndarray, visible: np.ndarray, size: np.ndarray, reach: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which keypoints get a target, bool [K], and the weights [1, K]: one that is too far outside has none."""
     inside = ((middle - reach < size) & (middle + reach + 1 >= 0)).all(axis=1)

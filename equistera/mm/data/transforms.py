@@ -25,6 +25,7 @@ from equistera.crops.geometry import (
 from equistera.crops.request import Animal, Request, cut_whole
 from equistera.crops.store import DecodedCrops
 from equistera.dataset.images import ImageHeader
+from equistera.mm.data.codecs import uses_udp
 
 
 @TRANSFORMS.register_module()
@@ -103,17 +104,20 @@ class CropToInput(BaseTransform):
     becomes smaller is averaged, not sampled.
 
     Args:
-        codec: A codec's config, whose ``input_size`` (w, h) counts; None: that of the sample, which the data set or
-            the network has put into it.
+        codec: A codec's config, whose ``input_size`` (w, h) counts and whether it is UDP's; None: the sample's
+            ``input_size`` and ``use_udp``, which the data set or the network has put into it.
     """
 
     def __init__(self, codec: dict | None = None):
         self.input_size: Any = None if codec is None else tuple(int(side) for side in codec["input_size"])
+        self.use_udp = None if codec is None else uses_udp(codec)
 
     def transform(self, results: dict) -> dict:
         width, height = input_size = self.input_size or results["input_size"]
+        udp = results.get("use_udp", False) if self.use_udp is None else self.use_udp
         scale = with_aspect_ratio(results["bbox_scale"][0], width / height)
-        matrix = view_to_input(results["bbox_center"][0], scale, float(results["bbox_rotation"][0]), input_size)
+        rotation = float(results["bbox_rotation"][0])
+        matrix = view_to_input(results["bbox_center"][0], scale, rotation, input_size, udp)
         if results["flip"]:
             matrix[0] *= -1
             matrix[0, 2] += width - 1

@@ -12,6 +12,7 @@ import numpy as np
 from mmengine.dataset import pseudo_collate
 
 from equistera.labelling.answers import VIEWS, View
+from equistera.mm.data.codecs import pixels_across, uses_udp
 from equistera.mm.prediction.predict import Predictor
 
 #: Crops that go through the model together at most.
@@ -57,9 +58,11 @@ def _answer(
     predicted = sample["pred_instances"]
     points = np.asarray(predicted["keypoints"], dtype=np.float64)[0, :, :2]
     scores = np.asarray(predicted["keypoint_scores"], dtype=np.float64)[0]
-    size, scale, center = (np.asarray(sample[f"input_{key}"], dtype=float) for key in ("size", "scale", "center"))
+    scale, center = (np.asarray(sample[f"input_{key}"], dtype=float) for key in ("scale", "center"))
     places = _mirrored(labels, mirror, width) if view.mirrored else labels
-    response = _responses(raw, (places - (center - scale / 2)) * size / scale, size)
+    codec = predictor.config.codec
+    across, size = pixels_across(codec), np.asarray(codec.input_size, dtype=float)
+    response = _responses(raw, (places - (center - scale / 2)) * across / scale, size, uses_udp(codec))
     if view.mirrored:
         points, scores, response = _mirrored(points, mirror, width), scores[mirror], response[mirror][:, mirror]
     return points, scores, response
@@ -69,7 +72,7 @@ def _mirrored(points: np.ndarray, mirror: np.ndarray, width: int) -> np.ndarray:
     return np.column_stack([width - 1 - points[:, 0], points[:, 1]])[mirror]
 
 
-def _responses(raw: list[np.ndarray], places: np.ndarray, size: np.ndarray) -> np.ndarray:
+def _responses(raw: list[np.ndarray], places: np.ndarray, size: np.ndarray, udp: bool) -> np.ndarray:
     """float64 [K, K]: the answer for keypoint i at place j ([K, 2] pixels of the input) over its peak, 0 to 1.
 
     A SimCC head answers for x and y apart, of which the lower counts, as for its confidence.
@@ -77,7 +80,7 @@ def _responses(raw: list[np.ndarray], places: np.ndarray, size: np.ndarray) -> n
     if len(raw) == 1:
         (maps,) = raw
         cells = np.array(maps.shape[:0:-1])
-        at = _cells(places, cells / size, cells)
+        at = _cells(places, (cells - udp) / (size - udp), cells)
         values = maps[:, at[:, 1], at[:, 0]] / _peaks(maps.reshape(len(maps), -1))
     else:
         along = []
@@ -86,7 +89,8 @@ def _responses(raw: list[np.ndarray], places: np.ndarray, size: np.ndarray) -> n
             along.append(part[:, at] / _peaks(part))
         values = np.minimum(*along)
     known = np.isfinite(places).all(axis=1)
-    inside = (np.nan_to_num(places) >= 0).all(axis=1) & (np.nan_to_num(places) <= size - 1).all(axis=1)
+    # what lies on the edge is off it by the last bits
+    inside = ((np.nan_to_num(places) > -1e-3) & (np.nan_to_num(places) < size - 1 + 1e-3)).all(axis=1)
     return np.where(known, np.where(inside, np.clip(values, 0, 1), 0), np.nan)
 
 

@@ -8,14 +8,17 @@ in other places, and 26 channels may stand for any 26 points.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
+from mmpose.registry import KEYPOINT_CODECS
 
 from equistera import commands
 from equistera.errors import UserError
 from equistera.literals import settings_in
+from equistera.mm.data.codecs import SHIFT, shifts_mirrored
 from equistera.mm.network.checkpoint_skeleton import named_in, output_channels
 from equistera.skeleton import Skeleton
 
@@ -26,6 +29,8 @@ _APART = {"skeleton", "codec", "loss", "dropout_rate", "drop_path", "dropout", "
 _APART |= {"stages", "init_cfg", "frozen_stages", "norm_eval", "with_cp", "non_blocking"}
 #: Where an entry that one side alone has changes what is predicted, for the other side has a default.
 _WHOLE = ("codec.", "model.data_preprocessor.", "model.test_cfg.")
+#: What follows from the codec where a config does not say it.
+_SHIFT = f"model.test_cfg.{SHIFT}"
 #: What checkpoints of other programs mean by the same words.
 _COMMON = ("codec.", "model.data_preprocessor.mean", "model.data_preprocessor.std")
 
@@ -51,6 +56,11 @@ def refuse_contradictions(content: Mapping, path: str | Path, config: Config, sk
             "Give the skeleton that it was trained with: --skeleton NAME, or the path of its .json file",
         )
     then, now = _recorded(content), _flat(dict(config.items()))
+    same_codec = then.get("codec.type") == now.get("codec.type")
+    if same_codec:
+        # what one side alone says, the other has by default
+        default = _defaults(now.get("codec.type"))
+        then, now = {**default, **then}, {**default, **now}
     ours = "equistera_version" in content["meta"]
     differing = [
         key
@@ -58,6 +68,7 @@ def refuse_contradictions(content: Mapping, path: str | Path, config: Config, sk
         if then.get(key) != now.get(key)
         and ((key in then and key in now) or (ours and key.startswith(_WHOLE)))
         and (ours or key.startswith(_COMMON))
+        and (same_codec or key != _SHIFT)
     ]
     if then and differing:
         given = [f"{key}={_written(then[key])}" for key in differing if key in then]
@@ -136,7 +147,16 @@ def _recorded(content: Mapping) -> dict[str, object]:
 
 
 def _flat(settings: Mapping) -> dict[str, object]:
-    return {name: value for key in _DECISIVE for name, value in _leaves(key, settings.get(key))}
+    found = {name: value for key in _DECISIVE for name, value in _leaves(key, settings.get(key))}
+    shift = shifts_mirrored(settings["codec"])
+    return found if shift is None else {_SHIFT: shift, **found}
+
+
+def _defaults(codec: object) -> dict[str, object]:
+    """What a codec of this type has where its config does not say it."""
+    kind = KEYPOINT_CODECS.get(str(codec))
+    parameters = {} if kind is None else inspect.signature(kind).parameters
+    return {f"codec.{name}": p.default for name, p in parameters.items() if p.default is not p.empty}
 
 
 def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:

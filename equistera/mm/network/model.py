@@ -14,13 +14,19 @@ from torch import nn
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
+from equistera.mm.data.codecs import SHIFT, check_codec, completed_test_cfg, uses_udp
 from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
 from equistera.mm.network.compiling import CompiledBackbone
 from equistera.mm.network.staged import StagedNetwork
 
 
 def complete_head(head: Mapping, codec: Mapping, keypoints: int, stride: int) -> dict:
-    """A head's config with what follows from the codec, the number of keypoints and the stride of its features."""
+    """A head's config with what follows from the codec, the number of keypoints and the stride of its features.
+
+    Raises:
+        UserError: There is no head for this codec.
+    """
+    check_codec(codec)
     head = {**head, "out_channels": keypoints, "decoder": codec}
     if codec["type"] == "SimCCLabel":
         head["input_size"] = codec["input_size"]
@@ -97,9 +103,10 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
     ):
         self_skeleton = skeletons.load(skeleton)
         head = complete_head(head, codec, len(self_skeleton), stride)
+        kwargs["test_cfg"] = completed_test_cfg(kwargs.get("test_cfg"), codec)
         super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)
         self.skeleton = self_skeleton
-        self.input_size = tuple(codec["input_size"])
+        self.input_size, self.use_udp = tuple(codec["input_size"]), uses_udp(codec)
         self._dataset_meta = dataset_meta_of(self_skeleton)
         self.dropout = dropout
         self.set_stages(backbone["type"], stages)
@@ -110,23 +117,27 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
 
     @property
     def dataset_meta(self) -> dict:
-        """What MMPose's tools put into every sample that they make for this network: its keypoints and input size."""
-        return {**self._dataset_meta, "input_size": self.input_size}
+        """What MMPose's tools put into every sample that they make for this network: its keypoints, its input size and
+        how that is cut."""
+        return {**self._dataset_meta, "input_size": self.input_size, "use_udp": self.use_udp}
 
     @dataset_meta.setter
     def dataset_meta(self, meta: Mapping) -> None:
         """Takes what MMPose's tools found in a checkpoint, if it is what this network has.
 
         Raises:
-            UserError: Other keypoints, or an input of another size.
+            UserError: Other keypoints, or an input of another size or cut.
         """
         names = [self.skeleton.find(name) or name for name in meta.get("keypoint_id2name", {}).values()]
         size = tuple(meta.get("input_size", self.input_size))
+        # what has a size of input and says no more is of a version that knew no UDP
+        udp = meta.get("use_udp", "input_size" not in meta and self.use_udp)
         problems = [
             f"{what}: {theirs} in the checkpoint, {own} in the config"
             for what, theirs, own in (
                 ("keypoints", names or list(self.skeleton.names), list(self.skeleton.names)),
                 ("input size", size, self.input_size),
+                ("input cut as UDP says", udp, self.use_udp),
             )
             if theirs != own
         ]
@@ -209,8 +220,7 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
         """Raw outputs on a mirrored picture, as they would be on the picture itself: left and right exchanged."""
         flip_indices = self.skeleton.flip_indices.tolist()
         if len(outputs) == 1:
-            # turned about the middle of a cell where the picture is turned about that of a pixel: a cell apart
-            shift = self.test_cfg.get("shift_heatmap", False)
+            shift = self.test_cfg.get(SHIFT, False)
             return (flip_heatmaps(outputs[0], flip_indices=flip_indices, shift_heatmap=shift),)
         x, y = flip_vectors(*outputs, flip_indices=flip_indices)
         # likewise: pixel p stands in bin p * ratio, so turning the bins leaves ratio - 1 too many (MMPose keeps them)

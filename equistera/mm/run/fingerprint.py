@@ -39,12 +39,13 @@ DECISIVE = (
 #: the very pixels that are cut from the photos without one (docs/crop_cache.md). A codec counts once, where it stands.
 PLACES = ("data_root", "skeleton", "cache", "codec")
 
-#: Entries that follow from others: the phases, the seed, the size of a step.
+#: Entries that follow from others: the phases, the seed, the size of a step, the codec.
 DERIVED = (
     "train_dataloader.dataset.augmentation",
     "train_dataloader.dataset.seed",
     "train_dataloader.sampler.most",
     "optim_wrapper.accumulative_counts",
+    "model.test_cfg.shift_heatmap",
 )
 
 #: Entries that a resumed run may change: the rates and the length of an epoch follow from them.
@@ -119,8 +120,8 @@ def differences(before: Mapping[str, str], now: Mapping[str, str], given: Sequen
     return {
         key: f"{_named(key, given)}: {before.get(key, 'not set')} then, {now.get(key, 'not set')} now"
         for key in {**before, **now}
-        # runs of earlier versions counted the codec wherever it was referred to
-        if before.get(key) != now.get(key) and ".codec." not in key
+        # runs of earlier versions counted the codec wherever it was referred to, and more of what follows from others
+        if before.get(key) != now.get(key) and ".codec." not in key and key not in DERIVED
     }
 
 

@@ -52,15 +52,16 @@ def test_without_augmentation_the_crop_is_the_padded_box():
     )
 
 
-def test_the_same_as_mmposes_own_transforms():
+@pytest.mark.parametrize("udp", [False, True])
+def test_the_same_as_mmposes_own_transforms(udp):
     from mmpose.datasets.transforms import GetBBoxCenterScale, TopdownAffine
 
     rng = np.random.default_rng(5)
     # a box that is not made smaller: MMPose leaves pixels out where ours are averaged
     ours, theirs = (sample(bbox=(60, 50, 111, 101)) for _ in range(2))
     ours["img"] = theirs["img"] = rng.integers(0, 256, (160, 200, 3), dtype=np.uint8)
-    theirs = TopdownAffine(input_size=(64, 64)).transform(GetBBoxCenterScale().transform(theirs))
-    ours = crop(ours)
+    theirs = TopdownAffine(input_size=(64, 64), use_udp=udp).transform(GetBBoxCenterScale().transform(theirs))
+    ours = CropToInput().transform(DrawGeometry().transform({**ours, "input_size": (64, 64), "use_udp": udp}))
     assert np.abs(ours["img"].astype(int) - theirs["img"]).max() <= 1
     assert np.allclose(ours["transformed_keypoints"], theirs["transformed_keypoints"], atol=1e-4)
     assert np.allclose(ours["input_scale"], theirs["input_scale"])

@@ -6,13 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
+from mmpose.registry import KEYPOINT_CODECS
 
 from equistera import PROJECT, skeleton
 from equistera.dataset.images import read_rgb
 from equistera.errors import UserError
 from equistera.labelling.pool import Pool, Source
 from equistera.mm.labelling import label_errors
-from equistera.mm.labelling.asking import ask
+from equistera.mm.labelling.asking import _responses, ask
 from equistera.mm.labelling.label_errors import ErrorOptions, find_label_errors, out_of_fold
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.run.train import TrainOptions, train
@@ -51,6 +52,16 @@ def test_a_response_is_highest_where_the_answer_is(config, trained, animals, tmp
     assert np.nanmedian(at_home) > 0.9
     assert (responses[np.isfinite(responses)] >= 0).all()
     assert np.allclose(points, answers)
+
+
+@pytest.mark.parametrize("kind", ["MSRAHeatmap", "UDPHeatmap"])
+def test_a_response_is_read_in_the_cell_of_the_place(kind):
+    codec = KEYPOINT_CODECS.build({"type": kind, "input_size": (64, 96), "heatmap_size": (16, 24), "sigma": 1})
+    cells = np.stack(np.meshgrid(np.arange(16), np.arange(24)), axis=-1).reshape(1, -1, 2)
+    places = (cells * codec.scale_factor).astype(np.float32)
+    maps = codec.encode(places, np.ones(places.shape[:2], np.float32))["heatmaps"]
+    found = _responses([maps], places[0].astype(float), np.array([64.0, 96.0]), kind == "UDPHeatmap")
+    assert np.diagonal(found) == pytest.approx(1)
 
 
 def _untrained(config, folder):

@@ -58,11 +58,14 @@ def test_settings_that_contradict_it_are_refused_by_name(override, said):
 def test_a_setting_of_the_codec_that_one_side_alone_has_counts():
     config = load()
     config.codec.label_smooth_weight = 0.1
-    problem = "codec.label_smooth_weight: not set in best.pth, 0.1 in the config"
+    problem = "codec.label_smooth_weight: 0.0 in best.pth, 0.1 in the config"
     assert contradictions(content_of(load()), config).problems == [problem]
     assert contradictions(content_of(config), load()).problems == [
-        "codec.label_smooth_weight: 0.1 in best.pth, not set in the config"
+        "codec.label_smooth_weight: 0.1 in best.pth, 0.0 in the config"
     ]
+    # what is said and what is so by default are the same
+    config.codec.label_smooth_weight = 0.0
+    refuse_contradictions(content_of(load()), "best.pth", config, HORSE)
 
 
 def test_the_hint_leads_on():
@@ -79,8 +82,31 @@ def test_a_heatmap_network_fits_pictures_of_any_size_and_is_refused_all_the_same
     assert [problem.split(":")[0] for problem in error.problems] == ["codec.heatmap_size", "codec.input_size"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ((), ["codec.unbiased=True"], "codec.unbiased: False in best.pth, True in the config"),
+        (["codec.type=UDPHeatmap"], (), "codec.type: UDPHeatmap in best.pth, MSRAHeatmap in the config"),
+        ((), ["codec.type=UDPHeatmap"], "codec.type: MSRAHeatmap in best.pth, UDPHeatmap in the config"),
+    ],
+)
+def test_another_way_to_decode_heatmaps_is_refused_whoever_wrote_the_checkpoint(one, other, said):
+    hrnet = "configs/hrnet_w32_ap10k.py"
+    trained, given = (load(*options, path=hrnet) for options in (one, other))
+    assert contradictions(content_of(trained), given).problems == [said]
+    stock = {"state_dict": {}, "meta": {"cfg": content_of(trained)["meta"]["config"], "mmengine_version": "0.10"}}
+    assert contradictions(stock, given).problems == [said]
+
+
+def test_a_heatmap_network_of_an_earlier_version_is_still_its_own():
+    earlier, now = (load(path="configs/hrnet_w32_ap10k.py") for _ in range(2))
+    earlier.model.test_cfg.shift_heatmap = True
+    refuse_contradictions(content_of(earlier), "best.pth", now, HORSE)
+    assert settings_digest(earlier, HORSE) == settings_digest(now, HORSE)
+
+
 def test_what_stock_mmpose_says_of_its_codec_counts_and_its_own_words_do_not():
-    cfg = "codec = dict(type='SimCCLabel', input_size=(192, 256), sigma=(8, 8), simcc_split_ratio=2.0)\n"
+    cfg = "codec = dict(type='SimCCLabel', input_size=(192, 256), sigma=(8, 8), normalize=False)\n"
     cfg += "model = dict(type='TopdownPoseEstimator', data_preprocessor=dict(type='PoseDataPreprocessor'))"
     content = content_of(load())
     content["meta"] = {"cfg": cfg, "mmengine_version": "0.10"}

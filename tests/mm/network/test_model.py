@@ -134,10 +134,19 @@ def test_dropout_takes_feature_maps_from_the_head_in_training_alone(options, mon
     assert torch.equal(whole, maps)
 
 
-@pytest.mark.parametrize("name", ["demo_rtmpose_t.py", "hrnet_w32_ap10k.py"])
-def test_outputs_on_a_mirrored_picture_are_put_back(name):
+@pytest.mark.parametrize(
+    ("name", "options", "within"),
+    [
+        ("demo_rtmpose_t.py", ["codec.input_size=(64,64)"], 0.01),
+        # a heatmap's cell is four pixels wide, and a mirrored map is shifted by one where 3/4 would be right
+        ("hrnet_w32_ap10k.py", [], 3),
+        ("hrnet_w32_ap10k.py", ["codec.unbiased=True"], 1.01),
+        ("hrnet_w32_ap10k.py", ["codec.type=UDPHeatmap"], 0.02),
+    ],
+)
+def test_outputs_on_a_mirrored_picture_are_put_back(name, options, within):
     """Points encoded as the mirrored picture shows them decode to where they are, under the exchanged names."""
-    model, _ = built(name, *(["codec.input_size=(64,64)"] if "rtmpose" in name else []))
+    model, _ = built(name, *options)
     width = model.input_size[0]
     points = np.random.default_rng(0).uniform(0.2 * width, 0.7 * width, (1, 26, 2)).round().astype(np.float32)
     mirrored = points[:, model.skeleton.flip_indices] * [-1, 1] + [width - 1, 0]
@@ -148,8 +157,27 @@ def test_outputs_on_a_mirrored_picture_are_put_back(name):
         outputs = tuple(torch.from_numpy(encoded[f"keypoint_{axis}_labels"]) for axis in "xy")
     back = model.unmirrored(outputs)
     decoded = model.head.decode(back if len(back) > 1 else back[0])
-    # a heatmap's cell is four pixels wide
-    np.testing.assert_allclose(decoded[0].keypoints, points, atol=0.01 if len(back) > 1 else 3)
+    # what decodes a UDP heatmap says it in shares of the box times the input's size
+    found = decoded[0].keypoints * ((width - 1) / width if model.use_udp else 1)
+    np.testing.assert_allclose(found, points, atol=within)
+
+
+def test_a_mirrored_heatmap_is_shifted_where_its_codec_asks_for_it():
+    plain, udp = "hrnet_w32_ap10k.py", ("hrnet_w32_ap10k.py", "codec.type=UDPHeatmap")
+    assert built(plain)[0].test_cfg["shift_heatmap"] is True
+    assert built(*udp)[0].test_cfg["shift_heatmap"] is False
+    assert "shift_heatmap" not in built("demo_rtmpose_t.py")[0].test_cfg
+    config = configs.load(f"configs/{udp[0]}", udp[1:])
+    config.model.test_cfg.shift_heatmap = True
+    with pytest.raises(UserError, match="would be shifted by a cell"):
+        MODELS.build(config.model)
+
+
+def test_heatmaps_of_three_channels_a_keypoint_are_refused():
+    config = configs.load("configs/hrnet_w32_ap10k.py", ["codec.type=UDPHeatmap"])
+    config.model.codec.heatmap_type = "combined"
+    with pytest.raises(UserError, match="expected 'gaussian', found 'combined'"):
+        MODELS.build(config.model)
 
 
 def test_flip_test_averages_both_pictures(small):

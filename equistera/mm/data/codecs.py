@@ -1,0 +1,69 @@
+"""What follows from a codec: how the input lies in its box, how its cells lie in the input.
+
+MMPose's plain heatmaps (``MSRAHeatmap``) span a box from edge to edge, as SimCC does: w pixels are w / box wide. UDP
+(``UDPHeatmap``; Huang et al., "The devil is in the details: delving into unbiased data processing for human pose
+estimation", 2020) spans it from the middle of the first pixel to that of the last: w - 1 pixels. So pictures are cut
+otherwise for it, and a mirrored heatmap lies on the other one without being shifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from equistera.errors import UserError
+
+PLAIN, UDP = "MSRAHeatmap", "UDPHeatmap"
+
+#: Where a network's ``test_cfg`` says that a mirrored heatmap is shifted by a cell.
+SHIFT = "shift_heatmap"
+
+
+def uses_udp(codec: Mapping) -> bool:
+    """Whether a codec's pictures are cut for it as UDP says."""
+    return codec.get("type") == UDP
+
+
+def shifts_mirrored(codec: Mapping) -> bool | None:
+    """Whether a mirrored heatmap lies a cell beside the other one; None for a codec that has no heatmaps.
+
+    Of the plain ones, four pixels to a cell, it is 3/4 of a cell: a picture is mirrored about the middle of a pixel.
+    """
+    return {PLAIN: True, UDP: False}.get(codec.get("type", ""))
+
+
+def check_codec(codec: Mapping) -> None:
+    """Refuses a kind of heatmap that heads here have no channels for.
+
+    Raises:
+        UserError: It is UDP's ``combined``, three channels a keypoint.
+    """
+    if uses_udp(codec) and codec.get("heatmap_type", "gaussian") != "gaussian":
+        raise UserError(
+            f"codec.heatmap_type: expected 'gaussian', found {codec['heatmap_type']!r}",
+            hint="Heads here have one channel for each keypoint, not one and two offsets",
+        )
+
+
+def completed_test_cfg(test_cfg: Mapping | None, codec: Mapping) -> dict:
+    """A network's ``test_cfg`` with what follows from the codec where it does not say so itself.
+
+    Raises:
+        UserError: It shifts heatmaps that lie where they belong.
+    """
+    given, shift = dict(test_cfg or {}), shifts_mirrored(codec)
+    if shift is None:
+        return given
+    if given.get(SHIFT) and not shift:
+        raise UserError(
+            f"model.test_cfg.{SHIFT}=True: mirrored heatmaps of {codec['type']} lie where they belong, and would be "
+            "shifted by a cell",
+            hint=f"Leave {SHIFT} out: it follows from the codec",
+        )
+    return {SHIFT: shift, **given}
+
+
+def pixels_across(codec: Mapping) -> np.ndarray:
+    """Width and height of the box of an input in its own pixels, float64 [2]."""
+    return np.asarray(codec["input_size"], dtype=float) - uses_udp(codec)
