@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             files = [word for word in words.split() if os.path.lexists(word)]
             message += f"; a file of this name is given as ./{files[0]}" if files else next(filter(None, guesses), "")
-        super().error(message)
+        self.exit(2, f"error: {message}\n  {self.prog} --help tells all options\n")
 
     def given(self, argv: Sequence[str]) -> set[str]:
         """Names (``dest``) of what a user gave, also where it is the default, in a line that parses."""

@@ -13,10 +13,12 @@ from equistera.monitor.plan import read_plan
 from equistera.words import near
 
 _OF_EVERY_RUN = re.compile(r"best|latest|(epoch|step)_\d+")
+#: How most tools are given a config and weights.
+FORM = "CONFIG {path} ..."
 _USAGE = "WORK_DIR, or CONFIG CHECKPOINT [CHECKPOINT ...]; another CONFIG holds for the checkpoints after it"
 
 
-def members(words: Sequence[str], form: str = "CONFIG {path} ...") -> list[tuple[str, Path]]:
+def members(words: Sequence[str], form: str = FORM) -> list[tuple[str, Path]]:
     """Pairs of a config and a checkpoint.
 
     Args:
@@ -49,13 +51,13 @@ def members(words: Sequence[str], form: str = "CONFIG {path} ...") -> list[tuple
     return pairs
 
 
-def refuse_missing(words: Sequence[str]) -> None:
+def refuse_missing(words: Sequence[str], form: str = FORM) -> None:
     """Says which config or weights of :func:`members` are not there, before they are needed.
 
     Raises:
         UserError: As :func:`members`, or a file is missing.
     """
-    for config, path in members(words):
+    for config, path in members(words, form):
         inputs.find_config(config)
         inputs.checkpoint(path)
 

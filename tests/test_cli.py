@@ -73,8 +73,19 @@ def test_an_option_that_is_mistyped_is_guessed(capsys):
     for given, guess in (["--workdir=x"], ", did you mean '--work-dir'?"), (["--nonsense", "x"], ": --nonsense x"):
         with pytest.raises(SystemExit):
             parser.parse_args(given)
-        assert capsys.readouterr().err.rstrip().endswith(guess)
+        assert capsys.readouterr().err.splitlines()[0].endswith(guess)
     assert "default" not in parser.format_help()
+
+
+def test_a_mistake_is_told_in_two_lines(capsys):
+    parser = cli.parser("Trains.")
+    parser.add_argument("--split", choices=["val", "test"], required=True)
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["--split", "train"])
+    assert ended.value.code == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: argument --split: invalid choice: 'train'")
+    assert second.endswith("--help tells all options")
 
 
 def test_a_file_whose_name_begins_like_an_option(tmp_path, monkeypatch, capsys):
@@ -82,7 +93,7 @@ def test_a_file_whose_name_begins_like_an_option(tmp_path, monkeypatch, capsys):
     (tmp_path / "-trot.mp4").touch()
     with pytest.raises(SystemExit):
         cli.parser("Analyses.").parse_args(["-trot.mp4"])
-    assert capsys.readouterr().err.rstrip().endswith("a file of this name is given as ./-trot.mp4")
+    assert capsys.readouterr().err.splitlines()[0].endswith("a file of this name is given as ./-trot.mp4")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

@@ -33,16 +33,16 @@ def parse_args(argv):
         "--checkpoints", nargs="+", default=[], metavar="WORK_DIR|CHECKPOINT",
         help="ask these models instead of training folds; each about the pictures that it was not trained on",
     )  # fmt: skip
-    parser.add_argument("--folds", type=cli.at_least(2), default=5, metavar="K", help="trainings, each without 1/K")
+    parser.add_argument("--folds", type=cli.at_least(2), metavar="K", help="trainings, each without 1/K (default: 5)")
     parser.add_argument("--max-time", metavar="TIME", help="fit each fold's training to this time, such as 30m")
     parser.add_argument("--init", metavar="CHECKPOINT", help="start folds from these weights instead of the config's")
     parser.add_argument("--amp", action="store_true", help="train in mixed precision")
-    parser.add_argument("--seed", type=int, default=0, help="another seed draws other folds")
+    parser.add_argument("--seed", type=int, help="another seed draws other folds (default: 0)")
     parser.add_argument(
         "--group-by", metavar="RULE", help="pictures that belong together (default: as split.json says)"
     )
     parser.add_argument("--to", choices=["labelstudio", "cvat", "coco"], help="also write just their pictures for it")
-    parser.add_argument("--at-least", type=float, default=0.2, metavar="P", help="with --to: suspects from here on")
+    parser.add_argument("--at-least", type=float, metavar="P", help="with --to: suspects from here on (default: 0.2)")
     parser.add_argument("--url-prefix", help="labelstudio: what stands before a picture's name (its default: see --to)")
     parser.add_argument("--plan", action="store_true", help="say what would be trained and how long it takes, and stop")
     inputs.add_common(parser, *inputs.DETECTOR, "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite")
@@ -51,6 +51,11 @@ def parse_args(argv):
 
 def main(argv):
     options = parse_args(argv)
+    if options["checkpoints"]:
+        from equistera.named_models import refuse_missing
+
+        words = [*filter(None, [options["config"]]), *options["checkpoints"]]
+        refuse_missing(words, "CONFIG --checkpoints {path}")
     device.choose(options["device"])
     from equistera.mm.labelling.label_errors import ErrorOptions, find_label_errors
 

@@ -14,8 +14,9 @@ at all, mostly cut off or hidden, count little. Never two of one stride, none th
 video, none that is labelled already (--ann-file) or nearly the same; each video and each folder of pictures gets its
 share.
 
-Writes, into --out: images/ (frames as VIDEO_FRAME.jpg; pictures linked), chosen.csv (where each is from, and why) and
-chosen.html (the same to look at). Of a video that breaks off, what can be read is picked from (exit code 1).
+Writes, into --out: images/, chosen.csv (where each is from, and why) and chosen.html (the same to look at). Frames are
+saved as VIDEO_FRAME.jpg. Pictures are hard links, or copies on another disk: a program that edits one in its place
+changes yours. Of a video that breaks off, what can be read is picked from (exit code 1).
 """
 
 import argparse

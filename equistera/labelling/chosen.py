@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,14 @@ from equistera.outputs import Written, check_folder, check_targets, record
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.video import VideoFrames
+from equistera.words import counted
 
 TOOL = "pick_frames"
 #: In the folder: the pictures, the table, the page.
 IMAGES, TABLE, PAGE = "images", "chosen.csv", "chosen.html"
 COLUMNS = ("file", "source", "frame", "time", "group", "worth", "reasons")
+#: Signs that no file name has on Windows or on most memory sticks.
+_NOT_EVERYWHERE = re.compile(r'[<>:"|?*\\\x00-\x1f]')
 #: JPEG quality of frames: high, they are labelled and trained on.
 _QUALITY = 95
 #: Width and height of a thumbnail, pixels.
@@ -113,6 +117,8 @@ def write(
             )
         )
     record(TOOL, out / PAGE)
+    if renamed := sum(portable(row.source.path.stem) != row.source.path.stem for row in rows):
+        print(f"{counted(renamed, 'pictures')} have _ in their names for signs that Windows does not take ({TABLE})")
     print(f"written: {out / IMAGES}, {out / TABLE}, {out / PAGE}")
 
 
@@ -126,11 +132,11 @@ def file_names(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         parts = row.source.path.absolute().parts
         path = row.source.path
-        last = f"{path.stem}_{row.frame:06d}.jpg" if row.source.video else path.name
+        last = portable(f"{path.stem}_{row.frame:06d}.jpg" if row.source.video else path.name)
         name, used = last, 1
         while name.casefold() in taken and used < len(parts) - 1:
             used += 1
-            name = "_".join([*parts[-used:-1], last])
+            name = portable("_".join([*parts[-used:-1], last]))
         stem, ending = os.path.splitext(name)
         number = 1
         while name.casefold() in taken:
@@ -139,6 +145,11 @@ def file_names(rows: Sequence[Row]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def portable(name: str) -> str:
+    """A file name that every system takes."""
+    return _NOT_EVERYWHERE.sub("_", name)
 
 
 def _written(out: Path, rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:

@@ -133,7 +133,8 @@ def _gather(job: PickJob, model: Model | None) -> tuple[list[Candidate], list[st
     problems: list[str] = []
     empty = videos = 0
     for reading in readings(job.sources, job.options.every):
-        stream = track(reading.items, reading.title, reading.total, "pictures")
+        # of what cannot be opened nothing is looked at; why is said at the end
+        stream = track(reading.items, reading.title, reading.total, "pictures") if reading.total else ()
         for batch in _batches(stream):
             seen = model.see([one for _, one in batch]) if model else [[] for _ in batch]
             for (source, one), animals in zip(batch, seen, strict=True):
@@ -223,12 +224,12 @@ def _near_in_time(candidates: Sequence[Candidate], labelled: Sequence[str], gap:
     near = np.zeros(len(candidates), dtype=bool)
     own: dict[Source, list[int]] = defaultdict(list)
     for i, one in enumerate(candidates):
-        if one.source.video and one.source.path.stem in taken:
+        if one.source.video and chosen.portable(one.source.path.stem) in taken:
             own[one.source].append(i)
     for source, members in own.items():
         frames = [candidates[i].frame for i in members]
         times = np.array([candidates[i].time for i in members])
-        for frame in taken[source.path.stem]:
+        for frame in taken[chosen.portable(source.path.stem)]:
             near[members] |= np.abs(times - np.interp(frame, frames, times)) < gap
     return near
 

@@ -150,7 +150,7 @@ def test_a_limit_for_each_group_holds(run, media):
     assert sorted(row["group"] for row in rows) == ["photos", "photos", "v", "v"]
 
 
-def test_what_is_broken_is_named_and_the_rest_done(media, tmp_path, run):
+def test_what_is_broken_is_named_and_the_rest_done(media, tmp_path, run, capsys):
     whole = write_video(tmp_path / "whole.mp4", seconds=20).read_bytes()
     (media / "cut.mp4").write_bytes(whole[: len(whole) // 2])
     (media / "text.mp4").write_text("no video")
@@ -160,8 +160,23 @@ def test_what_is_broken_is_named_and_the_rest_done(media, tmp_path, run):
     for name in ("cut.mp4", "text.mp4", "bad.jpg"):
         assert str(caught.value).count(name) == 1
     assert len(rows_of(tmp_path / "out")) == 6
+    capsys.readouterr()
     with pytest.raises(IncompleteError, match="nothing to choose from"):
         run(media / "text.mp4", n=6, out="none")
+    # nothing was read of it, so no line of progress says that it was
+    assert "text.mp4" not in capsys.readouterr().err
+
+
+def test_names_that_other_systems_do_not_take(media, tmp_path, run, capsys):
+    """A stick for the clinic's Windows; what is labelled of such a video is known by the new name."""
+    video = (media / "v1.mp4").rename(media / "Stute 12:30.mp4")
+    first = run(video, n=2)
+    assert all(row["file"].startswith("images/Stute 12_30_0") and row["source"] == str(video) for row in first)
+    assert "2 pictures have _ in their names for signs that Windows does not take" in capsys.readouterr().out
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"images": [{"file_name": Path(row["file"]).name} for row in first]}))
+    for row in run(video, n=2, out="second", ann_file=[str(labels)], img_dir=str(tmp_path / "out/images")):
+        assert min(abs(float(row["time"]) - float(one["time"])) for one in first) >= 0.7
 
 
 def test_nothing_of_the_users_is_replaced(media, tmp_path, run):

@@ -48,6 +48,8 @@ from equistera.training.fit import parse_duration
 from equistera.words import counted
 
 TOOL = "find_label_errors"
+#: Trainings, and the probability from which suspects go to the labelling tool, where nobody says so.
+FOLDS, AT_LEAST = 5, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,8 @@ class ErrorOptions(DetectorOptions):
     out: str
     config: str | None = None
     checkpoints: Sequence[str] = ()
-    folds: int = 5
-    seed: int = 0
+    folds: int | None = None
+    seed: int | None = None
     group_by: str | None = None
     data_root: str | None = None
     skeleton: str | None = None
@@ -68,7 +70,7 @@ class ErrorOptions(DetectorOptions):
     device: str | None = None
     cfg_options: list[str] = field(default_factory=list)
     to: str | None = None
-    at_least: float = 0.2
+    at_least: float | None = None
     url_prefix: str | None = None
     plan: bool = False
     overwrite: bool = False
@@ -81,12 +83,14 @@ class ErrorOptions(DetectorOptions):
         """
         if not self.config and not self.checkpoints:
             raise UserError("CONFIG is missing; only --checkpoints does without", hint="See --help")
-        if not 0 <= self.at_least <= 1:
+        if self.at_least is not None and not self.to:
+            raise UserError("--at-least is for --to: the page and the tables hold all suspects")
+        if self.at_least is not None and not 0 <= self.at_least <= 1:
             raise UserError(f"--at-least must be from 0 to 1, found {self.at_least:g}")
         if self.url_prefix is not None and self.to != "labelstudio":
             raise UserError("--url-prefix is for --to labelstudio")
-        training = {"--max-time": self.max_time, "--init": self.init, "--amp": self.amp, "--plan": self.plan}
-        given = [name for name, value in training.items() if value]
+        training = ("max_time", "init", "amp", "plan", "folds", "seed", "group_by")
+        given = ["--" + name.replace("_", "-") for name in training if getattr(self, name) not in (None, False)]
         if self.checkpoints and given:
             raise UserError(
                 f"{', '.join(given)} with --checkpoints, which trains nothing", hint="Leave one of them out"
@@ -126,7 +130,7 @@ def find_label_errors(options: ErrorOptions, start: Start | None = None) -> Judg
     about = {
         "labels": ", ".join(str(source.ann_file) for source in sources),
         "asked": ", ".join(options.checkpoints)
-        or f"{options.folds} folds of {options.config}, each about the pictures that it was not trained on",
+        or f"{options.folds or FOLDS} folds of {options.config}, each about the pictures that it was not trained on",
         "animals without labels": "looked for by " + str(detector.weights) if detector else "not looked for: no --det",
     }
     write_tables(judged, out, about)
@@ -134,7 +138,7 @@ def find_label_errors(options: ErrorOptions, start: Start | None = None) -> Judg
     lines = [step + "just these pictures for it."]
     if options.to:
         how = {"url_prefix": options.url_prefix} if options.url_prefix is not None else {}
-        lines = export(judged, out, options.to, options.at_least, **how)
+        lines = export(judged, out, options.to, AT_LEAST if options.at_least is None else options.at_least, **how)
         targets += [path for path in export_targets(out, options.to, sources) if path.is_file()]
     with atomic_write(out / PAGE) as file:
         file.write(page(judged, about, lines))
@@ -162,7 +166,7 @@ def out_of_fold(options: ErrorOptions, start: Start | None = None) -> tuple[Pool
     config = _config(options, options.config)
     pool = Pool.read(sources_of(config), skeletons.load(config.skeleton))
     groups = groups_of(pool, options.group_by)
-    fold_of = draw_folds(groups, options.folds, options.seed)
+    fold_of = draw_folds(groups, options.folds or FOLDS, options.seed or 0)
     training = Training(
         Path(config.filename),
         Path(config.data_root),
@@ -222,7 +226,7 @@ def sources_of(config: Config) -> list[Source]:
 
 def _of_checkpoints(options: ErrorOptions) -> tuple[Pool, Answers]:
     words = [*([options.config] if options.config else []), *options.checkpoints]
-    pairs = members(words, "CONFIG --checkpoints {path}")
+    pairs = members(words)
     config = _config(options, pairs[0][0])
     pool = Pool.read(sources_of(config), skeletons.load(config.skeleton))
     names = short_names([path for _, path in pairs], taken="")

@@ -150,9 +150,11 @@ def test_a_model_that_knows_all_pictures_is_refused(horses, trained, tmp_path):
     ("given", "said"),
     [
         ({}, "CONFIG is missing"),
-        ({"config": CONFIG, "at_least": 1.5}, "--at-least must be from 0 to 1"),
+        ({"config": CONFIG, "at_least": 1.5, "to": "coco"}, "--at-least must be from 0 to 1"),
+        ({"config": CONFIG, "at_least": 0.0}, "--at-least is for --to"),
         ({"config": CONFIG, "url_prefix": "x"}, "--url-prefix is for --to labelstudio"),
         ({"checkpoints": ["a"], "amp": True, "max_time": "1h"}, "--max-time, --amp with --checkpoints"),
+        ({"checkpoints": ["a"], "folds": 5, "seed": 0}, "--folds, --seed with --checkpoints, which trains nothing"),
         ({"config": CONFIG, "max_time": "soon"}, "soon"),
         ({"config": CONFIG, "init": "gone.pth"}, "no such checkpoint: gone.pth"),
         (
