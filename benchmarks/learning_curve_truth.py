@@ -2,6 +2,7 @@
 
 Examples:
   python benchmarks/learning_curve_truth.py --out work_dirs/curve_truth --amp
+  python benchmarks/learning_curve_truth.py --out work_dirs/curve_truth --amp --init work_dirs/other/best.pth
   python benchmarks/learning_curve_truth.py --out /tmp/curve --data-root data/demo --short
 
 Draws the curve by ``tools/learning_curve.py``, keeps what it said as predicted.json, trains the larger size and sets
@@ -37,6 +38,7 @@ def parse_args(argv: Sequence[str]):
     parser = cli.parser(__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the trainings and what came of them")
     parser.add_argument("--config", default="configs/demo_rtmpose_t.py", help="config of a pose model")
+    parser.add_argument("--init", type=Path, help="weights that every training starts from (default: the config's)")
     parser.add_argument("--data-root", type=Path, help="pictures to train on (default: OUT/data, rendered)")
     parser.add_argument("--steps", type=cli.at_least(1), default=2700, help="optimiser steps of each training")
     parser.add_argument("--seeds", type=cli.at_least(1), default=3, help="trainings of each size")
@@ -66,6 +68,7 @@ def main(argv: Sequence[str], start=None) -> None:
         "work_dir": str(args.out / "curve"),
         "data_root": str(args.data_root or rendered(args.out / "data")),
         "cfg_options": SHORT if args.short else [],
+        "init": args.init and str(args.init.resolve()),
         "amp": args.amp,
         "predict": (asked, 5000),
         "steps": 6 if args.short else args.steps,
