@@ -114,6 +114,11 @@ def find(names: Iterable[str]) -> list[Checkpoint]:
     return [known[name] for name in names]
 
 
+def published_as(path: str | Path) -> Checkpoint | None:
+    """The checkpoint that is published under a file's name, if there is one."""
+    return next((known for known in manifest().values() if known.file_name == Path(path).name), None)
+
+
 def default_dir() -> Path:
     """``checkpoints/`` in the project's folder, wherever the tool is started from."""
     return (PROJECT if (PROJECT / "pyproject.toml").exists() else Path.cwd()) / "checkpoints"

@@ -172,6 +172,8 @@ def upgrade_keys(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
     In MMPose 0.x ``head.`` was ``keypoint_head.``. Where the old head had convolutions before its last one, all of
     them were called ``final_layer.N.``; now only the last is the ``final_layer``, the others are ``conv_layers.N.``
     (``HeatmapHead._load_state_dict_pre_hook`` of MMPose 1.3.2). Names of 1.x stay as they are.
+
+    Networks of DeepLabCut 3 become those of MMPose that compute the same, see :func:`_from_deeplabcut`.
     """
     plain = {_WRAPPERS.sub("", name): value for name, value in state_dict.items()}
     matches = [re.match(rf"((?:\w+\.)*?)(?:{_PARTS})\.", name) for name in plain]
@@ -186,7 +188,29 @@ def upgrade_keys(state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
     for name, match in numbered.items():
         layer = "final_layer" if int(match[1]) == last else f"conv_layers.{match[1]}"
         renamed[f"head.{layer}.{match[2]}"] = renamed.pop(name)
-    return renamed
+    return _from_deeplabcut(renamed)
+
+
+#: The heatmaps of a network of DeepLabCut 3 (deeplabcut.pose_estimation_pytorch, HeatmapHead with a DeconvModule).
+_DEEPLABCUT_HEAD = re.compile(r"heads\.\w+\.heatmap_head\.deconv_layers\.(\d+)\.(weight|bias)")
+
+
+def _from_deeplabcut(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Names as MMPose has them for an HRNet of DeepLabCut 3, whose backbone is timm's.
+
+    timm's stages are called as MMPose's are. A head of one deconvolution over single cells, as SuperAnimal's, is a
+    convolution whose channels come in the other order; other heads have no counterpart and stay as they are.
+    """
+    heads = {name: match for name in weights if (match := _DEEPLABCUT_HEAD.fullmatch(name))}
+    if not heads:
+        return weights
+    given = {re.sub(r"^backbone\.model\.", "backbone.", name): value for name, value in weights.items()}
+    whole = [name for name, match in heads.items() if match[2] == "weight"]
+    if len(whole) == 1 and given[whole[0]].shape[2:] == (1, 1):
+        for name, match in heads.items():
+            value = given.pop(name)
+            given[f"head.final_layer.{match[2]}"] = value.transpose(0, 1) if match[2] == "weight" else value
+    return given
 
 
 def with_own_backbone(

@@ -45,7 +45,7 @@ _TENSORFLOW = re.compile(r".*\.(index|meta|data-\d{5}-of-\d{5})")
 #: Objects of these kinds say nothing of the weights; they are not made again.
 _BESIDE = re.compile(
     r"(mmengine|mmcv|argparse|pathlib|datetime|enum|types\.SimpleNamespace|functools\.partial|copyreg|omegaconf|yacs|"
-    r"addict|easydict|collections|numpy|torch\.optim|pytorch_lightning|lightning|lightning_fabric)\."
+    r"addict|easydict|ruamel|collections|numpy|torch\.optim|pytorch_lightning|lightning|lightning_fabric)\."
 )
 _MAPPINGS = re.compile(r"collections\.defaultdict|.*\.(ConfigDict|CfgNode|EasyDict|Dict|AttributeDict)")
 _UNKNOWN = re.compile(r"GLOBAL (\S+) was not an allowed")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equistera import skeleton as skeletons
-from equistera.checkpoints import manifest
+from equistera.checkpoints import published_as
 from equistera.mm.network.checkpoint import upgrade_keys
 from equistera.skeleton import Keypoint, Skeleton, SkeletonError
 
@@ -37,7 +37,7 @@ def skeleton_of_checkpoint(content: Mapping, path: str | Path) -> tuple[Skeleton
         if len(entry.keypoints) == channels:
             skeleton = _skeleton_named(entry)
             return skeleton, f"{skeleton.name} ({channels} keypoints), as the checkpoint's {place} says"
-    published = next((c for c in manifest().values() if c.file_name == Path(path).name), None)
+    published = published_as(path)
     if published is not None:
         if published.skeleton not in skeletons.builtin_names():
             return None, f"keypoints of {published.skeleton!r} ({published.name}) have no counterparts here"

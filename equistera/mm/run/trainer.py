@@ -28,6 +28,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
 from torch.utils.data import DataLoader
 
+from equistera.checkpoints import published_as
 from equistera.errors import Stopped, UserError, explained
 from equistera.mm.data.loading import in_use
 from equistera.mm.evaluation.evaluated_weights import Candidate
@@ -278,6 +279,8 @@ class Trainer(Runner):
         if self.rank == 0:
             print(f"{path.name}: {report.loaded} weights loaded, {len(report.left_out)} left out (the log lists them)")
             print(f"  {table.splitlines()[0]}", flush=True)
+            if (known := published_as(path)) and known.licence:
+                print(f"  under terms of their own ({known.licence.name}): {known.licence.says[-1]}", flush=True)
 
 
 def join_group(launcher: str, env_cfg: Mapping) -> None:

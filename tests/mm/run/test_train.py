@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import runner
 
 from equistera import PROJECT
+from equistera.checkpoints import manifest
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
 from equistera.mm.network.model import SkeletonPoseEstimator
@@ -100,6 +101,13 @@ def test_two_runs_that_begin_in_the_same_second_have_logs_of_their_own(horses, t
     for name in ("one", "other"):
         work = run(horses, tmp_path / name, tiny(**{"train_cfg.max_epochs": 1}))
         assert next(work.glob("*/vis_data/scalars.json")).stat().st_size > 0
+
+
+def test_weights_under_terms_of_their_own_say_so(horses, tiny, trained, tmp_path, capsys):
+    file = shutil.copy(trained / "best.pth", tmp_path / manifest()["superanimal_quadruped_dlc"].file_name)
+    options = tiny(**{"train_cfg.max_epochs": 1, "from_scratch": False})
+    run(horses, tmp_path / "run", options, init=str(file))
+    assert "  under terms of their own (superanimal): Read the card" in capsys.readouterr().out
 
 
 def test_a_network_is_built_once_and_once_more_where_a_time_is_fitted(horses, tiny, tmp_path, monkeypatch):
