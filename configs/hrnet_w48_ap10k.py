@@ -2,6 +2,8 @@
 
 python tools/download_checkpoints.py hrnet_w48_ap10k
 python tools/train.py configs/hrnet_w48_ap10k.py --amp
+
+CPU time of one core, float32: 17490 ms a step at batch 16 in the first phase, 452 ms a crop (HRNet-W32: 8640, 249).
 """
 
 _base_ = "hrnet_w32_ap10k.py"

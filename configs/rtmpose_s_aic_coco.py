@@ -2,6 +2,8 @@
 
 python tools/download_checkpoints.py cspnext_s_aic_coco
 python tools/train.py configs/rtmpose_s_aic_coco.py --amp
+
+CPU time of one core, float32: 745 ms a step at batch 16 in the first phase, 30 ms a crop (RTMPose-M: 1766, 71).
 """
 
 _base_ = "rtmpose_m_ap10k.py"
