@@ -4,6 +4,7 @@ Examples:
   python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --amp
   python tools/train.py configs/rtmpose_m_ap10k.py --plan
   python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --max-time 2h
+  python tools/train.py configs/rtmpose_m_ap10k.py --also data/ap10k=0.5 rendered   more data sets, their points masked
   python tools/train.py --work-dir work_dirs/rtmpose_m --resume
   python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --cfg-options train_dataloader.batch_size=8
   python tools/train.py configs/rtmpose_m_ap10k.py --processes 2
@@ -38,6 +39,8 @@ def parse_args(argv):
     parser.add_argument("--json", metavar="FILE", help="write the plan for machines")
     parser.add_argument("--overwrite", action="store_true", help="let --json replace a file; no run is ever replaced")
     parser.add_argument("--cache", metavar="auto|off|DIR", help="crops of the photos: beside the work dir, none, there")
+    text = "train on these as well, in the points that are ours too: so many samples for each of yours (default 1)"
+    parser.add_argument("--also", nargs="+", metavar="DIR[:SKELETON][=WEIGHT]", default=[], help=text)
     parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
     parser.add_argument(
         "--processes", type=cli.at_least(1), default=1, help="train in so many, one on each GPU; no launcher is needed"
@@ -60,6 +63,10 @@ def main(argv):
             return processes.start(count, options["launcher"], sys.argv)
         options["launcher"] = "pytorch"
     # after the arguments: what is missing need not wait for NumPy
+    if also := options.pop("also"):
+        from equistera.dataset.mixed import also_option
+
+        options["cfg_options"] = [*options["cfg_options"], also_option(also)]
     from equistera.training.options import TrainOptions, with_record
 
     options = with_record(TrainOptions(**options, started=started))

@@ -322,5 +322,7 @@ def _share(config: Config) -> None:
     shared = {key: config[key] for key in SHARED}
     for part in (config.get("model", {}), *(config[name].dataset for name in LOADERS if config.get(name))):
         part.update({key: shared[key] for key in REFERRING.get(part.get("type"), ())})
-    for _, node in mappings_in(dict(config.items())):
-        node.update({key: shared[key] for key in SHARED if key in node})
+    for place, node in mappings_in(dict(config.items())):
+        # a data set beside the run's own has its own place and skeleton
+        if ".sources." not in place:
+            node.update({key: shared[key] for key in SHARED if key in node})

@@ -217,10 +217,10 @@ def canonical_name(name: str) -> str:
     """The name this package uses for a logged metric.
 
     Example:
-        >>> [canonical_name(name) for name in ("coco/AP .5", "PCK", "val/AP", "train_subset/AP")]
-        ['val/AP50', 'val/PCK', 'val/AP', 'train_subset/AP']
+        >>> [canonical_name(name) for name in ("coco/AP .5", "PCK", "val/AP", "source/ap10k/AP")]
+        ['val/AP50', 'val/PCK', 'val/AP', 'source/ap10k/AP']
     """
-    if name.startswith("train_subset/"):
+    if name.startswith(("train_subset/", "source/")):
         return name
     name = name.removeprefix("val/")
     metric = name.rsplit("/", 1)[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 
@@ -57,8 +58,11 @@ class Summary:
         #: Training subset minus validation at the latest epoch that has both.
         self.gap = float(gaps[-1]) if len(gaps) else None
         others = {name: f"val/{name}" for name in OTHER_METRICS if name != self.metric}
-        #: :data:`OTHER_METRICS` at the best epoch; which PCK is logged by keypoint, and its values there.
+        logged = dict.fromkeys(name for point in run.evaluations for name in point.values)
+        others |= {f"AP of {found[1]}": name for name in logged if (found := re.fullmatch("source/(.+)/AP", name))}
+        #: :data:`OTHER_METRICS` and the AP of the data sets beside the run's own at the best epoch.
         self.at_best = _values_at(run, others, self.best_epoch)
+        #: Which PCK is logged by keypoint, and its values there.
         self.keypoint_metric, names = run.keypoint_metric()
         by_keypoint = {name: f"val/{self.keypoint_metric}/{name}" for name in names}
         self.keypoints = _values_at(run, by_keypoint, self.best_epoch)

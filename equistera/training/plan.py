@@ -14,10 +14,38 @@ from equistera.training.schedule import Phase, Schedule
 
 
 @dataclass(frozen=True)
+class SourceSummary:
+    """A data set beside a run's own.
+
+    Attributes:
+        name: Of the set.
+        pictures, animals: That teach a point of ours.
+        samples: Of them in an epoch.
+        skeleton: What it is labelled in, in words.
+        mapped, unmapped: Its points that are ours, and those that are not.
+        without: Our points that it does not teach.
+        left_out: Pictures that are elsewhere in the run, by where.
+        val_animals: That it is scored by in each evaluation.
+    """
+
+    name: str
+    pictures: int
+    animals: int
+    samples: int
+    skeleton: str
+    mapped: tuple[str, ...]
+    unmapped: tuple[str, ...]
+    without: tuple[str, ...]
+    left_out: Mapping[str, int]
+    val_animals: int = 0
+
+
+@dataclass(frozen=True)
 class DataSummary:
     """What a run trains and evaluates on: pictures with a labelled animal, and animals, which are the samples.
 
-    ``notes`` say what of it is not learned from.
+    ``notes`` say what of it is not learned from; ``sources`` are the data sets beside its own, and ``epoch_samples``
+    what an epoch has with them, if it is not as many as there are animals.
     """
 
     train_pictures: int
@@ -25,6 +53,13 @@ class DataSummary:
     val_pictures: int
     val_animals: int
     notes: tuple[str, ...] = ()
+    sources: tuple[SourceSummary, ...] = ()
+    epoch_samples: int | None = None
+
+    @property
+    def samples(self) -> int:
+        """Samples of an epoch."""
+        return self.epoch_samples or self.train_animals
 
 
 @dataclass(frozen=True)
@@ -109,7 +144,7 @@ class Plan:
     @property
     def whole_epoch(self) -> int:
         """Steps that the pictures give an epoch; ``--max-time`` may leave fewer."""
-        return steps_in_epoch(self.data.train_animals, self.batch_size, self.processes, self.drop_last)
+        return steps_in_epoch(self.data.samples, self.batch_size, self.processes, self.drop_last)
 
     @property
     def disk_bytes(self) -> int:

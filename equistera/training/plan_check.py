@@ -86,7 +86,7 @@ def _few_steps_problem(plan: Plan) -> list[str]:
     Whoever has enough pictures for a handful of batches of the usual size takes too large a batch. Whoever tries the
     toolkit on three pictures, or has 58, has no better choice.
     """
-    animals, steps = plan.data.train_animals, plan.schedule.steps_per_epoch
+    animals, steps = plan.data.samples, plan.schedule.steps_per_epoch
     at_usual = animals // min(plan.batch_size * plan.processes, REFERENCE_BATCH)
     if steps >= HANDFUL or at_usual < HANDFUL or _is_cut(plan):
         return []

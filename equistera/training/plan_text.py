@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from equistera.augmentation import parts_of
 from equistera.progress import duration
@@ -16,6 +17,7 @@ def format_plan(plan: Plan) -> str:
     """The plan as text of about 30 lines, at most 120 characters wide."""
     rows = {
         "pictures": _pictures(plan),
+        **_sources(plan),
         "steps": _steps(plan),
         "warm-up": _warmup(plan),
         "LR scale": plan.lr.explain(),
@@ -47,6 +49,7 @@ def plan_json(plan: Plan) -> dict:
     return {
         "train": {"pictures": data.train_pictures, "animals": data.train_animals},
         "val": {"pictures": data.val_pictures, "animals": data.val_animals},
+        "sources": [dataclasses.asdict(source) for source in data.sources],
         "batch_size": plan.batch_size,
         "processes": plan.processes,
         "steps_per_update": plan.accumulated,
@@ -89,6 +92,32 @@ def _pictures(plan: Plan) -> str:
         f"{data.train_pictures} ({counted(data.train_animals, 'animals')}) to train, "
         f"{data.val_pictures} ({counted(data.val_animals, 'animals')}) to validate"
     )
+
+
+def _sources(plan: Plan) -> dict[str, str]:
+    """The row of the data sets beside a run's own, where there are some."""
+    data = plan.data
+    if not data.sources:
+        return {}
+    own = data.samples - sum(source.samples for source in data.sources)
+    lines = [f"of an epoch's {counted(data.samples, 'samples')} {own} are yours"]
+    for source in data.sources:
+        lines += [
+            f"{source.name}: {counted(source.samples, 'samples')} of {counted(source.animals, 'animals')} on "
+            f"{counted(source.pictures, 'pictures')}, labelled in {source.skeleton}",
+            f"  {counted(len(source.mapped), 'points')} are ours"
+            + (f", {len(source.unmapped)} not ({_few(source.unmapped)})" if source.unmapped else "")
+            + (f"; of ours it lacks {len(source.without)} ({_few(source.without)})" if source.without else ""),
+            *(f"  left out: {counted(count, 'pictures')} also in {where}" for where, count in source.left_out.items()),
+            f"  scored by {counted(source.val_animals, 'animals')}"
+            if source.val_animals
+            else "  not scored: no val.json",
+        ]
+    return {"sources": f"\n{'':<12}".join(lines)}
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _steps(plan: Plan) -> str:

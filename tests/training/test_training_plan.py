@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -5,7 +6,7 @@ from training_cases import plan
 
 from equistera.errors import UserError
 from equistera.training.fit import Costs, StepTime, fit_to_time
-from equistera.training.plan import steps_in_epoch
+from equistera.training.plan import SourceSummary, steps_in_epoch
 from equistera.training.plan_check import check_plan, plan_warnings
 from equistera.training.plan_text import format_plan, plan_json
 
@@ -274,3 +275,22 @@ def test_the_json():
     ]
     assert second["open"][3]["lr_start"] == pytest.approx(3.94315e-08)
     assert json.loads(json.dumps(content, allow_nan=False)) == content
+
+
+def test_a_plan_counts_the_data_sets_beside_the_own():
+    source = SourceSummary(
+        "ap10k", 900, 1000, 320, "ap10k, by the names of its points", ("Nose", "Neck"), ("L_Hip",), ("back",),
+        {"your test set": 2}, 200,
+    )  # fmt: skip
+    made = plan()
+    assert "sources" not in format_plan(made)
+    mixed = dataclasses.replace(made, data=dataclasses.replace(made.data, sources=(source,)))
+    text = format_plan(mixed)
+    assert "of an epoch's 640 samples 320 are yours" in text
+    assert "ap10k: 320 samples of 1000 animals on 900 pictures, labelled in ap10k, by the names of its points" in text
+    assert "2 points are ours, 1 not (L_Hip); of ours it lacks 1 (back)" in text
+    assert "left out: 2 pictures also in your test set" in text
+    assert mixed.whole_epoch == made.whole_epoch == 40
+    assert dataclasses.replace(made, data=dataclasses.replace(made.data, epoch_samples=1280)).whole_epoch == 80
+    (told,) = json.loads(json.dumps(plan_json(mixed)))["sources"]
+    assert told["left_out"] == {"your test set": 2}

@@ -65,7 +65,8 @@ def use_cache(config: Config, work_dir: Path, option: str | None = None, require
     for name in ("train_dataloader", "val_dataloader"):
         dataset = DATASETS.build({**config[name].dataset, "pipeline": [], "cache": None})
         try:
-            opened.append(ensure(folder, dataset.crop_request, cache_limit(config)))
+            for part in (dataset, *dataset.sources):
+                opened.append(ensure(folder, part.crop_request, cache_limit(config)))
         except CacheRefused as refused:
             if required or folder != work_dir.parent / FOLDER:
                 raise

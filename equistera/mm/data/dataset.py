@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from equistera.crops.build import find
 from equistera.crops.request import Animal, Request
 from equistera.crops.store import DecodedCrops
 from equistera.dataset.coco import category_of, load_annotations
+from equistera.dataset.mixed import Draw, Source, mapped_annotations, shares
 from equistera.dataset.paths import picture_path
 from equistera.errors import UserError
 from equistera.mm.config import resolve_path
@@ -51,6 +52,12 @@ class KeypointDataset(BaseCocoStyleDataset):
             that.
         cache: Folder of crop caches. If it has one for just these samples, pictures come from there; otherwise the
             same pixels are made from the photos each time.
+        sources: Data sets whose animals stand among its own in an epoch, see :class:`equistera.dataset.mixed.Source`.
+        epoch_samples: Samples in an epoch with sources; None: as many as it has animals itself.
+        labelled_in: Name or path of the skeleton that the file is labelled in, where that is another: points that are
+            not exactly the same are not labelled then.
+        leave_out: File names of pictures that are not used.
+        point_weight: Factor on the weights of its points in the loss.
         test_mode: Whether this is an evaluation data set.
         kwargs: As ``mmengine.dataset.BaseDataset`` takes them.
 
@@ -79,6 +86,11 @@ class KeypointDataset(BaseCocoStyleDataset):
         seed: int = 0,
         codec: dict | None = None,
         cache: str | None = None,
+        sources: Sequence[Mapping] | None = None,
+        epoch_samples: int | None = None,
+        labelled_in: str | None = None,
+        leave_out: Sequence[str] = (),
+        point_weight: float = 1.0,
         **kwargs,
     ):
         self.codec = KEYPOINT_CODECS.build(codec) if codec else None
@@ -88,7 +100,10 @@ class KeypointDataset(BaseCocoStyleDataset):
         self.crops: DecodedCrops | None = None
         self.ready = False
         self.skeleton = skeletons.load(skeleton)
+        self.labelled_in = skeletons.load(labelled_in) if labelled_in else None
+        self.leave_out, self.point_weight = leave_out, point_weight
         self.seed = seed
+        common = {**kwargs, "augmentation": augmentation, "seed": seed, "codec": codec, "cache": cache}
         if isinstance(augmentation, (str, dict)):
             augmentation = [(0, augmentation)]
         written = [(start, *parts_of(preset)) for start, preset in augmentation or ()]
@@ -98,6 +113,9 @@ class KeypointDataset(BaseCocoStyleDataset):
         self._starts = torch.tensor([start for start, _ in self.augmentation], dtype=torch.int64).share_memory_()
         root = str(resolve_path(data_root))
         super().__init__(ann_file=ann_file, data_root=root, metainfo=metainfo_of(self.skeleton), **kwargs)
+        self.sources = [_dataset_of(entry, skeleton, common) for entry in sources or ()]
+        self.counts = shares(epoch_samples or self.animals, [entry.get("weight", 1.0) for entry in sources or ()])
+        self.draw = Draw(seed, [self.animals, *(source.animals for source in self.sources)], self.counts)
         # MMPose's metrics would read the file, whose keypoints may stand in another order; samples carry them
         MessageHub.get_current_instance().pop_info(f"{self.skeleton.name}_ann_file", None)
 
@@ -109,10 +127,14 @@ class KeypointDataset(BaseCocoStyleDataset):
     def set_epoch(self, epoch: int) -> None:
         """Makes later samples draw their augmentation for ``epoch`` (counted from 0)."""
         self._epoch.fill_(epoch)
+        for source in self.sources:
+            source.set_epoch(epoch)
 
     def set_starts(self, epochs: Sequence[int]) -> None:
         """Makes the presets begin at other epochs (counted from 0)."""
         self._starts.copy_(torch.tensor(epochs, dtype=torch.int64))
+        for source in self.sources:
+            source.set_starts(epochs)
 
     def augmentation_at(self, epoch: int) -> Augmentation:
         """What samples of ``epoch`` (counted from 0) draw from."""
@@ -123,10 +145,24 @@ class KeypointDataset(BaseCocoStyleDataset):
     @property
     def ground_truth(self) -> dict:
         """The annotations that its samples are scored against."""
+        return self._keypoints
+
+    @functools.cached_property
+    def _keypoints(self) -> dict:
+        if self.labelled_in or self.leave_out:
+            return mapped_annotations(self.ann_file, self.skeleton, self.labelled_in or self.skeleton, self.leave_out)
         return load_annotations(self.ann_file, self.skeleton)
 
+    @property
+    def animals(self) -> int:
+        """How many animals it has itself; its length is that of an epoch, those of its sources among them."""
+        return super().__len__()
+
+    def __len__(self) -> int:
+        return sum(self.counts) if getattr(self, "sources", None) else self.animals
+
     def load_data_list(self) -> list[dict]:
-        coco = load_annotations(self.ann_file, self.skeleton)
+        coco = self._keypoints
         images = {image["id"]: image for image in coco["images"]}
         if not coco["annotations"]:
             raise UserError(f"{self.ann_file} has no labelled animal ({counted(len(images), 'pictures')})")
@@ -157,7 +193,7 @@ class KeypointDataset(BaseCocoStyleDataset):
             label=f"{Path(self.data_root).name}-{Path(self.ann_file).stem}",
             animals=[
                 Animal(s["img_path"], s["bbox"][0], s["keypoints"][0], s["keypoints_visible"][0])
-                for s in (BaseDataset.get_data_info(self, i) for i in range(len(self)))
+                for s in (BaseDataset.get_data_info(self, i) for i in range(self.animals))
             ],
             halves=self.halves,
             presets=[preset for _, preset in self.augmentation],
@@ -186,6 +222,7 @@ class KeypointDataset(BaseCocoStyleDataset):
         names = ("dataset_name", "flip_pairs", "dataset_keypoint_weights", "flip_indices", "skeleton_links")
         about = {name: self.metainfo[name] for name in names}
         about["upper_body_ids"], about["lower_body_ids"] = self.halves
+        about["dataset_keypoint_weights"] = about["dataset_keypoint_weights"] * np.float32(self.point_weight)
         if not self.codec:
             return about
         return about | {"codec": self.codec, "input_size": self.input_size, "use_udp": self.use_udp}
@@ -198,10 +235,26 @@ class KeypointDataset(BaseCocoStyleDataset):
         return info
 
     def prepare_data(self, idx: int):
-        info = self.get_data_info(idx)
+        epoch, which = int(self._epoch), 0
+        place = idx
+        if self.sources:
+            which, idx = self.draw.at(epoch, place)
+        info = (self.sources[which - 1] if which else self).get_data_info(idx)
         if self.augmentation:
-            epoch = int(self._epoch)
             info["augmentation"] = self.augmentation_at(epoch)
-            info["rng"] = np.random.default_rng((self.seed, epoch, idx))
+            info["rng"] = np.random.default_rng((self.seed, epoch, place))
             info["texture"] = functools.partial(self.textures.draw, avoid=info["img_path"])
         return self.pipeline(info)
+
+
+def _dataset_of(entry: Mapping, skeleton: str, common: Mapping) -> KeypointDataset:
+    """The data set of a source, its training animals."""
+    source = Source.of(entry, "sources")
+    return KeypointDataset(
+        skeleton=skeleton,
+        labelled_in=source.skeleton,
+        data_root=source.data_root,
+        leave_out=source.leave_out,
+        point_weight=source.point_weight,
+        **{**common, "ann_file": source.ann_file, "data_prefix": source.data_prefix},
+    )

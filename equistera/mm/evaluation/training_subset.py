@@ -48,7 +48,9 @@ class TrainingSubset:
         seed: int,
     ):
         self._dataset, self._pipeline = dataset, Compose(pipeline)
-        order = np.random.default_rng((seed, _STREAM)).permutation(len(dataset)).tolist()
+        order = np.random.default_rng((seed, _STREAM)).permutation(dataset.animals).tolist()
+        #: How many are scored.
+        self.animals = len(order[:scored])
         self._scored = _split(order[:scored], batch_size)
         self._measured = _split(order[:measured], batch_size)
         self._metric = METRICS.get(dataset.metric)

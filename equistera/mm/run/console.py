@@ -12,6 +12,7 @@ from equistera.evaluation.constant_guess import outcome
 from equistera.evaluation.instances import PCK
 from equistera.mm.evaluation.evaluated_weights import SUBSET
 from equistera.mm.evaluation.keypoint_metric import GUESS, GUESSED, SCORES
+from equistera.mm.evaluation.source_scores import SOURCE
 from equistera.progress import PLAIN_INTERVAL, duration
 from equistera.words import counted
 
@@ -69,6 +70,8 @@ class Console:
             f"{name} {metrics[f'val/{name}']:.3f}" for name in ("AP", "AP50", "PCK@0.1") if f"val/{name}" in metrics
         )
         subset = f"  on training pictures: AP {metrics[f'{SUBSET}/AP']:.3f}" if f"{SUBSET}/AP" in metrics else ""
+        others = [name.split("/")[1] for name in metrics if name.startswith(f"{SOURCE}/") and name.endswith("/AP")]
+        subset += "".join(f"  {name}: AP {metrics[f'{SOURCE}/{name}/AP']:.3f}" for name in others)
         line = f"epoch {runner.epoch}/{runner.max_epochs}  val: {scores}{subset}{_standing(runner, metrics)}"
         line += _warning(metrics)
         if self._bar is not None:

@@ -73,9 +73,17 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
     """
     found, root = {}, Path(config.data_root)
     skeleton, batch = skeletons.load(config.skeleton), config.train_dataloader.batch_size
-    for name, loader in (("training", config.train_dataloader), ("validation", config.val_dataloader)):
-        file, folder = root / loader.dataset.ann_file, root / loader.dataset.data_prefix.img
-        coco = load_annotations(file, skeleton)
+    sets = [
+        (name, root / loader.dataset.ann_file, root / loader.dataset.data_prefix.img, skeleton)
+        for name, loader in (("training", config.train_dataloader), ("validation", config.val_dataloader))
+    ]
+    for source in config.train_dataloader.dataset.get("sources") or ():
+        labelled_in = skeletons.load(source["skeleton"]) if source["skeleton"] else skeleton
+        place, name = Path(source["data_root"]), source["name"]
+        sets.append((name, place / source["ann_file"], place / source["data_prefix"]["img"], labelled_in))
+        found[f"{name} skeleton"] = f"{labelled_in.name}, {_digest(','.join(labelled_in.names).encode())}"
+    for name, file, folder, labelled_in in sets:
+        coco = load_annotations(file, labelled_in)
         pictures = sorted((image["file_name"], image["id"]) for image in coco["images"])
         paths = {name: picture_path(folder, name) for name, _ in pictures}
         sizes = "\n".join(f"{name} {paths[name].stat().st_size}" for name, _ in pictures if paths[name].exists())
@@ -97,10 +105,11 @@ def picture_marks(paths: Iterable[Path]) -> set[str]:
 
     Whole files would take minutes: 5,000 photos of 12 MP are 25 GB. A picture that cannot be read has no mark.
     """
-    return {mark for mark in map(_mark, paths) if mark}
+    return {mark for mark in map(mark_of, paths) if mark}
 
 
-def _mark(path: Path) -> str:
+def mark_of(path: Path) -> str:
+    """What a picture is known again by; "" if it cannot be read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from equistera.errors import UserError
 from equistera.literals import settings_in
+from equistera.mm.evaluation.source_scores import SourceScores
 from equistera.mm.network import checkpoint
 from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.network.model import SkeletonPoseEstimator
@@ -174,7 +175,7 @@ def _evaluation(
     sources = 1 + (config.get("ema") is not None)
     measured = config.norm_statistics.pictures if config.get("norm_statistics") else 0
     pictures = (sources + bool(measured)) * config.training_subset.pictures + sources * measured
-    pictures += len(loader.dataset)
+    pictures += len(loader.dataset) + SourceScores(config).animals
     content = {"state_dict": network.state_dict(), "optimizer": wrapper.state_dict()}
     with tempfile.TemporaryDirectory(prefix=".measuring_", dir=disk) as folder:
         saving = _timed(lambda: checkpoint.save(Path(folder) / "probe.pth", content))

@@ -27,6 +27,7 @@ from torch import nn
 
 from equistera.errors import UserError
 from equistera.mm.evaluation.evaluated_weights import SUBSET, candidates, swapped
+from equistera.mm.evaluation.source_scores import SourceScores
 from equistera.mm.evaluation.training_subset import TrainingSubset
 from equistera.mm.network.averaging import AveragedWeights
 from equistera.mm.run.console import Console
@@ -83,6 +84,7 @@ class TrainLoop(BaseLoop):
         self.clock = Clock(Fit.from_json(config.fitted)) if config.get("fitted") else None
         (self.saver,) = (hook for hook in runner.hooks if isinstance(hook, SaveCheckpoints))
         self.subset: TrainingSubset | None = None
+        self.sources: SourceScores | None = None
         self.non_finite, self.log, self.console = NonFinite(), StepLog(config), Console()
         self.finishing = False
 
@@ -226,6 +228,7 @@ class TrainLoop(BaseLoop):
         runner, network = self.runner, self.runner.network.eval()
         if self.subset is None:
             self.subset = TrainingSubset.of(runner.cfg, self.dataloader.dataset)
+            self.sources = SourceScores(runner.cfg)
         found = candidates(runner, self.subset, self.average.tensors if self.average else None)
         # of equals the first, which is the plainest
         chosen = runner.evaluated = min(found, key=lambda candidate: candidate.error)
@@ -235,6 +238,7 @@ class TrainLoop(BaseLoop):
             f"{SUBSET}/{ERROR}/{'+'.join(candidate.made_of)}": candidate.error for candidate in found
         }
         with swapped(network, chosen.changes):
+            runner.val_loop.beside |= self.sources.score(network)
             return runner.val_loop.run()
 
     def _give_up_without_improvement(self) -> bool:

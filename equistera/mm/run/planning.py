@@ -42,7 +42,7 @@ def steps_per_update(config: Config) -> int:
 def steps_of(config: Config, data: DataSummary) -> int:
     """Steps that the pictures give an epoch."""
     batch = config.train_dataloader.batch_size
-    return steps_in_epoch(data.train_animals, batch, world_size(), _drops_last(config))
+    return steps_in_epoch(data.samples, batch, world_size(), _drops_last(config))
 
 
 def _drops_last(config: Config) -> bool:

@@ -21,6 +21,7 @@ from equistera.mm.config import mappings_in, resolve_path
 from equistera.mm.data.boxes import BoxDataset, not_learned
 from equistera.mm.data.loading import loader_settings
 from equistera.mm.network import checkpoint
+from equistera.mm.run.mixing import settle_sources
 from equistera.training.checkpoints import BEST
 from equistera.training.config_shape import RunConfig
 from equistera.training.plan import DataSummary
@@ -33,7 +34,7 @@ EVALUATED = {"ann_file": "val_dataloader", "train_ann_file": "train_dataloader"}
 
 
 def check_data(config: Config) -> DataSummary:
-    """Checks both splits of a run, pictures included.
+    """Checks both splits of a run, pictures included, and the data sets beside its own, which become complete.
 
     Raises:
         UserError: Something is missing or broken; everything found in the first split that fails is listed.
@@ -48,7 +49,8 @@ def check_data(config: Config) -> DataSummary:
     notes: list[str] = []
     if sets[0].type == BoxDataset.__name__:
         notes = not_learned(load_boxes(root / sets[0].ann_file, skeleton), config.codec.input_size)
-    return DataSummary(*counts[0], *counts[1], tuple(notes))
+    sources = settle_sources(config, counts[0][1])
+    return DataSummary(*counts[0], *counts[1], tuple(notes), tuple(sources), sets[0].get("epoch_samples"))
 
 
 def finish(config: Config, seed: int | None) -> None:

@@ -26,6 +26,7 @@ def small():
     # and HRNet-W48 63.6 M; RTMPose-s and -l 5.47 M and 27.66 M with 17 (MMPose, projects/rtmpose)
     [
         ("rtmpose_m_ap10k.py", 13.6),
+        ("rtmpose_m_5k.py", 13.6),
         ("hrnet_w32_ap10k.py", 28.5),
         ("hrnet_w32_animalpose.py", 28.5),
         ("hrnet_w48_ap10k.py", 63.6),
