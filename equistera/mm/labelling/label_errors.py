@@ -90,11 +90,11 @@ class ErrorOptions(DetectorOptions):
         if self.url_prefix is not None and self.to != "labelstudio":
             raise UserError("--url-prefix is for --to labelstudio")
         training = ("max_time", "init", "amp", "plan", "folds", "seed", "group_by")
-        given = ["--" + name.replace("_", "-") for name in training if getattr(self, name) not in (None, False)]
+        # 0 is a seed
+        given = [name for name in training if getattr(self, name) is not None and getattr(self, name) is not False]
         if self.checkpoints and given:
-            raise UserError(
-                f"{', '.join(given)} with --checkpoints, which trains nothing", hint="Leave one of them out"
-            )
+            named = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise UserError(f"{named} with --checkpoints, which trains nothing", hint="Leave one of them out")
         if self.max_time:
             parse_duration(self.max_time)
         if self.init:
