@@ -102,7 +102,9 @@ def export(judged: Judged, out: Path, to: str, least: float, **how: str) -> list
             lines.append(f"{source.ann_file}: no suspect of at least {least:g}, nothing to correct")
             continue
         lines += write_for_tool(pictures, to, path, pool.skeleton, **how)
-        back = ["--input", "CORRECTED", "--output", source.ann_file.parent, "--update", *pool.skeleton.option]
+        # other folders may have pictures of these names
+        where = ["--img-dir", source.images, "--output", source.ann_file.parent]
+        back = ["--input", "CORRECTED", *where, "--update", *pool.skeleton.option]
         lines.append(f"What was corrected comes back: {commands.tool('convert_dataset', *back)}")
         if any(one.kind == "missing" and pool.pictures[one.picture].source == source for one in judged.suspects):
             lines.append("Animals that were added come with --update all instead of --update.")

@@ -135,7 +135,7 @@ def test_just_the_suspects_pictures_are_exported_with_their_own_names(judged, tm
     content = json.loads((tmp_path / "to_correct_train.json").read_text())
     wanted = dict.fromkeys(f"{one.picture}.jpg" for one in judged.suspects if one.probability >= 0.5)
     assert [image["file_name"] for image in content["images"]] == list(wanted)
-    assert any("--update" in line and "--skeleton small" in line for line in lines)
+    assert any("--img-dir" in line and "--update" in line and "--skeleton small" in line for line in lines)
     assert "nothing to correct" in export(judged, tmp_path, "coco", 1.0)[0]
 
 
