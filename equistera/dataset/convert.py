@@ -196,7 +196,7 @@ def _labelled(
             try:
                 entry, left_out = annotate(animal, frame, target, request.skeleton, found.where)
                 if any(agree(entry, other) for other in found.entries):
-                    raise Unusable("the same animal stands in the picture twice", _box_in_words(entry["bbox"]))
+                    raise Unusable("the same animal stands in the picture twice", _box_in_words(entry))
                 found.entries.append(entry)
                 found.animals.append(animal)
                 found.skips.extend(left_out)
@@ -205,8 +205,8 @@ def _labelled(
         yield found
 
 
-def _box_in_words(box: Sequence[float]) -> str:
-    x, y, width, height = box
+def _box_in_words(entry: dict) -> str:
+    x, y, width, height = entry["bbox"]
     return f"of {width:.0f} x {height:.0f} pixels at ({x:.0f}, {y:.0f})"
 
 

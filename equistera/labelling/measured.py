@@ -39,7 +39,7 @@ def measure_and_write(
         UserError: Files cannot be read or written, or too little was labelled twice.
     """
     skeleton = skeletons.load(skeleton_name)
-    source = Path(skeleton_name) if skeleton_name.endswith(".json") else skeletons.BUILTIN_DIR / f"{skeleton_name}.json"
+    source = skeleton.file or skeletons.BUILTIN_DIR / f"{skeleton_name}.json"
     targets = skeleton_file, ceiling_file, gross_file = out / source.name, out / CEILING, out / DISAGREEMENTS
     check_targets("--out", targets, inputs=[*files, source], overwrite=overwrite, tool=TOOL)
     notes: list[str] = []
