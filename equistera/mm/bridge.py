@@ -2,7 +2,7 @@
 
 Call :func:`install` before the first import of mmpose, mmdet or ``mmcv.ops``; ``import equistera.mm`` does it.
 
-Modules are stood in for only where the real ones are not installed:
+Modules are stood in for only where the real ones are not installed, but for one:
 
 ``mmcv._ext``
     mmcv's compiled operators. mmpose and mmdet import them although pose models use none and a detector only NMS.
@@ -11,6 +11,12 @@ Modules are stood in for only where the real ones are not installed:
 ``imgaug``
     mmdet imports it for the augmentation of road lanes, which nothing here uses; it would bring numba and half a
     gigabyte along. Whatever is taken from the stand-in raises when it is called.
+``modelindex``
+    mmpretrain imports it for its catalogue of models, which nothing here uses. Whatever is taken from the stand-in
+    raises when it is called.
+``mmpretrain.models.multimodal``
+    Even where it is installed: it cannot be imported beside transformers 5, and mmdet and mmpretrain import it whatever
+    they are asked for. Networks that look at pictures alone need nothing of it.
 ``xtcocotools``
     A fork of pycocotools whose wheels need NumPy 1. pycocotools has the same classes, but for what the fork's
     ``COCOeval`` adds, which is ``equistera.mm.coco_evaluation``.
@@ -95,6 +101,12 @@ def install() -> None:
     if _is_missing("imgaug"):
         for name in ("", ".augmenters", ".augmentables", ".augmentables.lines", ".augmentables.segmaps"):
             sys.modules["imgaug" + name] = _StandIn("imgaug" + name, "pip install imaug brings it")
+    if _is_missing("modelindex"):
+        for name in ("", ".load_model_index", ".models", ".models.Model"):
+            sys.modules["modelindex" + name] = _StandIn("modelindex" + name, "pip install model-index brings it")
+    multimodal = "mmpretrain.models.multimodal"
+    if multimodal not in sys.modules:
+        sys.modules[multimodal] = _StandIn(multimodal, "this project does without it")
     if _is_missing("xtcocotools"):
         for name in ("", ".coco", ".mask"):
             sys.modules["xtcocotools" + name] = importlib.import_module("pycocotools" + name)

@@ -18,7 +18,7 @@ from equistera.mm.config import mappings_in
 from equistera.mm.data.codecs import completed_test_cfg, uses_udp
 from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
 from equistera.mm.network import checkpoint
-from equistera.mm.network.model import complete_head
+from equistera.mm.network.model import complete_backbone, complete_head
 from equistera.mm.prediction.predict import Predictor
 from equistera.outputs import check_folder, same_file
 from equistera.skeleton import Skeleton
@@ -26,7 +26,7 @@ from equistera.skeleton import Skeleton
 #: What our network takes beside what MMPose's has.
 _OURS = ("skeleton", "codec", "stride", "dropout", "stages", "precision")
 #: Packages whose classes an environment with MMPose has.
-_STOCK = {"mmpose", "mmdet", "mmcv", "mmengine", "torch"}
+_STOCK = {"mmpose", "mmdet", "mmcv", "mmengine", "mmpretrain", "torch"}
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,12 @@ def model_config(config: Config) -> dict:
     keypoints = len(skeletons.load(config.skeleton))
     codec = config.codec.to_dict()
     head = complete_head(model["head"], codec, keypoints, model["stride"])
+    backbone = complete_backbone(model["backbone"], codec)
     model["test_cfg"] = completed_test_cfg(model.get("test_cfg"), codec)
     model = {name: value for name, value in model.items() if name not in _OURS}
     preprocessor = {**model["data_preprocessor"], "type": "PoseDataPreprocessor"}
-    return {**model, "type": "TopdownPoseEstimator", "head": head, "data_preprocessor": preprocessor}
+    parts = {"backbone": backbone, "head": head, "data_preprocessor": preprocessor}
+    return {**model, **parts, "type": "TopdownPoseEstimator"}
 
 
 def _foreign(model: dict) -> Iterator[str]:

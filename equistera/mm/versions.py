@@ -14,7 +14,10 @@ import equistera
 from equistera.mm import bridge
 from equistera.mm.run.trainer import device_name
 
-PACKAGES = ("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "mmpose", "onedl-mmdetection", "albumentations")
+PACKAGES = (
+    *("torch", "torchvision", "onedl-mmengine", "onedl-mmcv", "mmpose", "onedl-mmdetection", "onedl-mmpretrain"),
+    "albumentations",
+)
 
 
 def describe() -> str:

@@ -123,6 +123,7 @@ class Strategy(Section):
     ramp_share: Annotated[float, number(0, 0.2)]
     warmup: Warmup
     final_ratio: Annotated[float, number(0, 1)]
+    layer_decay: Annotated[float, number(0, 1, above=True)] = 1.0
     phases: list[PhaseShape] = pydantic.Field(
         min_length=1, description="a list of dict(name=, start=, lr_factor=, augmentation=)"
     )

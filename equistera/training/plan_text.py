@@ -21,6 +21,7 @@ def format_plan(plan: Plan) -> str:
         "steps": _steps(plan),
         "warm-up": _warmup(plan),
         "LR scale": plan.lr.explain(),
+        **_layer_rates(plan),
         "average": _average(plan),
         "evaluate": f"{_interval(plan.val_interval)}, {_times(plan.evaluations)}; watching {plan.watched}",
         "save": _save(plan),
@@ -67,6 +68,7 @@ def plan_json(plan: Plan) -> dict:
             "reference_batch": plan.lr.reference_batch,
             "batch_rule": plan.lr.rule,
         },
+        "layer_decay": schedule.layer_decay,
         "phases": [_phase_json(phase, schedule.opens_at) for phase in plan.phases],
         "ema": _ema_json(plan),
         "evaluation": {
@@ -136,6 +138,12 @@ def _warmup(plan: Plan) -> str:
     epochs = schedule.warmup_steps / max(1, schedule.steps_per_epoch)
     share = schedule.warmup_steps / max(1, schedule.total_steps)
     return f"{counted(schedule.warmup_steps, 'steps')} ({epochs:.1f} epochs, {share:.1%} of the run)"
+
+
+def _layer_rates(plan: Plan) -> dict[str, str]:
+    decay = plan.schedule.layer_decay
+    said = f"LR x {decay:g} from each layer to the one before it; a stage's below is that of its last layer"
+    return {} if decay == 1 else {"layers": said}
 
 
 def _average(plan: Plan) -> str:

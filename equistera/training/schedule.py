@@ -3,6 +3,7 @@
 A stage's learning rate is ::
 
     tier's LR x scale x warm-up(step) x cosine(step) x ramp(step since the stage opened) x factor of the phase
+              x layer_decay ^ layers between it and the head
 
 Warm-up and ramps only rise, everything else only falls, so a rate never rises outside of them.
 """
@@ -66,6 +67,8 @@ class Schedule:
         from_scratch: Every stage is open from the start because there are no weights worth freezing.
         least_epochs: The fewest epochs in which every phase has one and every stage opens.
         knots: ``(epoch, share of the run)`` where the length of the run was changed on the way, in order.
+        layer_decay: Factor on the rate from each layer of a stage to the one before it; a stage's rate is that of its
+            last layer.
     """
 
     max_epochs: int
@@ -80,6 +83,7 @@ class Schedule:
     from_scratch: bool
     least_epochs: int
     knots: tuple[tuple[int, float], ...] = ()
+    layer_decay: float = 1.0
 
     @property
     def total_steps(self) -> int:
@@ -120,8 +124,14 @@ class Schedule:
         # the evaluation after epoch N (from 1) scores what epoch index N - 1 trained
         return last - max(improved, self.last_change(max(0, last - 1)))
 
-    def lr(self, stage: str, step: int) -> float:
-        """Learning rate of a stage at an optimiser step (from 0); 0 while it is frozen."""
+    def lr(self, stage: str, step: int, layers_after: int = 0) -> float:
+        """Learning rate of a stage at an optimiser step (from 0); 0 while it is frozen.
+
+        Args:
+            stage: Its name.
+            step: Counted from 0.
+            layers_after: For a layer of the stage: how many layers of the stage follow it.
+        """
         epoch = step // self.steps_per_epoch
         if not self.is_open(stage, epoch):
             return 0.0
@@ -130,7 +140,8 @@ class Schedule:
         cosine = self.final_ratio + (1 - self.final_ratio) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
         opened = self.opens_at[stage] * self.steps_per_epoch
         ramp = min(1.0, (step - opened + 1) / self.ramp_steps) if opened and self.ramp_steps else 1.0
-        return self.stage_lrs[stage] * warmup * cosine * ramp * self.phase_at(epoch).lr_factor
+        peak = self.stage_lrs[stage] * self.layer_decay**layers_after
+        return peak * warmup * cosine * ramp * self.phase_at(epoch).lr_factor
 
     def _annealed(self, step: int) -> float:
         """How far the cosine is at a step: 0 until the warm-up ends, 1 at the end of the run."""
@@ -206,11 +217,17 @@ def make_schedule(
         )
     tiers, opens, names = strategy["tier_lr"], strategy["opens_at"], tuple(stage.name for stage in stages)
     lengths, total = [(0, max_epochs), *later], max_epochs * steps_per_epoch
+    decay = 1.0 if from_scratch else strategy.get("layer_decay", 1.0)
     if from_scratch:
         stage_lrs = dict.fromkeys(names, tiers["head"] * lr_scale)
         opens_at = dict.fromkeys(names, 0)
     else:
-        stage_lrs = {stage.name: tiers[stage.tier] * lr_scale for stage in stages if stage.name in opens}
+        layers = _layers_to_head(stages)
+        stage_lrs = {
+            stage.name: tiers[stage.tier] * lr_scale * decay ** layers[stage.name]
+            for stage in stages
+            if stage.name in opens
+        }
         opens_at = {name: opening(opens[name], lengths) for name in names if name in opens}
     starts = [opening(phase["start"], lengths) for phase in strategy["phases"]]
     return Schedule(
@@ -229,7 +246,17 @@ def make_schedule(
         from_scratch=from_scratch,
         least_epochs=least_epochs(strategy, from_scratch),
         knots=_knots(lengths),
+        layer_decay=decay,
     )
+
+
+def _layers_to_head(stages: Sequence[Stage]) -> dict[str, int]:
+    """Layers between each stage's last one and the head, by name; the head's stages count none."""
+    counts, after = {}, 0
+    for stage in reversed(stages):
+        counts[stage.name] = after
+        after += 0 if stage.tier == "head" else stage.layers
+    return counts
 
 
 def first_epoch(share: float, max_epochs: int) -> int:

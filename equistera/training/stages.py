@@ -6,7 +6,7 @@ A stage is what freezes, opens and has a learning rate of its own. Every paramet
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from equistera.errors import UserError
 
@@ -21,14 +21,32 @@ class Stage:
         name: Such as ``stage3``.
         tier: ``early``, ``middle`` or ``head``: decides the learning rate.
         prefixes: Module names; a parameter belongs here if its name is one of them or lies below one.
+        layered: Each of the prefixes, from input to output, is a layer with a learning rate of its own where
+            ``strategy.layer_decay`` says so; else the stage is one.
     """
 
     name: str
     tier: str
     prefixes: tuple[str, ...]
+    layered: bool = False
 
     def owns(self, parameter: str) -> bool:
-        return any(parameter == prefix or parameter.startswith(prefix + ".") for prefix in self.prefixes)
+        return any(_is_below(parameter, prefix) for prefix in self.prefixes)
+
+    @property
+    def layers(self) -> int:
+        return len(self.prefixes) if self.layered else 1
+
+    def layers_after(self, parameter: str) -> int:
+        """Layers of this stage between one of its parameters and its output."""
+        if not self.layered:
+            return 0
+        (layer,) = (i for i, prefix in enumerate(self.prefixes) if _is_below(parameter, prefix))
+        return self.layers - 1 - layer
+
+
+def _is_below(parameter: str, module: str) -> bool:
+    return parameter == module or parameter.startswith(module + ".")
 
 
 def _backbone(**prefixes: Sequence[str]) -> tuple[Stage, ...]:
@@ -61,13 +79,30 @@ LAYOUTS: dict[str, tuple[Stage, ...]] = {
     ),
 }
 
+#: MMPretrain's, whose stages follow from its number of blocks.
+TRANSFORMER = "VisionTransformer"
 
-def layout_for(backbone: str, custom: Iterable[dict] | None = None) -> tuple[Stage, ...]:
+
+def transformer_layout(blocks: int) -> tuple[Stage, ...]:
+    """Stages of MMPretrain's ``VisionTransformer``: each has a quarter of its blocks, and each block is a layer.
+
+    What is before the first block is the stem. The last norm is the layer that is nearest to the head, as in MMPose's
+    ``LayerDecayOptimWrapperConstructor``.
+    """
+    modules = [f"layers.{block}" for block in range(blocks)]
+    quarters = {f"stage{i + 1}": modules[blocks * i // 4 : blocks * (i + 1) // 4] for i in range(4)}
+    quarters["stage4"].append("ln1")
+    stem, *middle, head = _backbone(stem=["patch_embed", "cls_token", "pos_embed", "pre_norm"], **quarters)
+    return (stem, *(replace(stage, layered=True) for stage in middle), head)
+
+
+def layout_for(backbone: str, custom: Iterable[dict] | None = None, blocks: int = 0) -> tuple[Stage, ...]:
     """The stages of a network.
 
     Args:
         backbone: Class name of the backbone.
         custom: From the config, for another backbone: ``dict(name=, tier=, prefixes=[...])`` for each stage.
+        blocks: Number of its blocks, if it is a transformer.
 
     Returns:
         Stages from input to output.
@@ -76,9 +111,11 @@ def layout_for(backbone: str, custom: Iterable[dict] | None = None) -> tuple[Sta
         UserError: The backbone is unknown and no stages are given, or they are malformed.
     """
     if custom is None:
+        if backbone == TRANSFORMER:
+            return transformer_layout(blocks)
         if backbone not in LAYOUTS:
             raise UserError(
-                f"no stages are known for backbone {backbone!r} (known: {', '.join(LAYOUTS)})",
+                f"no stages are known for backbone {backbone!r} (known: {', '.join([*LAYOUTS, TRANSFORMER])})",
                 hint="Name them in the config: model.stages=[dict(name='stem', tier='early', "
                 "prefixes=['backbone.stem']), ...]; the last is dict(name='head', tier='head', prefixes=['head'])",
             )

@@ -33,6 +33,14 @@ SMALL = {
         "codec.heatmap_size=(24,16)",
         *(f"model.backbone.extra.stage{stage}.num_modules=1" for stage in (3, 4)),
     ),
+    "vitpose_s_ap10k": (
+        "codec.input_size=(96,64)",
+        "codec.heatmap_size=(24,16)",
+        "model.backbone.arch.embed_dims=48",
+        "model.backbone.arch.num_layers=4",
+        "model.backbone.arch.feedforward_channels=96",
+        "model.head.in_channels=48",
+    ),
 }
 SMALL["hrnet_w32_udp"] = SMALL["hrnet_w32_ap10k"]
 

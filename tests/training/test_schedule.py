@@ -336,3 +336,13 @@ LATE = schedule(300, opens_at={"head": 0, "stage4": 0, "stage3": 1 / 3, "stage2"
 )
 def test_stale_epochs(scores, min_delta, stale):
     assert LATE.stale_epochs(scores, min_delta) == stale
+
+
+def test_rates_fall_from_layer_to_layer_if_the_strategy_says_so():
+    decayed = schedule(layer_decay=0.5)
+    assert [decayed.lr(name, 2000) / schedule().lr(name, 2000) for name in ("head", "stage4", "stage3")] == [1, 1, 0.5]
+    assert decayed.lr("stage2", 8000) == pytest.approx(schedule().lr("stage2", 8000) / 4)
+    assert decayed.lr("stage4", 2000, layers_after=2) == pytest.approx(decayed.lr("stage4", 2000) / 4)
+    assert schedule(layer_decay=0.5, from_scratch=True).lr("stem", 2000, 2) == schedule().lr("head", 2000)
+    with pytest.raises(UserError, match="cannot work"):
+        schedule(layer_decay=1.5)

@@ -29,6 +29,25 @@ def test_known_layouts(backbone, parameter, stage, tier):
     assert [(s.name, s.tier) for s in owners] == [(stage, tier)]
 
 
+@pytest.mark.parametrize(
+    ("parameter", "stage", "tier", "after"),
+    [
+        ("backbone.pos_embed", "stem", "early", 0),
+        ("backbone.patch_embed.projection.bias", "stem", "early", 0),
+        ("backbone.layers.0.ln1.weight", "stage1", "early", 2),
+        ("backbone.layers.1.ln1.weight", "stage1", "early", 1),
+        ("backbone.layers.5.attn.qkv.weight", "stage2", "middle", 0),
+        ("backbone.layers.9.attn.qkv.weight", "stage4", "middle", 3),
+        ("backbone.layers.11.attn.qkv.weight", "stage4", "middle", 1),
+        ("backbone.ln1.bias", "stage4", "middle", 0),
+        ("head.deconv_layers.0.weight", "head", "head", 0),
+    ],
+)
+def test_a_transformers_blocks_are_layers_of_four_stages(parameter, stage, tier, after):
+    owners = [s for s in layout_for("VisionTransformer", blocks=12) if s.owns(parameter)]
+    assert [(s.name, s.tier, s.layers_after(parameter)) for s in owners] == [(stage, tier, after)]
+
+
 def test_a_prefix_is_a_module_and_not_the_start_of_a_word():
     stage = Stage("stage1", "early", ("backbone.stage1",))
     assert stage.owns("backbone.stage1")

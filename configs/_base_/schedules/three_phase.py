@@ -14,6 +14,8 @@ strategy = dict(
     reference_batch=16,
     scale_lr_with_batch=True,
     tier_lr=dict(head=1e-3, middle=1e-4),
+    # factor from each layer to the one before it, from the head on: a block of a transformer, else a whole stage
+    layer_decay=1.0,
     # share of the run at which a stage opens; a stage that is not named stays frozen for good. To open one stage after
     # the other: --cfg-options strategy.opens_at.stage3=1/3 strategy.opens_at.stage2=1/2 strategy.ramp_share=0.02
     opens_at=dict(head=0, stage4=0, stage3=0, stage2=1 / 3),

@@ -20,6 +20,7 @@ import torch
 
 from equistera.errors import MachineFailure, UserError, WriteError
 from equistera.files import atomic_write
+from equistera.mm.network import vitpose
 from equistera.mm.network.checkpoint_file import read
 from equistera.mm.network.efficientnet_lite import EfficientNetLite
 
@@ -64,8 +65,9 @@ def load(path: str | Path) -> dict:
             :func:`upgrade_keys`.
 
     Returns:
-        The checkpoint: ``state_dict``, tensors by their names in MMPose 1.x, and ``meta``, empty where the file's is
-        no dictionary; what else a checkpoint holds stands beside them.
+        The checkpoint: ``state_dict``, tensors by their names in MMPose 1.x; ``conversion``, what had to be done to
+        them beyond names, a :class:`vitpose.Conversion`; and ``meta``, empty where the file's is no dictionary. What
+        else a checkpoint holds stands beside them.
 
     Raises:
         UserError: The file is missing, broken, holds code, or is no checkpoint; a weight is not finite.
@@ -77,9 +79,9 @@ def load(path: str | Path) -> dict:
         raise UserError(f"{path} is no checkpoint: it has no 'state_dict', found {found or 'nothing'}")
     state = upgrade_keys({str(name): value for name, value in weights.items() if isinstance(value, torch.Tensor)})
     refuse_nonfinite(state, path)
-    beside = {} if holder is None else {key: value for key, value in content.items() if key != holder}
+    beside = {} if holder is None else {key: content[key] for key in content if key not in (holder, "conversion")}
     meta = beside.get("meta")
-    return {**beside, "state_dict": state, "meta": meta if isinstance(meta, dict) else {}}
+    return {**beside, **vitpose.converted(state, path), "meta": meta if isinstance(meta, dict) else {}}
 
 
 #: Under which names programs keep the weights in what they save; the first that is there counts.

@@ -25,7 +25,18 @@ from equistera.skeleton import Skeleton
 #: Entries that a network's outputs follow from, beside the weights.
 _DECISIVE = ("codec", "model")
 #: Entries of theirs that are filled in from the top level, or that training alone reads, or that only cost time.
-_APART = {"skeleton", "codec", "loss", "dropout_rate", "drop_path", "dropout", "flip_test", "flip_mode", "precision"}
+_APART = {
+    "skeleton",
+    "codec",
+    "loss",
+    "dropout_rate",
+    "drop_path",
+    "drop_path_rate",
+    "dropout",
+    "flip_test",
+    "flip_mode",
+    "precision",
+}
 _APART |= {"stages", "init_cfg", "frozen_stages", "norm_eval", "with_cp", "non_blocking"}
 #: Where an entry that one side alone has changes what is predicted, for the other side has a default.
 _WHOLE = ("codec.", "model.data_preprocessor.", "model.test_cfg.")

@@ -33,6 +33,8 @@ def skeleton_of_checkpoint(content: Mapping, path: str | Path) -> tuple[Skeleton
     channels = output_channels(content["state_dict"])
     if channels is None:
         return None, f"{Path(path).name} has no output layer for keypoints"
+    if content.get("conversion") and content["conversion"].head_of:
+        return None, f"its {channels} keypoints are {content['conversion'].head_of}"
     for place, entry in named_in(content.get("meta")):
         if len(entry.keypoints) == channels:
             skeleton = _skeleton_named(entry)

@@ -18,6 +18,7 @@ from equistera.mm.data.codecs import SHIFT, check_codec, completed_test_cfg, use
 from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
 from equistera.mm.network.compiling import CompiledBackbone
 from equistera.mm.network.staged import StagedNetwork
+from equistera.training.stages import TRANSFORMER
 
 
 def complete_head(head: Mapping, codec: Mapping, keypoints: int, stride: int) -> dict:
@@ -33,6 +34,14 @@ def complete_head(head: Mapping, codec: Mapping, keypoints: int, stride: int) ->
         head["in_featuremap_size"] = tuple(side // stride for side in codec["input_size"])
         head["simcc_split_ratio"] = codec["simcc_split_ratio"]
     return head
+
+
+def complete_backbone(backbone: Mapping, codec: Mapping) -> dict:
+    """A backbone's config with what follows from the codec: a transformer has a position for each cell of its input."""
+    if backbone["type"].rsplit(".", 1)[-1] != TRANSFORMER:
+        return dict(backbone)
+    width, height = codec["input_size"]
+    return {**backbone, "img_size": (height, width)}
 
 
 def head_loss(
@@ -102,7 +111,7 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
         **kwargs,
     ):
         self_skeleton = skeletons.load(skeleton)
-        head = complete_head(head, codec, len(self_skeleton), stride)
+        head, backbone = complete_head(head, codec, len(self_skeleton), stride), complete_backbone(backbone, codec)
         kwargs["test_cfg"] = completed_test_cfg(kwargs.get("test_cfg"), codec)
         super().__init__(backbone=backbone, head=head, metainfo=metainfo_of(self_skeleton), **kwargs)
         self.skeleton = self_skeleton

@@ -36,7 +36,8 @@ class StagedNetwork(nn.Module):
         Raises:
             UserError: A parameter belongs to no stage or to several, or the stages are malformed.
         """
-        self.stages = layout_for(backbone.rsplit(".", 1)[-1], custom)
+        blocks = getattr(self.backbone, "layers", ())
+        self.stages = layout_for(backbone.rsplit(".", 1)[-1], custom, blocks=len(blocks))
         assign((name for name, _ in self.named_parameters()), self.stages)
 
     def stage_parameters(self, stage: str) -> list[tuple[str, nn.Parameter]]:
@@ -74,9 +75,10 @@ class StagedNetwork(nn.Module):
 class StagedOptimWrapperConstructor:
     """Builds the optimiser over stages: a group for the weights of each and one for its biases and norms.
 
-    The latter have no weight decay. A handful of groups lets the fused and multi-tensor kernels work; MMEngine's
-    default makes one group for every parameter. The head's groups come first, so that the LR which MMEngine logs
-    is the head's. Each group names its ``stage``, by which the schedule finds it.
+    The latter have no weight decay, nor have the embeddings of a transformer's positions. A handful of groups lets the
+    fused and multi-tensor kernels work; MMEngine's default makes one group for every parameter. The head's groups come
+    first, so that the LR which MMEngine logs is the head's. Each group names its ``stage``, by which the schedule finds
+    it; of a layered stage each layer has groups of its own, which say how many follow in the stage (``layers_after``).
 
     Args:
         optim_wrapper_cfg: ``optim_wrapper`` of the config.
@@ -96,10 +98,16 @@ class StagedOptimWrapperConstructor:
         network: StagedNetwork = getattr(model, "module", model)
         groups: list[dict[str, Any]] = []
         for stage in reversed(network.stages):
-            parameters = [parameter for _, parameter in network.stage_parameters(stage.name)]
-            decayed = [parameter for parameter in parameters if parameter.ndim > 1]
-            plain = [parameter for parameter in parameters if parameter.ndim <= 1]
-            groups += [{"params": decayed, "stage": stage.name}] if decayed else []
-            groups += [{"params": plain, "stage": stage.name, "weight_decay": 0.0}] if plain else []
+            for after in range(stage.layers):
+                named = [pair for pair in network.stage_parameters(stage.name) if stage.layers_after(pair[0]) == after]
+                place = {"stage": stage.name, "layers_after": after}
+                plain = [parameter for name, parameter in named if _is_plain(name, parameter)]
+                decayed = [parameter for name, parameter in named if not _is_plain(name, parameter)]
+                groups += [{"params": decayed, **place}] if decayed else []
+                groups += [{"params": plain, **place, "weight_decay": 0.0}] if plain else []
         optimizer = OPTIMIZERS.build({**self.optimizer_cfg, "params": groups})
         return OPTIM_WRAPPERS.build({**self.wrapper_cfg, "optimizer": optimizer})
+
+
+def _is_plain(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim <= 1 or name.endswith((".pos_embed", ".cls_token"))

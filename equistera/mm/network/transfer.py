@@ -20,6 +20,7 @@ import torch
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
+from equistera.mm.network import vitpose
 from equistera.mm.network.checkpoint import load_fitting, upgrade_keys
 from equistera.mm.network.checkpoint_skeleton import OUTPUT_LAYER, OUTPUT_WEIGHT, skeleton_of_checkpoint
 from equistera.mm.network.detector import AnimalDetector
@@ -54,6 +55,7 @@ class Report:
     Attributes:
         loaded: Number of weights (tensors) taken from the checkpoint.
         left_out: A line for each weight that one side has and the other could not use.
+        changes: What was done to weights so that they could be used, a line each.
         origin: Whose keypoints the checkpoint has, and how that is known; or why the head starts at random.
         table: A row for each output channel, in the network's order.
     """
@@ -62,6 +64,7 @@ class Report:
     left_out: list[str]
     origin: str
     table: tuple[ChannelSource, ...]
+    changes: tuple[str, ...] = ()
 
 
 def initialise(
@@ -84,6 +87,10 @@ def initialise(
             hint=f"It is one of {', '.join(HEAD_INITS)}",
         )
     given = upgrade_keys(content["state_dict"])
+    changes = content["conversion"].changes if "conversion" in content else ()
+    if hasattr(network.backbone, "patch_resolution"):
+        given, resized = vitpose.with_own_positions(given, network.state_dict(), network.backbone.patch_resolution)
+        changes = (*changes, *resized)
     table: tuple[ChannelSource, ...] = ()
     if isinstance(network, AnimalDetector):
         kept, origin = network.carried(given, head_init)
@@ -100,7 +107,7 @@ def initialise(
             origin += ", but its output layer is of another kind or size"
     skipped = {name: f"{tuple(value.shape)} in the file, {reason}" for name, value in given.items() if name not in kept}
     loaded, left_out = load_fitting(network, kept, skipped)
-    return Report(loaded, left_out, origin, table)
+    return Report(loaded, left_out, origin, table, changes)
 
 
 def transfer_head(

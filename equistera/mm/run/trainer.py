@@ -156,9 +156,9 @@ class Trainer(Runner):
             self.model = self.wrap_model(self.cfg.get("model_wrapper_cfg"), network)
 
     def set_rates(self, step: int) -> None:
-        """Gives every stage its learning rate at a step (from 0)."""
+        """Gives every layer its learning rate at a step (from 0)."""
         for group in self.optim_wrapper.optimizer.param_groups:
-            group["lr"] = self.schedule.lr(group["stage"], step)
+            group["lr"] = self.schedule.lr(group["stage"], step, group["layers_after"])
 
     def train(self) -> nn.Module:
         self.prepare()
@@ -275,10 +275,12 @@ class Trainer(Runner):
     def _start_from(self, path: Path, content: Mapping) -> None:
         report = initialise(self.network, content, path, self.cfg.head_init)
         table = format_transfer_table(report)
-        self.logger.info(f"{path}: {report.loaded} weights loaded\n{table}\nleft out:\n" + "\n".join(report.left_out))
+        lines = [f"{path}: {report.loaded} weights loaded", table, *report.changes, "left out:", *report.left_out]
+        self.logger.info("\n".join(lines))
         if self.rank == 0:
             print(f"{path.name}: {report.loaded} weights loaded, {len(report.left_out)} left out (the log lists them)")
-            print(f"  {table.splitlines()[0]}", flush=True)
+            for line in (*report.changes, table.splitlines()[0]):
+                print(f"  {line}", flush=True)
             if (known := published_as(path)) and known.licence:
                 print(f"  under terms of their own ({known.licence.name}): {known.licence.says[-1]}", flush=True)
 

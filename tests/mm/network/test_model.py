@@ -23,7 +23,8 @@ def small():
 @pytest.mark.parametrize(
     ("config", "millions"),
     # 13.96 M with 26 keypoints was measured on stock MMPose; HRNet-W32 has 28.5 M (Sun et al. 2019, table 1)
-    # and HRNet-W48 63.6 M; RTMPose-s and -l 5.47 M and 27.66 M with 17 (MMPose, projects/rtmpose)
+    # and HRNet-W48 63.6 M; RTMPose-s and -l 5.47 M and 27.66 M with 17 (MMPose, projects/rtmpose);
+    # ViTPose-B 90 M (Xu et al. 2022, table 9)
     [
         ("rtmpose_m_ap10k.py", 13.6),
         ("rtmpose_m_5k.py", 13.6),
@@ -33,6 +34,8 @@ def small():
         ("hrnet_w48_animalpose.py", 63.6),
         ("rtmpose_s_aic_coco.py", 5.7),
         ("rtmpose_l_aic_coco.py", 28.2),
+        ("vitpose_s_ap10k.py", 24.3),
+        ("vitpose_b_ap10k.py", 90.0),
     ],
 )
 def test_sizes_and_heads(config, millions):

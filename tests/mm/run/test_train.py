@@ -291,7 +291,13 @@ def test_a_work_dir_that_cannot_be_written(horses, tiny, tmp_path):
         run(horses, tmp_path / "file" / "run", tiny())
 
 
-@pytest.mark.parametrize("name", POSE_CONFIGS)
+#: 309 million weights take minutes and gigabytes.
+_SLOW = {"vitpose_l_ap10k.py"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name for name in POSE_CONFIGS]
+)
 def test_every_config_trains_a_step_and_predicts(name, horses, tmp_path):
     """At its own size: nothing but the number of epochs and the batch is changed. From scratch one phase is as all."""
     import numpy as np
