@@ -106,12 +106,13 @@ def _sources(plan: Plan) -> dict[str, str]:
     for source in data.sources:
         lines += [
             f"{source.name}: {counted(source.samples, 'samples')} of {counted(source.animals, 'animals')} on "
-            f"{counted(source.pictures, 'pictures')}, labelled in {source.skeleton}",
+            f"{counted(source.pictures, 'pictures')}",
+            f"  labelled in {source.skeleton}",
             f"  {counted(len(source.mapped), 'points')} are ours"
             + (f", {len(source.unmapped)} not ({_few(source.unmapped)})" if source.unmapped else "")
             + (f"; of ours it lacks {len(source.without)} ({_few(source.without)})" if source.without else ""),
             *(f"  left out: {counted(count, 'pictures')} also in {where}" for where, count in source.left_out.items()),
-            f"  scored by {counted(source.val_animals, 'animals')}"
+            f"  scored by {counted(source.val_animals, 'animals')} of its validation set"
             if source.val_animals
             else "  not scored: no val.json",
         ]

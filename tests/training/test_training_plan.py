@@ -287,7 +287,9 @@ def test_a_plan_counts_the_data_sets_beside_the_own():
     mixed = dataclasses.replace(made, data=dataclasses.replace(made.data, sources=(source,)))
     text = format_plan(mixed)
     assert "of an epoch's 640 samples 320 are yours" in text
-    assert "ap10k: 320 samples of 1000 animals on 900 pictures, labelled in ap10k, by the names of its points" in text
+    assert "ap10k: 320 samples of 1000 animals on 900 pictures" in text
+    assert "labelled in ap10k, by the names of its points" in text
+    assert max(map(len, text.splitlines())) <= 120
     assert "2 points are ours, 1 not (L_Hip); of ours it lacks 1 (back)" in text
     assert "left out: 2 pictures also in your test set" in text
     assert mixed.whole_epoch == made.whole_epoch == 40

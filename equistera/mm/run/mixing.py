@@ -18,6 +18,7 @@ from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.config import resolve_path
 from equistera.mm.data.dataset import KeypointDataset
+from equistera.mm.evaluation.source_scores import MOST
 from equistera.mm.run.fingerprint import mark_of
 from equistera.skeleton import Skeleton
 from equistera.training.plan import SourceSummary
@@ -145,4 +146,4 @@ def _scored(
     coco = mapped_annotations(file, skeleton, labelled_in, leave_out)
     if not coco["annotations"]:
         return {**entry, "val_ann_file": None}, summary
-    return {**entry, "val_leave_out": leave_out}, replace(summary, val_animals=len(coco["annotations"]))
+    return {**entry, "val_leave_out": leave_out}, replace(summary, val_animals=min(MOST, len(coco["annotations"])))
