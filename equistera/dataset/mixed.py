@@ -84,14 +84,15 @@ class Source:
         if problems:
             raise UserError("the config has values that no run can have:", problems)
         source = cls(**dict(entry))
-        defaults = {"name": Path(source.data_root).resolve().name}
-        defaults |= {"data_prefix": {"img": "images/train"}, "val_data_prefix": {"img": "images/val"}}
-        filled = {name: getattr(source, name) or value for name, value in defaults.items()}
-        plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in filled.items()}
-        return replace(source, **plain)
+        return replace(
+            source,
+            name=source.name or Path(source.data_root).resolve().name,
+            data_prefix=dict(source.data_prefix or {"img": "images/train"}),
+            val_data_prefix=dict(source.val_data_prefix or {"img": "images/val"}),
+        )
 
 
-def parse_also(text: str) -> dict[str, object]:
+def parse_also(text: str) -> dict[str, Any]:
     """The entry of a config that ``--also DIR[:SKELETON][=WEIGHT]`` stands for.
 
     >>> parse_also("data/ap10k:ap10k=0.5")
@@ -100,8 +101,9 @@ def parse_also(text: str) -> dict[str, object]:
     Raises:
         UserError: The weight is no number above 0.
     """
-    found = (
-        {key: value for key, value in _ALSO.fullmatch(text).groupdict().items() if value is not None} if text else {}
+    match = _ALSO.fullmatch(text)
+    found: dict[str, Any] = (
+        {key: value for key, value in match.groupdict().items() if value is not None} if match else {}
     )
     if "skeleton" in found and Path(text.rpartition("=")[0] if "weight" in found else text).is_dir():
         # a folder with a colon in its name

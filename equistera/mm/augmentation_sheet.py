@@ -75,14 +75,15 @@ def augmentation_sheet(options: SheetOptions) -> Path:
         skeleton=configs.skeleton_argument(options.skeleton),
     )
     skeleton = skeletons.load(config.skeleton)
-    # of the run's own pictures; those of other sets go the same way
-    train = {**config.train_dataloader.dataset, "sources": None}
+    train = config.train_dataloader.dataset
     root = Path(config.data_root)
-    missing_files(root, [train["ann_file"]])
-    check_split(root / train["ann_file"], root / train["data_prefix"]["img"], skeleton)
+    missing_files(root, [train.ann_file])
+    check_split(root / train.ann_file, root / train.data_prefix.img, skeleton)
     preflight.finish(config, options.seed)
+    # of the run's own pictures; those of other sets go the same way
+    configs.write(config, {"train_dataloader.dataset.sources": None})
     first, end = epochs_of_phase(config, options.phase)
-    dataset: KeypointDataset = DATASETS.build({**train, "pipeline": _to_the_crop(train["pipeline"])})
+    dataset: KeypointDataset = DATASETS.build({**train, "pipeline": _to_the_crop(train.pipeline)})
     plain = DATASETS.build(
         {**train, "pipeline": _to_the_crop(config.val_dataloader.dataset.pipeline), "augmentation": None}
     )

@@ -145,10 +145,10 @@ class KeypointDataset(BaseCocoStyleDataset):
     @property
     def ground_truth(self) -> dict:
         """The annotations that its samples are scored against."""
-        return self._keypoints
+        return self._labels
 
     @functools.cached_property
-    def _keypoints(self) -> dict:
+    def _labels(self) -> dict:
         if self.labelled_in or self.leave_out:
             return mapped_annotations(self.ann_file, self.skeleton, self.labelled_in or self.skeleton, self.leave_out)
         return load_annotations(self.ann_file, self.skeleton)
@@ -162,7 +162,7 @@ class KeypointDataset(BaseCocoStyleDataset):
         return sum(self.counts) if getattr(self, "sources", None) else self.animals
 
     def load_data_list(self) -> list[dict]:
-        coco = self._keypoints
+        coco = self._labels
         images = {image["id"]: image for image in coco["images"]}
         if not coco["annotations"]:
             raise UserError(f"{self.ann_file} has no labelled animal ({counted(len(images), 'pictures')})")

@@ -59,15 +59,11 @@ def settle_sources(config: Config, animals: int) -> list[SourceSummary]:
                 f"two data sets are called {source.name!r}",
                 hint=f"Name them in the config: {KEY}=[dict(data_root=..., name=...), ...]",
             )
-    made, summaries = [], []
-    for source, count in zip(sources, counts, strict=True):
-        entry, summary = _settled(source, skeleton, count, seen)
-        made.append(entry)
-        summaries.append(summary)
-    for i, (entry, summary) in enumerate(zip(made, summaries, strict=True)):
-        made[i], summaries[i] = _scored(entry, summary, skeleton, seen)
-    configs.write(config, {KEY: made})
-    return summaries
+    # what scores a source must not be trained on in any of them
+    settled = [_settled(source, skeleton, count, seen) for source, count in zip(sources, counts, strict=True)]
+    scored = [_scored(source, summary, skeleton, seen) for source, summary in settled]
+    configs.write(config, {KEY: [entry for entry, _ in scored]})
+    return [summary for _, summary in scored]
 
 
 def _own_marks(config: Config, skeleton: Skeleton) -> dict[str, str]:

@@ -171,10 +171,10 @@ def _learned_from(trainer: Trainer, run: RunSpec) -> tuple[list[str], list[str]]
     """
     datasets = [trainer.train_dataloader.dataset, *trainer.train_dataloader.dataset.sources]
     pictures = {Path(dataset.get_data_info(i)["img_path"]) for dataset in datasets for i in range(dataset.animals)}
-    animals = {name for dataset in datasets for name in dataset.ground_truth["animals"]}
-    found = {"trained_on": picture_marks(pictures), "animals": animals}
+    names = {name for dataset in datasets for name in dataset.ground_truth["animals"]}
+    found = {"trained_on": picture_marks(pictures), "animals": names}
     before = run.found.meta if run.found else {}
-    marks, animals = (sorted({*before.get(key, []), *names}) for key, names in found.items())
+    marks, animals = (sorted({*before.get(key, []), *own}) for key, own in found.items())
     return marks, animals
 
 

@@ -185,7 +185,7 @@ def _optimizer_state(path):
         ({"config": "configs/nothing.py"}, "no such config: configs/nothing.py"),
         ({"data_root": "/nowhere"}, "annotations/train.json, annotations/val.json not found below /nowhere"),
         ({"skeleton": "horse62"}, "no skeleton named 'horse62', did you mean 'horse26'?"),
-        ({"skeleton": "ap10k"}, "unknown keypoint 'l_ear'"),
+        ({"skeleton": "ap10k"}, "only in the file: l_ear"),
         ({"init": "missing.pth"}, "no such checkpoint: missing.pth"),
         ({"config": "configs/rtmpose_m_ap10k.py"}, "tools/download_checkpoints.py rtmpose_m_ap10k"),
         ({"config": "configs/rtmpose_m_ap10k.py"}, "--from-scratch"),
