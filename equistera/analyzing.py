@@ -208,6 +208,9 @@ def _with_own_names(tasks: Sequence[VideoTask]) -> tuple[list[VideoTask], list[s
 
 def _settings(options: AnalyzeOptions, config: str, checkpoint: Path, detector: Detector | None) -> dict[str, Any]:
     said = {key: value for key, value in vars(options).items() if key not in ("words", "out", "overwrite", "device")}
+    if options.scales is None:
+        # as earlier versions said it, which had no such option
+        said.pop("scales")
     return json.loads(
         json.dumps(
             {

@@ -136,12 +136,18 @@ _COMMON: dict[str, dict[str, Any]] = {
         "animal begins to be followed at 0.5)",
     },
     "--flip-test": {"action": "store_true", "help": "average with the mirrored picture: slower, better"},
+    "--scales": {
+        "type": float, "nargs": "+", "metavar": "S",
+        "help": "average over crops with so many times the sides, such as 0.9 1 1.1: each costs as much as one alone",
+    },
     "--overwrite": {
         "action": "store_true",
         "help": "replace files that exist; what this tool wrote itself and nobody changed needs no such word",
     },
 }  # fmt: skip
 DETECTOR = ("--det", "--det-weights", "--det-class", "--det-thr")
+#: Of the tools that show or store what a model says.
+LOOK = (*DETECTOR, "--flip-test", "--scales", "--skeleton", "--device", "--cfg-options", "--overwrite")
 
 
 def add_common(parser: argparse.ArgumentParser, *names: str) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from equistera import inputs
 from equistera.checkpoints import DETECTORS, detector_weights
 from equistera.errors import UserError
+from equistera.evaluation.calibration import ONE_VIEW
 from equistera.words import near
+
+#: Sides of crops that are averaged over, as shares of the usual crop's.
+LEAST, MOST = 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class LookOptions(DetectorOptions):
     overwrite: bool = False
     batch_size: int = 16
     flip_test: bool = False
+    scales: list[float] | None = None
     amp: bool | None = None
     device: str | None = None
     cfg_options: list[str] = field(default_factory=list)
@@ -85,3 +91,22 @@ class LookOptions(DetectorOptions):
         """
         if self.batch_size < 1:
             raise UserError(f"--batch-size must be at least 1, found {self.batch_size}")
+        scales_of(self.scales)
+
+
+def scales_of(given: Sequence[float] | None) -> tuple[float, ...]:
+    """``--scales`` in ascending order; 1 alone where it is not given.
+
+    Raises:
+        UserError: A crop would be less than half or more than twice as large as the usual one, or is named twice.
+    """
+    if given is None:
+        return ONE_VIEW
+    scales = tuple(sorted(given))
+    if not scales or not all(LEAST <= scale <= MOST for scale in scales) or len({*scales}) < len(scales):
+        said = " ".join(f"{scale:g}" for scale in given)
+        raise UserError(
+            f"--scales: expected different numbers from {LEAST:g} to {MOST:g}, found {said}",
+            hint="Sides of crops as shares of the usual one's, such as --scales 0.9 1 1.1",
+        )
+    return scales

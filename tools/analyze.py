@@ -45,7 +45,7 @@ def parse_args(argv):
     parser.add_argument("--conf", type=float, metavar="P", help="points of less confidence count as not found")
     parser.add_argument("--batch-size", type=int, default=16, help="frames that go through the model together")
     parser.add_argument("--amp", action=argparse.BooleanOptionalAction, help="mixed precision (default: where it pays)")
-    inputs.add_common(parser, *inputs.DETECTOR, "--flip-test", "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_common(parser, *inputs.LOOK)
     return vars(parser.parse_intermixed_args(argv))
 
 

@@ -57,7 +57,7 @@ def parse_args(argv):
     )
     parser.add_argument("--batch-size", type=int, default=16, help="animals that go through the model together")
     parser.add_argument("--amp", action=argparse.BooleanOptionalAction, help="mixed precision (default: where it pays)")
-    inputs.add_common(parser, *inputs.DETECTOR, "--flip-test", "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_common(parser, *inputs.LOOK)
     # options may stand between the model and the pictures
     options = parser.parse_intermixed_args(argv)
     if options.url_prefix is not None and options.to != "labelstudio":

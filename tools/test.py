@@ -3,6 +3,7 @@
 Examples:
   python tools/test.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth
   python tools/test.py work_dirs/rtmpose_m --split val --flip-test --report
+  python tools/test.py work_dirs/rtmpose_m --flip-test --scales 0.9 1 1.1
 
 A work dir stands for its best.pth and for the run's own copy of its config, which holds the --cfg-options that it was
 trained with; a config before it is only checked. Of a run that is not yours name the weights, and a config of your own:
@@ -48,9 +49,8 @@ def parse_args(argv):
         help="draw whole groups for the intervals, as tools/split_dataset.py groups: folder, or a regular expression "
         "such as '^(horse[0-9]+)_'; for pictures of few horses or videos",
     )
-    inputs.add_common(
-        parser, *inputs.DETECTOR, "--flip-test", "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite"
-    )
+    common = ("--flip-test", "--scales", "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_common(parser, *inputs.DETECTOR, *common)
     # options may stand between a config and its checkpoint
     return vars(parser.parse_intermixed_args(argv))
 

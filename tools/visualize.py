@@ -52,7 +52,7 @@ def parse_args(argv):
         "--amp", action=argparse.BooleanOptionalAction,
         help="mixed precision (default: on GPUs and CPUs that have units for it, where it is about twice as fast)",
     )  # fmt: skip
-    inputs.add_common(parser, *inputs.DETECTOR, "--flip-test", "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_common(parser, *inputs.LOOK)
     # options may stand between a config and its checkpoint
     options = vars(parser.parse_intermixed_args(argv))
     named = [options.pop(name) for name in ("config", "checkpoint")]

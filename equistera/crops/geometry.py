@@ -89,6 +89,11 @@ def view_to_input(
     return np.column_stack([linear, across / 2 - linear @ center.astype(np.float64)])
 
 
+def presets_of(views: Sequence[float]) -> list[Augmentation]:
+    """What crops are made for that show an animal in views of so many times the sides of its padded box."""
+    return [Augmentation(scale=(min(views), max(views)))] if views else []
+
+
 @dataclass(frozen=True)
 class Need:
     """What the views of one animal need of its photo.

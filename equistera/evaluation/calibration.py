@@ -4,14 +4,15 @@ A point is "right" when its error is below 0.1 of the animal's size (PCK@0.1); p
 out, for nobody knows where they are.
 
 The calibration that belongs to a checkpoint lies beside it, ``best.calibration.json`` beside ``best.pth``. Averaging
-with the mirrored picture changes the confidences, so it has one of its own. The file names the weights by their SHA-256
-and what else confidences follow from by a digest of it: after another training under the same name, or with other
-settings of the network, it counts as absent.
+with the mirrored picture or over several scales changes the confidences, so each has one of its own. The file names the
+weights by their SHA-256 and what else confidences follow from by a digest of it: after another training under the same
+name, or with other settings of the network, it counts as absent.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,6 +36,9 @@ FEWEST_POINTS = 50
 
 #: A confidence that has nothing to do with being right would get an infinite temperature.
 HOTTEST = 100.0
+
+#: Crops of the usual size alone.
+ONE_VIEW = (1.0,)
 
 _FIT_AGAIN = "Delete it and fit again: python tools/test.py CONFIG CHECKPOINT --split val"
 
@@ -196,37 +200,43 @@ def calibration_path(checkpoint: str | Path) -> Path:
     return Path(checkpoint).with_suffix(".calibration.json")
 
 
-def missing_because(checkpoint: str | Path, flip_test: bool, settings: str = "") -> str:
+def missing_because(
+    checkpoint: str | Path, flip_test: bool, settings: str = "", scales: Sequence[float] = ONE_VIEW
+) -> str:
     """Why :func:`stored_calibration` gives None, and how to get one: a sentence for people."""
-    flag = ["--flip-test"] if flip_test else []
-    fit = commands.tool("test", "CONFIG", checkpoint, "--split", "val", *flag)
-    return f"no calibration: {_stored(checkpoint, flip_test, settings)[1]}; fit it: {fit}"
+    fit = commands.tool("test", "CONFIG", checkpoint, "--split", "val", *_options(_mode(flip_test, scales)))
+    return f"no calibration: {_stored(checkpoint, flip_test, settings, scales)[1]}; fit it: {fit}"
 
 
-def stored_calibration(checkpoint: str | Path, flip_test: bool = False, settings: str = "") -> Calibration | None:
+def stored_calibration(
+    checkpoint: str | Path, flip_test: bool = False, settings: str = "", scales: Sequence[float] = ONE_VIEW
+) -> Calibration | None:
     """The calibration that ``tools/test.py`` has fitted for these very weights and settings, or None.
 
     Args:
         checkpoint: The weights' file.
         flip_test: Whether predictions are averaged with those on the mirrored picture.
         settings: A digest of what else confidences follow from.
+        scales: Sides of the crops that predictions are averaged over, as shares of the usual crop's.
 
     Raises:
         UserError: The file holds something else.
     """
-    entry, _ = _stored(checkpoint, flip_test, settings)
+    entry, _ = _stored(checkpoint, flip_test, settings, scales)
     try:
         return None if entry is None else Calibration.from_json(entry)
     except UserError as error:
         raise UserError(f"{calibration_path(checkpoint)}: {error.summary}", hint=_FIT_AGAIN) from error
 
 
-def stored_background(checkpoint: str | Path, flip_test: bool = False, settings: str = "") -> float:
+def stored_background(
+    checkpoint: str | Path, flip_test: bool = False, settings: str = "", scales: Sequence[float] = ONE_VIEW
+) -> float:
     """Up to which mean confidence of its points an animal may be none, as ``tools/test.py`` has found; 0: unknown.
 
     Arguments and errors as for :func:`stored_calibration`.
     """
-    entry, _ = _stored(checkpoint, flip_test, settings)
+    entry, _ = _stored(checkpoint, flip_test, settings, scales)
     found = entry.get("background", {}) if isinstance(entry, dict) else {}
     threshold = found.get("threshold", 0.0) if isinstance(found, dict) else None
     if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
@@ -235,7 +245,7 @@ def stored_background(checkpoint: str | Path, flip_test: bool = False, settings:
     return float(threshold)
 
 
-def _stored(checkpoint: str | Path, flip_test: bool, settings: str) -> tuple[object, str]:
+def _stored(checkpoint: str | Path, flip_test: bool, settings: str, scales: Sequence[float]) -> tuple[object, str]:
     """The stored entry, None where there is none, and then why."""
     path = calibration_path(checkpoint)
     if not path.is_file():
@@ -243,18 +253,26 @@ def _stored(checkpoint: str | Path, flip_test: bool, settings: str) -> tuple[obj
     content = _read(path)
     if content["sha256"] != file_hash(Path(checkpoint)):
         return None, f"{path} is of other weights"
-    entry = content["fits"].get(_mode(flip_test))
+    mode = _mode(flip_test, scales)
+    entry = content["fits"].get(mode)
     if entry is None:
-        return None, f"the one in {path} is for predictions {'without' if flip_test else 'with'} --flip-test"
+        there = " and ".join(" ".join(_options(other)) or "without options" for other in content["fits"])
+        how = " ".join(_options(mode)) or "no option"
+        return None, f"{path} has one for predictions {there or 'of no kind'}, and none for those with {how}"
     if isinstance(entry, dict) and entry.get("settings", "") != settings:
         return None, f"{path} was fitted with other settings of the network"
     return entry, ""
 
 
 def store_calibration(
-    checkpoint: str | Path, calibration: Calibration, flip_test: bool, settings: str = "", **about: object
+    checkpoint: str | Path,
+    calibration: Calibration,
+    flip_test: bool,
+    settings: str = "",
+    scales: Sequence[float] = ONE_VIEW,
+    **about: object,
 ) -> Path:
-    """Stores a calibration beside its checkpoint; the other mode's is kept if it belongs to the same weights.
+    """Stores a calibration beside its checkpoint; the other modes' are kept if they belong to the same weights.
 
     Arguments as for :func:`stored_calibration`, and what else a reader should know, JSON-ready: on which pictures and
     points it was fitted. Returns the file; raises WriteError where the folder cannot be written.
@@ -264,7 +282,7 @@ def store_calibration(
     if path.is_file():
         earlier = _read(path)
         fits = earlier["fits"] if earlier["sha256"] == sha256 else {}
-    fits[_mode(flip_test)] = {**asdict(calibration), "settings": settings, **about}
+    fits[_mode(flip_test, scales)] = {**asdict(calibration), "settings": settings, **about}
     write_json(path, {"checkpoint": Path(checkpoint).name, "sha256": sha256, "fits": fits}, indent=1)
     return path
 
@@ -282,5 +300,13 @@ def _read(path: Path) -> dict:
     return content
 
 
-def _mode(flip_test: bool) -> str:
-    return "flip_test" if flip_test else "plain"
+def _mode(flip_test: bool, scales: Sequence[float]) -> str:
+    """What a kind of prediction is called in the file."""
+    name = "flip_test" if flip_test else "plain"
+    return name if tuple(scales) == ONE_VIEW else " ".join([name, "scales", *(f"{scale:g}" for scale in scales)])
+
+
+def _options(mode: str) -> list[str]:
+    """The options that make predictions of a kind."""
+    name, _, scales = str(mode).partition(" scales ")
+    return ["--flip-test"] * (name == "flip_test") + (["--scales", *scales.split()] if scales else [])

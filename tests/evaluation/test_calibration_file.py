@@ -39,6 +39,19 @@ def test_the_mirrored_picture_has_its_own(weights):
     assert stored_calibration(weights) == FITTED
 
 
+def test_several_scales_have_their_own(weights):
+    store_calibration(weights, FITTED, False)
+    assert stored_calibration(weights, scales=(0.9, 1.0)) is None
+    store_calibration(weights, Calibration(0.9), False, scales=(0.9, 1.0))
+    store_calibration(weights, Calibration(0.8), True, scales=(0.9, 1.0))
+    found = [stored_calibration(weights, flip, scales=s) for s in ((1.0,), (0.9, 1.0)) for flip in (False, True)]
+    assert found == [FITTED, None, Calibration(0.9), Calibration(0.8)]
+    assert stored_calibration(weights, scales=(0.9, 1.0, 1.1)) is None
+    said = missing_because(weights, True, scales=(0.9, 1.0, 1.1))
+    assert "and none for those with --flip-test --scales 0.9 1 1.1; fit it: " in said
+    assert said.endswith("--split val --flip-test --scales 0.9 1 1.1")
+
+
 def test_other_weights_of_the_same_name_have_none(weights):
     store_calibration(weights, FITTED, False)
     weights.write_bytes(b"trained again")
@@ -110,7 +123,7 @@ def test_a_missing_one_is_explained(weights):
     assert "there is no" in missing_because(weights, False)
     store_calibration(weights, FITTED, False)
     said = missing_because(weights, True)
-    assert "is for predictions without --flip-test" in said
+    assert "has one for predictions without options, and none for those with --flip-test" in said
     assert said.endswith(f"tools/test.py CONFIG {weights} --split val --flip-test")
     weights.write_bytes(b"trained again")
     assert "is of other weights" in missing_because(weights, False)

@@ -18,6 +18,7 @@ from equistera import skeleton as skeletons
 from equistera.augmentation import Augmentation, parts_of
 from equistera.augmentation import augmentation as augment
 from equistera.crops.build import find
+from equistera.crops.geometry import presets_of
 from equistera.crops.request import Animal, Request
 from equistera.crops.store import DecodedCrops
 from equistera.dataset.coco import category_of, load_annotations
@@ -58,6 +59,7 @@ class KeypointDataset(BaseCocoStyleDataset):
             not exactly the same are not labelled then.
         leave_out: File names of pictures that are not used.
         point_weight: Factor on the weights of its points in the loss.
+        views: Without augmentation: each sample is a list of samples, with so many times the box's sides; empty: one.
         test_mode: Whether this is an evaluation data set.
         kwargs: As ``mmengine.dataset.BaseDataset`` takes them.
 
@@ -91,12 +93,13 @@ class KeypointDataset(BaseCocoStyleDataset):
         labelled_in: str | None = None,
         leave_out: Sequence[str] = (),
         point_weight: float = 1.0,
+        views: Sequence[float] = (),
         **kwargs,
     ):
         self.codec = KEYPOINT_CODECS.build(codec) if codec else None
         self.input_size = tuple(codec["input_size"]) if codec else None
         self.use_udp = bool(codec) and uses_udp(codec)
-        self.cache = cache
+        self.cache, self.views = cache, tuple(views)
         self.crops: DecodedCrops | None = None
         self.ready = False
         self.skeleton = skeletons.load(skeleton)
@@ -196,7 +199,7 @@ class KeypointDataset(BaseCocoStyleDataset):
                 for s in (BaseDataset.get_data_info(self, i) for i in range(self.animals))
             ],
             halves=self.halves,
-            presets=[preset for _, preset in self.augmentation],
+            presets=[preset for _, preset in self.augmentation] or presets_of(self.views),
             input_size=self.input_size,
         )
 
@@ -244,6 +247,10 @@ class KeypointDataset(BaseCocoStyleDataset):
             info["augmentation"] = self.augmentation_at(epoch)
             info["rng"] = np.random.default_rng((self.seed, epoch, place))
             info["texture"] = functools.partial(self.textures.draw, avoid=info["img_path"])
+        elif self.views:
+            if "crop" in info:
+                info["crop"] = functools.cache(info["crop"])
+            return [self.pipeline({**info, "view": view}) for view in self.views]
         return self.pipeline(info)
 
 

@@ -19,6 +19,7 @@ from equistera.crops.geometry import (
     BOX_PADDING,
     half_body_box,
     padded_box,
+    presets_of,
     view_to_input,
     with_aspect_ratio,
 )
@@ -32,8 +33,8 @@ from equistera.mm.data.codecs import uses_udp
 class DrawGeometry(BaseTransform):
     """Decides where the crop lies: ``bbox_center`` [1, 2], ``bbox_scale`` [1, 2], ``bbox_rotation`` [1], ``flip``.
 
-    Draws from the sample's ``augmentation`` with its ``rng``; a sample without them gives the padded box itself.
-    ``drawn`` says what came of it.
+    Draws from the sample's ``augmentation`` with its ``rng``; a sample without them gives the padded box itself, with
+    ``view`` times its sides. ``drawn`` says what came of it.
     """
 
     def transform(self, results: dict) -> dict:
@@ -59,6 +60,7 @@ class DrawGeometry(BaseTransform):
             scale = (scale * factor).astype(np.float32)
         else:
             flip, rotation = False, 0.0
+            scale = scale * np.float32(results.get("view", 1.0))
         results["bbox_center"], results["bbox_scale"] = center[None], scale[None]
         results["bbox_rotation"] = np.array([rotation], dtype=np.float32)
         results["flip"], results["flip_direction"] = bool(flip), "horizontal" if flip else None
@@ -86,7 +88,7 @@ class LoadPicture(BaseTransform):
     def _cut(results: dict) -> tuple[np.ndarray, ToPhoto]:
         nothing = np.empty((0, 2))
         animal = Animal(results.get("img_path", ""), results["bbox"][0], nothing, nothing[:, 0])
-        request = Request("", [animal], (), (), results["input_size"])
+        request = Request("", [animal], (), presets_of(results.get("views", ())), results["input_size"])
         if "img" not in results:
             return DecodedCrops(request)[0]
         height, width = results["img"].shape[:2]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from equistera.analyzing import AnalyzeJob
 from equistera.labelling.picking import PickJob
 from equistera.labelling.prelabelling import PrelabelJob
-from equistera.looking import Detector
+from equistera.looking import Detector, scales_of
 from equistera.mm import config as configs
 from equistera.mm.network import checkpoint
 from equistera.mm.network.checkpoint_record import other_animals
@@ -45,9 +45,11 @@ def loaded(
         flip_test=options.flip_test,
         cfg_options=options.cfg_options,
         amp=options.amp,
+        scales=scales_of(options.scales),
         skeleton=configs.skeleton_argument(options.skeleton),
     )
-    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, predictor.settings, unsure)
+    how = predictor.settings, unsure, predictor.scales
+    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, *how)
     print(confidence.description)
     if job.detector is not None:
         say_other_animals(job.detector, options.det_class, predictor)

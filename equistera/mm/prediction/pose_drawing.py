@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from equistera.drawing import draw_box, draw_pose, put_text, side_by_side, viewi
 from equistera.errors import UserError
 from equistera.evaluation.average_precision import instance_score
 from equistera.evaluation.calibration import (
+    ONE_VIEW,
     Calibration,
     calibration_path,
     missing_because,
@@ -50,6 +51,7 @@ class Confidence:
         threshold: float | None,
         settings: str = "",
         unsure: str = "dimmed",
+        scales: Sequence[float] = ONE_VIEW,
     ) -> Confidence:
         """The confidences of a checkpoint's predictions; arguments as for :func:`stored_calibration`.
 
@@ -60,7 +62,7 @@ class Confidence:
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise UserError(f"--conf must be from 0 to 1, found {threshold:g}")
-        calibration = stored_calibration(checkpoint, flip_test, settings)
+        calibration = stored_calibration(checkpoint, flip_test, settings, scales)
         threshold = threshold if threshold is not None else RAW if calibration is None else CALIBRATED
         if calibration is not None:
             line = (
@@ -68,9 +70,9 @@ class Confidence:
                 f"points that are right with less than {threshold:.0%}"
             )
         else:
-            why = missing_because(checkpoint, flip_test, settings)
+            why = missing_because(checkpoint, flip_test, settings, scales)
             line = f"{why}\nconfidences are uncalibrated: points below {threshold:g}"
-        background = stored_background(checkpoint, flip_test, settings)
+        background = stored_background(checkpoint, flip_test, settings, scales)
         return cls(calibration, threshold, f"{line} are {unsure}", background)
 
     def apply(self, scores: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from equistera.mm.network import checkpoint
 from equistera.mm.network.checkpoint_record import animals_in, refuse_contradictions, settings_digest
 from equistera.mm.network.checkpoint_skeleton import named_in
 from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
+from equistera.mm.network.views import averaged, reference_of
 from equistera.skeleton import Skeleton
 
 
@@ -52,6 +54,8 @@ class Predictor:
         flip_test: Average with the prediction on the mirrored picture: twice the time, a little better.
         cfg_options: ``key=value`` overrides.
         amp: Compute the backbone in mixed precision where the device has it; None: where that is faster.
+        scales: Average with predictions in crops of so many times the sides; of more than one, samples are lists with
+            one for each.
         shared: As :func:`equistera.mm.config.load` takes them.
 
     Attributes:
@@ -74,6 +78,7 @@ class Predictor:
         flip_test: bool = False,
         cfg_options: Sequence[str] = (),
         amp: bool | None = False,
+        scales: Sequence[float] = (1.0,),
         **shared: object,
     ):
         choose_device(device)
@@ -100,19 +105,29 @@ class Predictor:
             checkpoint_file,
             "Give the config that it was trained with (and --skeleton, if it is not the config's)",
         )
+        self.scales = tuple(scales)
+        # what makes samples is told of more than the one view that it makes by itself
+        self.views = () if self.scales == (1.0,) else self.scales
         self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         self._pipeline = Compose(self.config.val_pipeline)
 
     def predict_samples(self, batch: list) -> list[dict]:
         """Runs the model on collated samples of a data set or of :meth:`poses`; returns data samples as dicts."""
+        if self.views:
+            return self.decode(*self.raw_outputs(batch))
         with torch.inference_mode():
             return [sample.to_dict() for sample in self.model.test_step(batch)]
 
     def raw_outputs(self, batch: list) -> tuple[list, tuple[torch.Tensor, ...]]:
         """The data samples of a batch and the head's outputs for them, not decoded yet (for averaging models)."""
         with torch.inference_mode():
-            prepared = self.model.data_preprocessor(batch, training=False)
-            return prepared["data_samples"], self.model.raw_outputs(prepared["inputs"])
+            # of several views the samples of the one whose cells the answers are laid onto
+            prepared = [
+                self.model.data_preprocessor(view, training=False) for view in (batch if self.views else [batch])
+            ]
+            outputs = [self.model.raw_outputs(view["inputs"]) for view in prepared]
+            samples = prepared[reference_of(self.scales)]["data_samples"]
+            return samples, averaged(outputs, self.scales, self.model.use_udp) if self.views else outputs[0]
 
     def decode(self, data_samples: list, outputs: tuple[torch.Tensor, ...]) -> list[dict]:
         """Data samples with predictions, as dicts, from (averaged) raw outputs."""
@@ -135,8 +150,8 @@ class Predictor:
                     bbox=np.array([x1, y1, x2 - x1, y2 - y1]),
                 )
 
-    def sample(self, image: np.ndarray, bbox: Sequence[float]) -> dict:
-        """The network's input for one box of a picture, as those of :meth:`poses`.
+    def sample(self, image: np.ndarray, bbox: Sequence[float]) -> Any:
+        """The network's input for one box of a picture, as those of :meth:`poses`; a list of them for several views.
 
         The crop is made as those of a data set are, so that the model sees what it saw when it was evaluated.
         """
@@ -144,10 +159,14 @@ class Predictor:
         box = np.array([x, y, x + width, y + height], dtype=np.float32)
         about = {"img": image, "img_path": "", "id": 0, "img_id": 0}
         boxes = {"bbox": box[None], "bbox_score": np.ones(1, dtype=np.float32)}
-        sample = self._pipeline({**self.model.dataset_meta, **about, **boxes})
-        # the model's preprocessor takes pictures as OpenCV reads them
-        sample["inputs"] = sample["inputs"].flip(0)
-        return sample
+        samples = []
+        for view in self.scales:
+            seen = {"view": view, "views": self.views}
+            sample = self._pipeline({**self.model.dataset_meta, **about, **boxes, **seen})
+            # the model's preprocessor takes pictures as OpenCV reads them
+            sample["inputs"] = sample["inputs"].flip(0)
+            samples.append(sample)
+        return samples if self.views else samples[0]
 
 
 def _skeleton_of(content: dict) -> str | None:

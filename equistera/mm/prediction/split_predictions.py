@@ -109,6 +109,8 @@ def predict_split(predictors: Mapping[str, Predictor], split: Split, ensemble: b
 def _loader(predictor: Predictor, split: Split):
     own = predictor.config.val_dataloader
     dataset = {"data_root": str(split.root), "ann_file": split.ann_file, "data_prefix": {"img": split.images}}
+    if predictor.views:
+        dataset["views"] = predictor.views
     settings = {**own, **loader_settings(own, seed=0), "dataset": {**own.dataset, **dataset}}
     # workers are forked, and one forked from a process with a pool of OpenCV's threads waits for them for ever
     cv2.setNumThreads(1)
@@ -203,7 +205,8 @@ def calibrations_of(
     lead = next(iter(predictors.values()))
     if split.name != "val":
         for name, path in checkpoints.items():
-            if calibration := stored_calibration(path, flip_test, predictors[name].settings):
+            own = predictors[name]
+            if calibration := stored_calibration(path, flip_test, own.settings, own.scales):
                 found[name] = calibration
         missing = {name: model for name, model in predictors.items() if name not in found or ensemble}
         if not missing:
@@ -229,7 +232,7 @@ def calibrations_of(
             about = {"ann_file": str(split.root / split.ann_file), **about}
             if background := _background(predictors[name], split, own, calibration):
                 about["background"] = background
-            _store(checkpoints[name], calibration, about, flip_test, predictors[name].settings)
+            _store(checkpoints[name], calibration, about, flip_test, predictors[name])
     return found
 
 
@@ -249,9 +252,9 @@ def _background(
     return found
 
 
-def _store(checkpoint: Path, calibration: Calibration, about: dict, flip_test: bool, settings: str) -> None:
+def _store(checkpoint: Path, calibration: Calibration, about: dict, flip_test: bool, predictor: Predictor) -> None:
     try:
-        path = store_calibration(checkpoint, calibration, flip_test, settings, **about)
+        path = store_calibration(checkpoint, calibration, flip_test, predictor.settings, predictor.scales, **about)
     except WriteError as error:
         # a checkpoint on a read-only disk can still be tested
         print(f"the calibration could not be stored beside {checkpoint.name}: {error.reason}", file=sys.stderr)

@@ -27,7 +27,7 @@ from equistera.evaluation.metrics import Scored
 from equistera.evaluation.report import report
 from equistera.files import atomic_write, write_json
 from equistera.labelling.ceiling import ceiling_line, read_ceiling
-from equistera.looking import DetectorOptions
+from equistera.looking import DetectorOptions, scales_of
 from equistera.mm import config as configs
 from equistera.mm.prediction.detect import boxes_of
 from equistera.mm.prediction.end_to_end import end_to_end, in_words
@@ -65,6 +65,7 @@ class TestOptions(DetectorOptions):
     report: bool = False
     overwrite: bool = False
     flip_test: bool = False
+    scales: list[float] | None = None
     body_length: list[str] | None = None
     group_by: str = "none"
     device: str | None = None
@@ -149,7 +150,7 @@ def test(options: TestOptions) -> dict[str, dict]:
     for name, model in scored.items():
         paths: dict[str, Any] = {"ensemble_of": [str(path) for path in checkpoints.values()]}
         about: dict[str, Any] = {"checkpoint": str(checkpoints[name])} if name in checkpoints else paths
-        about |= {"split": split.name, "flip_test": options.flip_test}
+        about |= {"split": split.name, "flip_test": options.flip_test, "scales": lead.scales}
         about |= {"found_boxes": found[name]} if name in found else {}
         about |= {"human_ceiling": ceiling} if ceiling is not None else {}
         write_model(folders[name], model, results[name], about)
@@ -190,6 +191,7 @@ def _loaded(options: TestOptions) -> tuple[dict[str, Predictor], dict[str, Path]
             path,
             device=options.device,
             flip_test=options.flip_test,
+            scales=scales_of(options.scales),
             cfg_options=options.cfg_options,
             data_root=root,
             skeleton=configs.skeleton_argument(options.skeleton),
@@ -257,6 +259,7 @@ def _page(
             **{f"checkpoint {name}" if len(scored) > 1 else "checkpoint": path for name, path in paths.items()},
             "data": f"{split.root / split.ann_file} ({split.name})",
             "flip test": "yes" if options.flip_test else "no",
+            "scales": " ".join(f"{scale:g}" for scale in scales_of(options.scales)),
             **said,
             "tested": time.strftime("%Y-%m-%d %H:%M"),
         },

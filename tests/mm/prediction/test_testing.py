@@ -11,9 +11,12 @@ import torch
 from pycocotools.coco import COCO
 
 from equistera import skeleton
+from equistera.dataset.images import read_rgb
 from equistera.errors import UserError
+from equistera.evaluation.calibration import stored_calibration
 from equistera.labelling.ceiling import measure_ceiling
 from equistera.labelling.double_labels import read_double
+from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.test import TestOptions as Options  # pytest would collect a class named Test...
 from equistera.mm.prediction.test import test as run_test
 from equistera.outputs import record
@@ -63,6 +66,34 @@ def test_flip_test_changes_the_prediction(horses, trained, tiny, tmp_path):
     score(horses, trained, tiny, tmp_path / "plain")
     score(horses, trained, tiny, tmp_path / "flip", flip_test=True)
     assert (tmp_path / "plain" / "predictions.json").read_text() != (tmp_path / "flip" / "predictions.json").read_text()
+
+
+def test_several_scales_are_averaged_as_predictor_and_data_set_alike(horses, trained, tiny, tmp_path):
+    """And they have a calibration of their own."""
+    out = tmp_path / "scales"
+    score(horses, trained, tiny, tmp_path / "plain")
+    score(horses, trained, tiny, out, scales=[1.1, 0.9, 1.0])
+    written = json.loads((out / "metrics.json").read_text())
+    assert written["scales"] == [0.9, 1.0, 1.1]
+    found = {
+        r["ann_id"]: np.reshape(r["keypoints"], (-1, 3)) for r in json.loads((out / "predictions.json").read_text())
+    }
+    assert (out / "predictions.json").read_text() != (tmp_path / "plain" / "predictions.json").read_text()
+    weights = out / "weights" / "best.pth"
+    predictor = Predictor(DEMO, weights, scales=(0.9, 1.0, 1.1), cfg_options=tiny())
+    content = json.loads((horses / "annotations" / "test.json").read_text())
+    names = {image["id"]: horses / "images" / "test" / image["file_name"] for image in content["images"]}
+    crops = [(read_rgb(names[animal["image_id"]]), animal["bbox"]) for animal in content["annotations"]]
+    for animal, pose in zip(content["annotations"], predictor.poses(crops), strict=True):
+        assert pose.points == pytest.approx(found[animal["id"]][:, :2], abs=0.1)
+    assert stored_calibration(weights, settings=predictor.settings) is None
+    assert stored_calibration(weights, settings=predictor.settings, scales=predictor.scales) is not None
+
+
+@pytest.mark.parametrize("given", [[0.4], [1.0, 1.0], [3.0, 1.0], [float("nan")], []])
+def test_scales_that_cannot_be_are_refused(trained, given, tmp_path):
+    with pytest.raises(UserError, match=r"--scales: expected different numbers from 0\.5 to 2, found"):
+        run_test(Options([str(trained)], out=str(tmp_path), scales=given))
 
 
 def test_a_keypoint_order_of_its_own_in_the_file_is_put_right(horses, trained, tiny, tmp_path):
