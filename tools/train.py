@@ -7,6 +7,7 @@ Examples:
   python tools/train.py configs/rtmpose_m_ap10k.py --also data/ap10k=0.5 rendered   more data sets, their points masked
   python tools/train.py --work-dir work_dirs/rtmpose_m --resume
   python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --cfg-options train_dataloader.batch_size=8
+  python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --max-time 10m --recommend
   python tools/train.py configs/rtmpose_m_ap10k.py --processes 2
   python -m torch.distributed.launch --nproc_per_node=2 tools/train.py configs/rtmpose_m_ap10k.py --launcher pytorch
 """
@@ -17,6 +18,7 @@ import sys
 import time
 
 from equistera import cli, device, inputs, processes
+from equistera.errors import UserError
 
 
 def parse_args(argv):
@@ -35,6 +37,8 @@ def parse_args(argv):
     start.add_argument("--from-scratch", action="store_true", help="start from random weights; nothing is frozen")
     start.add_argument("--init", metavar="CHECKPOINT", help="start from these weights instead of the config's")
     parser.add_argument("--max-time", metavar="TIME", help="fit the run to this time, such as 2h, 90m or 1h30m")
+    text = "with --max-time and random weights: choose input size, batch and augmentation by what was measured; said"
+    parser.add_argument("--recommend", action="store_true", help=text)
     parser.add_argument("--plan", action="store_true", help="say what the run would do, and stop")
     parser.add_argument("--json", metavar="FILE", help="write the plan for machines")
     parser.add_argument("--overwrite", action="store_true", help="let --json replace a file; no run is ever replaced")
@@ -58,7 +62,10 @@ def main(argv):
     started = time.monotonic()
     options = parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(options.pop("local_rank")))
-    if (count := options.pop("processes")) > 1:
+    recommend, count = options.pop("recommend"), options.pop("processes")
+    if recommend and (count > 1 or options["launcher"] != "none"):
+        raise UserError("--recommend measures in one process: run it with --plan, and give its --cfg-options to all")
+    if count > 1:
         if processes.OWN not in os.environ:
             return processes.start(count, options["launcher"], sys.argv)
         options["launcher"] = "pytorch"
@@ -75,6 +82,10 @@ def main(argv):
 
     # garbage is looked for at each data set and within steps: not among a million objects of imported modules
     gc.freeze()
+    if recommend:
+        from equistera.mm.run.recommending import recommended
+
+        options = recommended(options)
     train(options)
 
 

@@ -1,0 +1,134 @@
+"""What a run from random weights in little time is given, ``--recommend``: each rule with what was measured of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from equistera.augmentation import parts_of
+from equistera.errors import UserError
+from equistera.training.plan_check import STEPS_FOR_STRONG, STRONG
+
+#: Side of the smallest input that was measured (HRNet-W32, docs/benchmarks.md, "Ten minutes from scratch"), pixels.
+SMALLEST = 128
+#: Steps in which HRNet-W32 left the mean pose behind (same place): where fewer are to be had, the batch is halved.
+LEAST_STEPS = 200
+#: Share of the time that is left for steps: a tenth is for evaluations, a little is kept in reserve.
+FOR_STEPS = 0.88
+
+#: Entries of a config that one rule decides together.
+SIZE = ("codec.input_size", "codec.heatmap_size", "codec.sigma")
+BATCH = "train_dataloader.batch_size"
+AUGMENTATION = "train_dataloader.dataset.augmentation"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the rules look at.
+
+    Attributes:
+        budget: The run's time, seconds.
+        start_up: What has gone by before its first step, seconds.
+        step: Seconds of a step with an input whose side is ``measured`` and the config's batch.
+        measured: That side, pixels.
+        side: The side of the config's input, pixels.
+        stride: Its input's sides are multiples of this, pixels.
+        sigma: Of the config's heatmaps, cells.
+        batch: Samples of a step.
+        animals: Labelled animals to train on.
+        augmentations: Of the phases.
+        shrinks: Whether a smaller input was measured to help this kind of network.
+        given: Keys of ``--cfg-options``: what they decide is left alone.
+    """
+
+    budget: float
+    start_up: float
+    step: float
+    measured: int
+    side: int
+    stride: int
+    sigma: float
+    batch: int
+    animals: int
+    augmentations: tuple[str | Mapping, ...]
+    shrinks: bool
+    given: Collection[str] = ()
+
+
+@dataclass
+class Advice:
+    """Entries of the config by dotted key, and a line about each rule."""
+
+    entries: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+
+def recommend(case: Case) -> Advice:
+    """Input size, batch and augmentation of a run from scratch.
+
+    Raises:
+        UserError: There is no time for a single step.
+    """
+    advice, available = Advice(), FOR_STEPS * case.budget - case.start_up
+    if available < case.step:
+        raise UserError(
+            f"--recommend: a step takes {case.step:.3g} s and {case.start_up:.0f} s have gone by before the first one: "
+            "there is no time to learn",
+            hint="Give a longer --max-time",
+        )
+
+    def steps(side: int, batch: int) -> int:
+        """Convolutions cost what their pixels cost; a smaller input is a little slower than that."""
+        return int(available / (case.step * (side / case.measured) ** 2 * batch / case.batch))
+
+    side, batch = _side(case, steps, advice), case.batch
+    if BATCH in case.given:
+        advice.lines.append(f"batch: {batch}, as --cfg-options says")
+    else:
+        while batch > 8 and steps(side, batch) < LEAST_STEPS:
+            batch //= 2
+        batch = max(1, min(batch, case.animals))
+        if batch != case.batch:
+            advice.entries[BATCH] = str(batch)
+        reason = f"about {steps(side, batch)} steps; HRNet-W32 needed {LEAST_STEPS} to predict more than the mean pose"
+        advice.lines.append(f"batch: {batch}{_instead(batch, case.batch)} ({reason})")
+    strong = [parts_of(each)[0] for each in case.augmentations if parts_of(each)[0] in STRONG]
+    if any(key == AUGMENTATION or key.startswith("strategy.phases") for key in case.given):
+        advice.lines.append("augmentation: as --cfg-options says")
+    elif strong and steps(side, batch) < STEPS_FOR_STRONG:
+        advice.entries[AUGMENTATION] = "light"
+        advice.lines.append(
+            f"augmentation: light instead of {', '.join(dict.fromkeys(strong))} (in under {STEPS_FOR_STRONG} steps "
+            "random weights learn next to nothing under strong ones: HRNet-W32 had PCK@0.1 0.064 after 52 steps)"
+        )
+    else:
+        advice.lines.append("augmentation: as in the config")
+    advice.lines.append("learning rate: the config's, which follows the batch by itself (the plan's line 'LR scale')")
+    return advice
+
+
+def _side(case: Case, steps, advice: Advice) -> int:
+    """The side of the input that the rule about its size chooses."""
+    if any(key.partition(".")[0] == "codec" for key in case.given):
+        advice.lines.append(f"input: {case.side} px, as --cfg-options says")
+        return case.side
+    if not case.shrinks or steps(case.side, case.batch) >= STEPS_FOR_STRONG or case.side <= SMALLEST:
+        why = "" if case.shrinks else " (a smaller one was measured to help HRNet alone)"
+        advice.lines.append(f"input: {case.side} px, as in the config{why}")
+        return case.side
+    sides = range(case.side - case.stride, SMALLEST - 1, -case.stride)
+    side = next((side for side in sides if steps(side, case.batch) >= STEPS_FOR_STRONG), sides[-1])
+    # measured: 1.5 at 128 px, where the config has 2 at 256
+    sigma = round(4 * case.sigma * math.sqrt(side / case.side)) / 4
+    advice.entries |= dict(zip(SIZE, (f"({side},{side})", f"({side // 4},{side // 4})", f"{sigma:g}"), strict=True))
+    advice.lines.append(
+        f"input: {side} px instead of {case.side}, sigma {sigma:g} (about {steps(side, case.batch)} steps instead of "
+        f"{steps(case.side, case.batch)}: HRNet-W32 had PCK@0.1 0.517 on val pictures after 3 minutes at 128 px, "
+        "0.437 on test pictures after 10 at 256)"
+    )
+    return side
+
+
+def _instead(now: int, before: int) -> str:
+    return f" instead of {before}" if now != before else ", as in the config"
