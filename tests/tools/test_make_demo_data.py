@@ -121,7 +121,7 @@ def test_videos_that_cannot_be_made_are_refused_before_anything_is_written(
     with pytest.raises(SystemExit) as stop:
         make_demo_data.main(["--video", "films", *options])
     assert stop.value.code == 2
-    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert message in capsys.readouterr().err.splitlines()[-2]
     assert not list(tmp_path.iterdir())
 
 

@@ -109,7 +109,7 @@ def test_files_that_hold_no_tracks(tmp_path, two_horses):
 
 def test_other_keypoints_than_the_skeletons(tmp_path, two_horses):
     files.write(two_horses, tmp_path / "x.csv", "csv")
-    with pytest.raises(SkeletonError, match="missing keypoint"):
+    with pytest.raises(SkeletonError, match="only in the file: l_ear, r_ear"):
         files.read(tmp_path / "x.csv", "ap10k")
 
 

@@ -283,7 +283,7 @@ def load_fitting(
         UserError: Less than half of the backbone fits: it is a checkpoint of another network.
     """
     own = network.state_dict()
-    given = upgrade_keys(state_dict)
+    given: Mapping[str, Any] = upgrade_keys(state_dict)
     if isinstance(network.backbone, EfficientNetLite):
         given = network.backbone.with_own_names(given)
     given = with_own_backbone(given, own)

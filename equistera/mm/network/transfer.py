@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -86,7 +87,7 @@ def initialise(
             f"head_init={head_init!r}{did_you_mean(str(head_init), HEAD_INITS)}",
             hint=f"It is one of {', '.join(HEAD_INITS)}",
         )
-    given = upgrade_keys(content["state_dict"])
+    given: Mapping[str, Any] = upgrade_keys(content["state_dict"])
     changes = content["conversion"].changes if "conversion" in content else ()
     if hasattr(network.backbone, "patch_resolution"):
         given, resized = vitpose.with_own_positions(given, network.state_dict(), network.backbone.patch_resolution)

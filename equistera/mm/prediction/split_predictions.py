@@ -108,7 +108,11 @@ def predict_split(predictors: Mapping[str, Predictor], split: Split, ensemble: b
 
 def _loader(predictor: Predictor, split: Split):
     own = predictor.config.val_dataloader
-    dataset = {"data_root": str(split.root), "ann_file": split.ann_file, "data_prefix": {"img": split.images}}
+    dataset: dict[str, object] = {
+        "data_root": str(split.root),
+        "ann_file": split.ann_file,
+        "data_prefix": {"img": split.images},
+    }
     if predictor.views:
         dataset["views"] = predictor.views
     settings = {**own, **loader_settings(own, seed=0), "dataset": {**own.dataset, **dataset}}
@@ -205,8 +209,8 @@ def calibrations_of(
     lead = next(iter(predictors.values()))
     if split.name != "val":
         for name, path in checkpoints.items():
-            own = predictors[name]
-            if calibration := stored_calibration(path, flip_test, own.settings, own.scales):
+            model = predictors[name]
+            if calibration := stored_calibration(path, flip_test, model.settings, model.scales):
                 found[name] = calibration
         missing = {name: model for name, model in predictors.items() if name not in found or ensemble}
         if not missing:

@@ -26,7 +26,7 @@ parse_train = runpy.run_path(str(PROJECT / "tools" / "train.py"))["parse_args"]
 def in_this_process(command, changes, log):
     """Stands for starting tools/train.py: the same training, without importing torch anew."""
     options = parse_train(command[2:])
-    for name in ("local_rank", "processes", "also"):
+    for name in ("local_rank", "processes", "also", "recommend"):
         options.pop(name)
     train(TrainOptions(**options))
     return 0
