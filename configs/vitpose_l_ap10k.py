@@ -2,6 +2,8 @@
 
 python tools/download_checkpoints.py vitpose_l_ap10k
 python tools/train.py configs/vitpose_l_ap10k.py --work-dir work_dirs/vitpose_l --amp
+
+What it costs was not measured: 309 million weights, 3.4 times those of ViTPose-B.
 """
 
 _base_ = [

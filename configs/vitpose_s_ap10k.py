@@ -2,6 +2,8 @@
 
 python tools/download_checkpoints.py vitpose_s_ap10k
 python tools/train.py configs/vitpose_s_ap10k.py --work-dir work_dirs/vitpose_s --amp
+
+CPU time of one core, float32: 8090 ms a step at batch 16 from the second phase on, 198 ms a crop.
 """
 
 _base_ = [
