@@ -28,5 +28,5 @@ model = dict(
         deconv_kernel_sizes=(4, 4),
         loss=dict(type="KeypointMSELoss", use_target_weight=True),
     ),
-    test_cfg=dict(flip_test=False, flip_mode="heatmap", shift_heatmap=True),
+    test_cfg=dict(flip_test=False, flip_mode="heatmap"),
 )
