@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,10 @@ class Skeleton:
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    def is_named(self, file_names: Iterable[object]) -> bool:
+        """Whether names of a file stand for all of its keypoints and nothing else, in any order."""
+        return {self.find(str(name)) for name in file_names} == {*self.names}
 
     @property
     def option(self) -> list[object]:
@@ -234,6 +238,11 @@ def hex_color(color: Sequence[int]) -> str:
 def builtin_names() -> list[str]:
     """Names that :func:`load` accepts without a file."""
     return sorted(path.stem for path in BUILTIN_DIR.glob("*.json"))
+
+
+def builtin() -> list[Skeleton]:
+    """All that :func:`load` knows without a file, by name."""
+    return [load(name) for name in builtin_names()]
 
 
 def load(name_or_path: str | Path) -> Skeleton:

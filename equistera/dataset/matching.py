@@ -81,10 +81,8 @@ def public_skeleton(file_names: Sequence[str], skeleton: Skeleton) -> Skeleton |
     """The built-in skeleton, other than ``skeleton``, that has just these names in some order, or None."""
     if all(skeleton.find(name) for name in file_names):
         return None
-    for name in skeletons.builtin_names():
-        public = skeletons.load(name)
-        found = {public.find(file_name) for file_name in file_names}
-        if name != skeleton.name and len(file_names) == len(public) and found == set(public.names):
+    for public in skeletons.builtin():
+        if public.name != skeleton.name and len(file_names) == len(public) and public.is_named(file_names):
             return public
     return None
 

@@ -147,8 +147,8 @@ def skeleton_of_file(ann_file: str | Path, own: Skeleton) -> Skeleton:
     """
     categories = [c for c in read_coco(ann_file)["categories"] if isinstance(c, dict) and c.get("keypoints")]
     names = {tuple(map(str, c["keypoints"])) for c in categories if isinstance(c["keypoints"], list)}
-    for known in (own, *map(skeletons.load, skeletons.builtin_names())):
-        if names and all(len(found) == len(known) and set(map(known.find, found)) == {*known.names} for found in names):
+    for known in (own, *skeletons.builtin()):
+        if names and all(len(found) == len(known) and known.is_named(found) for found in names):
             return known
     few = ", ".join(list(min(names, default=()))[:5]) or "none"
     raise UserError(

@@ -112,12 +112,12 @@ def _skeleton_of(content: Mapping) -> list[object]:
         for category in content["categories"]
         if isinstance(category, dict) and isinstance(category.get("keypoints"), list)
     ]
-    default, *others = sorted(skeleton.builtin_names(), key=lambda name: name != skeleton.DEFAULT)
-    for known in map(skeleton.load, (default, *others)):
-        if all({known.find(str(name)) for name in own} == set(known.names) for own in names):
+    default = skeleton.load(skeleton.DEFAULT)
+    for known in (default, *skeleton.builtin()):
+        if all(map(known.is_named, names)):
             return known.option
     # a part of the usual points, of which verification says what is missing
-    if all(skeleton.load(default).find(str(name)) for own in names for name in own):
+    if all(default.find(str(name)) for own in names for name in own):
         return []
     return ["--skeleton", "YOUR_SKELETON.json"]
 

@@ -46,8 +46,7 @@ def skeleton_of_checkpoint(content: Mapping, path: str | Path) -> tuple[Skeleton
         skeleton = skeletons.load(published.skeleton)
         if len(skeleton) == channels:
             return skeleton, f"{skeleton.name} ({channels} keypoints), as the file name says ({published.name})"
-    builtin = [skeletons.load(name) for name in skeletons.builtin_names()]
-    matching = [skeleton for skeleton in builtin if len(skeleton) == channels]
+    matching = [skeleton for skeleton in skeletons.builtin() if len(skeleton) == channels]
     if len(matching) == 1:
         return matching[0], f"{matching[0].name}, a guess: the checkpoint names no keypoints, but has {channels}"
     return None, f"the checkpoint does not say what its {channels} keypoints are"
@@ -102,7 +101,7 @@ def _text(value: object) -> str:
 
 def _skeleton_named(entry: Entry) -> Skeleton:
     """The built-in skeleton with these keypoints in this order, or the file they came from; else the names alone."""
-    known = [skeletons.load(name) for name in skeletons.builtin_names()]
+    known = skeletons.builtin()
     if entry.source.endswith(".json") and Path(entry.source).is_file():
         # only a file may hold correspondences; one that has changed or broken since is no loss, the names stand here
         with contextlib.suppress(SkeletonError):
