@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from equistera import PROJECT
@@ -20,6 +20,17 @@ def tool(name: str, *words: object) -> str:
         words: Options and values, one a word.
     """
     return line("python", PROJECT / "tools" / f"{name}.py", *words)
+
+
+def option(name: str) -> str:
+    """An option as it is typed, by the name of its value in Python."""
+    return "--" + name.replace("_", "-")
+
+
+def option_words(options: Mapping[str, object]) -> list[str]:
+    """Words of a command line for options by name: True is a flag, None and False are what was not given."""
+    given = {option(name): value for name, value in options.items() if value is not None and value is not False}
+    return [str(word) for name, value in given.items() for word in ((name,) if value is True else (name, value))]
 
 
 def verify_command(ann_file: object, skeleton: Sequence[object]) -> str:

@@ -24,3 +24,8 @@ def test_on_windows_a_command_can_be_pasted_into_cmd(monkeypatch):
     monkeypatch.setattr(commands.os, "name", "nt")
     line = commands.line("python", r"C:\my photos\a&b.json", r"C:\data", "key=8", "a&b", "^(horse[0-9]+)_")
     assert line == r'python "C:\my photos\a&b.json" C:\data key=8 "a&b" "^(horse[0-9]+)_"'
+
+
+def test_options_as_words():
+    given = {"amp": True, "from_scratch": False, "data_root": None, "max_time": "2h", "seed": 0}
+    assert commands.option_words(given) == ["--amp", "--max-time", "2h", "--seed", "0"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from equistera import commands
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import load_annotations, read_coco
 from equistera.dataset.ready import missing_files
@@ -82,17 +83,12 @@ class CurveOptions:
 
     def words(self) -> list[str]:
         """The same as words of its command line, without the config, the device and ``--cfg-options``."""
-        words = [_option(name) for name in ("amp", "from_scratch") if getattr(self, name)]
-        for name in ("data_root", "skeleton", "init", "max_time"):
-            value = getattr(self, name)
-            if value is not None:
-                is_path = name in ("data_root", "init") or value.endswith(".json")
-                words += [_option(name), str(Path(value).resolve()) if is_path else value]
-        return words
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+        names = ("amp", "from_scratch", "data_root", "skeleton", "init", "max_time")
+        values = {name: getattr(self, name) for name in names}
+        for name, value in values.items():
+            if value is not None and (name in ("data_root", "init") or str(value).endswith(".json")):
+                values[name] = Path(value).resolve()
+        return commands.option_words(values)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from equistera import inputs
+from equistera import commands, inputs
 from equistera import skeleton as skeletons
 from equistera.dataset.images import read_rgb
 from equistera.dataset.split import UNSPLIT
@@ -93,7 +93,7 @@ class ErrorOptions(DetectorOptions):
         # 0 is a seed
         given = [name for name in training if getattr(self, name) is not None and getattr(self, name) is not False]
         if self.checkpoints and given:
-            named = ", ".join("--" + name.replace("_", "-") for name in given)
+            named = ", ".join(map(commands.option, given))
             raise UserError(f"{named} with --checkpoints, which trains nothing", hint="Leave one of them out")
         if self.max_time:
             parse_duration(self.max_time)

@@ -14,6 +14,7 @@ from typing import cast
 
 import numpy as np
 
+from equistera import commands
 from equistera.checkpoints import file_hash
 from equistera.dataset.images import read_rgb
 from equistera.errors import UserError
@@ -115,10 +116,9 @@ class Training:
     def command(self, fold: Fold, images: Path) -> list[str]:
         """``tools/train.py`` that begins a fold or goes on with it."""
         words = [str(self.config), "--work-dir", str(fold.run), "--resume", "--data-root", str(self.data_root)]
-        for name in ("skeleton", "max_time", "init", "device"):
-            if getattr(self, name) is not None:
-                words += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
-        words += ["--amp"] if self.amp else []
+        words += commands.option_words(
+            {name: getattr(self, name) for name in ("skeleton", "max_time", "init", "device", "amp")}
+        )
         return tool_command("train", *words, "--cfg-options", *self.overrides(fold, images))
 
 
