@@ -116,8 +116,9 @@ class KeypointDataset(BaseCocoStyleDataset):
         self._starts = torch.tensor([start for start, _ in self.augmentation], dtype=torch.int64).share_memory_()
         root = str(resolve_path(data_root))
         super().__init__(ann_file=ann_file, data_root=root, metainfo=metainfo_of(self.skeleton), **kwargs)
-        self.sources = [_dataset_of(entry, skeleton, common) for entry in sources or ()]
-        self.counts = shares(epoch_samples or self.animals, [entry.get("weight", 1.0) for entry in sources or ()])
+        others = [Source.of(entry, "sources") for entry in sources or ()]
+        self.sources = [_dataset_of(source, skeleton, common) for source in others]
+        self.counts = shares(epoch_samples or self.animals, [source.weight for source in others])
         self.draw = Draw(seed, [self.animals, *(source.animals for source in self.sources)], self.counts)
         # MMPose's metrics would read the file, whose keypoints may stand in another order; samples carry them
         MessageHub.get_current_instance().pop_info(f"{self.skeleton.name}_ann_file", None)
@@ -254,9 +255,8 @@ class KeypointDataset(BaseCocoStyleDataset):
         return self.pipeline(info)
 
 
-def _dataset_of(entry: Mapping, skeleton: str, common: Mapping) -> KeypointDataset:
+def _dataset_of(source: Source, skeleton: str, common: Mapping) -> KeypointDataset:
     """The data set of a source, its training animals."""
-    source = Source.of(entry, "sources")
     return KeypointDataset(
         skeleton=skeleton,
         labelled_in=source.skeleton,

@@ -86,25 +86,26 @@ def _settled(source: Source, skeleton: Skeleton, count: int, seen: dict[str, str
     labelled_in = skeletons.load(source.skeleton) if source.skeleton else skeleton_of_file(file, skeleton)
     mapped = map_points(skeleton, labelled_in)
     check_split(file, folder, labelled_in)
-    everything = mapped_annotations(file, skeleton, labelled_in, source.leave_out)
-    out, marks = _elsewhere(everything, folder, seen)
-    leave_out = sorted({*source.leave_out, *out})
-    coco = mapped_annotations(file, skeleton, labelled_in, leave_out)
-    if not coco["annotations"]:
+    coco = mapped_annotations(file, skeleton, labelled_in, source.leave_out)
+    out, marks = _elsewhere(coco, folder, seen)
+    used = {image["id"] for image in coco["images"] if image["file_name"] not in out}
+    pictures = [annotation["image_id"] for annotation in coco["annotations"] if annotation["image_id"] in used]
+    if not pictures:
         raise UserError(
             f"nothing is left of {source.name}: every picture of it is elsewhere in the run, or shows no point of ours",
             [f"{name}: also in {where}" for name, where in [*out.items()][:5]],
         )
     seen |= dict.fromkeys(marks, source.name)
     found = source.skeleton or (labelled_in.name if labelled_in.name != skeleton.name else None)
+    leave_out = sorted({*source.leave_out, *out})
     entry = {**asdict(source), "data_root": str(root), "skeleton": found, "leave_out": leave_out}
     if source.skeleton and source.skeleton.endswith(".json"):
         entry["skeleton"] = str(resolve_path(source.skeleton))
     without = [name for name, column in zip(skeleton.names, mapped.columns, strict=True) if column < 0]
     return Source(**entry), SourceSummary(
         name=source.name,
-        pictures=len({annotation["image_id"] for annotation in coco["annotations"]}),
-        animals=len(coco["annotations"]),
+        pictures=len({*pictures}),
+        animals=len(pictures),
         samples=count,
         skeleton=labelled_in.name + ("" if source.skeleton else ", by the names of its points"),
         mapped=mapped.taken,
