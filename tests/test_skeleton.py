@@ -168,3 +168,11 @@ def test_correspondence_reads_forwards_backwards_and_by_name():
     assert "L_Hip" not in backwards
     assert sum(c.exact for c in horse.correspondence_from(horse10)) == 14
     assert {c.target for c in horse.correspondence_from(horse)} == set(horse.names)
+
+
+def test_a_file_is_named_as_a_skeleton_by_all_of_its_points_and_no_other():
+    ap10k = skeleton.load("ap10k")
+    assert ap10k.is_named(reversed(ap10k.names))
+    assert not ap10k.is_named(ap10k.names[1:])
+    assert not ap10k.is_named([*ap10k.names, "wing"])
+    assert [one.name for one in skeleton.builtin()] == skeleton.builtin_names()

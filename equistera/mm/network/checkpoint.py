@@ -22,7 +22,6 @@ from equistera.errors import MachineFailure, UserError, WriteError
 from equistera.files import atomic_write
 from equistera.mm.network import vitpose
 from equistera.mm.network.checkpoint_file import read
-from equistera.mm.network.efficientnet_lite import EfficientNetLite
 
 
 def save(path: str | Path, content: dict) -> None:
@@ -284,7 +283,7 @@ def load_fitting(
     """
     own = network.state_dict()
     given: Mapping[str, Any] = upgrade_keys(state_dict)
-    if isinstance(network.backbone, EfficientNetLite):
+    if hasattr(network.backbone, "with_own_names"):
         given = network.backbone.with_own_names(given)
     given = with_own_backbone(given, own)
     unfit, skip = _unfit(given, own), skip or {}

@@ -16,6 +16,7 @@ from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
+from equistera.evaluation.calibration import ONE_VIEW
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.devices import choose_device
@@ -78,7 +79,7 @@ class Predictor:
         flip_test: bool = False,
         cfg_options: Sequence[str] = (),
         amp: bool | None = False,
-        scales: Sequence[float] = (1.0,),
+        scales: Sequence[float] = ONE_VIEW,
         **shared: object,
     ):
         choose_device(device)
@@ -107,7 +108,7 @@ class Predictor:
         )
         self.scales = tuple(scales)
         # what makes samples is told of more than the one view that it makes by itself
-        self.views = () if self.scales == (1.0,) else self.scales
+        self.views = () if self.scales == ONE_VIEW else self.scales
         self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         self._pipeline = Compose(self.config.val_pipeline)
 

@@ -7,6 +7,7 @@ import sys
 
 import torch
 
+from equistera import commands
 from equistera.errors import UserError
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
@@ -82,5 +83,5 @@ def recommended(options: TrainOptions) -> TrainOptions:
     print(*(f"  {line}" for line in lines + advice.lines), sep="\n", flush=True)
     own = [f"{key}={value}" for key, value in advice.entries.items()]
     if own:
-        print("  as --cfg-options", " ".join(f"'{one}'" if "(" in one else one for one in own), flush=True)
+        print("  as --cfg-options", commands.line(*own), flush=True)
     return dataclasses.replace(options, cfg_options=[*own, *options.cfg_options])
