@@ -1,8 +1,13 @@
-"""A trained network as plain MMPose: a config and a checkpoint that need nothing of this project."""
+"""A trained network as plain MMPose: a config and a checkpoint that need nothing of this project.
+
+A backbone of ours whose module needs no other one of ours goes along as the file that it is, beside the config, which
+names it in its ``custom_imports``.
+"""
 
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +22,7 @@ from equistera.files import atomic_write
 from equistera.mm.config import mappings_in
 from equistera.mm.data.codecs import completed_test_cfg, uses_udp
 from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
-from equistera.mm.network import checkpoint
+from equistera.mm.network import checkpoint, efficientnet_lite
 from equistera.mm.network.model import complete_backbone, complete_head
 from equistera.mm.prediction.predict import Predictor
 from equistera.outputs import check_folder, same_file
@@ -27,6 +32,10 @@ from equistera.skeleton import Skeleton
 _OURS = ("skeleton", "codec", "stride", "dropout", "stages", "precision")
 #: Packages whose classes an environment with MMPose has.
 _STOCK = {"mmpose", "mmdet", "mmcv", "mmengine", "mmpretrain", "torch"}
+#: Modules of ours that register classes and import nothing but such packages, by their names.
+_TAKEN_ALONG = {module.__name__: module for module in (efficientnet_lite,)}
+#: What a config says first that has modules beside it: MMEngine puts the config's folder there, and imports by name.
+_BESIDE = 'import sys\n\nsys.path.insert(0, r"{{ fileDirname }}")\n'
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ def export(options: ExportOptions) -> tuple[Path, Path]:
     """Writes the config and the checkpoint.
 
     Returns:
-        Their paths: ``OUT/NAME.py`` and ``OUT/NAME.pth``, by the name of the config.
+        Their paths: ``OUT/NAME.py`` and ``OUT/NAME.pth``, by the name of the config. Modules lie beside them.
 
     Raises:
         UserError: The checkpoint does not belong to the config, the network has classes that MMPose lacks, or the
@@ -53,12 +62,20 @@ def export(options: ExportOptions) -> tuple[Path, Path]:
     """
     predictor = Predictor(options.config, options.checkpoint, device="cpu", skeleton=options.skeleton)
     plain = plain_config(predictor.config, predictor.skeleton)
-    if foreign := sorted({*_foreign(plain.model)}):
-        raise UserError(f"the network has classes that no MMPose knows: {', '.join(foreign)}")
+    taken = {}
+    for kind in _foreign(plain.model):
+        if kind.__module__ not in _TAKEN_ALONG:
+            raise UserError(f"the network has a class that no MMPose knows: {kind.__name__} of {kind.__module__}")
+        taken[kind.__module__.rpartition(".")[2]] = inspect.getsource(_TAKEN_ALONG[kind.__module__])
+    if taken:
+        plain.custom_imports = {"imports": [*taken], "allow_failed_imports": False}
     out, name = Path(options.out), Path(predictor.config.filename).stem
     files = out / f"{name}.py", out / f"{name}.pth"
+    beside = {out / f"{module}.py": source for module, source in taken.items()}
+    # another export's copy is the same one
+    beside = {path: source for path, source in beside.items() if not path.is_file() or path.read_text() != source}
     check_folder("--out", out)
-    if there := [str(path) for path in files if path.exists()]:
+    if there := [str(path) for path in (*files, *beside) if path.exists()]:
         if any(same_file(path, given) for path in there for given in (options.config, options.checkpoint)):
             raise UserError("the export would take the place of what it is made of:", there, "Choose another --out")
         if not options.overwrite:
@@ -69,9 +86,10 @@ def export(options: ExportOptions) -> tuple[Path, Path]:
         "equistera_version": equistera.__version__,
     }
     checkpoint.save(files[1], {"meta": meta, "state_dict": predictor.model.state_dict()})
-    with atomic_write(files[0]) as file:
-        file.write(plain.pretty_text)
-    print("written:", *files, sep="\n  ")
+    for path, text in {files[0]: (_BESIDE if taken else "") + plain.pretty_text, **beside}.items():
+        with atomic_write(path) as file:
+            file.write(text)
+    print("written:", *files, *beside, sep="\n  ")
     print("  (MMPose samples a photo that becomes smaller where this project averages it: points differ a little)")
     return files
 
@@ -131,9 +149,9 @@ def model_config(config: Config) -> dict:
     return {**model, **parts, "type": "TopdownPoseEstimator"}
 
 
-def _foreign(model: dict) -> Iterator[str]:
-    """Types of a network that are registered by other packages than MMPose's own."""
+def _foreign(model: dict) -> Iterator[type]:
+    """Classes of a network that are registered by other packages than MMPose's own."""
     for _, part in mappings_in(model):
         found = MODELS.get(part["type"]) if isinstance(part.get("type"), str) else None
         if found is not None and found.__module__.split(".")[0] not in _STOCK:
-            yield part["type"]
+            yield found

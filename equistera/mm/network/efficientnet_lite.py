@@ -3,6 +3,8 @@
 Modules have the names that timm gives them in its ``tf_efficientnet_lite*``, whose weights load as they are. Those of
 the package ``efficientnet-lite-pytorch``, which has its ImageNet weights from the package index, are renamed by
 :meth:`EfficientNetLite.with_own_names`.
+
+An export for MMPose takes this file along as it is, so it imports nothing that MMPose's environment lacks.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ BELOW = (0, 2, 3, 5, 7, 7)
 TOP = 5
 
 
-@MODELS.register_module()
+# force: an export's copy of this file may be read in the same process, and is the same class
+@MODELS.register_module(force=True)
 class EfficientNetLite(nn.Module):
     """The network without its classifier.
 
