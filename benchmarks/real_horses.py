@@ -11,7 +11,7 @@ AnimalPose's other animals (skeleton animalpose, train and val), for the starts 
 A third of the pictures, those whose name's SHA-1 is 0 modulo 3, only score; of the others every seed draws its labelled
 pictures, the smaller sets within the larger ones. benchmarks/real_horses.toml says what the arms and the starts are.
 All arms have the same number of optimiser steps. Nothing is evaluated on the way and the last averaged weights count,
-so the test pictures choose nothing.
+so the test pictures choose nothing. Both ways to test count, with --flip-test (MMPose's default) and without.
 
 Every run leaves OUT/runs/.../result.json and is not repeated. OUT/results.md has the table and the paired differences
 to the first arm.
@@ -32,9 +32,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench_folder import PROJECT, TINY, BenchFolder, once_evaluated, subset, with_interval
+from bench_folder import PROJECT, BenchFolder, once_evaluated, subset, with_interval
 
 from equistera import cli
+from equistera.checkpoints import manifest, path_of
 from equistera.errors import UserError
 from equistera.files import link_or_copy, read_json, write_json
 
@@ -49,6 +50,8 @@ NAMES = {
 }  # fmt: skip
 #: Pictures of the two thirds that training validates on; none of the rest is.
 VALIDATION = 40
+#: Input and loaders of --short.
+SMALL = ("codec.input_size=(64,64)", "train_dataloader.num_workers=0", "val_dataloader.num_workers=0")
 SCORES = ("AP", "PCK@0.1", "swap_rate", "median_px")
 
 CONFIG = """\"\"\"Written by benchmarks/real_horses.py.\"\"\"
@@ -65,8 +68,8 @@ skeleton = "animalpose"
 class Arm:
     """One way to train; see benchmarks/real_horses.toml."""
 
-    config: str = "configs/demo_rtmpose_t.py"
-    start: str = "scratch"
+    config: str = "configs/demo_lite0.py"
+    start: str = "efficientnet_lite0"
     trainer: str = "ours"
     strategy: str = "one rate"
     augmentation: str = ""
@@ -121,7 +124,7 @@ class Bench(BenchFolder):
         if unknown := set(args.arms or ()) - self.arms.keys():
             raise UserError(f"no such arm: {', '.join(sorted(unknown))}", hint=f"There are: {'; '.join(self.arms)}")
         if args.short:
-            self.steps, self.batch, self.options = 4, 4, TINY
+            self.steps, self.batch, self.options = 4, 4, SMALL
             self.starts = {k: Start(**{**asdict(v), "steps": 4, "pictures": 8}) for k, v in self.starts.items()}
         self.root = self.out / "data" / "horses"
 
@@ -162,16 +165,19 @@ class Bench(BenchFolder):
         lines = []
         if arm.strategy == "one rate":
             from equistera.mm import config as configs
+            from equistera.training.stages import layout_for
 
+            model = configs.load(str(base)).model
+            stages = layout_for(model.backbone.type.rsplit(".", 1)[-1], model.get("stages"))
             phase = {"name": "all", "start": 0, "lr_factor": 1.0, "augmentation": arm.augmentation or "aggressive"}
-            opens = {"_delete_": True, **{stage["name"]: 0 for stage in configs.load(str(base)).model.stages}}
+            opens = {"_delete_": True, **{stage.name: 0 for stage in stages}}
             rates = dict.fromkeys(("early", "middle", "head"), 0.001)
             lines.append(f"strategy = dict(tier_lr={rates}, opens_at={opens}, phases=[{phase}])")
         elif arm.strategy == "three phases":
             ours = runpy.run_path(str(PROJECT / "configs/_base_/schedules/three_phase.py"))["strategy"]
-            # the demo's network ends with stage 3, which trains from the start as stage 4 does elsewhere
-            opens = {"_delete_": True, "head": 0, "stage3": 0, "stage2": ours["opens_at"]["stage2"]}
-            lines.append(f"strategy = dict(opens_at={opens}, phases={ours['phases']})")
+            own = {key: ours[key] for key in ("tier_lr", "opens_at")}
+            own = {key: {"_delete_": True, **value} for key, value in own.items()}
+            lines.append(f"strategy = dict(**{own}, phases={ours['phases']})")
         path = self.out / "configs" / f"{slug(name)}.py"
         path.parent.mkdir(exist_ok=True)
         text = CONFIG.format(config=base.as_posix(), from_scratch=arm.start == "scratch", strategy="\n".join(lines))
@@ -179,11 +185,11 @@ class Bench(BenchFolder):
         return path
 
     def weights(self, name: str) -> Path | None:
-        """The weights of a start, trained once; None for random ones."""
+        """The weights of a start, trained once, of a published file or of any other; None for random ones."""
         if name == "scratch":
             return None
         if name not in self.starts:
-            return Path(name).resolve()
+            return path_of(name) if name in manifest() else Path(name).resolve()
         start = self.starts[name]
         folder = self.out / "starts" / name
         if not (folder / "finished.json").exists():
@@ -218,19 +224,23 @@ class Bench(BenchFolder):
         options = (*arm.options, f"train_dataloader.dataset.ann_file={labels}")
         config = self.config(name, arm)
         seconds = self._train(replace(arm, options=options), config, folder, self.root, animals, self.steps, seed)
-        where = ["--data-root", self.root, "--split", "test", "--out", folder / "scores", "--device", self.device]
+        where = ["--data-root", self.root, "--split", "test", "--device", self.device]
         # a run of ours has its own copy of its config, with its options
         model = [folder, *where]
         if arm.trainer == "stock":
             own = [*self.options, *arm.options]
             model = [config, folder / "final.pth", *where, *(["--cfg-options", *own] if own else [])]
-        self.call(folder / "test.log", "tools/test.py", *model)
-        metrics = read_json(folder / "scores" / "metrics.json")
         about = {"arm": name, "pictures": size, "animals": animals, "seed": seed, "seconds": round(seconds, 1)}
-        content = {**about, **{score: metrics[score] for score in SCORES}}
+        content = {**about, **self._scores(folder, model), "flip": self._scores(folder, [*model, "--flip-test"])}
         write_json(result, content, indent=1)
         print(f"{name}, {size} pictures, seed {seed}: AP {content['AP']:.3f}", flush=True)
         return content
+
+    def _scores(self, folder: Path, model: Sequence[object]) -> dict[str, float]:
+        out = folder / "scores"
+        self.call(folder / "test.log", "tools/test.py", *model, "--out", out, "--overwrite")
+        metrics = read_json(out / "metrics.json")
+        return {score: metrics[score] for score in SCORES}
 
     def _train(self, arm: Arm | Start, config: Path, folder: Path, root: Path, animals: int, steps: int, seed: int):
         """Trains for so many steps; returns the seconds."""
@@ -252,33 +262,48 @@ def slug(name: str) -> str:
 
 
 def table_of(results: Sequence[Mapping], first: str) -> str:
-    """A row for each arm and size, and the paired differences to the arm ``first`` with their 95 % intervals."""
-    score = {(r["arm"], r["pictures"], r["seed"]): r for r in results}
+    """A row for each arm and size, and what the arms' AP with ``--flip-test`` is beside that of the arm ``first``.
+
+    The differences are paired by seed, with their 95 % intervals: once with the same pictures, once with half of them.
+    """
+    score = {(r["arm"], r["pictures"], r["seed"]): r["flip"]["AP"] for r in results}
     arms, sizes, seeds = (list(dict.fromkeys(r[key] for r in results)) for key in ("arm", "pictures", "seed"))
-    lines = ["| arm | pictures | AP | AP of each seed | PCK@0.1 | on the mirror image | median error, px |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    lines = [
+        "| arm | pictures | AP | with flip | of each seed | PCK@0.1 | mirror image | with flip | median error, px |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|---|")
     for arm, size in itertools.product(arms, sizes):
         runs = [r for r in results if (r["arm"], r["pictures"]) == (arm, size)]
         if runs:
-            mean = {name: statistics.fmean(run[name] for run in runs) for name in SCORES}
-            row = [arm, str(size), f"{mean['AP']:.3f}", ", ".join(f"{run['AP']:.3f}" for run in runs)]
-            row += [f"{mean['PCK@0.1']:.3f}", f"{mean['swap_rate']:.3f}", f"{mean['median_px']:.1f}"]
+            plain, flip = ({name: statistics.fmean(r[name] for r in of) for name in SCORES} for of in _ways(runs))
+            row = [arm, str(size), f"{plain['AP']:.3f}", f"{flip['AP']:.3f}"]
+            row += [", ".join(f"{run['flip']['AP']:.3f}" for run in runs), f"{flip['PCK@0.1']:.3f}"]
+            row += [f"{plain['swap_rate']:.3f}", f"{flip['swap_rate']:.3f}", f"{flip['median_px']:.1f}"]
             lines.append(f"| {' | '.join(row)} |")
-    lines += ["", f"| less {first} | " + " | ".join(f"AP, {size} pictures" for size in sizes) + " | AP, all sizes |"]
-    lines.append("|---" * (len(sizes) + 2) + "|")
-    for arm in (name for name in arms if name != first):
-        pairs = [
-            [
-                score[arm, size, seed]["AP"] - score[first, size, seed]["AP"]
-                for seed in seeds
-                if (arm, size, seed) in score and (first, size, seed) in score
-            ]
-            for size in sizes
+    for share, words in ((1, "with the same pictures"), (2, "with half the pictures")):
+        lines += [
+            "",
+            f"| less {first}, {words} | {' | '.join(map(str, sizes))} | all |",
+            "|---" * (len(sizes) + 2) + "|",
         ]
-        if any(pairs):
-            cells = [with_interval(own) if own else "" for own in (*pairs, list(itertools.chain(*pairs)))]
-            lines.append(f"| {arm} | {' | '.join(cells)} |")
+        for arm in (name for name in arms if share > 1 or name != first):
+            pairs = [
+                [
+                    score[arm, size // share, seed] - score[first, size, seed]
+                    for seed in seeds
+                    if (arm, size // share, seed) in score and (first, size, seed) in score
+                ]
+                for size in sizes
+            ]
+            if any(pairs):
+                cells = [with_interval(own) if own else "" for own in (*pairs, list(itertools.chain(*pairs)))]
+                lines.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _ways(runs: Sequence[Mapping]) -> tuple[Sequence[Mapping], Sequence[Mapping]]:
+    """What runs score as they are, and with ``--flip-test``."""
+    return runs, [run["flip"] for run in runs]
 
 
 def main(argv: Sequence[str]) -> None:
