@@ -126,3 +126,18 @@ def _same(network, published, peer):
             expected, (found,) = peer(picture), network(picture)
         assert expected.abs().max() > 0.1
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_only_depthwise_convolutions_stay_in_float32_under_autocast(small):
+    kinds = {}
+
+    def told(module, inputs, output):
+        kinds.setdefault(module.groups > 1, set()).add(output.dtype)
+
+    convolutions = [module for module in small.modules() if isinstance(module, torch.nn.Conv2d)]
+    handles = [module.register_forward_hook(told) for module in convolutions]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        small(torch.randn(1, 3, 64, 64))
+    for handle in handles:
+        handle.remove()
+    assert kinds == {True: {torch.float32}, False: {torch.bfloat16}}
