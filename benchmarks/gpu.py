@@ -2,20 +2,23 @@
 
 Examples:
   bash benchmarks/gpu.sh --out work_dirs/gpu
-  python benchmarks/gpu.py --out work_dirs/gpu --parts step_16 exact epochs
-  python benchmarks/gpu.py --out /tmp/smoke --device cpu --short            does it all run?
+  bash benchmarks/gpu.sh --out work_dirs/gpu --parts step_16 exact epochs
+  bash benchmarks/gpu.sh --out /tmp/smoke --device cpu --short --minutes 30      does it all run?
 
-parity   the same 20 training steps on the GPU and on the CPU: how far the weights are apart
-exact    with randomness.deterministic: two runs, and one that is killed with kill -9 and resumed, have the same weights
-step_16  the bare training step beside stock MMPose at batch 16, step_64 at 64, compiled with torch.compile
-train_64 the whole of training at batch 64 beside the bare step and beside stock's loop
-data     what the loaders deliver
-infer    prediction beside MMPoseInferencer; evaluation
-epochs   20 epochs of 800 pictures with RTMPose-M, and what 300 would take
-demo     ./setup.sh demo: data, training, test
+At batch 16 and 64, with RTMPose-M and HRNet-W32:
+step      the bare training step beside stock MMPose
+train     the whole of training beside the bare step and beside stock's loop
+compiled  the bare step with torch.compile
+data      what the loaders deliver
+
+infer     prediction beside MMPoseInferencer; evaluation
+epochs    20 epochs of 800 pictures with RTMPose-M, and what 300 would take
+demo      ./setup.sh demo: data, training, test
+exact     with randomness.deterministic: two runs, and one that is killed (kill -9) and resumed, have the same weights
+parity    the same 20 training steps on the GPU and on the CPU: how far the weights are apart
 
 OUT/results.json and OUT/results.md are written after each part; a part that failed, or that there was no time for, is
-named in both, and the exit code is 1.
+named in both, and the exit code is 1. What matters most comes first; the rest is for another call with --parts.
 """
 
 from __future__ import annotations
@@ -27,16 +30,18 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from bench_folder import PROJECT, BenchFolder
+from bench_folder import PROJECT, TINY, BenchFolder, once_evaluated
 
 from equistera import cli
 from equistera.errors import UserError
 from equistera.files import read_json
 
-MODELS = ("rtmpose_m", "hrnet_w32")
+MODELS = ("rtmpose_m_ap10k", "hrnet_w32_ap10k")
 #: Steps that both devices do, and how far apart weights may be afterwards, as a share of their way. AdamW moves
 #: a weight at its full rate however small its gradient is, also where only rounding decides the gradient's sign.
 PARITY_STEPS, PARITY_LIMIT = 20, 0.05
@@ -48,48 +53,60 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--out", type=Path, required=True, help="folder for data, logs and results")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS), help="default: all")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu (default: cuda)")
-    parser.add_argument("--minutes", type=float, default=8, help="no part begins after so long (default: 8)")
+    parser.add_argument("--minutes", type=float, default=8, help="what is not done by then is named (default: 8)")
     parser.add_argument("--short", action="store_true", help="as little of everything as shows that it runs")
     return parser.parse_args(argv)
 
 
 class Machine(BenchFolder):
-    """The folder of these measurements, and how much of everything is asked for."""
+    """The folder of these measurements, how much of everything is asked for, and until when."""
 
-    def __init__(self, out: Path, device: str, short: bool):
-        super().__init__(out, os.cpu_count() or 1, device)
-        self.patience = 200
+    def __init__(self, out: Path, device: str, short: bool, minutes: float):
+        super().__init__(out, 1 if short else os.cpu_count() or 1, device)
         self.short = short
+        self.models = ("demo_rtmpose_t",) if short else MODELS
+        self.ends = time.monotonic() + 60 * minutes
 
-    def figures(self, name: str, *words: object) -> list[dict]:
-        """Cases of ``tools/benchmark.py``."""
+    @property
+    def patience(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self.ends - time.monotonic())
+
+    def figures(self, name: str, *words: object, models: Sequence[str] | None = None) -> list[dict]:
+        """Cases of ``tools/benchmark.py``, for all models unless some are named."""
         file = self.out / f"{name}.json"
-        common = ["--json", file, "--overwrite", "--device", self.device, "--folder", self.out / "photos"]
-        rounds = ["--rounds", 1, "--config", PROJECT / "configs/demo_rtmpose_t.py", "--phases", 1] if self.short else []
-        if self.short and words[0] in ("data", "infer"):
-            rounds = rounds[:-2]
-        self.call(self.out / f"{name}.log", "tools/benchmark.py", *words, *common, *rounds)
+        configs = [PROJECT / f"configs/{model}.py" for model in models or self.models]
+        words = (*words, "--config", *configs, "--device", self.device, "--folder", self.out / "photos")
+        few = ["--rounds", 1, "--pictures", 4, "--cfg-options", *TINY] if self.short else []
+        self.call(self.out / f"{name}.log", "tools/benchmark.py", *words, "--json", file, "--overwrite", *few)
         return read_json(file)["cases"]
 
-    def train(self, name: str, data: Path, *words: object, config: str = "demo_rtmpose_t") -> float:
-        """A run of ``tools/train.py`` in OUT/runs/NAME; returns its seconds."""
-        common = ["--data-root", data, "--work-dir", self.out / "runs" / name, "--device", self.device]
-        return self.call(self.out / f"{name}.log", "tools/train.py", PROJECT / f"configs/{config}.py", *common, *words)
+    def run_of(self, name: str, data: Path, settings: Sequence[str], config: str = "demo_rtmpose_t") -> list[str]:
+        """Words for a run of ``tools/train.py`` in OUT/runs/NAME."""
+        words = [PROJECT / f"configs/{config}.py", "--data-root", data, "--work-dir", self.out / "runs" / name]
+        settings = [*settings, *(TINY if self.short else ())]
+        words += ["--device", self.device, "--amp", *(["--cfg-options", *settings] if settings else [])]
+        return list(map(str, words))
+
+    def train(self, name: str, *run: object, **changes: object) -> float:
+        """Does a run, see :meth:`run_of`; returns its seconds."""
+        return self.call(self.out / f"{name}.log", "tools/train.py", *self.run_of(name, *run, **changes))
 
 
-def parity(machine: Machine) -> dict:
+def parity(machine: Machine) -> list[dict]:
     """Weights after the same steps in float32 on both devices, by the distance that they moved."""
     import torch
     from speed.networks import first_batch, ours, stepper
     from speed.options import Options, load, start
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    result = {}
-    for model in MODELS if not machine.short else ("demo_rtmpose_t",):
-        name = model if machine.short else f"{model}_ap10k"
-        options = Options(device=machine.device, folder=str(machine.out / "photos"), batch_size=4, pictures=8)
-        start(options)
-        config = load(options, str(PROJECT / f"configs/{name}.py"), options.sizes[0])
+    result = []
+    tiny = list(TINY) if machine.short else []
+    folder = str(machine.out / "photos")
+    options = Options(device=machine.device, folder=folder, batch_size=4, pictures=4, cfg_options=tiny)
+    start(options)
+    for model in machine.models:
+        config = load(options, str(PROJECT / f"configs/{model}.py"), options.sizes[0])
         batch = first_batch(config.train_dataloader)
         weights = []
         for device in (machine.device, "cpu"):
@@ -104,30 +121,30 @@ def parity(machine: Machine) -> dict:
             weights.append({key: value.detach().cpu().double() for key, value in network.named_parameters()})
         there, here = (torch.cat([value.flatten() for value in each.values()]) for each in weights)
         start_at = torch.cat([before[key].double().flatten() for key in weights[0]])
-        apart = float((there - here).norm() / (here - start_at).norm())
-        result[model] = {"apart": apart, "limit": PARITY_LIMIT}
-        if not apart <= PARITY_LIMIT:
-            raise UserError(f"{model}: weights are {apart:.3g} of their way apart, expected {PARITY_LIMIT} at most")
+        result.append({"model": model, "apart": float((there - here).norm() / (here - start_at).norm())})
+    if not all(each["apart"] <= PARITY_LIMIT for each in result):
+        found = [f"{each['model']}: by {each['apart']:.3g} of their way" for each in result]
+        raise UserError(f"weights are apart, expected by {PARITY_LIMIT} of their way at most:", found)
     return result
 
 
 def exact(machine: Machine) -> dict:
     """Whether two runs, and one that was killed and resumed, end with the same bytes of weights."""
     data = machine.horses("few", 1, {"train": 64, "val": 16, "test": 16})
-    settings = ["--amp", "--cfg-options", "randomness.deterministic=True", "train_cfg.max_epochs=6"]
+    settings = ["randomness.deterministic=True", "train_cfg.max_epochs=6"]
     settings += ["train_cfg.val_interval=2", "default_hooks.checkpoint.interval=1"]
-    seconds = [machine.train(name, data, *settings) for name in ("first", "second")]
+    seconds = [machine.train(name, data, settings) for name in ("first", "second")]
     runs = machine.out / "runs"
-    command = [sys.executable, str(PROJECT / "tools/train.py"), str(PROJECT / "configs/demo_rtmpose_t.py")]
-    command += ["--data-root", str(data), "--work-dir", str(runs / "killed"), "--device", machine.device, *settings]
+    command = [sys.executable, str(PROJECT / "tools/train.py"), *machine.run_of("killed", data, settings)]
     with (machine.out / "killed.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        while not list((runs / "killed").glob("epoch_*.pth")) and process.poll() is None:
+        while not list((runs / "killed").glob("epoch_*.pth")) and process.poll() is None and machine.patience:
             time.sleep(0.05)
         found = sorted(path.name for path in (runs / "killed").glob("epoch_*.pth"))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        if process.wait() != -signal.SIGKILL or not found:
+            raise UserError(f"no run to resume: it ended with {process.returncode}; its log is {log.name}")
     resume = ["--work-dir", runs / "killed", "--device", machine.device, "--resume"]
     machine.call(machine.out / "resumed.log", "tools/train.py", *resume)
     ends = {name: _weights_of(runs / name) for name in ("first", "second", "killed")}
@@ -144,39 +161,27 @@ def _weights_of(run: Path) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _quick(machine: Machine, name: str, *words: object, batch: int) -> list[dict]:
-    few = ["--rounds", 3, "--batch-size", 4 if machine.short else batch]
-    return machine.figures(name, *words, "--amp", *few)
+#: Words of ``tools/benchmark.py`` that differ from its own.
+SPEED = {
+    "step": ("step", "--rounds", 3, "--seconds", 0.5),
+    "train": ("train", "--rounds", 3, "--phases", 3, "--steps", 40),
+    # takes minutes before its first step
+    "compiled": ("step", "--rounds", 3, "--seconds", 0.5, "--compile", "--against", "nothing", "--phases", 3),
+}
 
 
-def step_16(machine: Machine) -> list[dict]:
-    """``benchmark.py step``."""
-    return _quick(machine, "step_16", "step", "--seconds", 0.5, batch=16)
+def speed(what: str, batch: int, machine: Machine) -> list[dict]:
+    """What training costs at a batch size; ``what`` is one of ``SPEED``."""
+    few = ["--phases", 1, "--batch-size", 4, *(["--steps", 2] if what == "train" else [])] if machine.short else []
+    return machine.figures(f"{what}_{batch}", *SPEED[what], "--amp", "--batch-size", batch, *few)
 
 
-def step_64(machine: Machine) -> list[dict]:
-    """``benchmark.py step``."""
-    return _quick(machine, "step_64", "step", "--seconds", 0.5, batch=64)
-
-
-def train_64(machine: Machine) -> list[dict]:
-    """``benchmark.py train``."""
-    words = ["train", "--phases", 3, "--steps", 2 if machine.short else 40]
-    return _quick(machine, "train_64", *words, batch=64)
-
-
-def compiled(machine: Machine) -> list[dict]:
-    """``benchmark.py step --compile``: takes minutes before its first step."""
-    words = ["step", "--compile", "--against", "nothing", "--phases", 3, "--seconds", 0.5]
-    return _quick(machine, "compiled", *words, batch=64)
-
-
-def data(machine: Machine) -> list[dict]:
-    """``benchmark.py data`` for some numbers of workers."""
+def data(batch: int, machine: Machine) -> list[dict]:
+    """``benchmark.py data``, which takes one config, for some numbers of workers."""
     workers = [0] if machine.short else sorted({min(count, machine.threads) for count in (4, 16)})
-    config = PROJECT / "configs/rtmpose_m_ap10k.py"
-    words = ["--config", config, "--workers", *workers, "--batch-size", 64, "--rounds", 1, "--sizes", "1280x960"]
-    return machine.figures("data", "data", *words)
+    few = ["--batch-size", 4, "--seconds", 0.1] if machine.short else []
+    words = ["data", "--workers", *workers, "--batch-size", batch, "--rounds", 1, "--sizes", "1280x960", *few]
+    return [case for model in machine.models for case in machine.figures(f"data_{batch}", *words, models=[model])]
 
 
 def infer(machine: Machine) -> list[dict]:
@@ -188,10 +193,8 @@ def epochs(machine: Machine) -> dict:
     """Twenty epochs of the user's case, and what all would take by the mean time of a step."""
     pictures, count = (32, 2) if machine.short else (PICTURES, EPOCHS)
     data = machine.horses("800", 2, {"train": pictures, "val": 48, "test": 1})
-    words = ["--from-scratch", "--amp", "--cfg-options", f"train_cfg.max_epochs={count}"]
-    words += [f"train_cfg.val_interval={count}", "default_hooks.logger.interval=1"]
-    config = "demo_rtmpose_t" if machine.short else "rtmpose_m_ap10k"
-    whole = machine.train("epochs", data, *words, config=config)
+    settings = [*once_evaluated(count), "default_hooks.logger.interval=1", "from_scratch=True"]
+    whole = machine.train("epochs", data, settings, config=machine.models[0])
     log = next((machine.out / "runs" / "epochs").glob("*/vis_data/scalars.json")).read_text().splitlines()
     rows = [row for row in map(json.loads, log) if "loss" in row]
     each = sum(row["time"] for row in rows) / len(rows)
@@ -206,18 +209,35 @@ def demo(machine: Machine) -> dict:
     began = time.monotonic()
     data = machine.horses("demo", 0, counts)
     made = time.monotonic() - began
-    few = ["--cfg-options", "train_cfg.max_epochs=1", "train_cfg.val_interval=1"] if machine.short else []
-    trained = machine.train("demo", data, "--amp", *few)
-    run, scores = machine.out / "runs" / "demo", machine.out / "demo_scores"
-    words = [PROJECT / "configs/demo_rtmpose_t.py", run / "best.pth", "--data-root", data, "--device", machine.device]
-    tested = machine.call(machine.out / "demo_test.log", "tools/test.py", *words, "--flip-test", "--out", scores)
+    trained = machine.train("demo", data, once_evaluated(1) if machine.short else [])
+    scores = machine.out / "demo_scores"
+    words = [machine.out / "runs" / "demo", "--data-root", data, "--device", machine.device, "--out", scores]
+    tested = machine.call(machine.out / "demo_test.log", "tools/test.py", *words, "--flip-test")
     metrics = read_json(scores / "metrics.json")
     return {"data": made, "training": trained, "test": tested, "AP": metrics["AP"], "PCK@0.1": metrics["PCK@0.1"]}
 
 
 PARTS: dict[str, Callable[[Machine], dict | list]] = {
-    part.__name__: part for part in (step_16, step_64, infer, epochs, demo, exact, parity, train_64, data, compiled)
+    "step_16": partial(speed, "step", 16),
+    "step_64": partial(speed, "step", 64),
+    "epochs": epochs,
+    "exact": exact,
+    "parity": parity,
+    "train_64": partial(speed, "train", 64),
+    "data_64": partial(data, 64),
+    "compiled_64": partial(speed, "compiled", 64),
+    "demo": demo,
+    "train_16": partial(speed, "train", 16),
+    "data_16": partial(data, 16),
+    "compiled_16": partial(speed, "compiled", 16),
+    "infer": infer,
 }
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(_cell, value)) if isinstance(value, list) else " ".join(str(value).replace("|", "/").split())
 
 
 def table(results: dict) -> str:
@@ -232,29 +252,29 @@ def table(results: dict) -> str:
                 ]
                 lines.append(f"| {name} | {case['case']} | {'; '.join(rates + ratios)} |")
             else:
-                lines.append(f"| {name} | | {'; '.join(f'{key}: {value}' for key, value in case.items())} |")
+                lines.append(f"| {name} | | {'; '.join(f'{key}: {_cell(value)}' for key, value in case.items())} |")
     return "\n".join(lines)
 
 
 def main(argv: Sequence[str]) -> None:
     args = parse_args(argv)
-    machine = Machine(args.out, args.device, args.short)
     from equistera import device
 
     device.choose(args.device)
-    results, failed, began = {}, [], time.monotonic()
+    machine = Machine(args.out, args.device, args.short, args.minutes)
+    results, failed = {}, []
     for name in args.parts:
-        if time.monotonic() - began > args.minutes * 60:
-            results[name] = {"not run": f"{args.minutes:g} minutes were over"}
-            failed.append(name)
-            continue
-        start = time.monotonic()
+        began = time.monotonic()
         try:
+            if not machine.patience:
+                raise UserError(f"not run: {args.minutes:g} minutes were over")
             results[name] = PARTS[name](machine)
-        except UserError as error:
-            results[name] = {"failed": str(error)}
+        except Exception as error:  # whatever one part runs into, the others stand
+            if not isinstance(error, UserError):
+                traceback.print_exc()
+            results[name] = {"failed": str(error) or type(error).__name__}
             failed.append(name)
-        print(f"{name}: {time.monotonic() - start:.0f} s{', FAILED' if name in failed else ''}", flush=True)
+        print(f"{name}: {time.monotonic() - began:.0f} s{', FAILED' if name in failed else ''}", flush=True)
         machine.write({"parts": results}, table(results), say=False)
     print(table(results))
     if failed:

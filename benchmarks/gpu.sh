@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures everything about a GPU within 8 minutes on a bare machine: bash benchmarks/gpu.sh --out DIR
 # Where the project is installed (venv/), that is what runs. Else the python3 that is there, with torch, takes the wheels
-# of .whl/, without a network.
+# of .whl/ (benchmarks/wheels.sh), without a network.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=python3
