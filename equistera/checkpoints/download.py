@@ -118,8 +118,9 @@ def _addresses(checkpoint: Checkpoint, mirror: str | None) -> list[str]:
     """Where to look, in turn."""
     if not mirror:
         return [checkpoint.url, *checkpoint.mirrors]
-    base, path = mirror.rstrip("/"), urlsplit(checkpoint.url).path
-    return [f"{base}{path}", f"{base}/{path.rsplit('/', 1)[-1]}"]
+    # the path of a file in a package begins without a slash
+    base, path = mirror.rstrip("/"), urlsplit(checkpoint.url).path.lstrip("/")
+    return [f"{base}/{path}", f"{base}/{path.rsplit('/', 1)[-1]}"]
 
 
 def _fetch(checkpoint: Checkpoint, urls: Sequence[str], path: Path, unreachable: dict[str, UnreachableError]) -> None:

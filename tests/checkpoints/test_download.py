@@ -363,6 +363,13 @@ class TestMirror:
         assert [path for path, _ in server.requests] == [f"/v1/{checkpoint.file_name}", f"/{checkpoint.file_name}"]
         assert folder.files() == {checkpoint.file_name: content}
 
+    def test_has_files_of_packages_too(self, folder, publish, server):
+        checkpoint, content = publish()
+        packaged = dataclasses.replace(checkpoint, url=f"pip:tiny-weights==1.0/tiny/{checkpoint.file_name}")
+        server.files["/" + checkpoint.file_name] = content
+        folder.get(packaged, mirror=server.url)
+        assert folder.files() == {checkpoint.file_name: content}
+
     def test_without_the_file(self, folder, publish, server):
         public = type(publish()[0])("tiny", "https://weights.invalid/v1/x-00000000_20240101.pth", "")
         message = folder.fails(public, mirror=server.url)
