@@ -5,6 +5,7 @@ Examples:
   python tools/train.py configs/rtmpose_m_ap10k.py --plan
   python tools/train.py configs/rtmpose_m_ap10k.py --work-dir work_dirs/rtmpose_m --max-time 2h
   python tools/train.py configs/rtmpose_m_ap10k.py --also data/ap10k=0.5 rendered   more data sets, their points masked
+  python tools/train.py configs/rtmpose_m_ap10k.py --unlabelled photos --teacher work_dirs/hrnet_ap10k --det rtmdet
   python tools/train.py --work-dir work_dirs/rtmpose_m --resume
   python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --cfg-options train_dataloader.batch_size=8
   python tools/train.py configs/hrnet_w32_ap10k.py --from-scratch --max-time 10m --recommend
@@ -19,6 +20,9 @@ import time
 
 from equistera import cli, device, inputs, processes
 from equistera.errors import UserError
+
+#: Where the animals of unlabelled pictures are.
+LOOKS = [name.lstrip("-").replace("-", "_") for name in inputs.DETECTOR]
 
 
 def parse_args(argv):
@@ -45,6 +49,14 @@ def parse_args(argv):
     parser.add_argument("--cache", metavar="auto|off|DIR", help="crops of the photos: beside the work dir, none, there")
     text = "train on these as well, in the points that are ours too: so many samples for each of yours (default 1)"
     parser.add_argument("--also", nargs="+", metavar="DIR[:SKELETON][=WEIGHT]", default=[], help=text)
+    more = parser.add_argument_group(
+        "unlabelled pictures", "what a trained model is sure of in them is trained on as well, and lies in the work dir"
+    )
+    text = "pictures and films without labels: so many samples for each of yours (default 1)"
+    more.add_argument("--unlabelled", metavar="DIR[=WEIGHT]", help=text)
+    text = "what labels them: a work dir, or CONFIG CHECKPOINT [CHECKPOINT ...]; several must agree"
+    more.add_argument("--teacher", nargs="+", metavar="MODEL", default=[], help=text)
+    inputs.add_common(more, *inputs.DETECTOR)
     parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
     parser.add_argument(
         "--processes", type=cli.at_least(1), default=1, help="train in so many, one on each GPU; no launcher is needed"
@@ -55,7 +67,10 @@ def parse_args(argv):
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help=text)
     # torch.distributed.launch passes one spelling, older versions the other
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by the launcher")
-    return vars(parser.parse_args(argv))
+    args = parser.parse_args(argv)
+    if args.unlabelled is None and (alone := [n for n in ("teacher", *LOOKS) if getattr(args, n) not in (None, [])]):
+        parser.error(f"argument --{alone[0].replace('_', '-')}: it is for --unlabelled DIR, which is not given")
+    return vars(args)
 
 
 def main(argv):
@@ -70,13 +85,22 @@ def main(argv):
             return processes.start(count, options["launcher"], sys.argv)
         options["launcher"] = "pytorch"
     # after the arguments: what is missing need not wait for NumPy
-    if also := options.pop("also"):
-        from equistera.dataset.mixed import also_option
-
-        options["cfg_options"] = [*options["cfg_options"], also_option(also)]
+    also, asked = options.pop("also"), {name: options.pop(name) for name in ("unlabelled", "teacher", *LOOKS)}
+    from equistera.dataset.mixed import also_option
     from equistera.training.options import TrainOptions, with_record
 
-    options = with_record(TrainOptions(**options, started=started))
+    given, sources = options.pop("cfg_options"), []
+    if asked["unlabelled"] is not None:
+        run = with_record(TrainOptions(**options, cfg_options=given, started=started))
+        device.choose(run.device)
+        from equistera.labelling.unlabelled import UnlabelledOptions
+        from equistera.mm.labelling.unlabelled import labelled
+
+        alone = count == 1 and options["launcher"] == "none"
+        sources = [labelled(run, UnlabelledOptions(**asked, device=run.device), alone)]
+    if also or sources:
+        given = [*given, also_option(also, sources)]
+    options = with_record(TrainOptions(**options, cfg_options=given, started=started))
     device.choose(options.device)
     from equistera.mm.run.train import train
 

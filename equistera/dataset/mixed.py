@@ -122,8 +122,8 @@ def parse_also(text: str) -> dict[str, Any]:
     )
 
 
-def also_option(given: Sequence[str]) -> str:
-    """The ``--cfg-options`` entry that all of a run's ``--also`` are, with absolute places.
+def also_option(given: Sequence[str], more: Sequence[Mapping] = ()) -> str:
+    """The ``--cfg-options`` entry that all of a run's ``--also`` are, with absolute places, and ``more`` behind them.
 
     Raises:
         UserError: One of them cannot be read, or no such folder is there.
@@ -136,7 +136,7 @@ def also_option(given: Sequence[str]) -> str:
         entry["data_root"] = str(folder.resolve())
         if str(entry.get("skeleton")).endswith(".json"):
             entry["skeleton"] = str(Path(str(entry["skeleton"])).resolve())
-    return f"{KEY}={entries!r}"
+    return f"{KEY}={[*entries, *more]!r}"
 
 
 def skeleton_of_file(ann_file: str | Path, own: Skeleton) -> Skeleton:

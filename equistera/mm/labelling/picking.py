@@ -14,6 +14,7 @@ from equistera.labelling.doubt import Seen
 from equistera.labelling.pick import Model
 from equistera.labelling.picking import PickJob
 from equistera.labelling.sources import Sampled
+from equistera.looking import LookOptions
 from equistera.mm import config as configs
 from equistera.mm.labelling.views import Place, see
 from equistera.mm.prediction.follow import BEGIN, NEW, SEARCH_EVERY
@@ -33,7 +34,7 @@ def model_of(job: PickJob) -> Model:
         UserError: A checkpoint or the detector cannot be used, or checkpoints have different keypoints.
     """
     predictor, confidence, detector = loaded(job)
-    models = [(predictor, confidence), *(_further(job, predictor, *pair) for pair in job.models[1:])]
+    models = [(predictor, confidence), *(further(job.options, predictor, *pair) for pair in job.models[1:])]
     where: BoxSource
     if job.options.boxes is not None:
         where = AnnotatedBoxes(read_animals(job.options.boxes, predictor.skeleton))
@@ -43,13 +44,17 @@ def model_of(job: PickJob) -> Model:
         print(WITHOUT_DETECTOR)
         where = KeptBoxes(predictor, confidence, SearchedBoxes(predictor, confidence.apply, job.options.batch_size))
     begin = 0.0 if detector is None else BEGIN if job.options.det_thr is None else job.options.det_thr
-    animals = _Animals(models, where, job.options.batch_size, begin)
+    animals = Animals(models, where, job.options.batch_size, begin)
     about = ", ".join(str(path) for _, path in job.models)
     return Model(animals.see, animals.know, predictor.skeleton, confidence.threshold, about)
 
 
-def _further(job: PickJob, first: Predictor, config: str, path: Path) -> tuple[Predictor, Confidence]:
-    options = job.options
+def further(options: LookOptions, first: Predictor, config: str, path: Path) -> tuple[Predictor, Confidence]:
+    """Another checkpoint beside the first one.
+
+    Raises:
+        UserError: It cannot be used, or has other keypoints.
+    """
     skeleton = configs.skeleton_argument(options.skeleton)
     own = Predictor(config, path, options.device, cfg_options=options.cfg_options, amp=options.amp, skeleton=skeleton)
     if own.skeleton.names != first.skeleton.names:
@@ -107,7 +112,7 @@ class KeptBoxes:
         return boxes
 
 
-class _Animals:
+class Animals:
     """Finds animals and looks at each several times; in videos such as are at least as sure as ``begin``."""
 
     def __init__(self, models: Sequence[tuple[Predictor, Confidence]], where: BoxSource, batch_size: int, begin: float):

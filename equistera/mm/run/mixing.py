@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def settle_sources(config: Config, animals: int) -> list[SourceSummary]:
     if type(samples) is not int or samples < 1:
         raise UserError(f"train_dataloader.dataset.epoch_samples: expected a number above 0, found {samples!r}")
     skeleton, sources = skeletons.load(config.skeleton), [Source.of(e, f"{KEY}.{i}") for i, e in enumerate(entries)]
-    counts, seen = shares(samples, [source.weight for source in sources])[1:], _own_marks(config, skeleton)
+    counts, seen = shares(samples, [source.weight for source in sources])[1:], own_marks(config, skeleton)
     for source in sources:
         if sum(other.name == source.name for other in sources) > 1:
             raise UserError(
@@ -66,15 +66,20 @@ def settle_sources(config: Config, animals: int) -> list[SourceSummary]:
     return [summary for _, summary in scored]
 
 
-def _own_marks(config: Config, skeleton: Skeleton) -> dict[str, str]:
-    """The part of a run's own data that a picture is in, by its mark; of those in several the test set counts."""
-    marks, root = {}, Path(config.data_root)
+def own_sets(config: Config, skeleton: Skeleton) -> Iterator[tuple[str, dict, Path]]:
+    """Name, annotations and folder of the pictures of each of a run's own sets that is there."""
+    root = Path(config.data_root)
     for name in ("train", "val", "test"):
         dataset = (config.get(f"{name}_dataloader") or {}).get("dataset")
         if dataset and (root / dataset.ann_file).is_file():
-            coco = load_annotations(root / dataset.ann_file, skeleton)
-            found = _elsewhere(coco, root / dataset.data_prefix.img, {})[1]
-            marks |= dict.fromkeys(found, f"your {name} set")
+            yield name, load_annotations(root / dataset.ann_file, skeleton), root / dataset.data_prefix.img
+
+
+def own_marks(config: Config, skeleton: Skeleton) -> dict[str, str]:
+    """The part of a run's own data that a picture is in, by its mark; of those in several the test set counts."""
+    marks = {}
+    for name, coco, folder in own_sets(config, skeleton):
+        marks |= dict.fromkeys(_elsewhere(coco, folder, {})[1], f"your {name} set")
     return marks
 
 
