@@ -3,8 +3,8 @@
 python tools/download_checkpoints.py vitpose_b_ap10k
 python tools/train.py configs/vitpose_b_ap10k.py --work-dir work_dirs/vitpose_b --amp
 
-CPU time of one core, float32: 21700 ms a step at batch 16 from the second phase on, 6280 at batch 4, 596 ms a crop. On a CPU
-the first step at batch 16 took 3.8 GB.
+CPU time of one core, float32: 21700 ms a step at batch 16 from the second phase on, 6280 at batch 4, 596 ms a crop.
+On a CPU the first step at batch 16 took 3.8 GB.
 """
 
 _base_ = [

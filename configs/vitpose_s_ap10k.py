@@ -3,8 +3,8 @@
 python tools/download_checkpoints.py vitpose_s_ap10k
 python tools/train.py configs/vitpose_s_ap10k.py --work-dir work_dirs/vitpose_s --amp
 
-CPU time of one core, float32: 8090 ms a step at batch 16 from the second phase on, 198 ms a crop. On a CPU two
-steps took 2.6 GB.
+CPU time of one core, float32: 8090 ms a step at batch 16 from the second phase on, 198 ms a crop.
+On a CPU two steps took 2.6 GB.
 """
 
 _base_ = "vitpose_b_ap10k.py"
