@@ -12,8 +12,7 @@ the same batch in each arm, on
 - 58: all of them,
 - 29: the half,
 - 29 + 29 by one: the half, and the other half as the model of "29" labels it,
-- 29 + 29 by three: likewise by three models of the same 29, of which all must agree,
-- 29 + films by three: likewise all frames of the films that are neither labelled nor to test on (--arms adds it).
+- 29 + 29 by three: likewise by three models of the same 29, of which all must agree.
 
 Boxes are the true ones, as in the test. No epoch is chosen by its score. Errors are in pixels on the 58 test frames,
 and, of the labels that the teachers gave, against the truth.
@@ -28,7 +27,7 @@ import os
 import random
 import shutil
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,11 +38,11 @@ from equistera import cli
 from equistera import skeleton as skeletons
 from equistera.dataset.boxes import box_around
 from equistera.dataset.coco import category_of, load_annotations
+from equistera.errors import UserError
 from equistera.evaluation.instances import pair
 from equistera.files import atomic_write, link_or_copy, read_json, write_json
 
-ALL, HALF, ONE, THREE, FILMS = "58", "29", "29 + 29 by one", "29 + 29 by three", "29 + films by three"
-ARMS = (ALL, HALF, ONE, THREE, FILMS)
+ALL, HALF, ONE, THREE = ARMS = "58", "29", "29 + 29 by one", "29 + 29 by three"
 POINTS = ("nose", "l_ear", "r_ear", "tail_base")
 FPS = 10
 
@@ -73,7 +72,7 @@ class Settings:
     train: int = 58
     val: int = 16
     test: int = 58
-    arms: tuple[str, ...] = (ALL, HALF, ONE, THREE)
+    arms: tuple[str, ...] = ARMS
     seeds: int = 3
     steps: int = 420
     batch: int = 8
@@ -116,7 +115,7 @@ class Bench(BenchFolder):
         full = read_json(PROJECT / "equistera" / "skeletons" / "horse26.json")
         chosen = [point for point in full["keypoints"] if point["name"] in POINTS]
         write_json(self.points, {"keypoints": chosen, "links": [["nose", "l_ear"], ["nose", "r_ear"]]})
-        if not (self.root / "annotations" / "rest.json").exists():
+        if not (self.root / "annotations" / "val.json").exists():
             # written last
             shutil.rmtree(self.root, ignore_errors=True)
             self._frames()
@@ -132,10 +131,15 @@ class Bench(BenchFolder):
         for path in sorted((self.out / "films").glob("*.mp4")):
             truth = _truth(path.with_suffix(".truth.csv"))
             for frame in VideoFrames(path, None).frames():
-                frames.append((f"{path.stem}_{frame.number:06d}.jpg", frame.image, truth[frame.number]))
+                points = truth[frame.number]
+                if all(np.isfinite(points[name][0]) for name in POINTS):
+                    frames.append((f"{path.stem}_{frame.number:06d}.jpg", frame.image, points))
+        wanted = self.settings.test + self.settings.train + self.settings.val
+        if len(frames) < wanted:
+            raise UserError(f"{len(frames)} frames show all four points, {wanted} are needed")
         random.Random(58).shuffle(frames)
-        for split in ("test", "train", "val", "rest"):
-            count = len(frames) if split == "rest" else getattr(self.settings, split)
+        for split in ("test", "train", "val"):
+            count = getattr(self.settings, split)
             _write_split(self.root, split, frames[:count], skeleton)
             frames = frames[count:]
 
@@ -144,46 +148,37 @@ class Bench(BenchFolder):
         names = sorted(image["file_name"] for image in read_json(self._labels("train"))["images"])
         half = sorted(random.Random(seed).sample(names, len(names) // 2))
         folder, results = self.out / "runs" / f"seed{seed}", []
-        unlabelled = self._unlabelled(folder / "pictures", {"train": [*{*names} - {*half}]})
+        unlabelled = self._unlabelled(folder / "pictures", {*names} - {*half})
         teachers = [folder / f"teacher{n}" for n in range(3)]
         for arm in self.settings.arms:
             run = folder / arm.replace(" ", "_")
             if arm == ALL:
                 results.append(self._trained(run, arm, seed, names))
                 continue
-            count = 3 if arm in (THREE, FILMS) else 1
+            count = 3 if arm == THREE else 1
             taught = [self._trained(teacher, HALF, seed + 100 * n, half) for n, teacher in enumerate(teachers[:count])]
             if arm == HALF:
                 results.append({**taught[0], "arm": HALF, "seed": seed})
                 continue
-            more = unlabelled
-            if arm == FILMS:
-                rest = [image["file_name"] for image in read_json(self._labels("rest"))["images"]]
-                more = self._unlabelled(folder / "frames", {"train": [*{*names} - {*half}], "rest": rest})
-            results.append(self._trained(run, arm, seed, half, more, teachers[:count]))
+            results.append(self._trained(run, arm, seed, half, unlabelled, teachers[:count]))
         return results
 
     def _labels(self, split: str) -> Path:
         return self.root / "annotations" / f"{split}.json"
 
-    def _unlabelled(self, folder: Path, pictures: Mapping[str, Sequence[str]]) -> Path:
+    def _unlabelled(self, folder: Path, names: Collection[str]) -> Path:
         """A folder of pictures, with where the animals are and nothing else of the labels."""
         if not (folder / "boxes.json").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            found: dict[str, list] = {"images": [], "annotations": []}
-            for split, names in pictures.items():
-                coco = read_json(self._labels(split))
-                ids = {image["id"] for image in coco["images"] if image["file_name"] in names}
-                found["images"] += [image for image in coco["images"] if image["id"] in ids]
-                found["annotations"] += [
-                    {key: a[key] for key in ("id", "image_id", "category_id", "bbox")}
-                    for a in coco["annotations"]
-                    if a["image_id"] in ids
-                ]
-                for name in names:
-                    link_or_copy(self.root / "images" / split / name, folder / name, symbolic=True)
-            write_json(folder / "boxes.json", {**found, "categories": [{"id": 1, "name": "horse"}]})
+            for name in names:
+                link_or_copy(self.root / "images" / "train" / name, folder / name, symbolic=True)
+            labels = folder.with_name("pictures.json")
+            subset(self._labels("train"), labels, names)
+            coco = read_json(labels)
+            boxes = [{key: a[key] for key in ("id", "image_id", "category_id", "bbox")} for a in coco["annotations"]]
+            content = {"images": coco["images"], "annotations": boxes, "categories": [{"id": 1, "name": "horse"}]}
+            write_json(folder / "boxes.json", content)
         return folder
 
     def _trained(
@@ -230,11 +225,9 @@ class Bench(BenchFolder):
             load_annotations(folder / "annotations" / "train.json", skeleton),
             read_json(folder / "report.json"),
         )
-        truth = {}
-        for split in ("train", "rest"):
-            known = load_annotations(self._labels(split), skeleton)
-            named = {image["id"]: image["file_name"] for image in known["images"]}
-            truth |= {named[a["image_id"]]: np.reshape(a["keypoints"], (-1, 3)) for a in known["annotations"]}
+        known = load_annotations(self._labels("train"), skeleton)
+        named = {image["id"]: image["file_name"] for image in known["images"]}
+        truth = {named[a["image_id"]]: np.reshape(a["keypoints"], (-1, 3)) for a in known["annotations"]}
         named = {image["id"]: image["file_name"] for image in coco["images"]}
         off = []
         for annotation in coco["annotations"]:
@@ -245,8 +238,8 @@ class Bench(BenchFolder):
         return {"taken": len(off), "of": asked, "median": statistics.median(off), "mean": statistics.fmean(off)}
 
 
-def _truth(table: Path) -> list[np.ndarray]:
-    """Of each frame the points, float [26, 3] in the table's order; NaN outside of the picture."""
+def _truth(table: Path) -> list[dict[str, list[float]]]:
+    """Of each frame x, y and confidence of each point; NaN outside of the picture."""
     import csv
 
     frames: dict[int, list] = {}
@@ -269,15 +262,12 @@ def _write_split(root: Path, split: str, frames: Sequence[tuple], skeleton: skel
         whole = np.array(list(truth.values()))
         box = box_around(whole[np.isfinite(whole[:, 0]), :2], width, height)
         points = np.array([truth[name] for name in skeleton.names])
-        seen = np.isfinite(points[:, 0])
-        flags = np.where(seen, np.where(points[:, 2] == 1, 2, 1), 0)
-        points = np.column_stack([np.where(seen[:, None], points[:, :2], 0), flags])
-        if box is None or not seen.any():
-            continue
+        # what is hidden has half the confidence
+        points[:, 2] = np.where(points[:, 2] == 1, 2, 1)
         annotations.append(
             {
                 "id": number, "image_id": number, "category_id": 1, "bbox": [float(v) for v in box], "iscrowd": 0,
-                "area": float(box[2] * box[3]), "keypoints": points.ravel().tolist(), "num_keypoints": int(seen.sum()),
+                "area": float(box[2] * box[3]), "keypoints": points.ravel().tolist(), "num_keypoints": len(points),
             }
         )  # fmt: skip
     content = {"images": images, "annotations": annotations, "categories": [category_of(skeleton)]}

@@ -45,6 +45,7 @@ class Seen:
     Attributes:
         box: x, y, width, height, pixels.
         points: float [K, 2], pixels: the mean over the checkpoints.
+        agreed: float [K, 2], pixels: the mean over the checkpoints and all views, nearer to the truth than each.
         confidence: float [K], calibrated, likewise.
         views: float [K]: how far mirrored, larger and smaller views put each point, in the animal's size.
         models: float [K]: how far the checkpoints do; NaN for a single one.
@@ -55,6 +56,7 @@ class Seen:
 
     box: np.ndarray
     points: np.ndarray
+    agreed: np.ndarray
     confidence: np.ndarray
     views: np.ndarray
     models: np.ndarray

@@ -11,9 +11,9 @@ from equistera.labelling.doubt import Seen
 #: Calibrated confidence from which a point is sure: that it is right (PCK@0.1). One of five may be wrong by that, so
 #: the views below must agree as well.
 CONFIDENT = 0.8
-#: Distance, as a share of the animal's size, up to which another view, another teacher or the frames beside agree
-#: about a point: half of the one from which it counts as wrong.
-AGREED = CORRECT / 2
+#: Distance, as a share of the animal's size, up to which the views, the teachers and the frames beside agree about a
+#: point. What is taught is the mean over all of them, which is nearer to the truth (docs/benchmarks.md).
+AGREED = CORRECT
 #: Share of its points that must be sure for an animal to be taken: of one with fewer, the box is often wrong.
 LEAST_SHARE = 0.25
 
@@ -40,7 +40,7 @@ def refusals(seen: Seen, size: tuple[int, int], confident: float = CONFIDENT) ->
     Returns:
         str [K].
     """
-    inside = ((seen.points >= -EDGE) & (seen.points <= np.subtract(size, 1) + EDGE)).all(axis=1)
+    inside = ((seen.agreed >= -EDGE) & (seen.agreed <= np.subtract(size, 1) + EDGE)).all(axis=1)
     # a confidence that is no number is not sure
     against = {"outside": ~inside, "unsure": ~(seen.confidence >= confident)}
     against |= {name: getattr(seen, name) > AGREED for name in ("views", "models", "jump")}

@@ -16,6 +16,7 @@ def animals(count=30, seed=0):
     return [
         Seen(
             box=np.array([0.0, 0, 100, 100]),
+            agreed=np.zeros((K, 2)),
             points=rng.uniform(0.5, 3) * (shape + rng.normal(0, 1, (K, 2))) + rng.uniform(0, 500, 2),
             confidence=rng.uniform(0.8, 1, K),
             views=rng.uniform(0, 0.01, K),

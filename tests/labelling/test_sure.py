@@ -16,7 +16,7 @@ def one():
     """An animal that is sure in all points, seen by several teachers in a film."""
     (seen,) = animals(1)
     inside = np.random.default_rng(1).uniform(0, 400, (K, 2))
-    return dataclasses.replace(seen, points=inside, models=np.zeros(K), confidence=np.full(K, CONFIDENT))
+    return dataclasses.replace(seen, agreed=inside, models=np.zeros(K), confidence=np.full(K, CONFIDENT))
 
 
 def changed(one, name, point, value):
@@ -37,8 +37,8 @@ def test_what_all_agree_on_is_sure(one):
         ("views", AGREED + 0.001, "views"),
         ("models", AGREED + 0.001, "models"),
         ("jump", AGREED + 0.001, "jump"),
-        ("points", (641, 10), "outside"),
-        ("points", (10, -2), "outside"),
+        ("agreed", (641, 10), "outside"),
+        ("agreed", (10, -2), "outside"),
     ],
 )
 def test_each_sign_refuses_its_point_alone(one, name, value, why):

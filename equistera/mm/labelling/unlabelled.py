@@ -55,7 +55,7 @@ from equistera.mm.run.settle import configured
 from equistera.progress import track
 from equistera.skeleton import Skeleton
 from equistera.training.options import TrainOptions
-from equistera.training.work_dir import holds_run
+from equistera.training.work_dir import held, holds_run
 
 #: Pictures that are looked at together and kept together: what a stopped pass does again at most; and their crops.
 TOGETHER, BATCH = 8, 16
@@ -102,7 +102,8 @@ def labelled(options: TrainOptions, asked: UnlabelledOptions, alone: bool = True
             print(f"{NAME}: labelled again, with other {', '.join(changed)}", flush=True)
             shutil.rmtree(folder)
         write_json(record, now, indent=1)
-        _label(asked, sources, names, skeleton, kinds[0] if len(kinds) == 1 else "", folder, tally)
+        with held(folder):
+            _label(asked, sources, names, skeleton, kinds[0] if len(kinds) == 1 else "", folder, tally)
     print(
         f"{NAME}: {asked.folder}", *read_json(folder / REPORT)["said"], f"lie in     {folder}", sep="\n  ", flush=True
     )
@@ -131,7 +132,8 @@ def _new(
     sources, tally.notes = find_sources([str(asked.folder)], folder)
     kept: dict[str, Source] = {}
     for source in sources:
-        mark = mark_of(source.path)
+        # one that cannot be read has none
+        mark = mark_of(source.path) or source.name
         if mark in marks:
             tally.left_out[f"also in {marks[mark]}"] += 1
         elif where := _saved_again(source.path, names.get(source.path.name.casefold(), ())):
@@ -141,7 +143,7 @@ def _new(
         else:
             kept[mark] = source
     if not kept:
-        raise UserError(f"--unlabelled {asked.folder}: nothing is left to label", tally.said()[:1])
+        raise UserError(f"--unlabelled {asked.folder}: nothing is left to label", tally.said()[: len(tally.notes) + 1])
     return [(source, mark) for mark, source in kept.items()]
 
 
@@ -193,16 +195,18 @@ def _label(
     """Looks at all pictures and writes the data set; goes on where an earlier pass was stopped."""
     see, confident, mapped, lines = _teachers(asked, skeleton)
     print(f"{NAME}:", *lines, sep="\n  ", flush=True)
-    films = [source for source, _ in sources if source.video]
+    films = [[source] for source, _ in sources if source.video]
     pictures = [source for source, _ in sources if not source.video]
-    groups = [[film] for film in films]
-    groups += [pictures[start : start + TOGETHER] for start in range(0, len(pictures), TOGETHER)]
+    few = [pictures[start : start + TOGETHER] for start in range(0, len(pictures), TOGETHER)]
     done = Journal(folder / "seen.jsonl")
-    for number, group in enumerate(track(groups, "labelling", unit="films and parts of the pictures")):
+    for number, group in enumerate(itertools.chain(films, track(few, "pictures", unit="batches"))):
         if (number, -1) in done:
             continue
         for reading in readings(group, EVERY):
-            items = (item for item in reading.items if _frame_name(*item).casefold() not in names)
+            frames = (
+                track(reading.items, reading.title, reading.total, "frames") if number < len(films) else reading.items
+            )
+            items = (item for item in frames if _frame_name(*item).casefold() not in names)
             for part, batch in enumerate(_together(items)):
                 if (number, part) not in done:
                     seen = see([one for _, one in batch])
@@ -324,7 +328,7 @@ def _found(
     for seen in animals:
         why = sure.refusals(seen, (width, height), confident)
         box = clip_box(seen.box.tolist(), width, height)
-        places = np.clip(seen.points, 0, np.subtract((width, height), 1)).round(2).tolist()
+        places = np.clip(seen.agreed, 0, np.subtract((width, height), 1)).round(2).tolist()
         ours = {name: c for name, c in zip(names, mapped.columns.tolist(), strict=True) if c >= 0}
         points = {name: places[column] for name, column in ours.items() if not why[column]}
         refused = Counter(str(why[column]) for column in ours.values() if why[column])

@@ -73,6 +73,7 @@ def see(models: Sequence[tuple[Predictor, Confidence]], places: Sequence[Place],
             Seen(
                 box=np.asarray(place.box, dtype=float),
                 points=points.mean(axis=0),
+                agreed=np.concatenate([points[:, None], others], axis=1).mean(axis=(0, 1)),
                 confidence=np.mean(scores, axis=0),
                 views=np.sqrt(np.square(off).mean(axis=(0, 1))) / size,
                 models=_apart(points) / size,

@@ -17,7 +17,7 @@ from equistera.evaluation.calibration import Calibration
 from equistera.frames import Frame
 from equistera.labelling.pick import pick
 from equistera.labelling.picking import PickOptions, settled
-from equistera.mm.labelling import picking
+from equistera.mm.labelling import picking, views
 from equistera.mm.labelling.picking import KeptBoxes, model_of
 from equistera.mm.labelling.views import Place, jumps, see
 from equistera.mm.prediction.pose_drawing import Confidence
@@ -69,6 +69,15 @@ def run(trained, tiny, tmp_path):
             return list(csv.DictReader(file))
 
     return call
+
+
+def test_what_all_looks_agree_on_is_their_mean(model, horse):
+    image, box = horse
+    (seen,) = see([model, model], [Place(image, box)])
+    (look,) = views._looks(model[0], [Place(image, box)], 1)
+    scaled = [views._scaled(model[0], [Place(image, box)], side, 1)[0] for side in views.SIDES]
+    np.testing.assert_allclose(seen.agreed, np.mean([look.points, look.mirrored, *scaled], axis=0), atol=1e-3)
+    assert np.abs(seen.agreed - seen.points).max() > 0.1
 
 
 def test_what_is_said_of_a_point_is_what_the_views_are_apart(model, horse):
