@@ -74,7 +74,7 @@ class Settings:
     test: int = 58
     arms: tuple[str, ...] = ARMS
     seeds: int = 3
-    steps: int = 420
+    steps: int = 840
     batch: int = 8
     options: tuple[str, ...] = ()
 
