@@ -4,8 +4,8 @@ Examples:
   python tools/export.py configs/rtmpose_m_ap10k.py work_dirs/rtmpose_m/best.pth --to mmpose --out exports/rtmpose_m
 
 --to mmpose writes one plain MMPose config and its checkpoint, NAME.py and NAME.pth, for MMPose's and mmdeploy's tools
-in an environment without this project; a backbone that MMPose lacks goes along as a file beside them. Give the config that the network was trained with; the run's own copy of it
-lies beside the checkpoint.
+in an environment without this project; a backbone that MMPose lacks goes along as a file beside them. Give the config
+that the network was trained with; the run's own copy of it lies beside the checkpoint.
 """
 
 from equistera import cli, inputs
