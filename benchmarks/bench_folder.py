@@ -82,7 +82,9 @@ class BenchFolder:
             raise UserError(f"{self.out} holds a benchmark with other settings", hint="Name another folder with --out")
         write_json(record, settings, indent=1)
 
-    def horses(self, name: str, seed: int, pictures: Mapping[str, int], skeleton: str = "horse26") -> Path:
+    def horses(
+        self, name: str, seed: int, pictures: Mapping[str, int], skeleton: str = "horse26", render: Sequence[str] = ()
+    ) -> Path:
         """A data set of synthetic horses on pictures of 640x480, made once.
 
         Args:
@@ -90,13 +92,14 @@ class BenchFolder:
             seed: Of the pictures.
             pictures: Their number by split.
             skeleton: The points to label.
+            render: Further words for ``tools/make_demo_data.py``.
         """
         folder = self.out / name
         if not (folder / "annotations" / "val.json").exists():
             # annotations are written last: without them the pictures are of a run that was stopped
             shutil.rmtree(folder, ignore_errors=True)
             counts = [word for split, count in pictures.items() for word in (f"--{split}", count)]
-            options = ["--seed", seed, "--skeleton", skeleton, "--size", "640x480", "--workers", self.threads]
+            options = ["--seed", seed, "--skeleton", skeleton, "--size", "640x480", "--workers", self.threads, *render]
             log = folder.with_name(f"{folder.name}.log")
             self.call(log, "tools/make_demo_data.py", "--out", folder, *counts, *options)
         return folder

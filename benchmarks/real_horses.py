@@ -72,7 +72,7 @@ class Arm:
     start: str = "efficientnet_lite0"
     trainer: str = "ours"
     strategy: str = "one rate"
-    augmentation: str = ""
+    augmentation: str | Mapping = ""
     options: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
 
@@ -84,6 +84,7 @@ class Start(Arm):
     data: str = "rendered"
     steps: int = 2700
     pictures: int = 1200
+    render: tuple[str, ...] = ()
 
 
 def parse_args(argv: Sequence[str]):
@@ -93,6 +94,8 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--out", type=Path, required=True, help="folder for data, runs and results")
     parser.add_argument("--arms-file", type=Path, default=Path(__file__).with_suffix(".toml"), help="(default: ours)")
     parser.add_argument("--arms", nargs="+", help="which of them (default: all)")
+    text = "score on what a seed did not draw, not on the third that only scores: to choose between arms"
+    parser.add_argument("--choose", action="store_true", help=text)
     parser.add_argument(
         "--sizes", type=cli.at_least(8), nargs="+", default=[50, 100, 200, 400], help="labelled pictures"
     )
@@ -119,8 +122,10 @@ class Bench(BenchFolder):
         self.options: tuple[str, ...] = ()
         content = tomllib.loads(args.arms_file.read_text(encoding="utf-8"))
         as_tuples = lambda own: {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}  # noqa: E731
-        self.arms = {name: Arm(**as_tuples(own)) for name, own in content["arms"].items()}
-        self.starts = {name: Start(**as_tuples(own)) for name, own in content["starts"].items()}
+        common = content.get("common", {})
+        of_starts = common | content.get("common_start", {})
+        self.arms = {name: Arm(**as_tuples(common | own)) for name, own in content["arms"].items()}
+        self.starts = {name: Start(**as_tuples(of_starts | own)) for name, own in content["starts"].items()}
         if unknown := set(args.arms or ()) - self.arms.keys():
             raise UserError(f"no such arm: {', '.join(sorted(unknown))}", hint=f"There are: {'; '.join(self.arms)}")
         if args.short:
@@ -178,6 +183,8 @@ class Bench(BenchFolder):
             own = {key: ours[key] for key in ("tier_lr", "opens_at")}
             own = {key: {"_delete_": True, **value} for key, value in own.items()}
             lines.append(f"strategy = dict(**{own}, phases={ours['phases']})")
+        elif arm.augmentation:
+            lines.append(f"train_dataloader = dict(dataset=dict(augmentation={arm.augmentation!r}))")
         path = self.out / "configs" / f"{slug(name)}.py"
         path.parent.mkdir(exist_ok=True)
         text = CONFIG.format(config=base.as_posix(), from_scratch=arm.start == "scratch", strategy="\n".join(lines))
@@ -196,7 +203,11 @@ class Bench(BenchFolder):
             shutil.rmtree(folder, ignore_errors=True)
             if start.data == "rendered":
                 counts = {"train": start.pictures, "val": 16, "test": 4}
-                root, count = self.horses(f"data/rendered{start.pictures}", 1001, counts, "animalpose"), start.pictures
+                options = [word.format(others=self.args.others) for word in start.render]
+                # one folder for all starts that are rendered alike
+                which = f"_{hashlib.sha1(repr(options).encode()).hexdigest()[:6]}" if options else ""
+                place = f"data/rendered{start.pictures}{which}"
+                root, count = self.horses(place, 1001, counts, "animalpose", options), start.pictures
             else:
                 if not self.args.others:
                     raise UserError(f"the start {name!r} needs --others DIR")
@@ -226,10 +237,14 @@ class Bench(BenchFolder):
         seconds = self._train(replace(arm, options=options), config, folder, self.root, animals, self.steps, seed)
         where = ["--data-root", self.root, "--split", "test", "--device", self.device]
         # a run of ours has its own copy of its config, with its options
-        model = [folder, *where]
+        model, own = [folder, *where], []
         if arm.trainer == "stock":
-            own = [*self.options, *arm.options]
-            model = [config, folder / "final.pth", *where, *(["--cfg-options", *own] if own else [])]
+            model, own = [config, folder / "final.pth", *where], [*self.options, *arm.options]
+        if self.args.choose:
+            subset(self.root / "annotations" / "train.json", folder / "rest.json", set(pictures) - set(drawn))
+            loader = "test_dataloader.dataset"
+            own += [f"{loader}.ann_file={folder / 'rest.json'}", f"{loader}.data_prefix.img=images/train"]
+        model += ["--cfg-options", *own] if own else []
         about = {"arm": name, "pictures": size, "animals": animals, "seed": seed, "seconds": round(seconds, 1)}
         content = {**about, **self._scores(folder, model), "flip": self._scores(folder, [*model, "--flip-test"])}
         write_json(result, content, indent=1)
@@ -312,7 +327,8 @@ def main(argv: Sequence[str]) -> None:
         args.sizes, args.seeds = [8], 1
     bench = Bench(args)
     chosen = args.arms or list(bench.arms)
-    bench.claim({"steps": bench.steps, "batch": bench.batch, "options": list(bench.options)})
+    settings = {"steps": bench.steps, "batch": bench.batch, "options": list(bench.options)}
+    bench.claim(settings | ({"choose": True} if args.choose else {}))
     bench.data()
     for start in dict.fromkeys(bench.arms[name].start for name in chosen):
         bench.weights(start)

@@ -3,6 +3,7 @@
     python tools/make_demo_data.py --out data/demo --train 240 --val 48 --test 48 --seed 0
     python tools/make_demo_data.py --out data/demo_ap10k --skeleton ap10k       the same pictures, AP-10K's points
     python tools/make_demo_data.py --out data/big --train 5000 --size 640x480   one size for all
+    python tools/make_demo_data.py --out data/own --backdrops photos            before your own photos
     python tools/make_demo_data.py --sheet horses.jpg                           a contact sheet only
     python tools/make_demo_data.py --video films --videos 3 --gait trot         videos of moving horses
     python tools/make_demo_data.py --video uneven --gait trot --asymmetry head=0.03,croup=0.01
@@ -40,6 +41,9 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--size", type=_size, metavar="WxH", help="of all (default: 640x480 to 1280x960; videos 640x480)"
     )
+    parser.add_argument(
+        "--backdrops", metavar="DIR", help="photos to stand before instead of drawn places; no labels needed"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each processor)")
     parser.add_argument(
         "--overwrite",
@@ -66,7 +70,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
         if option in given and not args.video:
             parser.error(f"argument --{option}: it is for --video DIR, which is not given")
     if args.video:
-        for option in ("out", "sheet", "train", "val", "test", "skeleton"):
+        for option in ("out", "sheet", "train", "val", "test", "skeleton", "backdrops"):
             if option in given:
                 parser.error(f"argument --{option}: it is for pictures, and says nothing with --video")
         try:
@@ -82,6 +86,8 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
             film_options.check_film(**args.film, seed=args.seed, workers=args.workers)
         except UserError as error:
             parser.error(str(error))
+    if args.backdrops and not args.out:
+        parser.error("argument --backdrops: it is for --out DIR, which is not given")
     if args.sheet and not args.sheet.lower().endswith((".jpg", ".jpeg")):
         parser.error(f"argument --sheet: expected a name that ends in .jpg, found {args.sheet!r}")
     return args
@@ -103,6 +109,12 @@ def main(argv: Sequence[str]) -> None:
         check_targets("--sheet", [args.sheet], overwrite=args.overwrite, tool=TOOL)
     if args.out:
         counts = {"train": args.train, "val": args.val, "test": args.test}
+        photos: Sequence = ()
+        if args.backdrops:
+            from equistera.synthetic import photo_backdrop
+
+            photos, notes = photo_backdrop.find(args.backdrops)
+            print("\n".join([f"{counted(len(photos), 'photos')} to stand before in {args.backdrops}", *notes]))
         out = write_dataset(
             args.out,
             counts,
@@ -111,6 +123,7 @@ def main(argv: Sequence[str]) -> None:
             size=args.size,
             workers=args.workers,
             overwrite=args.overwrite,
+            backdrops=photos,
         )
         print(f"{counted(sum(counts.values()), 'pictures')} of synthetic horses in {out}")
     if args.video:

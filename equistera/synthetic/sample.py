@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from equistera.synthetic import SPLITS, backdrop, coat, labels, occluders, photo, shading
+from equistera.synthetic import SPLITS, backdrop, coat, labels, occluders, photo, photo_backdrop, shading
 from equistera.synthetic.camera import Camera
 from equistera.synthetic.framing import frame, place_horses
 from equistera.synthetic.horse import Horse
@@ -20,6 +22,10 @@ SIZE_WEIGHTS = (0.62, 0.18, 0.12, 0.08)
 
 #: A horse of which less can be seen than this share of its silhouette, or of the frame, is not worth a label.
 MIN_SEEN, MIN_FRAME = 0.25, 0.004
+#: Share of the light that a full shadow takes from the ground.
+SHADE = np.float32(0.55)
+#: Power of the day's brightness that the photographer's exposure makes up for.
+EXPOSURE = 0.7
 #: Scenes that are thrown away before giving up; in practice one or two.
 MAX_TRIES = 50
 
@@ -47,7 +53,12 @@ def generator(seed: int, split: str, index: int) -> np.random.Generator:
 
 
 def make_sample(
-    seed: int, split: str, index: int, size: tuple[int, int] | None = None, fill: float | None = None
+    seed: int,
+    split: str,
+    index: int,
+    size: tuple[int, int] | None = None,
+    fill: float | None = None,
+    backdrops: Sequence[Path] = (),
 ) -> Sample:
     """Makes one picture.
 
@@ -57,6 +68,7 @@ def make_sample(
         index: Number of the picture in its split.
         size: Width and height; drawn from ``SIZES`` by default.
         fill: As for :func:`equistera.synthetic.framing.frame`.
+        backdrops: Photos to stand before; a drawn place by default.
 
     Returns:
         The picture and its labels.
@@ -64,7 +76,7 @@ def make_sample(
     rng = generator(seed, split, index)
     size = size or SIZES[int(rng.choice(len(SIZES), p=SIZE_WEIGHTS))]
     for _ in range(MAX_TRIES):
-        picture, found = _scene(rng, size, fill)
+        picture, found = _scene(rng, size, fill, backdrops)
         if found:
             break
     else:
@@ -73,7 +85,9 @@ def make_sample(
     return Sample(jpeg, size[0], size[1], found)
 
 
-def _scene(rng: np.random.Generator, size: tuple[int, int], fill: float | None) -> tuple[np.ndarray, tuple[Label, ...]]:
+def _scene(
+    rng: np.random.Generator, size: tuple[int, int], fill: float | None, backdrops: Sequence[Path]
+) -> tuple[np.ndarray, tuple[Label, ...]]:
     """Draws and renders a scene; no labels where a horse can hardly be seen."""
     horses = place_horses(rng)
     camera = frame(rng, horses, size, fill)
@@ -81,7 +95,10 @@ def _scene(rng: np.random.Generator, size: tuple[int, int], fill: float | None) 
     nearest, farthest = min(d.min() for d in depths), max(d.max() for d in depths)
     to_camera = camera.position - horses[0].mesh.vertices.mean(axis=0)
     light = shading.sample_light(rng, float(np.arctan2(to_camera[1], to_camera[0])))
-    picture, depth = _background(rng, camera, horses, light, nearest, farthest)
+    if backdrops:
+        picture, depth = _photographed(rng, camera, horses, light, backdrops)
+    else:
+        picture, depth = _background(rng, camera, horses, light, nearest, farthest)
     whole, owner = [], np.full(depth.shape, -1)
     for number, horse in enumerate(horses):
         fragments = rasterize(horse.mesh, camera)
@@ -99,7 +116,7 @@ def _scene(rng: np.random.Generator, size: tuple[int, int], fill: float | None) 
     _foreground(rng, camera, picture, depth, nearest, light.brightness)
     owner[depth < before] = -1
     # the photographer's exposure makes up for most of a bright or dull day
-    picture *= np.float32(light.brightness**-0.7)
+    picture *= np.float32(light.brightness**-EXPOSURE)
     found = tuple(
         _label(horse, camera, depth, pixels, int((owner == number).sum()))
         for number, (horse, pixels) in enumerate(zip(horses, whole, strict=True))
@@ -119,6 +136,18 @@ def _label(horse: Horse, camera: Camera, depth: np.ndarray, pixels: np.ndarray, 
     bbox = (left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1)
     keypoints = labels.label_keypoints(horse.keypoints, camera, depth, labels.tolerance_unit(horse.build))
     return Label(keypoints, bbox, len(pixels), visible)
+
+
+def _photographed(
+    rng: np.random.Generator, camera: Camera, horses: list[Horse], light: shading.Light, photos: Sequence[Path]
+) -> tuple[np.ndarray, np.ndarray]:
+    """A photo, exposed as it is, with the horses' shadows on a level ground."""
+    picture = photo_backdrop.paint(rng, photos, (camera.width, camera.height)) * np.float32(light.brightness**EXPOSURE)
+    shadow = np.where(
+        camera.rays()[..., 2] < 0, shading.ground_shadow([horse.mesh for horse in horses], light, camera), 0
+    )
+    picture *= (1 - SHADE * shadow.astype(np.float32))[..., None]
+    return picture, np.full(picture.shape[:2], np.inf)
 
 
 def _background(
@@ -142,7 +171,7 @@ def _background(
     if "grass" in place.ground:
         occluders.grass(rng, camera, picture, colors, max(1.0, 0.5 * nearest), 1.6 * farthest, 900)
     shadow = shading.ground_shadow([horse.mesh for horse in horses], light, camera)
-    lit = 1 + ground * (np.float32(bright) * (1 - np.float32(0.55) * shadow) - 1)
+    lit = 1 + ground * (np.float32(bright) * (1 - SHADE * shadow) - 1)
     picture = cv2.multiply(picture, cv2.merge([lit] * 3))
     if not place.wall and rng.random() < 0.4:
         occluders.fence(rng, camera, farthest + rng.uniform(0.5, 6.0), picture, depth, bright)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from equistera import __version__, skeleton
@@ -36,6 +36,7 @@ def write_dataset(
     size: tuple[int, int] | None = None,
     workers: int | None = None,
     overwrite: bool = False,
+    backdrops: Sequence[Path] = (),
 ) -> Path:
     """Makes a data set.
 
@@ -48,6 +49,7 @@ def write_dataset(
         size: Width and height of all pictures; drawn for each by default.
         workers: Processes; one for each processor by default.
         overwrite: Replace a data set that this function made there before; no other file is touched.
+        backdrops: Photos behind the horses, see :func:`equistera.synthetic.photo_backdrop.find`.
 
     Returns:
         The folder.
@@ -70,13 +72,14 @@ def write_dataset(
             "seed": seed,
             "skeleton": target.name,
             "size": list(size) if size else None,
+            "backdrops": len(backdrops),
             "files": files,
         }
         write_json(out / RECORD, record, indent=1)
         for split in SPLITS:
             if names[split]:
                 (out / "images" / split).mkdir(parents=True, exist_ok=True)
-        done = rendered(functools.partial(_make_picture, out, seed, size), tasks, workers)
+        done = rendered(functools.partial(_make_picture, out, seed, size, backdrops), tasks, workers)
         results = dict(zip(tasks, track(done, "rendering horses", len(tasks)), strict=True))
         for split in SPLITS:
             if names[split]:
@@ -177,12 +180,14 @@ def _recorded_files(record: Path) -> set[str]:
     return set(files)
 
 
-def _make_picture(out: Path, seed: int, size: tuple[int, int] | None, task: tuple[str, int]) -> dict:
+def _make_picture(
+    out: Path, seed: int, size: tuple[int, int] | None, backdrops: Sequence[Path], task: tuple[str, int]
+) -> dict:
     # imported here so that the tool's --help does not wait for OpenCV
     from equistera.synthetic.sample import make_sample
 
     split, index = task
-    made = make_sample(seed, split, index, size)
+    made = make_sample(seed, split, index, size, backdrops=backdrops)
     name = f"{index:06d}.jpg"
     path = out / "images" / split / name
     with atomic_write(path, "wb") as file:

@@ -47,6 +47,8 @@ def test_makes_a_data_set_and_refuses_to_make_it_again(run_tool, tmp_path):
         (["--out", "x", "--size", "640"], "WIDTHxHEIGHT", 2),
         (["--out", "x", "--size", "20x20"], "size 20x20", 1),
         ([], "--out, --sheet", 2),
+        (["--sheet", "s.jpg", "--backdrops", "x"], "argument --backdrops: it is for --out DIR", 2),
+        (["--out", "x", "--backdrops", "y"], "no such folder: y", 1),
         (["--sheet", "s.txt"], "expected a name that ends in .jpg, found 's.txt'", 2),
     ],
 )
