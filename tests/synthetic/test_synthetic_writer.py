@@ -135,10 +135,10 @@ def test_a_record_that_is_not_ours_is_refused(tmp_path, record):
 def test_a_stop_half_way_leaves_no_annotations(tmp_path, monkeypatch, error):
     make_picture = writer._make_picture
 
-    def stop_at_third(out, seed, size, task):
+    def stop_at_third(out, seed, size, backdrops, task):
         if task == ("train", 2):
             raise error
-        return make_picture(out, seed, size, task)
+        return make_picture(out, seed, size, backdrops, task)
 
     monkeypatch.setattr(writer, "_make_picture", stop_at_third)
     expected = UserError if isinstance(error, OSError) else KeyboardInterrupt

@@ -42,8 +42,8 @@ FEW = {"train": 8, "val": 4}
 #: Share of the time that rendering may take at all.
 MOST_RENDERING = 0.5
 NIGHT = "8h"
-#: Augmentation of runs that begin with weights, and with random ones, which find nothing in pictures that are turned, cut
-#: and hidden at every step (docs/benchmarks.md, "Ten minutes from scratch").
+#: By whether a run begins with random weights, which find nothing in pictures that are turned, cut and hidden at every
+#: step (docs/benchmarks.md, "Ten minutes from scratch").
 AUGMENTATION = {False: "aggressive", True: "light"}
 #: Photos taught the weights nothing of drawn horses: all of them learn, the backbone at half the head's rate.
 RATES = {tier: 1e-3 if tier == "head" else 5e-4 for tier in TIERS}
