@@ -134,6 +134,7 @@ def snapshot(trainer, with_optimizer: bool) -> dict:
         "fingerprint": dict(trainer.started_with),
         "trained_on": list(trainer.trained_on),
         "animals": list(trainer.animals),
+        "starts": list(trainer.starts),
         "config_name": Path(trainer.cfg.filename or "config.py").stem,
         "skeleton": {
             "name": skeleton.name,

@@ -16,6 +16,7 @@ from mmengine.dist import barrier
 
 import equistera
 from equistera import commands
+from equistera.checkpoints import published_as
 from equistera.errors import MachineFailure, Stopped, UserError
 from equistera.files import remove_unfinished, write_json
 from equistera.mm import config as configs
@@ -138,6 +139,7 @@ def execute(spec: RunSpec) -> None:
             trainer.started_with = fingerprint(config, spec.plan.schedule.steps_per_epoch)
             trainer.prepare()
             trainer.trained_on, trainer.animals = _learned_from(trainer, spec)
+            trainer.starts = _began_with(spec)
         if spec.options.compile:
             trainer.network.compile_backbone(cuda_graphs=steps_per_update(config) == 1)
         if trainer.rank == 0:
@@ -176,6 +178,17 @@ def _learned_from(trainer: Trainer, run: RunSpec) -> tuple[list[str], list[str]]
     before = run.found.meta if run.found else {}
     marks, animals = (sorted({*before.get(key, []), *own}) for key, own in found.items())
     return marks, animals
+
+
+def _began_with(run: RunSpec) -> list[str]:
+    """What the weights began with, and those began with: names of published checkpoints, else of files."""
+    meta = run.found.meta if run.found else run.weights.content.get("meta") if run.weights else None
+    told = meta.get("starts") if isinstance(meta, dict) else None
+    before = [str(name) for name in told] if isinstance(told, list) else []
+    if run.found or run.weights is None:
+        return before
+    known = published_as(run.weights.path)
+    return [*before, known.name if known else run.weights.path.name]
 
 
 def _run(trainer: Trainer, run: RunSpec) -> None:

@@ -28,7 +28,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from torch import nn
 from torch.utils.data import DataLoader
 
-from equistera.checkpoints import published_as
+from equistera.checkpoints import manifest
 from equistera.errors import Stopped, UserError, explained
 from equistera.mm.data.loading import in_use
 from equistera.mm.evaluation.evaluated_weights import Candidate
@@ -68,6 +68,7 @@ class Trainer(Runner):
         record: What the run was asked for, see :mod:`equistera.training.options`.
         trained_on: Marks of the training pictures, see :func:`equistera.mm.run.fingerprint.picture_marks`.
         animals: Names of the categories of the training annotations.
+        starts: What its weights began with, the first first: names of published checkpoints, else of files.
         started_with: Fingerprint of data and settings, see :mod:`equistera.mm.run.fingerprint`.
         lengths: See :func:`equistera.mm.run.preflight.lengths_of`.
         best_score: Best score so far of the metric that is watched, or None.
@@ -85,6 +86,7 @@ class Trainer(Runner):
     record: Mapping | None = None
     trained_on: Sequence[str] = ()
     animals: Sequence[str] = ()
+    starts: Sequence[str] = ()
 
     best_score: float | None = None
     best_epoch: int | None = None
@@ -281,8 +283,9 @@ class Trainer(Runner):
             print(f"{path.name}: {report.loaded} weights loaded, {len(report.left_out)} left out (the log lists them)")
             for line in (*report.changes, table.splitlines()[0]):
                 print(f"  {line}", flush=True)
-            if (known := published_as(path)) and known.licence:
-                print(f"  under terms of their own ({known.licence.name}): {known.licence.says[-1]}", flush=True)
+            for name, known in manifest().items():
+                if name in self.starts and known.licence:
+                    print(f"  under terms of their own ({known.licence.name}): {known.licence.says[-1]}", flush=True)
 
 
 def join_group(launcher: str, env_cfg: Mapping) -> None:

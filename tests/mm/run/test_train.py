@@ -106,8 +106,13 @@ def test_two_runs_that_begin_in_the_same_second_have_logs_of_their_own(horses, t
 def test_weights_under_terms_of_their_own_say_so(horses, tiny, trained, tmp_path, capsys):
     file = shutil.copy(trained / "best.pth", tmp_path / manifest()["superanimal_quadruped_dlc"].file_name)
     options = tiny(**{"train_cfg.max_epochs": 1, "from_scratch": False})
-    run(horses, tmp_path / "run", options, init=str(file))
+    work = run(horses, tmp_path / "run", options, init=str(file))
     assert "  under terms of their own (superanimal): Read the card" in capsys.readouterr().out
+    # nor are they forgotten in what is trained from there on
+    further = run(horses, tmp_path / "further", options, init=str(work))
+    assert capsys.readouterr().out.count("under terms of their own (superanimal)") == 1
+    starts = torch.load(further / "best.pth", weights_only=True)["meta"]["starts"]
+    assert starts == ["superanimal_quadruped_dlc", "best.pth"]
 
 
 def test_a_network_is_built_once_and_once_more_where_a_time_is_fitted(horses, tiny, tmp_path, monkeypatch):
