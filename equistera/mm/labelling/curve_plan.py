@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import cast
 
-from equistera import commands
+from equistera.experiments.runs import array_lines
 from equistera.labelling.curve_runs import Run
 from equistera.mm.labelling.curve_setting import CurveOptions, Setting, budget
-from equistera.mm.run.fit_to_time import measure
-from equistera.mm.run.settle import RunSpec, settle
+from equistera.mm.run.cost import cost_of
 from equistera.progress import duration
-from equistera.training.fit import parse_duration, run_seconds
 from equistera.training.plan_text import gigabytes
 from equistera.words import aligned
 
@@ -34,26 +30,17 @@ def plan_lines(options: CurveOptions, setting: Setting, runs: Sequence[Run]) -> 
     how = "as the time given" if options.max_time else "by a few measured steps"
     lines.append(f"  time    about {duration(seconds)} one after the other{at_best}, on this machine, {how}")
     lines.append(f"  disk    up to {gigabytes(disk)} of checkpoints")
-    words = [word for word in options.argv if not word.startswith("--pl")]
-    command = commands.tool("learning_curve", *words)
-    array = commands.line("sbatch", f"--array=1-{len(runs)}", "--wrap")
     lines += ["", "On a cluster each training is a job, and the same command draws the curve afterwards:"]
-    return [*lines, f'  {array} "{command} --only \\$SLURM_ARRAY_TASK_ID"', f"  {command}"]
+    return [*lines, *array_lines("learning_curve", options.argv, len(runs))]
 
 
 def _cost(options: CurveOptions, setting: Setting, runs: Sequence[Run]) -> tuple[float, int]:
     """Seconds and bytes that trainings take, their scoring included."""
-    # nothing is resumed
-    spec = cast(RunSpec, settle(options.training(plan=True, max_time=None)))
-    if options.max_time:
-        return len(runs) * parse_duration(options.max_time), len(runs) * spec.plan.disk_bytes
-    print("measuring a few steps ...", file=sys.stderr, flush=True)
-    costs = measure(spec.config, spec.network, options.started, spec.work_dir)
-    train_cfg = setting.config.train_cfg
+    cost, train_cfg = cost_of(options.training(plan=True)), setting.config.train_cfg
     seconds = sum(
-        run_seconds(
-            costs, run.epochs or train_cfg.max_epochs, run.steps_per_epoch, run.val_interval or train_cfg.val_interval
+        cost.of_length(
+            run.epochs or train_cfg.max_epochs, run.steps_per_epoch, run.val_interval or train_cfg.val_interval
         )
         for run in runs
     )
-    return seconds + len(runs) * (costs.start_up + costs.evaluation), len(runs) * spec.plan.disk_bytes
+    return seconds + len(runs) * cost.scoring, len(runs) * cost.disk

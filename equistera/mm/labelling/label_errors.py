@@ -16,11 +16,11 @@ from equistera import skeleton as skeletons
 from equistera.dataset.images import read_rgb
 from equistera.dataset.split import UNSPLIT
 from equistera.errors import UserError
+from equistera.experiments.runs import Start
 from equistera.files import atomic_write
 from equistera.frames import Frame
 from equistera.labelling.answers import Answers
 from equistera.labelling.pool import Pool, Source, draw_folds, groups_of
-from equistera.labelling.runs import Start
 from equistera.labelling.suspect_files import CSV, JSON, PAGE, export, export_targets, in_words, write_tables
 from equistera.labelling.suspects import Judged, judge
 from equistera.labelling.suspects_page import page

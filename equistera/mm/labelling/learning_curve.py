@@ -16,6 +16,7 @@ import torch
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
+from equistera.experiments.runs import Start, run_all
 from equistera.files import atomic_write, write_json
 from equistera.labelling.curve_page import page
 from equistera.labelling.curve_results import (
@@ -26,8 +27,7 @@ from equistera.labelling.curve_results import (
     targets_of,
     words_of,
 )
-from equistera.labelling.curve_runs import Run, run_all
-from equistera.labelling.runs import Start
+from equistera.labelling.curve_runs import Run
 from equistera.labelling.subsets import part_of
 from equistera.mm.labelling.curve_plan import plan_lines
 from equistera.mm.labelling.curve_setting import (

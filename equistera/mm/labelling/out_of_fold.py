@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -18,17 +17,15 @@ from equistera import commands
 from equistera.checkpoints import file_hash
 from equistera.dataset.images import read_rgb
 from equistera.errors import UserError
+from equistera.experiments.runs import Processes, Start, last_words, tool_command
 from equistera.files import read_json, write_json
 from equistera.labelling.answers import VIEWS, Answers
 from equistera.labelling.pool import Pool
-from equistera.labelling.runs import Processes, Start, last_words, tool_command
 from equistera.mm.labelling.asking import ask
 from equistera.mm.prediction.predict import Predictor
+from equistera.mm.run.cost import cost_of
 from equistera.mm.run.fingerprint import picture_marks
-from equistera.mm.run.fit_to_time import measure
-from equistera.mm.run.settle import RunSpec, settle
 from equistera.progress import duration, track
-from equistera.training.fit import parse_duration, run_seconds
 from equistera.training.options import TrainOptions
 from equistera.words import counted
 
@@ -209,17 +206,7 @@ def train_folds(pool: Pool, folds: Sequence[Fold], training: Training, start: St
 def seconds_of(pool: Pool, folds: Sequence[Fold], training: Training) -> float:
     """Seconds that the trainings which are left take on this machine, by a few steps of the first one."""
     left = [fold for fold in folds if not fold.done.is_file()]
-    if training.max_time:
-        return len(left) * parse_duration(training.max_time)
-    if not left:
-        return 0.0
-    print("measuring a few steps ...", file=sys.stderr, flush=True)
-    # what is only planned and not resumed has not ended
-    spec = cast(RunSpec, settle(training.options(left[0], pool.folder)))
-    costs = measure(spec.config, spec.network, time.monotonic(), spec.work_dir)
-    schedule = spec.plan.schedule
-    lengths = schedule.max_epochs, schedule.steps_per_epoch, spec.plan.val_interval
-    return len(left) * run_seconds(costs, *lengths, 0, elapsed=0.0)
+    return len(left) * cost_of(training.options(left[0], pool.folder)).seconds if left else 0.0
 
 
 @dataclass(frozen=True)

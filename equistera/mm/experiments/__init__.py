@@ -1,0 +1,1 @@
+"""What several trainings ask of configs, data and models."""
