@@ -93,6 +93,15 @@ def refuse_if_running(work_dir: Path) -> None:
                 raise _refusal(file, work_dir)
 
 
+def is_running(work_dir: Path) -> bool:
+    """Whether a run is going on in a work dir, as far as files there can be locked."""
+    try:
+        refuse_if_running(work_dir)
+    except UserError:
+        return True
+    return False
+
+
 def _taken(file: IO, work_dir: Path, warn: bool = True) -> bool:
     """Locks an open file; False if another process has.
 

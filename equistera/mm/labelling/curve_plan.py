@@ -36,7 +36,7 @@ def plan_lines(options: CurveOptions, setting: Setting, runs: Sequence[Run]) -> 
 
 def _cost(options: CurveOptions, setting: Setting, runs: Sequence[Run]) -> tuple[float, int]:
     """Seconds and bytes that trainings take, their scoring included."""
-    cost, train_cfg = cost_of(options.training(plan=True)), setting.config.train_cfg
+    cost, train_cfg = cost_of(options.training(options.runs, plan=True)), setting.config.train_cfg
     seconds = sum(
         cost.of_length(
             run.epochs or train_cfg.max_epochs, run.steps_per_epoch, run.val_interval or train_cfg.val_interval

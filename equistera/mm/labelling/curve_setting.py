@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
-from equistera import commands
 from equistera import skeleton as skeletons
 from equistera.dataset.coco import load_annotations, read_coco
 from equistera.dataset.ready import missing_files
 from equistera.dataset.split import picture_groups
 from equistera.dataset.split_dataset import content_hash, recorded_rule
 from equistera.errors import UserError
+from equistera.experiments.options import ExperimentOptions
 from equistera.files import read_json
 from equistera.labelling.curve_runs import DECIDED, Run
 from equistera.labelling.subsets import labelled_pictures, nested_subsets, part_of
@@ -26,7 +23,6 @@ from equistera.mm.prediction.split_predictions import files_of
 from equistera.mm.run.planning import steps_of
 from equistera.mm.run.settle import configured
 from equistera.training.fit import parse_duration
-from equistera.training.options import TrainOptions
 from equistera.training.plan import DataSummary
 from equistera.training.work_dir import holds_run
 from equistera.words import counted
@@ -37,23 +33,13 @@ ALL = "all"
 #: Entries of a config that have an option of their own here.
 _OPTIONS = {"randomness.seed": "--seeds", "data_root": "--data-root", "skeleton": "--skeleton"}
 _OPTIONS |= {"train_dataloader.dataset.ann_file": "--sizes"}
-#: Options that are those of ``tools/train.py``.
-_TRAINING = ("config", "data_root", "skeleton", "device", "cfg_options", "amp", "init", "from_scratch", "max_time")
 
 
 @dataclass(frozen=True)
-class CurveOptions:
+class CurveOptions(ExperimentOptions):
     """What the user asked for; see ``tools/learning_curve.py --help``."""
 
-    config: str
     work_dir: str
-    data_root: str | None = None
-    skeleton: str | None = None
-    device: str | None = None
-    cfg_options: list[str] = field(default_factory=list)
-    amp: bool = False
-    init: str | None = None
-    from_scratch: bool = False
     sizes: Sequence[int | str] = (100, 200, 400)
     seeds: int = 3
     predict: Sequence[int] = (1600, 5000)
@@ -61,34 +47,20 @@ class CurveOptions:
     group_by: str | None = None
     steps: int | None = None
     same_epochs: bool = False
-    max_time: str | None = None
     minutes_per_picture: float = 4.0
     flat_gain: float = 0.005
     fit_up_to: int | None = None
     jobs: int = 1
     only: int | None = None
-    plan: bool = False
-    overwrite: bool = False
-    argv: Sequence[str] = ()
-    started: float = field(default_factory=time.monotonic)
 
     @property
     def folder(self) -> Path:
         return Path(self.work_dir).resolve()
 
-    def training(self, **changes: object) -> TrainOptions:
-        """Options of ``tools/train.py`` that all trainings have in common."""
-        values: dict[str, Any] = {name: getattr(self, name) for name in _TRAINING} | changes
-        return TrainOptions(**{"work_dir": str(self.folder / "runs"), "started": self.started, **values})
-
-    def words(self) -> list[str]:
-        """The same as words of its command line, without the config, the device and ``--cfg-options``."""
-        names = ("amp", "from_scratch", "data_root", "skeleton", "init", "max_time")
-        values = {name: getattr(self, name) for name in names}
-        for name, value in values.items():
-            if value is not None and (name in ("data_root", "init") or str(value).endswith(".json")):
-                values[name] = Path(value).resolve()
-        return commands.option_words(values)
+    @property
+    def runs(self) -> Path:
+        """The folder of the trainings' work dirs."""
+        return self.folder / "runs"
 
 
 @dataclass(frozen=True)
@@ -122,12 +94,7 @@ def refuse_impossible(options: CurveOptions) -> None:
     Raises:
         UserError: There are some.
     """
-    for given in options.cfg_options:
-        key = given.partition("=")[0]
-        if key in _OPTIONS:
-            raise UserError(f"--cfg-options {given}: {_OPTIONS[key]} decides that")
-        if options.max_time and key in DECIDED:
-            raise UserError(f"--max-time and --cfg-options {given} decide the same", hint="Leave one of them out")
+    options.refuse_decided(_OPTIONS, length=DECIDED)
     if options.max_time:
         parse_duration(options.max_time)
 
@@ -138,7 +105,7 @@ def setting_of(options: CurveOptions) -> Setting:
     Raises:
         UserError: The config, the data or that earlier call do not allow it.
     """
-    config, told = configured(options.training())
+    config, told = configured(options.training(options.runs))
     if config.model.type == "AnimalDetector":
         raise UserError(f"{options.config} is a detector's config: a learning curve is of poses")
     root, skeleton = Path(config.data_root), skeletons.load(config.skeleton)
@@ -148,12 +115,8 @@ def setting_of(options: CurveOptions) -> Setting:
     content, coco = read_coco(root / ann_file), load_annotations(root / ann_file, skeleton)
     names = labelled_pictures(coco)
     rule = options.group_by or recorded_rule((root / ann_file).parent) or "none"
-    settings = told["content"] or Path(config.filename).read_text(encoding="utf-8")
     known = {
-        "config": str(config.filename),
-        "config_sha256": hashlib.sha256(settings.encode()).hexdigest(),
-        "options": options.words(),
-        "cfg_options": sorted(options.cfg_options),
+        **options.known(config.filename, told["content"]),
         "same_epochs": options.same_epochs,
         "split": split,
         "group_by": rule,
@@ -215,7 +178,7 @@ def _steps_per_epoch(setting: Setting, animals: int) -> int:
 
 
 def runs_of(folder: Path, setting: Setting) -> list[Run]:
-    """All trainings, the small ones first: those that fail fail early."""
+    """All trainings in a folder, the small ones first: those that fail fail early."""
     config, runs = setting.config, []
     for seed in range(setting.seeds):
         for size, names in nested_subsets(setting.groups, setting.sizes, seed).items():
@@ -240,8 +203,8 @@ def runs_of(folder: Path, setting: Setting) -> list[Run]:
                     steps_per_epoch=steps_per_epoch,
                     epochs=epochs,
                     val_interval=None if epochs is None else max(1, round(epochs * share)),
-                    folder=folder / "runs" / name,
-                    ann_file=folder / "subsets" / f"{name}.json",
+                    folder=folder / name,
+                    ann_file=folder.parent / "subsets" / f"{name}.json",
                     names=names,
                 )
             )

@@ -66,7 +66,7 @@ def learning_curve(options: CurveOptions, start: Start | None = None) -> Path | 
             + (f" up to --fit-up-to {options.fit_up_to}" if options.fit_up_to else ""),
             hint="--sizes 100 200 400",
         )
-    runs = runs_of(options.folder, setting)
+    runs = runs_of(options.runs, setting)
     if options.only is not None and options.only > len(runs):
         raise UserError(f"--only {options.only}: there are {counted(len(runs), 'trainings')}")
     if options.plan:
