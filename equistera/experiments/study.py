@@ -29,6 +29,8 @@ JOURNAL, TRIALS = "study.journal", "trials"
 #: What the study is of; of a trial that goes on with a lost one its work dir and number; why one failed.
 OF, FOLDER, GOES_ON, WHY = "of", "work_dir", "goes on with", "why"
 _NAME = "sweep"
+#: Optuna's states of a trial, in words.
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
 
 #: Trials that are finished before any is pruned, and the share of a run that none is pruned in: its first phase.
 #: Optuna's own default is five trials and no share.
