@@ -51,3 +51,10 @@ def _found(choice: device.Choice) -> str:
         if chosen is not None:
             os.environ[device.VISIBLE] = chosen
     return f"torch finds {counted(count, 'GPUs')}, counted from 0" if count else "torch finds no GPU"
+
+
+def visible_gpus() -> list[str]:
+    """Names of the GPUs that this process may hand out; none where one is all there is."""
+    count = torch.cuda.device_count()
+    visible = os.environ.get(device.VISIBLE, ",".join(map(str, range(count)))).split(",")
+    return visible if count > 1 else []

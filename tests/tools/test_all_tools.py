@@ -9,6 +9,7 @@ import pytest
 PLACES = {
     "augmentation.py": ("--out", "--out-dir"),
     "convert_dataset.py": ("--out", "--output"),
+    "cross_validate.py": ("--out",),
     "download_checkpoints.py": ("--out", "--dir"),
     "export.py": ("--out",),
     "export_annotations.py": ("--out", "--output"),
@@ -18,6 +19,7 @@ PLACES = {
     "prelabel.py": ("--out", "--output"),
     "pick_frames.py": ("--out",),
     "split_dataset.py": ("--out", "--output"),
+    "sweep.py": ("--out",),
     "test.py": ("--out",),
     "visualize.py": ("--out", "--out-file", "--out-dir"),
 }

@@ -122,11 +122,11 @@ def test_a_job_that_is_told_lets_the_tool_end_and_is_queued_again(number, job, t
 
 
 def test_a_training_that_is_preempted_goes_on_when_it_is_queued_again(job, horses, tiny, tmp_path):
-    options = tiny(**{"train_cfg.max_epochs": 40, "train_cfg.val_interval": 40})
+    options = tiny(**{"train_cfg.max_epochs": 12, "train_cfg.val_interval": 12})
     words = [DEMO, "--work-dir", tmp_path / "run", "--data-root", horses, "--cfg-options", *options]
     started = job("requeue.sh", *words)
     log, deadline = "", time.monotonic() + 300
-    while not re.search(r"epoch +\d+/40|epoch 1", log):
+    while "epoch 1" not in log:
         assert time.monotonic() < deadline
         line = started.stdout.readline()
         assert line, log
@@ -139,7 +139,7 @@ def test_a_training_that_is_preempted_goes_on_when_it_is_queued_again(job, horse
     again = job("requeue.sh", *words)
     log = again.communicate(timeout=600)[0]
     assert again.returncode == 0, log
-    assert "goes on" in log or "epochs are done" in log
+    assert "resumed after" in log
 
 
 @pytest.mark.slow

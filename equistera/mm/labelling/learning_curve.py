@@ -7,12 +7,9 @@ want of pictures. What it says of 1,600 pictures therefore holds for as many ste
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
@@ -29,6 +26,7 @@ from equistera.labelling.curve_results import (
 )
 from equistera.labelling.curve_runs import Run
 from equistera.labelling.subsets import part_of
+from equistera.mm.devices import visible_gpus
 from equistera.mm.labelling.curve_plan import plan_lines
 from equistera.mm.labelling.curve_setting import (
     RECORD,
@@ -84,7 +82,7 @@ def learning_curve(options: CurveOptions, start: Start | None = None) -> Path | 
         ),
         setting.split,
         jobs=options.jobs,
-        gpus=_gpus() if options.jobs > 1 else (),
+        gpus=visible_gpus() if options.jobs > 1 else (),
         start=start,
     )
     if options.only is not None:
@@ -104,13 +102,6 @@ def _write(folder: Path, setting: Setting, runs: Sequence[Run]) -> None:
     for run in runs:
         if not run.ann_file.is_file():
             write_json(run.ann_file, part_of(setting.content, run.names))
-
-
-def _gpus() -> list[str]:
-    """Names of the GPUs that this process may use; none where one is all there is."""
-    count = torch.cuda.device_count()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
-    return visible if count > 1 else []
 
 
 def _report(options: CurveOptions, setting: Setting, runs: Sequence[Run]) -> Path:
