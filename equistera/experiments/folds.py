@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from equistera.evaluation.instances import PCK
 from equistera.experiments.runs import ScoredRun, tool_command
@@ -96,7 +96,7 @@ class Spread:
         the mean of K folds is taken for 1 / K + scored / trained times that over folds, not for 1 / K times.
         """
         count = len(self.folds)
-        half = student_t.ppf(0.975, count - 1) * self.over_folds * math.sqrt(1 / count + self.share) if count > 1 else 0
+        half = stdtrit(count - 1, 0.975) * self.over_folds * math.sqrt(1 / count + self.share) if count > 1 else 0
         return (self.mean - half, self.mean + half) if count > 1 else (math.nan, math.nan)
 
     def row(self) -> list[str]:
