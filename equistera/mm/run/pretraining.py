@@ -246,6 +246,7 @@ def _record(options: PretrainOptions) -> dict:
     for name in ("config", "init", "backdrops"):
         if values[name] and Path(values[name]).exists():
             values[name] = str(Path(values[name]).resolve())
+    values["skeleton"] = configs.skeleton_argument(options.skeleton)
     return values
 
 

@@ -120,6 +120,16 @@ def test_a_skeleton_whose_points_nobody_can_draw_is_refused(options, tmp_path):
         pretrain(options(tmp_path / "out", skeleton=str(path)))
 
 
+def test_what_a_pre_training_was_begun_with_is_found_from_any_folder(options, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.json").write_text("{}")
+    # a folder that happens to have the name of a skeleton is none
+    (tmp_path / "animalpose").mkdir()
+    for skeleton, kept in (("own.json", str(tmp_path / "own.json")), ("animalpose", "animalpose")):
+        record = pretraining._record(options("out", skeleton=skeleton, backdrops="animalpose"))
+        assert (record["skeleton"], record["backdrops"]) == (kept, str(tmp_path / "animalpose"))
+
+
 def test_rendering_takes_a_tenth_of_the_time_within_limits():
     assert affordable(None, 1) == affordable(1e9, 1) == MOST
     assert affordable(60, 1) == FEWEST
