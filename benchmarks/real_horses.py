@@ -101,6 +101,7 @@ def parse_args(argv: Sequence[str]):
     )
     parser.add_argument("--seeds", type=cli.at_least(1), default=3)
     parser.add_argument("--steps", type=cli.at_least(1), default=1500, help="optimiser steps of each training")
+    parser.add_argument("--batch", type=cli.at_least(1), default=16, help="animals in a step")
     parser.add_argument("--jobs", type=cli.at_least(1), default=1, help="trainings side by side")
     parser.add_argument("--threads", type=cli.at_least(1), default=os.cpu_count() or 1, help="CPU threads in all")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
@@ -118,7 +119,7 @@ class Bench(BenchFolder):
 
     def __init__(self, args):
         super().__init__(args.out, args.threads, args.device)
-        self.args, self.steps, self.batch = args, args.steps, 16
+        self.args, self.steps, self.batch = args, args.steps, args.batch
         self.options: tuple[str, ...] = ()
         content = tomllib.loads(args.arms_file.read_text(encoding="utf-8"))
         as_tuples = lambda own: {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}  # noqa: E731
