@@ -13,7 +13,7 @@ Usage: ./setup.sh [demo | test] [options]
 
 Options:
   --torch-index URL       take torch from this package index (a CPU-only build, another CUDA)
-  --wheels DIR            install from this folder and without a network; README.md, "Without a network", fills it
+  --wheels DIR            install from this folder and without a network; docs/install.md says how to fill it
   --compiled-mmcv         also compile mmcv's own operators (needs a C++ compiler and 10 to 15 minutes; pose models
                           do not use them)
   --dry-run               say what would be done, and stop
@@ -211,7 +211,7 @@ found in whole pictures: {found['found']} of {found['animals']} horses
   predictions  work_dirs/demo/predictions/
   curves       work_dirs/demo/training_curves.png
   TensorBoard  venv/bin/tensorboard --logdir work_dirs/demo
-Next: your own pictures, see README.md""")
+Next: your own pictures, see docs/data.md""")
 PYTHON
 }
 
@@ -221,5 +221,5 @@ venv/bin/python -m equistera.mm.versions
 case $command in
   demo) run_demo ;;
   test) exec venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile ;;  # each process takes about 1 GB
-  *) echo "Next: source venv/bin/activate, then see README.md; ./setup.sh demo shows the whole way" ;;
+  *) echo "Next: source venv/bin/activate, then see docs/data.md; ./setup.sh demo shows the whole way" ;;
 esac

@@ -64,7 +64,7 @@ def data_root(text: str) -> str:
     if not Path(text).is_dir():
         raise UserError(
             f"--data-root {text}: {'is a file' if Path(text).is_file() else 'no such folder'}{near(text)}",
-            hint="It holds annotations/ and images/, see data/README.md; tools/make_demo_data.py makes one",
+            hint="It holds annotations/ and images/, see docs/data.md; tools/make_demo_data.py makes one",
         )
     return text
 

@@ -132,7 +132,7 @@ def also_option(given: Sequence[str], more: Sequence[Mapping] = ()) -> str:
     for entry in entries:
         folder = Path(str(entry["data_root"]))
         if not folder.is_dir():
-            raise UserError(f"--also: no such folder: {folder}{near(folder)}", hint="data/README.md shows the layout")
+            raise UserError(f"--also: no such folder: {folder}{near(folder)}", hint="docs/data.md shows the layout")
         entry["data_root"] = str(folder.resolve())
         if str(entry.get("skeleton")).endswith(".json"):
             entry["skeleton"] = str(Path(str(entry["skeleton"])).resolve())

@@ -78,5 +78,5 @@ def missing_files(data_root: Path, ann_files: Sequence[str]) -> None:
         raise UserError(
             f"no annotations: {', '.join(missing)} not found below {data_root} (which {there})",
             hint="Make them with tools/convert_dataset.py, or synthetic ones with tools/make_demo_data.py; "
-            "--data-root names another folder. data/README.md shows the layout.",
+            "--data-root names another folder. docs/data.md shows the layout.",
         )

@@ -3,7 +3,7 @@
 COCO measured its sigmas so: ``sigma_i**2 = E[d_i**2 / s**2]`` from 5,000 pictures that were labelled several times,
 ``d`` the distance in the picture and ``s**2`` the animal's area (https://cocodataset.org/#keypoints-eval). ``d`` has
 two axes, so sigma is sqrt(2) times the standard deviation along one of them; and it is of one label about where the
-point is. The difference of two labels has twice the variance of one, so of M labels of a point
+point is. The difference of two labels has twice the variance of one, so of M labels of a point::
 
     sigma**2 = E[ sum_j |x_j - mean(x)|**2 / (M - 1) / s**2 ]
 

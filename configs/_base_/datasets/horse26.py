@@ -1,4 +1,4 @@
-"""Loaders, sample path and metrics for ``data/annotations/{train,val,test}.json``; see data/README.md.
+"""Loaders, sample path and metrics for ``data/annotations/{train,val,test}.json``; see docs/data.md.
 
 What a config sets anew as ``skeleton``, ``data_root`` or ``codec`` reaches every place (equistera/mm/config.py).
 """
