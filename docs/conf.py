@@ -1,7 +1,7 @@
 """The site: ``python -m sphinx docs work_dirs/docs`` (pip install -e .[docs]); no network to build or to read.
 
-Pages are the Markdown files beside this one. Tools, configs and the package are described by their own ``--help``, source and
-docstrings, read when the site is built.
+Pages are the Markdown files beside this one. Tools, configs and the package are described by their own ``--help``,
+source and docstrings, read when the site is built.
 """
 
 import contextlib
@@ -40,7 +40,9 @@ pygments_style, pygments_dark_style = "friendly", "monokai"
 
 myst_heading_anchors = 3  # as GitHub makes them
 
-apidoc_modules = [{"path": "../equistera", "destination": "reference/package", "separate_modules": False, "max_depth": 1}]
+apidoc_modules = [
+    {"path": "../equistera", "destination": "reference/package", "separate_modules": False, "max_depth": 1}
+]
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
