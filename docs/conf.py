@@ -43,7 +43,7 @@ myst_heading_anchors = 3  # as GitHub makes them
 apidoc_modules = [
     {"path": "../equistera", "destination": "reference/package", "separate_modules": False, "max_depth": 1}
 ]
-autodoc_default_options = {"members": True}
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}  # pydantic's own
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_use_ivar = True  # attributes stand once, in their class's docstring
