@@ -125,6 +125,11 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
         f"Take {_SMALLER} or mixed precision (--amp); nvidia-smi shows whether another process uses the GPU",
     ),
     (
+        r"gloo\b.*(?:closed by peer|reset by peer|[Tt]imed out)|remote process exited|Watchdog caught collective",
+        "another process of this run has ended, or its machine cannot be reached",
+        "What that one said, above or in the log of its machine, is the cause",
+    ),
+    (
         r"DataLoader worker.*(?:killed by signal|exited unexpectedly)|ended by SIG",
         "a loader worker was ended from outside, most likely by the system because memory ran out",
         f"Take {_FEWER_WORKERS} or {_SMALLER}; dmesg names what the system ended",

@@ -190,6 +190,9 @@ def _slices(sweep: Sweep) -> Figure:
             values = [knob.choices.index(value) for value in values]
         elif knob.log:
             axes.set_xscale("log")
+            ticks = np.geomspace(knob.low, knob.high, 4)
+            axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks], fontsize=8)
+            axes.minorticks_off()
         _dots(axes, values, sweep)
         axes.set_title(plain(knob.key), fontsize=9)
     return figure

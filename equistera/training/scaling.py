@@ -96,3 +96,22 @@ def scale_lr(
             f"optim_wrapper.optimizer.lr={lr:g}",
         )
     return LrScaling(lr, reference_lr, total_batch, reference_batch, rule if enabled else "off")
+
+
+def share_update(samples: int, batch: int, processes: int) -> tuple[int, int] | None:
+    """How processes make an update of so many samples: the batch of each, and the steps that they accumulate.
+
+    Args:
+        samples: Of an update, over all processes and steps.
+        batch: The most that one of them takes at a time, which is known to fit its memory.
+        processes: How many there are.
+
+    Returns:
+        None where they cannot, or only by batches of less than half of what each could take.
+    """
+    own, left = divmod(samples, processes)
+    if left or not own:
+        return None
+    most = min(batch, own)
+    size = next(size for size in range(most, 0, -1) if own % size == 0)
+    return (size, own // size) if 2 * size >= most else None

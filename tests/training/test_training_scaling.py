@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equistera.errors import UserError
-from equistera.training.scaling import scale_lr
+from equistera.training.scaling import scale_lr, share_update
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,25 @@ def test_batches_of_batches(first, second):
     whole = scale_lr("AdamW", 0.004, 0.004, first * second).factor
     parts = scale_lr("AdamW", 0.004, 0.004, first).factor * scale_lr("AdamW", 0.004, 0.004, second, 1).factor
     assert math.isclose(whole, parts)
+
+
+@given(st.integers(1, 300), st.integers(1, 64), st.integers(1, 16))
+def test_processes_share_an_update_or_do_not(samples, batch, processes):
+    shared = share_update(samples, batch, processes)
+    if shared is None:
+        own, left = divmod(samples, processes)
+        # there is no size between half of what fits and all of it
+        assert left or not any(own % size == 0 for size in range(-(-min(batch, own) // 2), min(batch, own) + 1) if size)
+    else:
+        size, steps = shared
+        assert size * steps * processes == samples
+        assert size <= batch
+
+
+def test_an_update_is_shared_by_as_large_batches_as_fit():
+    assert share_update(32, 16, 1) == (16, 2)
+    assert share_update(16, 16, 2) == (8, 1)
+    assert share_update(64, 16, 4) == (16, 1)
+    assert share_update(24, 16, 1) == (12, 2)
+    assert share_update(32, 16, 3) is None
+    assert share_update(17, 16, 1) is None

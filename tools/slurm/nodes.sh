@@ -18,7 +18,8 @@ source tools/slurm/again.sh
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 # another port for each job, where several share a node
 port=$((20000 + SLURM_JOB_ID % 10000))
-run_again_if_told python -m torch.distributed.run \
+# each node says by its number which it is: what torchrun guesses from names fails where a node has several
+# shellcheck disable=SC2016
+run_again_if_told bash -c 'exec python -m torch.distributed.run --node-rank="$SLURM_NODEID" "$@"' node \
   --nnodes="$SLURM_JOB_NUM_NODES" --nproc-per-node="${SLURM_GPUS_ON_NODE:-1}" \
-  --rdzv-backend=c10d --rdzv-endpoint="$first:$port" --rdzv-id="$SLURM_JOB_ID" \
-  tools/train.py "$@" --resume --launcher pytorch
+  --master-addr="$first" --master-port="$port" tools/train.py "$@" --resume --launcher pytorch

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import math
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -98,6 +99,12 @@ def fingerprint(config: Config, steps_per_epoch: int) -> dict[str, str]:
     for key in DECISIVE:
         found |= {name: _short(value) for name, value in _entries(key, entry_at(config, key))}
     return found
+
+
+def update_of(found: Mapping[str, str]) -> int:
+    """Samples in an update, as :func:`fingerprint` tells them; 0 where it does not."""
+    match = re.match(r"(\d+) \(batch ", str(found.get(STEP)))
+    return int(match[1]) if match else 0
 
 
 def picture_marks(paths: Iterable[Path]) -> set[str]:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmengine.config import Config
+
 from equistera.errors import UserError
 from equistera.mm.network import checkpoint
-from equistera.mm.run.fingerprint import EPOCH, STEP, VALIDATION, differences
+from equistera.mm.run.fingerprint import EPOCH, STEP, VALIDATION, differences, update_of
 from equistera.mm.run.intact import REMEMBERED, loop_problems, mismatches, optimizer_problems
+from equistera.processes import rank, world_size
 from equistera.training.checkpoints import BEST, LATEST, newest_first
 from equistera.training.options import TrainOptions
+from equistera.training.scaling import share_update
 from equistera.words import counted
 
 if TYPE_CHECKING:
@@ -153,6 +157,31 @@ def _keypoints(meta: Mapping) -> Any:
 
 def _is_length(entry: object) -> bool:
     return isinstance(entry, list) and len(entry) == 2 and all(type(n) is int and 0 <= n < _MOST for n in entry)
+
+
+def kept_update(found: FoundCheckpoint, config: Config, options: TrainOptions) -> dict[str, int]:
+    """Entries of a config by which the processes that there are now make updates of as many samples as before.
+
+    Nothing where they do so already, or what decides it is given anew; what cannot be kept is followed and said, as any
+    other change is.
+    """
+    batch, steps = "train_dataloader.batch_size", "optim_wrapper.accumulative_counts"
+    kept = {*(options.recorded or ())}
+    if any(given.partition("=")[0] in (batch, steps) for given in options.cfg_options if given not in kept):
+        return {}
+    samples, own = update_of(found.meta["fingerprint"]), config.train_dataloader.batch_size
+    if samples in (0, own * world_size() * config.optim_wrapper.get("accumulative_counts", 1)):
+        return {}
+    shared = share_update(samples, own, world_size())
+    if shared is None:
+        return {}
+    if rank() == 0:
+        parts = {"processes": world_size(), "steps": shared[1]}
+        made = "".join(f" x {counted(count, name)}" for name, count in parts.items() if count > 1)
+        print(
+            f"an update keeps its {samples} samples: batch {shared[0]}{made}; rates and the order of the samples stay"
+        )
+    return dict(zip((batch, steps), shared, strict=True))
 
 
 def refuse_changes(

@@ -91,6 +91,8 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
     if options.amp:
         configs.write(config, mixed_precision())
     found = _found(options) if options.resume else None
+    if found is not None:
+        configs.write(config, resume.kept_update(found, config, options))
     budget = parse_duration(options.max_time) if options.max_time else None
     fit = earlier_fit(found, budget) if found else None
     if budget:

@@ -330,6 +330,25 @@ def test_another_batch_is_followed_and_said(run, trained, tmp_path, signal_at, m
     assert (meta["epoch"], meta["iter"]) == (3, 6)
 
 
+def test_fewer_processes_accumulate_for_an_update_of_the_same_size(straight, tmp_path, capfd):
+    work = shutil.copytree(straight, tmp_path / "run")
+    for name in ("epoch_3.pth", "latest.pth"):
+        (work / name).unlink()
+    content = checkpoint.load(work / "epoch_2.pth")
+    content["meta"]["fingerprint"]["samples in an update"] = "8 (batch 4 x 2 processes)"
+    checkpoint.save(work / "epoch_2.pth", content)
+    train(TrainOptions(work_dir=str(work), resume=True))
+    shown = capfd.readouterr()
+    assert "an update keeps its 8 samples: batch 4 x 2 steps" in shown.out
+    assert "8 (batch 4 x 2 processes) then, 8 (batch 4 x 2 steps) now" in shown.err
+    assert "LR scale  x 0.707" in shown.out
+    # what it is now is kept by the next start, too; what is given decides
+    (work / "epoch_3.pth").unlink()
+    (work / "latest.pth").unlink()
+    train(TrainOptions(work_dir=str(work), resume=True, plan=True, cfg_options=["train_dataloader.batch_size=2"]))
+    assert "keeps" not in capfd.readouterr().out
+
+
 def damage(record):
     record["options"]["seed"] = 1
 
