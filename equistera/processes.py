@@ -169,9 +169,14 @@ def start_command(launcher: str, python: str, environment: Mapping[str, str] = o
         environment: What the launcher said.
     """
     count, here = environment.get("WORLD_SIZE", "1"), environment.get("LOCAL_WORLD_SIZE", "1")
+    nodes = environment.get("GROUP_WORLD_SIZE", "1")
+    torch = [python, "-m", "torch.distributed.launch", f"--nproc_per_node={here}"]
+    if nodes != "1":
+        torch += [f"--nnodes={nodes}", f"--node_rank={environment.get('GROUP_RANK', '0')}"]
+        torch += [f"--{name}={environment[name.upper()]}" for name in ("master_addr", "master_port")]
     return {
         "none": [python],
-        "pytorch": [python, "-m", "torch.distributed.launch", f"--nproc_per_node={here}"],
+        "pytorch": torch,
         "slurm": ["srun", f"--ntasks={count}", python],
         "mpi": ["mpirun", "-n", count, python],
     }[launcher]

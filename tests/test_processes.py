@@ -98,6 +98,10 @@ def test_a_run_is_started_again_as_it_was():
     environment = {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
     assert start_command("none", "python3", environment) == ["python3"]
     assert start_command("pytorch", "python3", environment)[-1] == "--nproc_per_node=2"
+    nodes = {"GROUP_WORLD_SIZE": "2", "GROUP_RANK": "1", "MASTER_ADDR": "node1", "MASTER_PORT": "29500"}
+    assert start_command("pytorch", "python3", {**environment, **nodes})[3:] == [
+        "--nproc_per_node=2", "--nnodes=2", "--node_rank=1", "--master_addr=node1", "--master_port=29500"
+    ]  # fmt: skip
     assert start_command("slurm", "python3", environment) == ["srun", "--ntasks=4", "python3"]
     assert start_command("mpi", "python3", environment) == ["mpirun", "-n", "4", "python3"]
 
