@@ -73,10 +73,15 @@ class SaveCheckpoints(Hook):
                 runner.best_score, runner.best_epoch, runner.best_rank = before
 
     def after_epoch(self, runner, last: bool) -> None:
-        """Saves a complete epoch if it is one of the interval, the last of the run, or long after the one before."""
+        """Saves a complete epoch if it is one of the interval, the last of the run, or long after the one before.
+
+        So is the first that has a ``best.pth``: without a checkpoint beside it, a run that is killed could neither go on
+        nor begin again.
+        """
         waited = time.monotonic() - self._saved_at
         due = last or due_after(runner.epoch, self.interval, runner.max_epochs)
-        if runner.rank == 0 and (due or waited >= max(AT_LEAST_EVERY, _TIMES_A_SAVE * self._took)):
+        alone = not self.epochs and runner.best_epoch is not None
+        if runner.rank == 0 and (due or alone or waited >= max(AT_LEAST_EVERY, _TIMES_A_SAVE * self._took)):
             self._save(runner, named=due, last=last)
 
     def at_stop(self, runner) -> None:
