@@ -75,7 +75,7 @@ class SaveCheckpoints(Hook):
     def after_epoch(self, runner, last: bool) -> None:
         """Saves a complete epoch if it is one of the interval, the last of the run, or long after the one before.
 
-        So is the first that has a ``best.pth``: without a checkpoint beside it, a run that is killed could neither go on
+        So is the first that has a ``best.pth``: without a checkpoint beside it a run that is killed could neither go on
         nor begin again.
         """
         waited = time.monotonic() - self._saved_at
