@@ -129,7 +129,7 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
     if not 0 <= options.max_gap < math.inf:
         raise UserError(f"--max-gap must be 0 s or more, and a number, found {options.max_gap:g}")
     model, videos = _model_and_videos(options.words)
-    ((config, checkpoint),) = members(model, "CONFIG {path} VIDEO-OR-FOLDER ...")
+    ((config, checkpoint),) = members(model, "CONFIG {path} VIDEO-OR-FOLDER ...", exported=True)
     inputs.find_config(config)
     inputs.checkpoint(checkpoint)
     detector = options.detector()

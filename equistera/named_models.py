@@ -1,4 +1,7 @@
-"""Which models a command line names: work dirs, or configs that are each followed by their checkpoints."""
+"""Which models a command line names: work dirs, or configs that are each followed by their checkpoints.
+
+An exported network is its own config.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 from equistera import commands, inputs
 from equistera.errors import UserError
+from equistera.exported import is_exported
 from equistera.monitor.plan import read_plan
 from equistera.words import near
 
@@ -18,7 +22,7 @@ FORM = "CONFIG {path} ..."
 _USAGE = "WORK_DIR, or CONFIG CHECKPOINT [CHECKPOINT ...]; another CONFIG holds for the checkpoints after it"
 
 
-def members(words: Sequence[str], form: str = FORM) -> list[tuple[str, Path]]:
+def members(words: Sequence[str], form: str = FORM, exported: bool = False) -> list[tuple[str, Path]]:
     """Pairs of a config and a checkpoint.
 
     Args:
@@ -26,6 +30,8 @@ def members(words: Sequence[str], form: str = FORM) -> list[tuple[str, Path]]:
             for its ``best.pth`` and for the run's own copy of its config; a checkpoint before any config is taken with
             the copy that lies beside it.
         form: How the tool at hand is given a config and ``{path}``, for a hint.
+        exported: Whether exported networks will do, which say nothing but points; each needs no config, and stands
+            in the place of one.
 
     Returns:
         The pairs, in order.
@@ -40,6 +46,14 @@ def members(words: Sequence[str], form: str = FORM) -> list[tuple[str, Path]]:
             if unused is not None:
                 break
             config = unused = word
+        elif is_exported(word):
+            if unused is not None or not exported:
+                raise UserError(
+                    f"{word} is an exported network, which "
+                    + (f"needs no config: what is {unused} for?" if exported else "says nothing but points"),
+                    hint="" if exported else "Give the work dir or checkpoint that it was exported from",
+                )
+            pairs.append((inputs.checkpoint(word), Path(word)))
         else:
             pairs.append(_pair(config, Path(word), form))
             unused = None
@@ -51,13 +65,13 @@ def members(words: Sequence[str], form: str = FORM) -> list[tuple[str, Path]]:
     return pairs
 
 
-def refuse_missing(words: Sequence[str], form: str = FORM) -> None:
+def refuse_missing(words: Sequence[str], form: str = FORM, exported: bool = False) -> None:
     """Says which config or weights of :func:`members` are not there, before they are needed.
 
     Raises:
         UserError: As :func:`members`, or a file is missing.
     """
-    for config, path in members(words, form):
+    for config, path in members(words, form, exported):
         inputs.find_config(config)
         inputs.checkpoint(path)
 

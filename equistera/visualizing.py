@@ -49,7 +49,7 @@ def settled(options: VisualizeOptions) -> Job:
     """
     _refuse_what_would_be_ignored(options)
     options.refuse_impossible()
-    (config, checkpoint), *others = members(options.model)
+    (config, checkpoint), *others = members(options.model, exported=True)
     if others:
         raise UserError(f"one model draws, found {len(others) + 1}: {', '.join(options.model)}")
     inputs.find_config(config)

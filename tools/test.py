@@ -61,7 +61,7 @@ def main(argv):
     # after the arguments: --help need not wait for NumPy
     from equistera.named_models import refuse_missing
 
-    refuse_missing(options["models"])
+    refuse_missing(options["models"], exported=True)
     from equistera.mm.prediction.test import TestOptions, test
 
     test(TestOptions(**options))

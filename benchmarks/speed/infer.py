@@ -59,9 +59,9 @@ def _prediction(options: Options, path: str, size: tuple[int, int], folder: Path
     contestants = {}
     for name, amp in (("ours", None), ("ours, float32", False)):
         predictor = Predictor(path, weights, options.device, cfg_options=options.cfg_options, amp=amp)
-        contestants[name] = _ours(predictor, pictures, batch)
+        contestants[name] = ours(predictor, pictures, batch)
     if options.with_stock:
-        contestants["stock"] = _stock(config, weights, folder, pictures, batch)
+        contestants["stock"] = stocks(config, weights, folder, pictures, batch)
     for work in contestants.values():
         work()
     aims = {"ours/stock": 2.0, "ours, float32/stock": None}
@@ -70,7 +70,9 @@ def _prediction(options: Options, path: str, size: tuple[int, int], folder: Path
     return in_turn(case, timed, options.rounds)
 
 
-def _ours(predictor: Predictor, pictures: list[Path], batch: int) -> Callable[[], int]:
+def ours(predictor: Predictor, pictures: list[Path], batch: int) -> Callable[[], int]:
+    """Work that predicts on the whole of each picture, as tools/visualize.py reads and predicts; returns how many."""
+
     def crop(path: Path):
         image = read_rgb(path)
         return image, (0, 0, image.shape[1], image.shape[0])
@@ -82,7 +84,7 @@ def _ours(predictor: Predictor, pictures: list[Path], batch: int) -> Callable[[]
     return work
 
 
-def _stock(config: Config, weights: Path, folder: Path, pictures: list[Path], batch: int) -> Callable[[], int]:
+def stocks(config: Config, weights: Path, folder: Path, pictures: list[Path], batch: int) -> Callable[[], int]:
     """MMPose's own inferencer, which takes its config from a file."""
     from mmpose.apis import MMPoseInferencer
 

@@ -99,7 +99,7 @@ def settled(options: PrelabelOptions) -> PrelabelJob:
     if out.suffix.lower() != FORMATS[options.to]:
         raise UserError(f"--out {out}: expected a name that ends in {FORMATS[options.to]}, for --to {options.to}")
     model, pictures = _model_and_pictures(options.words)
-    ((config, checkpoint),) = members(model, "CONFIG {path} PICTURE-OR-FOLDER ...")
+    ((config, checkpoint),) = members(model, "CONFIG {path} PICTURE-OR-FOLDER ...", exported=True)
     inputs.find_config(config)
     inputs.checkpoint(checkpoint)
     if options.ann_file is not None:

@@ -17,6 +17,7 @@ from mmpose.registry import MODELS
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.evaluation.calibration import ONE_VIEW
+from equistera.exported import is_exported
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.devices import choose_device
@@ -25,6 +26,7 @@ from equistera.mm.network.checkpoint_record import animals_in, refuse_contradict
 from equistera.mm.network.checkpoint_skeleton import named_in
 from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
 from equistera.mm.network.views import averaged, reference_of
+from equistera.mm.prediction.exported_network import ExportedNetwork, refuse_what_is_settled
 from equistera.skeleton import Skeleton
 
 
@@ -49,8 +51,8 @@ class Predictor:
     """Predicts the pose of animals whose boxes are known.
 
     Args:
-        config: Config file of the run.
-        checkpoint_file: Its weights.
+        config: Config file of the run; an exported network needs none.
+        checkpoint_file: Its weights, or an exported network.
         device: ``cpu``, ``cuda``, ``cuda:N``, or None for the best there is.
         flip_test: Average with the prediction on the mirrored picture: twice the time, a little better.
         cfg_options: ``key=value`` overrides.
@@ -65,11 +67,16 @@ class Predictor:
         trained_on: Marks of the pictures that it was trained on, as far as the checkpoint says.
         animals: What the animals in them are called there.
         settings: See :func:`equistera.mm.network.checkpoint_record.settings_digest`.
+        outputs: Models with the same ones take the same crops, and their raw outputs mean the same.
 
     Raises:
         UserError: The checkpoint is missing, broken or of another model, or says that it was trained for other
             keypoints or settings.
     """
+
+    model: Any
+    config: Config
+    skeleton: Skeleton
 
     def __init__(
         self,
@@ -80,23 +87,53 @@ class Predictor:
         cfg_options: Sequence[str] = (),
         amp: bool | None = False,
         scales: Sequence[float] = ONE_VIEW,
-        **shared: object,
+        **shared: Any,
     ):
         choose_device(device)
+        self.scales = tuple(scales)
+        # what makes samples is told of more than the one view that it makes by itself
+        self.views = () if self.scales == ONE_VIEW else self.scales
+        if is_exported(checkpoint_file):
+            settled = {"--flip-test": flip_test, "--scales": self.views, "--cfg-options": cfg_options, "--amp": amp}
+            refuse_what_is_settled(checkpoint_file, settled)
+            self._take_exported(checkpoint_file, **shared)
+        else:
+            self._take_checkpoint(config, checkpoint_file, flip_test, cfg_options, amp, **shared)
+        self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self._pipeline = Compose(self.config.val_pipeline)
+
+    def _take_exported(self, path: str | Path, data_root: str | None = None, skeleton: str | None = None) -> None:
+        self.model = network = ExportedNetwork(path)
+        self.config = network.config(data_root, skeleton)
+        self.skeleton = network.skeleton
+        self.trained_on, self.animals = {*network.about.trained_on}, [*network.about.animals]
+        self.settings, self.outputs = network.about.settings, f"points of {path}"
+
+    def _take_checkpoint(
+        self,
+        config: str | Path,
+        checkpoint_file: str | Path,
+        flip_test: bool,
+        cfg_options: Sequence[str],
+        amp: bool | None,
+        **shared: Any,
+    ) -> None:
         content = checkpoint.load(checkpoint_file)
         if shared.get("skeleton") is None:
             shared["skeleton"] = _skeleton_of(content)
-        self.config: Config = configs.load(config, cfg_options, **shared)
+        self.config = configs.load(config, cfg_options, **shared)
         if any(name.startswith("bbox_head.") for name in content["state_dict"]):
             raise UserError(
                 f"{checkpoint_file} is a detector: it finds animals, it has no keypoints",
                 hint=f"Give a pose model, and this as --det {checkpoint_file}",
             )
-        self.skeleton: Skeleton = skeletons.load(self.config.skeleton)
+        self.skeleton = skeletons.load(self.config.skeleton)
         refuse_contradictions(content, checkpoint_file, self.config, self.skeleton)
         self.trained_on = {*(content["meta"].get("trained_on") or ())}
         self.animals = animals_in(content["meta"])
         self.settings = settings_digest(self.config, self.skeleton)
+        model = self.config.model
+        self.outputs = repr((model.codec, self.config.val_pipeline, model.data_preprocessor, model.head.type))
         precision = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
         configs.write(self.config, {"model.test_cfg.flip_test": flip_test, **precision})
         self.model = MODELS.build(self.config.model)
@@ -106,11 +143,6 @@ class Predictor:
             checkpoint_file,
             "Give the config that it was trained with (and --skeleton, if it is not the config's)",
         )
-        self.scales = tuple(scales)
-        # what makes samples is told of more than the one view that it makes by itself
-        self.views = () if self.scales == ONE_VIEW else self.scales
-        self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        self._pipeline = Compose(self.config.val_pipeline)
 
     def predict_samples(self, batch: list) -> list[dict]:
         """Runs the model on collated samples of a data set or of :meth:`poses`; returns data samples as dicts."""

@@ -125,10 +125,7 @@ def by_input(predictors: Mapping[str, Predictor]) -> list[dict[str, Predictor]]:
     """Groups models that take the same crops and give outputs of the same meaning, in order of appearance."""
     groups = defaultdict(dict)
     for name, predictor in predictors.items():
-        model = predictor.config.model
-        groups[repr((model.codec, predictor.config.val_pipeline, model.data_preprocessor, model.head.type))][name] = (
-            predictor
-        )
+        groups[predictor.outputs][name] = predictor
     return list(groups.values())
 
 

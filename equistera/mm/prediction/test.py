@@ -182,7 +182,7 @@ def _same_weights(checkpoints: Mapping[str, Path]) -> list[str]:
 
 def _loaded(options: TestOptions) -> tuple[dict[str, Predictor], dict[str, Path]]:
     """Models and checkpoints by name; all on the data and with the keypoints of the first one."""
-    pairs = members(options.models)
+    pairs = members(options.models, exported=True)
     root = str(Path(options.data_root).resolve()) if options.data_root else None
     predictors: dict[str, Predictor] = {}
     for name, (config, path) in zip(short_names([path for _, path in pairs], taken=ENSEMBLE), pairs, strict=True):

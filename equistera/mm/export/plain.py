@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
@@ -38,20 +37,16 @@ _TAKEN_ALONG = {module.__name__: module for module in (efficientnet_lite,)}
 _BESIDE = 'import sys\n\nsys.path.insert(0, r"{{ fileDirname }}")\n'
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    """What the user asked for; see ``tools/export.py --help``."""
-
-    config: str
-    checkpoint: str
-    to: str
-    out: str
-    skeleton: str | None = None
-    overwrite: bool = False
-
-
-def export(options: ExportOptions) -> tuple[Path, Path]:
+def export_plain(
+    config: str, checkpoint_file: str | Path, folder: str | Path, skeleton: str | None = None, overwrite: bool = False
+) -> tuple[Path, Path]:
     """Writes the config and the checkpoint.
+
+    Args:
+        config, checkpoint_file: What the network was trained with, and its weights.
+        folder: Where to.
+        skeleton: Its keypoints; None: as the checkpoint or the config has them.
+        overwrite: Whether an earlier export may be replaced.
 
     Returns:
         Their paths: ``OUT/NAME.py`` and ``OUT/NAME.pth``, by the name of the config. Modules lie beside them.
@@ -60,7 +55,7 @@ def export(options: ExportOptions) -> tuple[Path, Path]:
         UserError: The checkpoint does not belong to the config, the network has classes that MMPose lacks, or the
             files are there already.
     """
-    predictor = Predictor(options.config, options.checkpoint, device="cpu", skeleton=options.skeleton)
+    predictor = Predictor(config, checkpoint_file, device="cpu", skeleton=skeleton)
     plain = plain_config(predictor.config, predictor.skeleton)
     taken = {}
     for kind in _foreign(plain.model):
@@ -69,16 +64,16 @@ def export(options: ExportOptions) -> tuple[Path, Path]:
         taken[kind.__module__.rpartition(".")[2]] = inspect.getsource(_TAKEN_ALONG[kind.__module__])
     if taken:
         plain.custom_imports = {"imports": [*taken], "allow_failed_imports": False}
-    out, name = Path(options.out), Path(predictor.config.filename).stem
+    out, name = Path(folder), Path(predictor.config.filename).stem
     files = out / f"{name}.py", out / f"{name}.pth"
     beside = {out / f"{module}.py": source for module, source in taken.items()}
     # another export's copy is the same one
     beside = {path: source for path, source in beside.items() if not path.is_file() or path.read_text() != source}
     check_folder("--out", out)
     if there := [str(path) for path in (*files, *beside) if path.exists()]:
-        if any(same_file(path, given) for path in there for given in (options.config, options.checkpoint)):
+        if any(same_file(path, given) for path in there for given in (config, checkpoint_file)):
             raise UserError("the export would take the place of what it is made of:", there, "Choose another --out")
-        if not options.overwrite:
+        if not overwrite:
             raise UserError("the export is there already:", there, "--overwrite replaces it; or choose another --out")
     meta = {
         "dataset_meta": dataset_meta_of(predictor.skeleton),

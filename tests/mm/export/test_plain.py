@@ -15,7 +15,7 @@ from equistera import PROJECT
 from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
-from equistera.mm.export import ExportOptions, export
+from equistera.mm.export.plain import export_plain
 from equistera.mm.network import checkpoint, efficientnet_lite
 
 #: Loads the export where this project cannot be imported, and what compiled packages MMPose asks for is empty.
@@ -58,7 +58,7 @@ except ImportError:
 def exported(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported")
     config = str(trained / "demo_rtmpose_t.py")
-    return export(ExportOptions(config, str(trained / "best.pth"), "mmpose", str(out)))
+    return export_plain(config, trained / "best.pth", out)
 
 
 def animal_of(horses):
@@ -106,8 +106,8 @@ def test_a_backbone_of_ours_goes_along(horses, tmp_path):
     config.write_text(small.pretty_text)
     network = MODELS.build(small.model).eval()
     checkpoint.save(tmp_path / "random.pth", {"meta": {}, "state_dict": network.state_dict()})
-    options = [str(config), str(tmp_path / "random.pth"), "mmpose", str(tmp_path / "out")]
-    exported = export(ExportOptions(*options))
+    options = [str(config), tmp_path / "random.pth", tmp_path / "out"]
+    exported = export_plain(*options)
     there = said_elsewhere(exported, *animal_of(horses), tmp_path)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -119,19 +119,19 @@ def test_a_backbone_of_ours_goes_along(horses, tmp_path):
     assert beside.read_text() == Path(efficientnet_lite.__file__).read_text()
     imported = re.findall(r"^(?:from|import) ([a-z_]+)", beside.read_text(), re.MULTILINE)
     assert {*imported} - sys.stdlib_module_names == {"torch", "mmpose"}
-    export(ExportOptions(str(config.rename(tmp_path / "other.py")), *options[1:]))
+    export_plain(str(config.rename(tmp_path / "other.py")), *options[1:])
     # and it is read where this project is, too
     assert type(init_model(*map(str, exported), device="cpu").backbone).__name__ == "EfficientNetLite"
 
 
 def test_nothing_is_replaced_unasked(exported, trained):
-    options = [str(trained / "demo_rtmpose_t.py"), str(trained / "best.pth"), "mmpose"]
+    options = [str(trained / "demo_rtmpose_t.py"), trained / "best.pth"]
     with pytest.raises(UserError, match="there already") as caught:
-        export(ExportOptions(*options, str(exported[0].parent)))
+        export_plain(*options, exported[0].parent)
     assert "--overwrite" in caught.value.hint
-    export(ExportOptions(*options, str(exported[0].parent), overwrite=True))
+    export_plain(*options, exported[0].parent, overwrite=True)
     with pytest.raises(UserError, match="would take the place of what it is made of"):
-        export(ExportOptions(*options, str(trained), overwrite=True))
+        export_plain(*options, trained, overwrite=True)
 
 
 def test_classes_of_others_are_refused(trained, tmp_path, monkeypatch):
@@ -153,12 +153,12 @@ def test_classes_of_others_are_refused(trained, tmp_path, monkeypatch):
     config = tmp_path / "mine.py"
     config.write_text(text)
     with pytest.raises(UserError, match="CSPNeXtOfMine"):
-        export(ExportOptions(str(config), str(trained / "best.pth"), "mmpose", str(tmp_path / "out")))
+        export_plain(str(config), trained / "best.pth", tmp_path / "out")
 
 
 def test_configs_of_all_families_are_plain():
     from equistera import skeleton as skeletons
-    from equistera.mm.export import plain_config
+    from equistera.mm.export.plain import plain_config
 
     paths = [path for path in (PROJECT / "configs").glob("*.py") if "rtmdet" not in path.name]
     for path in paths:

@@ -1,0 +1,219 @@
+"""What tools/export.py --to onnx writes says what the checkpoint says, without its config."""
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from equistera import PROJECT
+from equistera.analyzing import AnalyzeOptions
+from equistera.analyzing import settled as to_analyze
+from equistera.dataset.images import read_rgb
+from equistera.errors import UserError
+from equistera.evaluation.calibration import Calibration, stored_calibration
+from equistera.exporting import ExportOptions, settled
+from equistera.mm.export.export import export
+from equistera.mm.prediction.predict import Predictor
+from equistera.mm.prediction.test import TestOptions as Options
+from equistera.mm.prediction.test import test as run_test
+from equistera.mm.prediction.visualize import visualize
+from equistera.skeleton import load
+from equistera.visualizing import VisualizeOptions
+from equistera.visualizing import settled as to_draw
+
+
+@pytest.fixture
+def picture(horses):
+    """Path of a picture of the test set and the box in it."""
+    content = json.loads((horses / "annotations" / "test.json").read_text())
+    animal, names = content["annotations"][0], {image["id"]: image["file_name"] for image in content["images"]}
+    return horses / "images" / "test" / names[animal["image_id"]], animal["bbox"]
+
+
+def metrics_of(model, horses, out):
+    (metrics,) = run_test(Options([str(model)], data_root=str(horses), out=str(out), device="cpu")).values()
+    return metrics
+
+
+def test_it_scores_as_the_checkpoint_does(exported, work_dir, horses, tmp_path):
+    theirs, ours = (metrics_of(model, horses, tmp_path / model.name) for model in (work_dir, exported))
+    assert theirs["AP"] == pytest.approx(ours["AP"], abs=1e-6)
+    predicted = [json.loads((tmp_path / model.name / "predictions.json").read_text()) for model in (work_dir, exported)]
+    points = [np.array([result["keypoints"] for result in results]).reshape(-1, 26, 3) for results in predicted]
+    assert points[1][..., :2] == pytest.approx(points[0][..., :2], abs=0.01)
+    # what comes out of the file is a probability already
+    own = Predictor(work_dir / "demo_rtmpose_t.py", work_dir / "best.pth", data_root=str(horses))
+    calibration = stored_calibration(work_dir / "best.pth", settings=own.settings)
+    assert points[1][..., 2] == pytest.approx(calibration.apply(points[0][..., 2]), abs=1e-4)
+
+
+def test_it_is_drawn_with_like_a_checkpoint(exported, picture, tmp_path, capsys):
+    out = tmp_path / "drawn.jpg"
+    visualize(to_draw(VisualizeOptions([str(exported)], img=str(picture[0]), out=str(out))))
+    assert cv2.imread(str(out)) is not None
+    assert "confidences are calibrated (horse.calibration.json)" in capsys.readouterr().out
+    with pytest.raises(UserError, match="no such video"):
+        to_analyze(AnalyzeOptions([str(exported), str(tmp_path / "none.mp4")], out=str(tmp_path)))
+
+
+def test_nothing_that_was_settled_is_asked_again(exported, horses):
+    for options in ({"flip_test": True}, {"scales": (0.9, 1.0)}, {"cfg_options": ["a=1"]}, {"amp": True}):
+        with pytest.raises(UserError, match="is an exported network, which is as it was exported"):
+            Predictor("", exported, **options)
+    with pytest.raises(UserError, match="has other keypoints"):
+        Predictor("", exported, skeleton="ap10k")
+    assert Predictor("", exported, skeleton="horse26").skeleton.names == load("horse26").names
+
+
+def test_several_are_named_like_checkpoints(exported, work_dir, horses, tmp_path):
+    """Points of exported networks are averaged in the picture, as those of networks with other crops are."""
+    options = Options([str(exported), str(work_dir)], data_root=str(horses), out=str(tmp_path), ensemble=True)
+    assert {*run_test(options)} == {"horse", "run", "ensemble"}
+    with pytest.raises(UserError, match=r"needs no config: what is configs/demo_rtmpose_t\.py for"):
+        run_test(Options(["configs/demo_rtmpose_t.py", str(exported)]))
+
+
+def test_the_example_says_the_same_where_only_it_is_installed(exported, picture, tmp_path):
+    """To half a pixel of the crop, with the packages that its docstring names."""
+    path, box = picture
+    words = [sys.executable, "-c", _ALONE, PROJECT / "examples" / "predict_onnx.py", exported, path, *box]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = np.array([line.split()[1:] for line in done.stdout.splitlines()], dtype=float)
+    (pose,) = Predictor("", exported).poses([(read_rgb(path), box)])
+    pixel = 1.25 * max(box[2:]) / 64
+    off = np.linalg.norm(said[:, :2] - pose.points, axis=1) / pixel
+    assert np.quantile(off, 0.9) < 0.5
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [*load("horse26").names]
+
+
+#: Runs a file as a program where nothing but what it needs can be imported.
+_ALONE = """
+import runpy, sys
+for name in ("torch", "mmpose", "mmcv", "mmengine", "equistera", "scipy", "PIL", "pandas"):
+    sys.modules[name] = None
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_the_examples_crop_lies_where_the_tools_does(exported, horses):
+    import runpy
+
+    example = runpy.run_path(str(PROJECT / "examples" / "predict_onnx.py"))
+    rng, predictor = np.random.default_rng(0), Predictor("", exported)
+    photo = cv2.GaussianBlur(rng.integers(0, 256, (600, 800, 3), dtype=np.uint8), (0, 0), 9)
+    photo = cv2.normalize(photo, None, 0, 255, cv2.NORM_MINMAX)
+    for udp in (False, True):
+        for box in ((100, 50, 500, 400), (-40, 300, 300, 310), (333, 222, 31, 47)):
+            predictor.model.dataset_meta["use_udp"] = udp
+            (ours,) = [predictor.sample(photo, box)["inputs"].numpy()[::-1].transpose(1, 2, 0)]
+            about = {"input_size": [64, 64], "use_udp": udp, "padding": 1.25}
+            theirs, to_picture = example["crop"](photo, box, about)
+            assert np.abs(ours.astype(float) - theirs).mean() < 1.5
+            centre = np.array([31.5, 31.5]) + (0.5 if not udp else 0.0)
+            middle = to_picture[:, :2] @ centre + to_picture[:, 2]
+            assert middle == pytest.approx([box[0] + box[2] / 2, box[1] + box[3] / 2])
+
+
+def test_a_worse_file_is_not_written(work_dir, horses, tmp_path, monkeypatch):
+    from equistera.mm.export import formats
+
+    run = formats.run_onnx
+    monkeypatch.setitem(
+        export.__globals__["_RUN"], "onnx", lambda path: lambda crops: [run(path)(crops)[0] + 1, run(path)(crops)[1]]
+    )
+    options = ExportOptions([str(work_dir)], "onnx", str(tmp_path / "m.onnx"), data_root=str(horses))
+    with pytest.raises(UserError, match=r"104 points of 104 differ by more than 0\.5 px"):
+        export(settled(options))
+    assert not os.listdir(tmp_path)
+
+
+def test_three_in_one_in_int8_with_the_mirrored_crop(work_dir, trained, horses, tmp_path, capsys):
+    """One at a time, and on pictures without labels; its confidences are the ensemble's."""
+    config = str(work_dir / "demo_rtmpose_t.py")
+    models = [config, str(work_dir / "best.pth"), str(work_dir / "latest.pth")]
+    folder = horses / "images" / "val"
+    options = {"flip": True, "int8": True, "check": str(folder), "data_root": str(horses)}
+    export(settled(ExportOptions(models, "onnx", str(tmp_path / "two.onnx"), **options)))
+    said = capsys.readouterr().out
+    assert "writing 2 networks as onnx" in said
+    assert "104 points on 4 crops" in said
+    assert "int8 beside full precision" in said
+    predictor = Predictor("", tmp_path / "two.onnx")
+    assert predictor.model.about.flip
+    assert len(predictor.model.about.members) == 2
+    assert predictor.model.about.precision == "int8"
+    image = read_rgb(next(folder.iterdir()))
+    poses = [*predictor.poses([(image, (0, 0, 320, 240))] * 3)]
+    assert len(poses) == 3
+    assert poses[0].points.shape == (26, 2)
+    assert stored_calibration(tmp_path / "two.onnx", settings=predictor.settings) == Calibration()
+
+
+def test_refusals(work_dir, exported, tmp_path, monkeypatch):
+    def refused(match, to="onnx", out="m.onnx", **options):
+        with pytest.raises(UserError, match=match):
+            settled(ExportOptions([str(work_dir)], to, str(tmp_path / out), **options))
+
+    refused("ends in .xml", to="openvino")
+    refused("has full precision", to="torchscript", out="m.pt", int8=True)
+    refused("--int8, --flip: not for --to mmpose", to="mmpose", int8=True, flip=True)
+    with pytest.raises(UserError, match="says nothing but points"):
+        settled(ExportOptions([str(exported)], "onnx", str(tmp_path / "m.onnx")))
+    with pytest.raises(UserError, match="not overwritten"):
+        settled(ExportOptions([str(work_dir)], "onnx", str(exported)))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="not installed: onnx, onnxscript") as caught:
+        settled(ExportOptions([str(work_dir)], "onnx", str(tmp_path / "m.onnx")))
+    assert "pip install -e '.[export]'" in caught.value.hint
+
+
+def test_files_of_others_are_refused(exported, tmp_path):
+    import onnx
+
+    model = onnx.load(exported)
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    for name, change in (
+        ("foreign", lambda props: props.clear()),
+        ("detector", lambda props: setattr(props["kind"], "value", '"detector"')),
+        ("sizes", lambda props: setattr(props["input_size"], "value", '["a", 2]')),
+    ):
+        other = onnx.ModelProto()
+        other.CopyFrom(model)
+        if name == "foreign":
+            del other.metadata_props[:]
+        else:
+            change({prop.key: prop for prop in other.metadata_props})
+        onnx.save(other, tmp_path / f"{name}.onnx")
+    for name, said in (
+        ("broken", "cannot be read as ONNX"),
+        ("foreign", "does not say that tools/export.py has written it"),
+        ("detector", "is a detector model: it finds animals"),
+        ("sizes", r"input_size\[0\]"),
+    ):
+        with pytest.raises(UserError, match=said):
+            Predictor("", tmp_path / f"{name}.onnx")
+
+
+def test_torchscript(work_dir, horses, tmp_path, capsys):
+    options = ExportOptions([str(work_dir)], "torchscript", str(tmp_path / "m.pt"), data_root=str(horses))
+    export(settled(options))
+    import torch
+
+    held = {"metadata.json": ""}
+    torch.jit.load(str(tmp_path / "m.pt"), _extra_files=held)
+    assert json.loads(json.loads(held["metadata.json"])["input_size"]) == [64, 64]
+
+
+@pytest.mark.slow
+def test_openvino(work_dir, horses, tmp_path, capsys):
+    pytest.importorskip("openvino")
+    options = ExportOptions([str(work_dir)], "openvino", str(tmp_path / "m.xml"), dynamic_batch=True)
+    export(settled(ExportOptions(**{**vars(options), "data_root": str(horses)})))
+    assert (tmp_path / "m.bin").is_file()
+    assert "px" in capsys.readouterr().out
