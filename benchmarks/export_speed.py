@@ -104,7 +104,6 @@ def exported(path: str, weights: Path, folder: Path, pictures: list[Path], batch
     from equistera.crops.geometry import BOX_PADDING
     from equistera.dataset.images import read_rgb
     from equistera.exported import CONFIDENCE, CROPS, POINTS, Exported, content_of
-    from equistera.mm.data.codecs import uses_udp
     from equistera.mm.export import formats
     from equistera.mm.export.crops import as_arrays
     from equistera.mm.export.graph import PoseGraph
@@ -113,9 +112,9 @@ def exported(path: str, weights: Path, folder: Path, pictures: list[Path], batch
 
     folder.mkdir()
     plain = Predictor(path, weights, "cpu", cfg_options=options.cfg_options)
-    size, codec = tuple(plain.config.codec.input_size), plain.config.codec
+    codec = plain.config.codec.to_dict()
     skeleton = {"name": plain.skeleton.name, "content": content_of(plain.skeleton)}
-    about = Exported("pose", size, skeleton, (), equistera.__version__, uses_udp(codec), BOX_PADDING, batch=batch)
+    about = Exported("pose", codec, (), equistera.__version__, skeleton, BOX_PADDING, batch=batch)
     images = [read_rgb(picture) for picture in pictures]
     samples = [plain.sample(image, (0, 0, image.shape[1], image.shape[0])) for image in images]
     crops = as_arrays([samples[i % len(samples)] for i in range(max(batch, len(samples)))])

@@ -54,11 +54,11 @@ class Exported:
 
     Attributes:
         kind: ``pose`` or ``detector``.
-        input_size: Width and height of what goes in.
-        use_udp: Whether the crop spans its box from the middle of the first pixel to that of the last (w - 1 pixels),
-            as UDP has it, or from edge to edge (w pixels).
+        codec: As the network's config has it: ``input_size``, width and height of what goes in; by ``type`` UDPHeatmap
+            a crop spans its box from the middle of the first pixel to that of the last (w - 1 pixels), by any other
+            from edge to edge (w pixels).
+        skeleton: Of a pose model its name, and ``content``, that of its file.
         padding: Sides of the view of a box as multiples of the box's.
-        skeleton: Its name, and ``content``, that of its file.
         calibrated: Whether confidences are probabilities of being right.
         calibration: Temperature and bias that are applied in the graph, and what they were fitted on.
         flip: Whether the graph averages with the mirrored crop.
@@ -72,11 +72,10 @@ class Exported:
     """
 
     kind: str
-    input_size: tuple[pydantic.PositiveInt, pydantic.PositiveInt]
-    skeleton: dict[str, Any]
+    codec: dict[str, Any]
     members: tuple[str, ...]
     equistera_version: str
-    use_udp: bool = False
+    skeleton: dict[str, Any] | None = None
     padding: float = 1.0
     calibrated: bool = False
     calibration: dict[str, Any] | None = None
@@ -86,6 +85,12 @@ class Exported:
     animals: tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
     settings: str = ""
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Width and height of what goes in."""
+        width, height = self.codec["input_size"]
+        return int(width), int(height)
 
     @property
     def keypoints(self) -> Skeleton:
@@ -115,12 +120,11 @@ class Exported:
         try:
             entries = ", ".join(f"{json.dumps(name)}: {text}" for name, text in known.items())
             found = pydantic.TypeAdapter(cls).validate_json(f"{{{entries}}}")
-            if found.kind == "pose" == kind:
-                found.keypoints  # noqa: B018
+            _ = found.input_size, found.kind != "pose" or found.keypoints
         except pydantic.ValidationError as error:
             raise UserError(f"{path}: its metadata cannot be used:", shape_problems(error), hint) from error
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path}: its metadata has no skeleton", hint=hint) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: its metadata has no skeleton or no input size", hint=hint) from error
         if found.kind != kind:
             what = "finds animals, it has no keypoints" if kind == "pose" else "finds keypoints, not animals"
             raise UserError(f"{path} is a {found.kind} model: it {what}")

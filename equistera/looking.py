@@ -10,6 +10,7 @@ from equistera import inputs
 from equistera.checkpoints import DETECTORS, detector_weights
 from equistera.errors import UserError
 from equistera.evaluation.calibration import ONE_VIEW
+from equistera.exported import is_exported
 from equistera.words import near
 
 #: Sides of crops that are averaged over, as shares of the usual crop's.
@@ -63,6 +64,11 @@ class DetectorOptions:
                 f"--det {self.det}: no such detector or file{near(path)}",
                 hint=f"It is {', '.join(DETECTORS)}, none, or the work dir or weights of one that was trained: "
                 "tools/train.py configs/rtmdet_tiny_animal.py",
+            )
+        if is_exported(path):
+            raise UserError(
+                f"--det {path}: an exported detector looks once, at one size",
+                hint="Give its checkpoint, which looks at large pictures again, more closely",
             )
         if ignored := [name for name in given if name != "--det-thr"]:
             raise UserError(f"{' and '.join(ignored)}: {path} is the weights, and knows one class of animals")

@@ -24,6 +24,14 @@ UNKNOWN = "unknown"
 _FIGURES = {"AP": 3, "AP50": 3, "AR": 3, PCK: 3, "median_px": 1, "swap_rate": 3}
 
 
+_OF_POSES = (
+    "- One animal a crop: in a crop that shows several, or none, it still says where each point is.\n"
+    "- Points that cannot be seen are guessed from the rest of the body.\n"
+    "- It is no diagnosis: nobody has tested it as a medical device."
+)
+_OF_BOXES = "- Animals that are small in the picture are missed: it looks once, at the size above."
+
+
 @dataclass(frozen=True)
 class Member:
     """A checkpoint that went into the file.
@@ -61,33 +69,34 @@ def model_card(path: Path, about: Exported, members: Sequence[Member], checked: 
         members: What it was made of.
         checked: How the file compares with them.
     """
+    pose = about.kind == "pose"
+    what = (
+        f"Finds the {len(about.keypoints)} keypoints of one animal in a crop" if pose else "Finds animals in a picture"
+    )
     parts = [
         f"# {path.stem}",
-        f"Finds the {len(about.keypoints)} keypoints of one animal in a crop. Written by equistera "
-        f"{about.equistera_version} (tools/export.py).",
+        f"Finds {what}. Written by equistera {about.equistera_version} (tools/export.py).",
         *_file(path, about, members, checked),
         *_data(members),
         *_scores(path, about, members),
-        *_calibration(about),
-        *_skeleton(about),
+        *([*_calibration(about), *_skeleton(about)] if pose else []),
         *_starts(members),
         "## Limits",
         "- It was trained on the pictures above and on no others: other animals, coats, cameras, light or harness, and "
-        "other ways to label, are not covered by the figures.\n"
-        "- One animal a crop: in a crop that shows several, or none, it still says where each point is.\n"
-        "- Points that cannot be seen are guessed from the rest of the body.\n"
-        "- It is no diagnosis: nobody has tested it as a medical device.",
+        "other ways to label, are not covered by the figures.\n" + (_OF_POSES if pose else _OF_BOXES),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _file(path: Path, about: Exported, members: Sequence[Member], checked: str) -> list[str]:
     width, height = about.input_size
+    pose = about.kind == "pose"
+    gives = "points in pixels of the crop, and a confidence of each" if pose else "boxes in its pixels, and scores"
+    view = f"{about.padding:g} times the sides of a box" if pose else "the whole picture, made to fit, black around it"
     rows = {
         "File": f"`{path.name}`, {about.precision}",
-        "Input": f"uint8 RGB [{about.batch or 'N'}, {height}, {width}, 3]: {about.padding:g} times the sides of a box"
-        + (", cut as UDP says" if about.use_udp else ""),
-        "Output": "points in pixels of the crop, and a confidence of each",
+        "Input": f"uint8 RGB [{about.batch or 'N'}, {height}, {width}, 3]: {view}; codec {about.codec.get('type')}",
+        "Output": gives,
         "Mirrored crop": "averaged with it" if about.flip else "not used",
         "Made of": ", ".join(f"`{member.path.name}` (sha256 {member.sha256[:12]})" for member in members),
         "Compared with them": checked,

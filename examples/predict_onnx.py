@@ -17,13 +17,13 @@ def load(path):
     """The network, and what its file says of itself."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     said = session.get_modelmeta().custom_metadata_map
-    return session, {name: json.loads(said[name]) for name in ("input_size", "use_udp", "padding", "skeleton")}
+    return session, {name: json.loads(said[name]) for name in ("codec", "padding", "skeleton")}
 
 
 def crop(image, box, about):
     """The input for a box (x, y, width, height) of a picture, and the map from its pixels to the picture's."""
-    size, (x, y, width, height) = np.array(about["input_size"]), box
-    across = size - about["use_udp"]
+    size, (x, y, width, height) = np.array(about["codec"]["input_size"]), box
+    across = size - (about["codec"]["type"] == "UDPHeatmap")
     view = max(about["padding"] * np.array([width, height]) / size) * size
     zoom = across / view
     matrix = np.column_stack([np.diag(zoom), across / 2 - zoom * (x + width / 2, y + height / 2)])

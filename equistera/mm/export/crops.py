@@ -38,7 +38,10 @@ def own_crops(predictor: Predictor, folder: str | None) -> list[dict]:
             f"there is no validation set in {predictor.config.data_root} to check the export on",
             hint="--data-root names another data set, --check a folder of pictures",
         )
-    places = _annotated(predictor) if folder is None else _whole(folder)
+    whole = (
+        (image, (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))) for image in whole_pictures(folder or "")
+    )
+    places = _annotated(predictor) if folder is None else whole
     return [predictor.sample(image, box) for image, box in places]
 
 
@@ -50,21 +53,24 @@ def _annotated(predictor: Predictor) -> Iterator[Place]:
         yield read_rgb(picture_path(folder, names[animal["image_id"]])), tuple(animal["bbox"])
 
 
-def _whole(folder: str) -> Iterator[Place]:
+def whole_pictures(folder: str) -> Iterator[np.ndarray]:
+    """At most :data:`MOST_CROPS` pictures of a folder, RGB uint8 [H, W, 3].
+
+    Raises:
+        UserError: There are none, or none can be read.
+    """
     source, problems, there = picture_folder(folder, None), [], 0
-    names = _spread(source.names)
-    source.names = names
-    for frame in track(source.frames(), f"reading {folder}", len(names)):
+    source.names = _spread(source.names)
+    for frame in track(source.frames(), f"reading {folder}", len(source)):
         if frame.error:
             problems.append(f"{frame.name}: {frame.error}")
             continue
         there += 1
-        height, width = frame.image.shape[:2]
-        yield frame.image, (0.0, 0.0, float(width), float(height))
+        yield frame.image
     if problems:
-        print(f"{len(problems)} of {len(names)} pictures could not be read, such as {problems[0]}")
+        print(f"{len(problems)} of {len(source)} pictures could not be read, such as {problems[0]}")
     if not there:
-        raise UserError(f"--check {folder}: no picture could be read:", problems)
+        raise UserError(f"no picture in {folder} could be read:", problems)
 
 
 def _spread(items: list) -> list:

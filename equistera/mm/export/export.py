@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,10 @@ from equistera.exported import CONFIDENCE, CROPS, POINTS, Exported, content_of
 from equistera.exporting import PLAIN, ExportJob
 from equistera.files import atomic_write, replace
 from equistera.mm import config as configs
-from equistera.mm.data.codecs import uses_udp
 from equistera.mm.export import formats
 from equistera.mm.export.check import difference, reference
 from equistera.mm.export.crops import as_arrays, own_crops
+from equistera.mm.export.detector import DetectorExport, is_detector
 from equistera.mm.export.graph import PoseGraph
 from equistera.mm.export.plain import export_plain
 from equistera.mm.export.quantize import quantize
@@ -58,6 +59,14 @@ def export(job: ExportJob) -> None:
         ((config, path),) = job.models
         export_plain(config, path, options.out, options.skeleton, options.overwrite)
         return
+    if is_detector(job.models[0][1]):
+        _export_detector(job)
+    else:
+        _export_pose(job)
+
+
+def _export_pose(job: ExportJob) -> None:
+    options = job.options
     predictors, checkpoints = _loaded(job)
     lead = next(iter(predictors.values()))
     samples = own_crops(lead, options.check)
@@ -65,19 +74,42 @@ def export(job: ExportJob) -> None:
     graph = PoseGraph([predictor.model for predictor in predictors.values()], calibration).eval()
     about = _about(job, predictors, calibration)
     expected, crops = reference([*predictors.values()], samples, calibration), as_arrays(samples)
-    with tempfile.TemporaryDirectory(dir=_made(job.path.parent), prefix=".export_") as folder:
-        written = [Path(folder) / path.name for path in job.files]
-        _write(job, graph, about, written[0], crops)
+    example = torch.from_numpy(np.repeat(crops[:1], 1 if about.batch else 2, axis=0))
+    ports = formats.Ports(CROPS, (POINTS, CONFIDENCE), example, any_batch=not about.batch)
+    with _unfinished(job) as written:
+        _write(job, graph, ports, about, written[0])
         checked = _check(job, written[0], about, expected, crops)
         if options.int8:
-            written[0], checked = _int8(written[0], about, expected, crops)
-        for path, target in zip(written, job.files, strict=True):
-            replace(path, target)
+            checked = _to_int8(written[0], about, expected, crops)
     beside = []
     if options.to == "onnx" and calibration is not None:
         # beside the file as beside a checkpoint: what it says is calibrated already
         how = {"applied": "in the graph", **_background(job, lead)}
         beside = [store_calibration(job.path, Calibration(), False, about.settings, ONE_VIEW, **how)]
+    _finish(job, about, checked, beside)
+
+
+def _export_detector(job: ExportJob) -> None:
+    detector = DetectorExport(job)
+    with _unfinished(job) as written:
+        _write(job, detector.graph, detector.ports, detector.about, written[0])
+        checked = detector.check(_RUN[job.options.to](written[0]), job.tolerance)
+    _finish(job, detector.about, checked, [])
+
+
+@contextlib.contextmanager
+def _unfinished(job: ExportJob) -> Iterator[list[Path]]:
+    """Where the files are written before they take their places, which they do when all went well."""
+    job.path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=job.path.parent, prefix=".export_") as folder:
+        written = [Path(folder) / path.name for path in job.files]
+        yield written
+        for path, target in zip(written, job.files, strict=True):
+            replace(path, target)
+
+
+def _finish(job: ExportJob, about: Exported, checked: str, beside: Sequence[Path]) -> None:
+    """Writes the card and says what there is."""
     members = [
         Member(path, digest, checkpoint.load(path)["meta"])
         for (_, path), digest in zip(job.models, about.members, strict=True)
@@ -94,11 +126,6 @@ def _background(job: ExportJob, lead: Predictor) -> dict[str, dict]:
     ((_, path),) = job.models
     threshold = stored_background(path, job.options.flip, lead.settings)
     return {"background": {"threshold": threshold}} if threshold else {}
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _loaded(job: ExportJob) -> tuple[dict[str, Predictor], dict[str, Path]]:
@@ -154,8 +181,7 @@ def _about(job: ExportJob, predictors: Mapping[str, Predictor], calibration: Cal
     lead, options = next(iter(predictors.values())), job.options
     return Exported(
         kind="pose",
-        input_size=tuple(lead.config.codec.input_size),
-        use_udp=uses_udp(lead.config.codec),
+        codec=lead.config.codec.to_dict(),
         padding=BOX_PADDING,
         skeleton={"name": lead.skeleton.name, "content": content_of(lead.skeleton)},
         calibrated=calibration is not None,
@@ -171,10 +197,8 @@ def _about(job: ExportJob, predictors: Mapping[str, Predictor], calibration: Cal
     )
 
 
-def _write(job: ExportJob, graph: PoseGraph, about: Exported, path: Path, crops: np.ndarray) -> None:
-    example = torch.from_numpy(np.repeat(crops[:1], 1 if about.batch else 2, axis=0))
-    ports = formats.Ports(CROPS, (POINTS, CONFIDENCE), example, any_batch=not about.batch)
-    print(f"writing {counted(len(graph.networks), 'networks')} as {job.options.to} ...", flush=True)
+def _write(job: ExportJob, graph: torch.nn.Module, ports: formats.Ports, about: Exported, path: Path) -> None:
+    print(f"writing {counted(len(job.models), 'networks')} as {job.options.to} ...", flush=True)
     if job.options.to == "torchscript":
         formats.to_torchscript(graph, ports, about.as_text(), path)
         return
@@ -200,11 +224,13 @@ def _check(job: ExportJob, path: Path, about: Exported, expected: Sequence[np.nd
     return found.in_words()
 
 
-def _int8(source: Path, about: Exported, expected: Sequence[np.ndarray], crops: np.ndarray) -> tuple[Path, str]:
-    target = source.with_name(f"int8_{source.name}")
+def _to_int8(path: Path, about: Exported, expected: Sequence[np.ndarray], crops: np.ndarray) -> str:
+    """Puts an int8 copy in the place of a file; returns how it compares."""
+    target = path.with_name(f"int8_{path.name}")
     print(f"int8, fitted on {counted(len(crops), 'crops')} ...", flush=True)
-    quantize(source, target, crops, CROPS, about.batch)
+    quantize(path, target, crops, CROPS, about.batch)
     found = difference(formats.in_turn(formats.run_onnx(target), crops, about.batch), expected)
     print(f"int8 beside full precision: {found.in_words()}")
     print("  what that costs in AP says tools/test.py on this file and on the checkpoint")
-    return target, found.in_words()
+    replace(target, path)
+    return found.in_words()

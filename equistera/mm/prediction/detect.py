@@ -172,11 +172,12 @@ class TrainedBoxes(DetectorBoxes):
         """Corners and scores on each picture, made so many times as large as training's were."""
         if not images:
             return []
-        samples = [self._sample(image, times) for image in images]
+        samples = [self.sample(image, times) for image in images]
         found = [sample.pred_instances for sample in self.model.test_step(pseudo_collate(samples))]
         return [[torch.from_numpy(each.bboxes), torch.from_numpy(each.bbox_scores)] for each in found]
 
-    def _sample(self, image: np.ndarray, times: int) -> dict:
+    def sample(self, image: np.ndarray, times: int = 1) -> dict:
+        """The network's input for a picture, RGB uint8 [H, W, 3], so many times as large as training's were."""
         size = tuple(side * times for side in self.model.input_size)
         view = view_of(image.shape[1::-1])[None]
         about = {"img": image, "img_path": "", "id": 0, "img_id": 0, "input_size": size}

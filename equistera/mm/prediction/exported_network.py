@@ -20,7 +20,7 @@ from equistera.errors import UserError
 from equistera.exported import CONFIDENCE, CROPS, POINTS, Exported, require
 from equistera.files import write_json
 from equistera.mm import config as configs
-from equistera.mm.data.codecs import PLAIN, UDP, pixels_across
+from equistera.mm.data.codecs import pixels_across, uses_udp
 from equistera.mm.data.metainfo import dataset_meta_of
 from equistera.skeleton import Skeleton
 
@@ -59,12 +59,10 @@ class ExportedNetwork(BaseModel):
         said = session.get_modelmeta().custom_metadata_map
         self.about = Exported.of(said, path, "pose")
         self.skeleton = self.about.keypoints
-        self.codec = {"type": UDP if self.about.use_udp else PLAIN, "input_size": tuple(self.about.input_size)}
-        self.dataset_meta = {
-            **dataset_meta_of(self.skeleton),
-            "input_size": self.codec["input_size"],
-            "use_udp": self.about.use_udp,
-        }
+        # JSON has no tuples
+        self.codec = {key: tuple(v) if isinstance(v, list) else v for key, v in self.about.codec.items()}
+        size, udp = self.about.input_size, uses_udp(self.codec)
+        self.dataset_meta = {**dataset_meta_of(self.skeleton), "input_size": size, "use_udp": udp}
 
     def data_preprocessor(self, data: dict, training: bool = False) -> dict:
         """Pictures as OpenCV reads them, of which the graph takes uint8 RGB [N, H, W, 3]."""

@@ -112,7 +112,7 @@ def test_the_examples_crop_lies_where_the_tools_does(exported, horses):
         for box in ((100, 50, 500, 400), (-40, 300, 300, 310), (333, 222, 31, 47)):
             predictor.model.dataset_meta["use_udp"] = udp
             (ours,) = [predictor.sample(photo, box)["inputs"].numpy()[::-1].transpose(1, 2, 0)]
-            about = {"input_size": [64, 64], "use_udp": udp, "padding": 1.25}
+            about = {"codec": {"input_size": [64, 64], "type": "UDPHeatmap" if udp else ""}, "padding": 1.25}
             theirs, to_picture = example["crop"](photo, box, about)
             assert np.abs(ours.astype(float) - theirs).mean() < 1.5
             centre = np.array([31.5, 31.5]) + (0.5 if not udp else 0.0)
@@ -181,7 +181,8 @@ def test_files_of_others_are_refused(exported, tmp_path):
     for name, change in (
         ("foreign", lambda props: props.clear()),
         ("detector", lambda props: setattr(props["kind"], "value", '"detector"')),
-        ("sizes", lambda props: setattr(props["input_size"], "value", '["a", 2]')),
+        ("sizes", lambda props: setattr(props["codec"], "value", '{"input_size": ["a", 2]}')),
+        ("batch", lambda props: setattr(props["batch"], "value", "-1")),
     ):
         other = onnx.ModelProto()
         other.CopyFrom(model)
@@ -194,7 +195,8 @@ def test_files_of_others_are_refused(exported, tmp_path):
         ("broken", "cannot be read as ONNX"),
         ("foreign", "does not say that tools/export.py has written it"),
         ("detector", "is a detector model: it finds animals"),
-        ("sizes", r"input_size\[0\]"),
+        ("sizes", "no skeleton or no input size"),
+        ("batch", "batch: Input should be greater than or equal to 0"),
     ):
         with pytest.raises(UserError, match=said):
             Predictor("", tmp_path / f"{name}.onnx")
@@ -207,7 +209,7 @@ def test_torchscript(work_dir, horses, tmp_path, capsys):
 
     held = {"metadata.json": ""}
     torch.jit.load(str(tmp_path / "m.pt"), _extra_files=held)
-    assert json.loads(json.loads(held["metadata.json"])["input_size"]) == [64, 64]
+    assert json.loads(json.loads(held["metadata.json"])["codec"])["input_size"] == [64, 64]
 
 
 @pytest.mark.slow

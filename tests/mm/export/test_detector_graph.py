@@ -1,0 +1,61 @@
+"""A detector's graph says what the detector says."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from mmpose.registry import MODELS
+
+from equistera.errors import UserError
+from equistera.exported import Exported
+from equistera.exporting import ExportOptions, settled
+from equistera.looking import DetectorOptions
+from equistera.mm import config as configs
+from equistera.mm.export.export import export
+from equistera.mm.network import checkpoint
+from equistera.mm.prediction.detect import TrainedBoxes
+
+CONFIG = "configs/demo_rtmdet.py"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A detector that sees animals in noise: random weights that are sure of many places."""
+    torch.manual_seed(0)
+    config = configs.load(CONFIG, ["codec.input_size=(96,64)"])
+    network = MODELS.build(config.model).eval()
+    network.init_weights()
+    for level in network.bbox_head.rtm_cls:
+        torch.nn.init.normal_(level.weight, std=0.3)
+        torch.nn.init.constant_(level.bias, -1.0)
+    path = tmp_path_factory.mktemp("detector") / "best.pth"
+    checkpoint.save(path, {"meta": {"config": config.pretty_text}, "state_dict": network.state_dict()})
+    return path
+
+
+def test_boxes_and_scores(weights, horses, tmp_path, capsys):
+    out = tmp_path / "detector.onnx"
+    options = {"check": str(horses / "images" / "val"), "data_root": str(horses)}
+    export(settled(ExportOptions([CONFIG, str(weights)], "onnx", str(out), **options)))
+    assert " boxes surer than 0.3 on 4 pictures: 0 missing" in capsys.readouterr().out
+    session = onnxruntime.InferenceSession(str(out))
+    about = Exported.of(session.get_modelmeta().custom_metadata_map, out, "detector")
+    assert about.input_size == (96, 64)
+    picture = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
+    found = TrainedBoxes(weights)
+    sample = found.sample(picture)
+    with torch.inference_mode():
+        own = found.model.boxes(found.model.data_preprocessor({"inputs": [sample["inputs"]]})["inputs"])[0]
+    boxes, scores = session.run(None, {"picture": sample["inputs"].flip(0).permute(1, 2, 0)[None].numpy()})
+    assert len(own) > 3
+    assert boxes[: len(own)] == pytest.approx(own.bboxes.numpy(), abs=1e-2)
+    assert scores[: len(own)] == pytest.approx(own.scores.numpy(), abs=1e-4)
+    assert "Finds animals in a picture" in (tmp_path / "detector.model_card.md").read_text()
+    with pytest.raises(UserError, match="an exported detector looks once"):
+        DetectorOptions(det=str(out)).detector()
+
+
+def test_what_a_detector_does_not_have_is_refused(weights, tmp_path):
+    job = settled(ExportOptions([CONFIG, str(weights)], "onnx", str(tmp_path / "d.onnx"), flip=True, int8=True))
+    with pytest.raises(UserError, match="--flip, --int8: not for a detector"):
+        export(job)
