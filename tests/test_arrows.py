@@ -18,7 +18,7 @@ PURE = sorted(
     if not module.name.startswith("equistera.mm")
 )
 #: Packages of ``equistera.mm``, the lowest first.
-LAYERS = ("data", "network", "evaluation", "run", "prediction", "labelling", "experiments")
+LAYERS = ("data", "network", "evaluation", "run", "prediction", "labelling", "export", "experiments")
 
 
 def imports(path):
