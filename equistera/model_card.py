@@ -70,9 +70,7 @@ def model_card(path: Path, about: Exported, members: Sequence[Member], checked: 
         checked: How the file compares with them.
     """
     pose = about.kind == "pose"
-    what = (
-        f"Finds the {len(about.keypoints)} keypoints of one animal in a crop" if pose else "Finds animals in a picture"
-    )
+    what = f"the {len(about.keypoints)} keypoints of one animal in a crop" if pose else "animals in a picture"
     parts = [
         f"# {path.stem}",
         f"Finds {what}. Written by equistera {about.equistera_version} (tools/export.py).",

@@ -18,6 +18,10 @@ Run = Callable[[np.ndarray], list[np.ndarray]]
 OPSET = 20
 
 
+#: What a node says of the module that it comes from: a list of names, the outermost first.
+SCOPES = "pkg.torch.onnx.name_scopes"
+
+
 @dataclass(frozen=True)
 class Ports:
     """A graph's input and outputs.
@@ -55,6 +59,10 @@ def to_onnx(graph: nn.Module, ports: Ports, metadata: Mapping[str, str], path: P
             dynamic_shapes=(batch,),
         )
     program.model.metadata_props.update(metadata)
+    for node in program.model.graph.all_nodes():
+        # not where this machine keeps which file
+        for name in [name for name in node.metadata_props if name != SCOPES]:
+            del node.metadata_props[name]
     program.save(str(path), external_data=False)
 
 

@@ -41,7 +41,9 @@ def metrics_of(model, horses, out):
 
 def test_it_scores_as_the_checkpoint_does(exported, work_dir, horses, tmp_path):
     theirs, ours = (metrics_of(model, horses, tmp_path / model.name) for model in (work_dir, exported))
-    assert theirs["AP"] == pytest.approx(ours["AP"], abs=1e-6)
+    # not AP: it ranks animals by their confidences, which are probabilities in one of them
+    assert theirs["PCK@0.1"] == pytest.approx(ours["PCK@0.1"])
+    assert theirs["median_px"] == pytest.approx(ours["median_px"], abs=0.01)
     predicted = [json.loads((tmp_path / model.name / "predictions.json").read_text()) for model in (work_dir, exported)]
     points = [np.array([result["keypoints"] for result in results]).reshape(-1, 26, 3) for results in predicted]
     assert points[1][..., :2] == pytest.approx(points[0][..., :2], abs=0.01)
@@ -128,31 +130,32 @@ def test_a_worse_file_is_not_written(work_dir, horses, tmp_path, monkeypatch):
         export.__globals__["_RUN"], "onnx", lambda path: lambda crops: [run(path)(crops)[0] + 1, run(path)(crops)[1]]
     )
     options = ExportOptions([str(work_dir)], "onnx", str(tmp_path / "m.onnx"), data_root=str(horses))
-    with pytest.raises(UserError, match=r"104 points of 104 differ by more than 0\.5 px"):
+    with pytest.raises(UserError, match=r"(\d+) points of \1 differ by more than 0\.5 px"):
         export(settled(options))
     assert not os.listdir(tmp_path)
 
 
-def test_three_in_one_in_int8_with_the_mirrored_crop(work_dir, trained, horses, tmp_path, capsys):
-    """One at a time, and on pictures without labels; its confidences are the ensemble's."""
-    config = str(work_dir / "demo_rtmpose_t.py")
-    models = [config, str(work_dir / "best.pth"), str(work_dir / "latest.pth")]
-    folder = horses / "images" / "val"
+def test_int8_with_the_mirrored_crop(work_dir, horses, tmp_path, capsys):
+    """One crop at a time, and compared on pictures without labels."""
+    folder, out = horses / "images" / "val", tmp_path / "int8.onnx"
     options = {"flip": True, "int8": True, "check": str(folder), "data_root": str(horses)}
-    export(settled(ExportOptions(models, "onnx", str(tmp_path / "two.onnx"), **options)))
+    export(settled(ExportOptions([str(work_dir)], "onnx", str(out), **options)))
     said = capsys.readouterr().out
-    assert "writing 2 networks as onnx" in said
     assert "104 points on 4 crops" in said
     assert "int8 beside full precision" in said
-    predictor = Predictor("", tmp_path / "two.onnx")
-    assert predictor.model.about.flip
-    assert len(predictor.model.about.members) == 2
-    assert predictor.model.about.precision == "int8"
+    predictor = Predictor("", out)
+    about = predictor.model.about
+    assert (about.flip, about.precision, about.batch, len(about.members)) == (True, "int8", 1, 1)
     image = read_rgb(next(folder.iterdir()))
     poses = [*predictor.poses([(image, (0, 0, 320, 240))] * 3)]
-    assert len(poses) == 3
-    assert poses[0].points.shape == (26, 2)
-    assert stored_calibration(tmp_path / "two.onnx", settings=predictor.settings) == Calibration()
+    assert [pose.points.shape for pose in poses] == [(26, 2)] * 3
+    assert stored_calibration(out, settings=predictor.settings) == Calibration()
+    import onnx
+
+    nodes = onnx.load(out).graph.node
+    assert any(node.op_type == "QuantizeLinear" for node in nodes)
+    # where a file of this machine lies is nobody's business
+    assert str(PROJECT) not in str(nodes)
 
 
 def test_refusals(work_dir, exported, tmp_path, monkeypatch):
@@ -202,20 +205,24 @@ def test_files_of_others_are_refused(exported, tmp_path):
             Predictor("", tmp_path / f"{name}.onnx")
 
 
-def test_torchscript(work_dir, horses, tmp_path, capsys):
-    options = ExportOptions([str(work_dir)], "torchscript", str(tmp_path / "m.pt"), data_root=str(horses))
-    export(settled(options))
+def test_two_in_one_as_torchscript(work_dir, horses, tmp_path, capsys):
+    """Averaged as tools/test.py --ensemble does, which is what the file is compared with."""
+    models = [str(work_dir / "demo_rtmpose_t.py"), str(work_dir / "best.pth"), str(work_dir / "latest.pth")]
+    export(settled(ExportOptions(models, "torchscript", str(tmp_path / "m.pt"), data_root=str(horses))))
+    assert "writing 2 networks as torchscript" in capsys.readouterr().out
     import torch
 
     held = {"metadata.json": ""}
     torch.jit.load(str(tmp_path / "m.pt"), _extra_files=held)
-    assert json.loads(json.loads(held["metadata.json"])["codec"])["input_size"] == [64, 64]
+    about = {name: json.loads(value) for name, value in json.loads(held["metadata.json"]).items()}
+    assert about["codec"]["input_size"] == [64, 64]
+    assert len(about["members"]) == 2
 
 
 @pytest.mark.slow
 def test_openvino(work_dir, horses, tmp_path, capsys):
     pytest.importorskip("openvino")
-    options = ExportOptions([str(work_dir)], "openvino", str(tmp_path / "m.xml"), dynamic_batch=True)
-    export(settled(ExportOptions(**{**vars(options), "data_root": str(horses)})))
+    options = {"dynamic_batch": True, "data_root": str(horses)}
+    export(settled(ExportOptions([str(work_dir)], "openvino", str(tmp_path / "m.xml"), **options)))
     assert (tmp_path / "m.bin").is_file()
     assert "px" in capsys.readouterr().out
