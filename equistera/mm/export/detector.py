@@ -70,7 +70,7 @@ class DetectorExport:
         )
         samples = [found.sample(image) for image in whole_pictures(options.check or _val_pictures(config, options))]
         self.pictures = as_arrays(samples)
-        self.inputs = [self.network.data_preprocessor({"inputs": [s["inputs"]]})["inputs"] for s in samples]
+        self.inputs = [self.network.data_preprocessor({"inputs": s["inputs"][None]})["inputs"] for s in samples]
         self.ports = Ports(PICTURE, (BOXES, SCORES), torch.from_numpy(self.pictures[:1]), any_batch=False)
 
     def check(self, run: Run, tolerance: float) -> str:

@@ -45,7 +45,7 @@ def test_boxes_and_scores(weights, horses, tmp_path, capsys):
     found = TrainedBoxes(weights)
     sample = found.sample(picture)
     with torch.inference_mode():
-        own = found.model.boxes(found.model.data_preprocessor({"inputs": [sample["inputs"]]})["inputs"])[0]
+        own = found.model.boxes(found.model.data_preprocessor({"inputs": sample["inputs"][None]})["inputs"])[0]
     boxes, scores = session.run(None, {"picture": sample["inputs"].flip(0).permute(1, 2, 0)[None].numpy()})
     assert len(own) > 3
     assert boxes[: len(own)] == pytest.approx(own.bboxes.numpy(), abs=1e-2)
