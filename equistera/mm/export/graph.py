@@ -72,9 +72,13 @@ class DetectorGraph(nn.Module):
         boxes = torch.cat([places - distances[:, :2], places + distances[:, 2:]], dim=1)
         limits = torch.tensor([width, height, width, height], dtype=boxes.dtype)
         boxes = torch.minimum(boxes.clamp(min=0), limits)
-        scores, order = scores.topk(min(settings.nms_pre, len(scores)))
-        kept = nms(boxes[order], scores, settings.nms.iou_threshold)[: settings.max_per_img]
-        return boxes[order][kept], scores[kept]
+        # a distance may come out negative: no box at all
+        there = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1) > settings.min_bbox_size
+        scores, order = (scores * there).topk(min(settings.nms_pre, len(scores)))
+        boxes = boxes[order]
+        kept = nms(boxes, scores, settings.nms.iou_threshold)[: settings.max_per_img]
+        kept = kept[scores[kept] > settings.score_thr]
+        return boxes[kept], scores[kept]
 
 
 class Colours(nn.Module):

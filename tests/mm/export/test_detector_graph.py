@@ -1,5 +1,7 @@
 """A detector's graph says what the detector says."""
 
+import re
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -13,7 +15,6 @@ from equistera.looking import DetectorOptions
 from equistera.mm import config as configs
 from equistera.mm.export.export import export
 from equistera.mm.network import checkpoint
-from equistera.mm.prediction.detect import TrainedBoxes
 
 CONFIG = "configs/demo_rtmdet.py"
 
@@ -25,9 +26,10 @@ def weights(tmp_path_factory):
     config = configs.load(CONFIG, ["codec.input_size=(96,64)"])
     network = MODELS.build(config.model).eval()
     network.init_weights()
-    for level in network.bbox_head.rtm_cls:
-        torch.nn.init.normal_(level.weight, std=0.3)
-        torch.nn.init.constant_(level.bias, -1.0)
+    for found, sides in zip(network.bbox_head.rtm_cls, network.bbox_head.rtm_reg, strict=True):
+        torch.nn.init.normal_(found.weight, std=0.3)
+        torch.nn.init.constant_(found.bias, -1.0)
+        torch.nn.init.constant_(sides.bias, 1.5)
     path = tmp_path_factory.mktemp("detector") / "best.pth"
     checkpoint.save(path, {"meta": {"config": config.pretty_text}, "state_dict": network.state_dict()})
     return path
@@ -37,19 +39,19 @@ def test_boxes_and_scores(weights, horses, tmp_path, capsys):
     out = tmp_path / "detector.onnx"
     options = {"check": str(horses / "images" / "val"), "data_root": str(horses)}
     export(settled(ExportOptions([CONFIG, str(weights)], "onnx", str(out), **options)))
-    assert " boxes surer than 0.3 on 4 pictures: 0 missing" in capsys.readouterr().out
+    # the file beside MMDetection's own way from outputs to boxes
+    said = re.search(
+        r"(\d+) boxes surer than 0.3 on 4 pictures: 0 missing, mean .*, worst (\S+) px", capsys.readouterr().out
+    )
+    assert int(said[1]) > 20
+    assert float(said[2]) < 0.01
     session = onnxruntime.InferenceSession(str(out))
     about = Exported.of(session.get_modelmeta().custom_metadata_map, out, "detector")
     assert about.input_size == (96, 64)
-    picture = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
-    found = TrainedBoxes(weights)
-    sample = found.sample(picture)
-    with torch.inference_mode():
-        own = found.model.boxes(found.model.data_preprocessor({"inputs": sample["inputs"][None]})["inputs"])[0]
-    boxes, scores = session.run(None, {"picture": sample["inputs"].flip(0).permute(1, 2, 0)[None].numpy()})
-    assert len(own) > 3
-    assert boxes[: len(own)] == pytest.approx(own.bboxes.numpy(), abs=1e-2)
-    assert scores[: len(own)] == pytest.approx(own.scores.numpy(), abs=1e-4)
+    boxes, scores = session.run(None, {"picture": np.zeros((1, 64, 96, 3), np.uint8)})
+    assert boxes.shape == (len(scores), 4)
+    assert (np.diff(scores) <= 0).all()
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
     assert "Finds animals in a picture" in (tmp_path / "detector.model_card.md").read_text()
     with pytest.raises(UserError, match="an exported detector looks once"):
         DetectorOptions(det=str(out)).detector()
