@@ -19,7 +19,7 @@ from equistera import skeleton as skeletons
 from equistera.augmentation import PRESETS, Augmentation
 from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.data.photometric import DEGREES
-from equistera.mm.export import model_config
+from equistera.mm.export.plain import model_config
 
 RTMPOSE_LR, HRNET_LR = 4e-3, 5e-4
 

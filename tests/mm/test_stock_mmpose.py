@@ -14,7 +14,7 @@ from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.mm import config as configs
-from equistera.mm.export import plain_config
+from equistera.mm.export.plain import plain_config
 from equistera.mm.prediction import test as testing
 from equistera.mm.run.train import TrainOptions, train
 

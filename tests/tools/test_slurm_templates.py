@@ -126,7 +126,7 @@ def test_a_training_that_is_preempted_goes_on_when_it_is_queued_again(job, horse
     words = [DEMO, "--work-dir", tmp_path / "run", "--data-root", horses, "--cfg-options", *options]
     started = job("requeue.sh", *words)
     log, deadline = "", time.monotonic() + 300
-    while "epoch 1" not in log:
+    while "from scratch: nothing is frozen, every stage" not in log:  # the last line before the first step
         assert time.monotonic() < deadline
         line = started.stdout.readline()
         assert line, log

@@ -115,7 +115,7 @@ def test_a_plan_writes_nothing(asked, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"folds": 2}, "--folds 2: one fold is scored, another chooses"),
+        ({"folds": 2}, "--folds 2: a fold is scored, another chooses the weights"),
         ({"folds": 99}, "cannot fill 99 folds"),
         ({"cfg_options": ["randomness.seed=1"]}, "--seeds decides that"),
         ({"cfg_options": ["train_dataloader.dataset.ann_file=x"]}, "a fold decides that"),

@@ -28,7 +28,7 @@ def weights(tmp_path_factory):
     network.init_weights()
     for found, sides in zip(network.bbox_head.rtm_cls, network.bbox_head.rtm_reg, strict=True):
         torch.nn.init.normal_(found.weight, std=0.3)
-        torch.nn.init.constant_(found.bias, -1.0)
+        torch.nn.init.constant_(found.bias, 1.0)
         torch.nn.init.constant_(sides.bias, 1.5)
     path = tmp_path_factory.mktemp("detector") / "best.pth"
     checkpoint.save(path, {"meta": {"config": config.pretty_text}, "state_dict": network.state_dict()})

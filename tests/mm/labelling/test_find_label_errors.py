@@ -3,6 +3,7 @@
 import json
 import runpy
 import shutil
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -26,9 +27,8 @@ parse_train = runpy.run_path(str(PROJECT / "tools" / "train.py"))["parse_args"]
 def in_this_process(command, changes, log):
     """Stands for starting tools/train.py: the same training, without importing torch anew."""
     options = parse_train(command[2:])
-    for name in ("local_rank", "processes", "also", "recommend"):
-        options.pop(name)
-    train(TrainOptions(**options))
+    taken = {field.name for field in fields(TrainOptions)}
+    train(TrainOptions(**{name: value for name, value in options.items() if name in taken}))
     return 0
 
 
