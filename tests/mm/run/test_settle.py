@@ -50,8 +50,8 @@ def test_a_config_is_written_to_in_one_module():
         for path in MM.rglob("*.py")
         if (lines := [*writes(ast.parse(path.read_text(encoding="utf-8")))])
     }
-    # a config of MMPose's becomes one of ours while it is read, the detector's is MMDetection's own, an exported network
-    # has none until its data set gets one, and what interruption.py calls a loader is torch's
+    # a config of MMPose's becomes one of ours while it is read, the detector's is MMDetection's own, an exported
+    # network has none until its data set gets one, and what interruption.py calls a loader is torch's
     others = {"adoption.py", "prediction/detect.py", "prediction/exported_network.py", "run/interruption.py"}
     assert found.keys() == {"config.py", *others}, found
 
