@@ -31,7 +31,7 @@ def weights(tmp_path_factory):
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)
     for found, sides in zip(network.bbox_head.rtm_cls, network.bbox_head.rtm_reg, strict=True):
-        torch.nn.init.normal_(found.weight, std=0.05)
+        torch.nn.init.normal_(found.weight, std=30.0)
         torch.nn.init.constant_(found.bias, -1.0)
         torch.nn.init.constant_(sides.bias, 1.5)
     path = tmp_path_factory.mktemp("detector") / "best.pth"
