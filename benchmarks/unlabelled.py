@@ -64,6 +64,7 @@ class Settings:
         seeds: How many times.
         steps: Optimiser steps of each training.
         batch: Animals in each.
+        sure: Confidence from which a teacher's point is taught; None: the usual one.
         options: Overrides of the config.
     """
 
@@ -76,6 +77,7 @@ class Settings:
     seeds: int = 3
     steps: int = 840
     batch: int = 8
+    sure: float | None = None
     options: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
@@ -83,7 +85,7 @@ class Settings:
 
 
 SHORT = Settings(
-    films=1, seconds=2.6, train=8, val=13, test=4, arms=(ALL, THREE), seeds=1, steps=4, batch=2, options=TINY
+    films=1, seconds=2.6, train=8, val=4, test=4, arms=(ALL, ONE), seeds=1, steps=400, batch=4, sure=0.0, options=TINY
 )
 
 
@@ -200,6 +202,7 @@ class Bench(BenchFolder):
         if more is not None:
             options.append(f"train_dataloader.dataset.epoch_samples={samples}")
             what += ["--unlabelled", more, "--teacher", *teachers]
+            what += [] if settings.sure is None else ["--sure", settings.sure]
         log = folder.with_name(f"{folder.name}.log")
         options += settings.options
         seconds = self.call(log, "tools/train.py", *what, "--device", self.device, "--cfg-options", *options)

@@ -21,8 +21,8 @@ import time
 from equistera import cli, device, inputs, processes
 from equistera.errors import UserError
 
-#: Where the animals of unlabelled pictures are.
-LOOKS = [name.lstrip("-").replace("-", "_") for name in inputs.DETECTOR]
+#: What says how unlabelled pictures are looked at.
+LOOKS = ["teacher", "sure", *(name.lstrip("-").replace("-", "_") for name in inputs.DETECTOR)]
 
 
 def parse_args(argv):
@@ -56,6 +56,8 @@ def parse_args(argv):
     more.add_argument("--unlabelled", metavar="DIR[=WEIGHT]", help=text)
     text = "what labels them: a work dir, or CONFIG CHECKPOINT [CHECKPOINT ...]; several must agree"
     more.add_argument("--teacher", nargs="+", metavar="MODEL", default=[], help=text)
+    text = "confidence from which a point is taught (default: 0.8 where all teachers are calibrated, else 0.3)"
+    more.add_argument("--sure", type=float, metavar="P", help=text)
     inputs.add_common(more, *inputs.DETECTOR)
     parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
     parser.add_argument(
@@ -68,7 +70,7 @@ def parse_args(argv):
     # torch.distributed.launch passes one spelling, older versions the other
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by the launcher")
     args = parser.parse_args(argv)
-    if args.unlabelled is None and (alone := [n for n in ("teacher", *LOOKS) if getattr(args, n) not in (None, [])]):
+    if args.unlabelled is None and (alone := [n for n in LOOKS if getattr(args, n) not in (None, [])]):
         parser.error(f"argument --{alone[0].replace('_', '-')}: it is for --unlabelled DIR, which is not given")
     return vars(args)
 
@@ -85,7 +87,7 @@ def main(argv):
             return processes.start(count, options["launcher"], sys.argv)
         options["launcher"] = "pytorch"
     # after the arguments: what is missing need not wait for NumPy
-    also, asked = options.pop("also"), {name: options.pop(name) for name in ("unlabelled", "teacher", *LOOKS)}
+    also, asked = options.pop("also"), {name: options.pop(name) for name in ("unlabelled", *LOOKS)}
     from equistera.dataset.mixed import also_option
     from equistera.training.options import TrainOptions, with_record
 

@@ -31,11 +31,13 @@ class UnlabelledOptions(DetectorOptions):
     Attributes:
         unlabelled: ``DIR[=WEIGHT]``.
         teacher: Models, as :func:`equistera.named_models.members` reads them.
+        sure: Confidence from which a point is sure; None: what suits the teachers.
         device: As for the training.
     """
 
     unlabelled: str
     teacher: Sequence[str] = ()
+    sure: float | None = None
     device: str | None = None
 
     @property
@@ -80,10 +82,12 @@ class UnlabelledOptions(DetectorOptions):
         """Pairs of a config and weights, which are there.
 
         Raises:
-            UserError: None are named, or some are missing.
+            UserError: None are named, some are missing, or nothing can be as sure as is asked for.
         """
         if not self.teacher:
             raise UserError("--unlabelled needs a model that labels: --teacher WORK_DIR, or CONFIG CHECKPOINT ...")
+        if self.sure is not None and not 0 <= self.sure <= 1:
+            raise UserError(f"--sure must be from 0 to 1, found {self.sure:g}")
         pairs = members(self.teacher, "--teacher CONFIG {path} ...")
         for config, path in pairs:
             inputs.find_config(config)

@@ -31,6 +31,6 @@ def test_all_of_it_runs_and_goes_on(tmp_path):
         command = [sys.executable, str(SCRIPT), "--out", str(tmp_path), "--short"]
         done = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert "| 29 + 29 by three |" in done.stdout
+        assert "| 29 + 29 by one |" in done.stdout
     # nothing was trained again
     assert "seed 0," not in done.stdout

@@ -32,6 +32,8 @@ def test_two_that_say_where_the_animals_are_contradict_each_other(tmp_path):
 def test_somebody_must_label(tmp_path):
     with pytest.raises(UserError, match="needs a model that labels"):
         UnlabelledOptions(unlabelled=str(tmp_path)).teachers()
+    with pytest.raises(UserError, match="--sure must be from 0 to 1, found 80"):
+        UnlabelledOptions(unlabelled=str(tmp_path), teacher=["a"], sure=80).teachers()
     with pytest.raises(UserError, match="no such work dir or checkpoint"):
         UnlabelledOptions(unlabelled=str(tmp_path), teacher=[str(tmp_path / "none")]).teachers()
 

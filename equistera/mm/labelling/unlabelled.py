@@ -178,7 +178,7 @@ def _decisive(
         "detector": [file_hash(detector.weights), asked.det_class, asked.det_thr] if detector else [],
         "boxes": file_hash(asked.boxes) if asked.boxes else "",
         "keypoints": skeleton.names,
-        "rules": [VERSION, sure.CONFIDENT, sure.AGREED, sure.LEAST_SHARE, EVERY],
+        "rules": [VERSION, asked.sure, sure.CONFIDENT, sure.AGREED, sure.LEAST_SHARE, EVERY],
     }
     return {name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:16] for name, part in parts.items()}
 
@@ -276,7 +276,8 @@ def _teachers(
         known = "calibrated" if fitted else f"not calibrated ({missing_because(own, False, predictor.settings)})"
         lines.append(f"teacher    {own}: {known}")
     calibrated = all(confidence.calibration is not None for _, confidence in models)
-    confident = sure.CONFIDENT if calibrated else RAW
+    usual = sure.CONFIDENT if calibrated else RAW
+    confident = usual if asked.sure is None else asked.sure
     kind = "probability of being right" if calibrated else "uncalibrated confidence, which says little"
     lines.append(f"sure       from {confident:g} on ({kind}), and within {sure.AGREED:g} of its size in all views")
     if first.skeleton.names != skeleton.names:

@@ -72,7 +72,7 @@ def options(horses, tiny, tmp_path):
 def label(trained, photos, options):
     def run(name="run", alone=True, **given):
         teacher = given.pop("teacher", [str(trained)])
-        asked = UnlabelledOptions(unlabelled=given.pop("unlabelled", str(photos)), teacher=teacher)
+        asked = UnlabelledOptions(unlabelled=str(photos), teacher=teacher, sure=given.pop("sure", None))
         return labelled(options(name, **given), asked, alone)
 
     return run
@@ -124,6 +124,12 @@ def test_nothing_is_labelled_twice_and_other_teachers_label_again(label, trained
     (tmp_path / "run" / "run.json").write_text("{}")
     with pytest.raises(UserError, match="learns from labels that were made with other teachers"):
         label()
+
+
+def test_a_teacher_that_is_sure_of_nothing_is_refused_with_its_counts(label):
+    with pytest.raises(UserError, match="sure of nothing") as caught:
+        label(sure=1.0)
+    assert any("refused are 312 below the confidence" in line for line in caught.value.problems)
 
 
 def test_a_stopped_pass_goes_on_and_ends_alike(label, tmp_path, monkeypatch):
