@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from equistera import PROJECT
+from equistera import PROJECT, cli
 from equistera.errors import UserError
 from equistera.words import did_you_mean, near
 
@@ -124,6 +124,9 @@ _COMMON: dict[str, dict[str, Any]] = {
         "type": override, "nargs": "+", "action": "extend", "default": [], "metavar": "KEY=VALUE",
         "help": "entries of the config with other values, such as train_dataloader.batch_size=32",
     },
+    "--amp": {"action": "store_true", "help": "mixed precision: faster on a GPU, less memory"},
+    "--jobs": {"type": cli.at_least(1), "default": 1, "metavar": "N", "help": "trainings at a time"},
+    "--plan": {"action": "store_true", "help": "say what would be trained and what it costs, and stop"},
     "--det": {
         "metavar": "DETECTOR",
         "help": "find the animals with this: rtmdet or rtmdet_tiny with COCO's weights (tools/download_checkpoints.py "
@@ -159,3 +162,16 @@ def add_common(parser: argparse.ArgumentParser, *names: str) -> None:
     """
     for name in names:
         parser.add_argument(name, **_COMMON[name])
+
+
+def add_trainings(parser: argparse.ArgumentParser) -> None:
+    """Gives a parser the options of a tool that starts several trainings, all of them with the same.
+
+    They are those of :class:`equistera.experiments.options.ExperimentOptions`, but for the config, the lengths and what
+    the tool calls its folder.
+    """
+    add_common(parser, "--plan", "--amp")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--from-scratch", action="store_true", help="start from random weights; nothing is frozen")
+    begin.add_argument("--init", type=checkpoint, metavar="CHECKPOINT", help="start from these weights")
+    add_common(parser, "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite")

@@ -65,14 +65,9 @@ def parse_args(argv):
         "--flat-gain", type=cli.positive, default=0.005, metavar="G",
         help="the curve is flat where the next 100 pictures give less than this",
     )  # fmt: skip
-    parser.add_argument("--jobs", type=cli.at_least(1), default=1, metavar="N", help="trainings at a time")
+    inputs.add_common(parser, "--jobs")
     parser.add_argument("--only", type=cli.at_least(1), metavar="K", help="run the K-th training of the plan, no curve")
-    parser.add_argument("--plan", action="store_true", help="say what would be trained and what it costs, and stop")
-    parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
-    begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--from-scratch", action="store_true", help="start from random weights; nothing is frozen")
-    begin.add_argument("--init", type=inputs.checkpoint, metavar="CHECKPOINT", help="start from these weights")
-    inputs.add_common(parser, "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_trainings(parser)
     return vars(parser.parse_args(argv))
 
 

@@ -38,7 +38,7 @@ def parse_args(argv):
     text = "photos of yours, without labels, that the horses stand before (default: drawn places)"
     parser.add_argument("--backdrops", metavar="DIR", help=text)
     parser.add_argument("--seed", type=cli.at_least(0), default=0, help="of the pictures and the training")
-    parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
+    inputs.add_common(parser, "--amp")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--from-scratch", action="store_true", help="begin with random weights, not with the config's")
     start.add_argument("--init", type=inputs.checkpoint, metavar="CHECKPOINT", help="begin with these weights")

@@ -36,12 +36,7 @@ def parse_args(argv):
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the study; the same for all workers")
     parser.add_argument("--max-time", metavar="TIME", help="fit each trial to this time, such as 30m")
     parser.add_argument("--no-prune", dest="prune", action="store_false", help="train every trial to its end")
-    parser.add_argument("--plan", action="store_true", help="say what would be trained and what it costs, and stop")
-    parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
-    begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--from-scratch", action="store_true", help="start from random weights; nothing is frozen")
-    begin.add_argument("--init", type=inputs.checkpoint, metavar="CHECKPOINT", help="start from these weights")
-    inputs.add_common(parser, "--data-root", "--skeleton", "--device", "--cfg-options", "--overwrite")
+    inputs.add_trainings(parser)
     return vars(parser.parse_args(argv))
 
 

@@ -30,8 +30,7 @@ def parse_args(argv):
     parser.add_argument(
         "config", nargs="?", type=inputs.config, help="config file (with --resume --work-dir DIR: the run's own)"
     )
-    inputs.add_common(parser, "--work-dir", "--data-root", "--skeleton", "--device", "--cfg-options")
-    parser.add_argument("--amp", action="store_true", help="mixed precision: faster on a GPU, less memory")
+    inputs.add_common(parser, "--work-dir", "--data-root", "--skeleton", "--device", "--cfg-options", "--amp")
     parser.add_argument("--compile", action="store_true", help="torch.compile: slow to start, faster steps")
     parser.add_argument("--resume", action="store_true", help="continue the run in the work dir, as it was begun")
     start = parser.add_mutually_exclusive_group()
