@@ -17,6 +17,22 @@ from equistera.training.options import TrainOptions
 _SHARED = ("config", "data_root", "skeleton", "device", "cfg_options", "amp", "init", "from_scratch", "max_time")
 
 
+def set_keys(*splits: str) -> list[str]:
+    """Entries of a config that say which annotations and pictures a split has."""
+    return [f"{split}_dataloader.dataset.{entry}" for split in splits for entry in ("ann_file", "data_prefix.img")]
+
+
+def set_entries(files: Mapping[str, Path], images: Path) -> list[str]:
+    """The same with their values, for ``--cfg-options``.
+
+    Args:
+        files: The annotation file of each split.
+        images: What their pictures are named relative to.
+    """
+    values = [value for file in files.values() for value in (file, images)]
+    return [f"{key}={str(value)!r}" for key, value in zip(set_keys(*files), values, strict=True)]
+
+
 @dataclass(frozen=True)
 class ExperimentOptions:
     """What the user asked for; see the ``--help`` of the tools."""

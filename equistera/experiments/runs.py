@@ -196,6 +196,25 @@ def run_all(
         )
 
 
+def chosen(runs: Sequence[R], only: int | None) -> Sequence[R]:
+    """The run that ``--only`` names, from 1; all of them without it.
+
+    Raises:
+        UserError: There are fewer.
+    """
+    if only is None:
+        return runs
+    if only > len(runs):
+        raise UserError(f"--only {only}: there are {counted(len(runs), 'trainings')}")
+    return [runs[only - 1]]
+
+
+def one_done(runs: Sequence[ScoredRun], only: int, split: str) -> str:
+    """That the run which ``--only`` names is done, and how many are not."""
+    left = sum(run.metrics(split) is None for run in runs)
+    return f"training {only} of {len(runs)} is done, {left} are not"
+
+
 def _train_and_score(
     run: ScoredRun, told: Sequence[list[str]], split: str, changes: Mapping[str, str], start: Start
 ) -> str:

@@ -79,6 +79,11 @@ def override(key: str, value: object) -> str:
     return f"{key}={value}"
 
 
+def shown(value: object) -> str:
+    """A value of a knob, for people."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def read_space(path: Path) -> list[Knob]:
     """The knobs of a file, in its order.
 

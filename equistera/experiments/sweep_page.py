@@ -11,6 +11,7 @@ import numpy as np
 
 from equistera import html
 from equistera.drawing import PALETTE, plain
+from equistera.experiments.space import shown
 from equistera.experiments.study import GOES_ON, STATES, WHY, Sweep, best, importances
 from equistera.words import counted
 
@@ -51,7 +52,7 @@ def words_of(sweep: Sweep) -> list[str]:
     found = best(sweep)
     if found is None:
         return ["No trial has come to its end."]
-    settings = ", ".join(f"{key}={_value(value)}" for key, value in found.params.items())
+    settings = ", ".join(f"{key}={shown(value)}" for key, value in found.params.items())
     words = [
         f"Best of {counted(len(sweep.trials('COMPLETE')), 'complete trials')}: {found.value:.3f}, with {settings}."
     ]
@@ -108,12 +109,8 @@ def _row(sweep: Sweep, trial: FrozenTrial, lost: bool) -> list:
     took = f"{trial.duration.total_seconds() / 60:.1f}" if trial.duration else ""
     goes_on = f"goes on with {trial.user_attrs[GOES_ON]}" if GOES_ON in trial.user_attrs else ""
     score = "" if trial.value is None else f"{trial.value:.3f}"
-    settings = [_value(trial.params.get(knob.key, "")) for knob in sweep.knobs]
+    settings = [shown(trial.params.get(knob.key, "")) for knob in sweep.knobs]
     return [trial.number, html.badge(state, kind), score, *settings, took, trial.user_attrs.get(WHY, goes_on)]
-
-
-def _value(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def table(sweep: Sweep) -> str:

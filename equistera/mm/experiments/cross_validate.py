@@ -15,8 +15,8 @@ from equistera.errors import UserError
 from equistera.experiments import folds
 from equistera.experiments.folds import FoldRun
 from equistera.experiments.folds_page import page
-from equistera.experiments.options import ExperimentOptions
-from equistera.experiments.runs import Start, array_lines, run_all
+from equistera.experiments.options import ExperimentOptions, set_entries, set_keys
+from equistera.experiments.runs import Start, array_lines, chosen, one_done, run_all
 from equistera.files import atomic_write, read_json, write_json
 from equistera.labelling.pool import Pool, Source, draw_folds, groups_of
 from equistera.mm.devices import visible_gpus
@@ -35,8 +35,7 @@ SPLIT = "test"
 #: What the folds are of, in ``--out``, and what they came to.
 RECORD, PAGE, JSON, CSV = "folds.json", "cross_validation.html", "cross_validation.json", "folds.csv"
 #: Entries of a config that folds and options decide.
-_DECIDED = {f"{split}_dataloader.dataset.{entry}": "a fold" for split in ("train", "val", SPLIT)
-            for entry in ("ann_file", "data_prefix.img")}  # fmt: skip
+_DECIDED = dict.fromkeys(set_keys("train", "val", SPLIT), "a fold")
 _DECIDED |= {"randomness.seed": "--seeds", "data_root": "--data-root", "skeleton": "--skeleton"}
 
 
@@ -86,8 +85,7 @@ def cross_validate(options: CrossOptions, start: Start | None = None) -> Path | 
     fold_of = draw_folds(groups, options.folds)
     where = np.array([fold_of[picture.name] for picture in pool.pictures])
     runs = _runs(options, pool, where)
-    if options.only is not None and options.only > len(runs):
-        raise UserError(f"--only {options.only}: there are {counted(len(runs), 'trainings')}")
+    asked = chosen(runs, options.only)
     if options.plan:
         print("\n".join(_plan(options, pool, groups, runs)))
         return None
@@ -99,7 +97,7 @@ def cross_validate(options: CrossOptions, start: Start | None = None) -> Path | 
         if not (path := options.folder / "sets" / name).is_file():
             write_json(path, content)
     run_all(
-        runs if options.only is None else [runs[options.only - 1]],
+        asked,
         lambda run: (run.train_command(config.filename, options.words(), options.cfg_options), run.test_command(SPLIT)),
         SPLIT,
         jobs=options.jobs,
@@ -107,8 +105,7 @@ def cross_validate(options: CrossOptions, start: Start | None = None) -> Path | 
         start=start,
     )
     if options.only is not None:
-        left = sum(run.metrics(SPLIT) is None for run in runs)
-        print(f"training {options.only} of {len(runs)} is done, {left} are not; without --only they are put together")
+        print(f"{one_done(runs, options.only, SPLIT)}; without --only they are put together")
         return None
     return _report(options, config, pool, runs)
 
@@ -132,10 +129,7 @@ def _runs(options: CrossOptions, pool: Pool, where: np.ndarray) -> list[FoldRun]
     for fold in range(options.folds):
         chooses = (fold + 1) % options.folds
         files = {"train": f"train{fold + 1}.json", "val": f"fold{chooses + 1}.json", SPLIT: f"fold{fold + 1}.json"}
-        entries = []
-        for split, name in files.items():
-            entries.append(f"{split}_dataloader.dataset.ann_file={str(options.folder / 'sets' / name)!r}")
-            entries.append(f"{split}_dataloader.dataset.data_prefix.img={str(pool.folder)!r}")
+        entries = set_entries({split: options.folder / "sets" / name for split, name in files.items()}, pool.folder)
         for seed in range(options.seeds):
             folder = options.folder / "runs" / f"fold{fold + 1}-seed{seed}"
             left, chosen_on, scored_on = int(sizes.sum() - sizes[[fold, chooses]].sum()), sizes[chooses], sizes[fold]

@@ -18,7 +18,7 @@ from equistera.errors import UserError
 from equistera.experiments import study
 from equistera.experiments.options import ExperimentOptions
 from equistera.experiments.runs import Processes, Start, last_words, tool_command
-from equistera.experiments.space import Knob, override, read_space
+from equistera.experiments.space import Knob, override, read_space, shown
 from equistera.experiments.study import Sweep
 from equistera.experiments.sweep_page import table, write_page
 from equistera.files import atomic_write
@@ -133,8 +133,8 @@ def _work(options: SweepOptions, found: Sweep, watched: str, start: Start) -> No
         with found.taken(options.trials) as trial:
             if trial is None:
                 return
-            shown = ", ".join(f"{key} {_short(value)}" for key, value in trial.params.items())
-            print(f"trial {trial.number}: {shown} ({_log(found, trial)})", file=sys.stderr, flush=True)
+            settings = ", ".join(f"{key} {shown(value)}" for key, value in trial.params.items())
+            print(f"trial {trial.number}: {settings} ({_log(found, trial)})", file=sys.stderr, flush=True)
             came = _run(options, found, trial, watched, start)
         done, failed = done + 1, failed + (found.study.trials[trial.number].state.name == "FAIL")
         elapsed, left = time.monotonic() - began, options.trials - len(found.finished)
@@ -191,10 +191,6 @@ def _curve(folder: Path, watched: str) -> tuple[list[float], list[float], int] |
 
 def _log(found: Sweep, trial: Trial) -> Path:
     return found.work_dir(trial).with_suffix(".log")
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _best_so_far(found: Sweep) -> str:

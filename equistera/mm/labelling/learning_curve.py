@@ -13,7 +13,7 @@ from pathlib import Path
 
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
-from equistera.experiments.runs import Start, run_all
+from equistera.experiments.runs import Start, chosen, one_done, run_all
 from equistera.files import atomic_write, write_json
 from equistera.labelling.curve_page import page
 from equistera.labelling.curve_results import (
@@ -65,8 +65,7 @@ def learning_curve(options: CurveOptions, start: Start | None = None) -> Path | 
             hint="--sizes 100 200 400",
         )
     runs = runs_of(options.runs, setting)
-    if options.only is not None and options.only > len(runs):
-        raise UserError(f"--only {options.only}: there are {counted(len(runs), 'trainings')}")
+    asked = chosen(runs, options.only)
     if options.plan:
         print("\n".join(plan_lines(options, setting, runs)))
         return None
@@ -74,7 +73,7 @@ def learning_curve(options: CurveOptions, start: Start | None = None) -> Path | 
         check_targets("--work-dir", targets_of(options.folder), overwrite=options.overwrite, tool=TOOL)
     _write(options.folder, setting, runs)
     run_all(
-        runs if options.only is None else [runs[options.only - 1]],
+        asked,
         # the device is the environment's by now
         lambda run: (
             run.train_command(setting.config.filename, options.words(), options.cfg_options),
@@ -86,8 +85,7 @@ def learning_curve(options: CurveOptions, start: Start | None = None) -> Path | 
         start=start,
     )
     if options.only is not None:
-        left = sum(run.metrics(setting.split) is None for run in runs)
-        print(f"training {options.only} of {len(runs)} is done, {left} are not; without --only the curve is drawn")
+        print(f"{one_done(runs, options.only, setting.split)}; without --only the curve is drawn")
         return None
     return _report(options, setting, runs)
 

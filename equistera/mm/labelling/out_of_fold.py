@@ -17,6 +17,7 @@ from equistera import commands
 from equistera.checkpoints import file_hash
 from equistera.dataset.images import read_rgb
 from equistera.errors import UserError
+from equistera.experiments.options import set_entries, set_keys
 from equistera.experiments.runs import Processes, Start, last_words, tool_command
 from equistera.files import read_json, write_json
 from equistera.labelling.answers import VIEWS, Answers
@@ -30,12 +31,7 @@ from equistera.training.options import TrainOptions
 from equistera.words import counted
 
 #: Entries of a config that folds decide.
-DECIDED = (
-    "train_dataloader.dataset.ann_file",
-    "train_dataloader.dataset.data_prefix.img",
-    "val_dataloader.dataset.ann_file",
-    "val_dataloader.dataset.data_prefix.img",
-)
+DECIDED = set_keys("train", "val")
 
 
 @dataclass(frozen=True)
@@ -87,12 +83,8 @@ class Training:
 
     def overrides(self, fold: Fold, images: Path) -> list[str]:
         """``--cfg-options`` of a fold, whose pictures are named relative to a folder."""
-        files = {"train": fold.folder / "train.json", "val": fold.folder / "val.json"}
-        own = []
-        for split, file in files.items():
-            own.append(f"{split}_dataloader.dataset.ann_file={str(file.resolve())!r}")
-            own.append(f"{split}_dataloader.dataset.data_prefix.img={str(images)!r}")
-        return [*self.cfg_options, *own]
+        files = {split: (fold.folder / f"{split}.json").resolve() for split in ("train", "val")}
+        return [*self.cfg_options, *set_entries(files, images)]
 
     def options(self, fold: Fold, images: Path) -> TrainOptions:
         """The same for this process."""
