@@ -291,7 +291,8 @@ def table_of(results: Sequence[Mapping], first: str) -> str:
     for arm, size in itertools.product(arms, sizes):
         runs = [r for r in results if (r["arm"], r["pictures"]) == (arm, size)]
         if runs:
-            plain, flip = ({name: statistics.fmean(r[name] for r in of) for name in SCORES} for of in _ways(runs))
+            ways = runs, [run["flip"] for run in runs]
+            plain, flip = ({name: statistics.fmean(r[name] for r in of) for name in SCORES} for of in ways)
             row = [arm, str(size), f"{plain['AP']:.3f}", f"{flip['AP']:.3f}"]
             row += [", ".join(f"{run['flip']['AP']:.3f}" for run in runs), f"{flip['PCK@0.1']:.3f}"]
             row += [f"{plain['swap_rate']:.3f}", f"{flip['swap_rate']:.3f}", f"{flip['median_px']:.1f}"]
@@ -315,11 +316,6 @@ def table_of(results: Sequence[Mapping], first: str) -> str:
                 cells = [with_interval(own) if own else "" for own in (*pairs, list(itertools.chain(*pairs)))]
                 lines.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _ways(runs: Sequence[Mapping]) -> tuple[Sequence[Mapping], Sequence[Mapping]]:
-    """What runs score as they are, and with ``--flip-test``."""
-    return runs, [run["flip"] for run in runs]
 
 
 def main(argv: Sequence[str]) -> None:

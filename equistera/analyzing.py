@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equistera import inputs
 from equistera.checkpoints import file_hash
 from equistera.errors import UserError
 from equistera.files import read_json, write_json
 from equistera.looking import Detector, LookOptions
-from equistera.named_models import members
+from equistera.named_models import members_there
 from equistera.outputs import check_targets
 from equistera.tracks import files
 from equistera.tracks.smooth import METHODS
@@ -129,9 +128,7 @@ def settled(options: AnalyzeOptions) -> AnalyzeJob:
     if not 0 <= options.max_gap < math.inf:
         raise UserError(f"--max-gap must be 0 s or more, and a number, found {options.max_gap:g}")
     model, videos = _model_and_videos(options.words)
-    ((config, checkpoint),) = members(model, "CONFIG {path} VIDEO-OR-FOLDER ...", exported=True)
-    inputs.find_config(config)
-    inputs.checkpoint(checkpoint)
+    ((config, checkpoint),) = members_there(model, "CONFIG {path} VIDEO-OR-FOLDER ...", exported=True)
     detector = options.detector()
     out = Path(options.out)
     found, others = _videos(videos, out)

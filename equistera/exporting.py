@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from equistera import inputs
 from equistera.errors import UserError
 from equistera.exported import ENDING, require
-from equistera.named_models import members
+from equistera.named_models import members_there
 from equistera.outputs import check_targets
 
 #: Of each format the endings of its files, the first one being named, and the packages that write and run it.
@@ -26,7 +25,11 @@ TOLERANCE = 0.5
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What the user asked for; see ``tools/export.py --help``. ``models`` is what :func:`members` takes."""
+    """What the user asked for; see ``tools/export.py --help``.
+
+    Attributes:
+        models: As :func:`equistera.named_models.members` takes them.
+    """
 
     models: list[str]
     to: str
@@ -77,10 +80,7 @@ def settled(options: ExportOptions) -> ExportJob:
     Raises:
         UserError: Something is missing or in the way, or options contradict each other.
     """
-    models = members(options.models)
-    for config, path in models:
-        inputs.find_config(config)
-        inputs.checkpoint(path)
+    models = members_there(options.models)
     if options.to == PLAIN:
         _refuse_of_graphs(options, models)
         return ExportJob(options, models, (Path(options.out),))

@@ -61,6 +61,12 @@ def write_json(path: str | Path, content: object, indent: int | None = None) -> 
         json.dump(content, file, indent=indent, allow_nan=False)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a text atomically, see :func:`atomic_write`."""
+    with atomic_write(path) as file:
+        file.write(text)
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """Opens a temporary file beside ``path`` that takes its place only when the block ends without an error.

@@ -65,15 +65,17 @@ def members(words: Sequence[str], form: str = FORM, exported: bool = False) -> l
     return pairs
 
 
-def refuse_missing(words: Sequence[str], form: str = FORM, exported: bool = False) -> None:
-    """Says which config or weights of :func:`members` are not there, before they are needed.
+def members_there(words: Sequence[str], form: str = FORM, exported: bool = False) -> list[tuple[str, Path]]:
+    """The same as :func:`members`, of configs and weights that are there.
 
     Raises:
         UserError: As :func:`members`, or a file is missing.
     """
-    for config, path in members(words, form, exported):
+    pairs = members(words, form, exported)
+    for config, path in pairs:
         inputs.find_config(config)
         inputs.checkpoint(path)
+    return pairs
 
 
 def _pair(config: str | None, path: Path, form: str) -> tuple[str, Path]:

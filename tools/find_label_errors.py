@@ -52,10 +52,10 @@ def parse_args(argv):
 def main(argv):
     options = parse_args(argv)
     if options["checkpoints"]:
-        from equistera.named_models import refuse_missing
+        from equistera.named_models import members_there
 
         words = [*filter(None, [options["config"]]), *options["checkpoints"]]
-        refuse_missing(words, "CONFIG --checkpoints {path}")
+        members_there(words, "CONFIG --checkpoints {path}")
     device.choose(options["device"])
     from equistera.mm.labelling.label_errors import ErrorOptions, find_label_errors
 

@@ -59,9 +59,9 @@ def main(argv):
     options = parse_args(argv)
     device.choose(options["device"])
     # after the arguments: --help need not wait for NumPy
-    from equistera.named_models import refuse_missing
+    from equistera.named_models import members_there
 
-    refuse_missing(options["models"], exported=True)
+    members_there(options["models"], exported=True)
     from equistera.mm.prediction.test import TestOptions, test
 
     test(TestOptions(**options))

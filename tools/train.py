@@ -87,7 +87,6 @@ def main(argv):
         options["launcher"] = "pytorch"
     # after the arguments: what is missing need not wait for NumPy
     also, asked = options.pop("also"), {name: options.pop(name) for name in ("unlabelled", *LOOKS)}
-    from equistera.dataset.mixed import also_option
     from equistera.training.options import TrainOptions, with_record
 
     given, sources = options.pop("cfg_options"), []
@@ -100,6 +99,8 @@ def main(argv):
         alone = count == 1 and options["launcher"] == "none"
         sources = [labelled(run, UnlabelledOptions(**asked, device=run.device), alone)]
     if also or sources:
+        from equistera.dataset.mixed import also_option
+
         given = [*given, also_option(also, sources)]
     options = with_record(TrainOptions(**options, cfg_options=given, started=started))
     device.choose(options.device)

@@ -18,7 +18,7 @@ from equistera.dataset.paths import check_inside, picture_path
 from equistera.dataset.place import image_dir, place
 from equistera.dataset.split import SPLITS
 from equistera.errors import UserError
-from equistera.files import atomic_write, write_json
+from equistera.files import atomic_write, write_json, write_text
 from equistera.outputs import check_targets
 from equistera.skeleton import Skeleton
 from equistera.words import counted, near
@@ -109,8 +109,7 @@ def write_for_tool(
     labels = targets_of(to, output)[-1]
     if to == "labelstudio":
         write_json(output, labelstudio.write(pictures, url_prefix, model))
-        with atomic_write(labels) as file:
-            file.write(labelstudio.labelling_config(skeleton, words))
+        write_text(labels, labelstudio.labelling_config(skeleton, words))
         lines += [
             f"In Label Studio: make a project with the labelling interface of {labels} (Settings, Labeling Interface, "
             f"Code), then import {output.name}.",
@@ -122,8 +121,7 @@ def write_for_tool(
         content = _cvat_labels(skeleton, words)
         with atomic_write(output) as file:
             cvat.write(file, pictures, skeleton.names)
-        with atomic_write(labels) as file:
-            file.write(content)
+        write_text(labels, content)
         lines += [
             f"In CVAT: make a task with the pictures and, pasted into the tab 'Raw' of its labels, {labels}",
             f"Then Actions, Upload annotations, 'CVAT 1.1', {output.name}.",
@@ -239,10 +237,8 @@ def _write_yolo(
         raise UserError("label files of another export would stay:", stale, "Remove that folder, or choose another.")
     place(places, images, overwrite=overwrite)
     for label, lines in labels.items():
-        with atomic_write(label) as file:
-            file.write(lines)
-    with atomic_write(data_yaml) as file:
-        file.write(yolo.data_yaml(skeleton, list(splits), categories))
+        write_text(label, lines)
+    write_text(data_yaml, yolo.data_yaml(skeleton, list(splits), categories))
     written = (
         f"wrote {counted(len(labels), 'pictures')} ({', '.join(splits)}) to {output}; Ultralytics reads {data_yaml}"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equistera import html
-from equistera.files import atomic_write, write_json
+from equistera.files import atomic_write, write_json, write_text
 from equistera.gait.body import LEGS
 from equistera.gait.cycle import FINE
 from equistera.gait.measures import Gait
@@ -52,8 +52,7 @@ def write(gaits: list[Gait], problems: list[str], out: Path, name: str) -> list[
         WriteError: A file cannot be written.
     """
     page, figures, angles = files_of(out, name)
-    with atomic_write(page) as file:
-        file.write(_page(gaits, problems, name))
+    write_text(page, _page(gaits, problems, name))
     write_json(figures, {"animals": {gait.individual: as_json(gait) for gait in gaits}, "problems": problems}, indent=1)
     with atomic_write(angles) as file:
         rows = csv.writer(file, lineterminator="\n")

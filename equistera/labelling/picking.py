@@ -16,7 +16,7 @@ from equistera.labelling.budget import USUAL_MINUTES, minutes_a_picture, picture
 from equistera.labelling.choice import COVER
 from equistera.labelling.sources import Source, find_sources
 from equistera.looking import Detector, LookOptions
-from equistera.named_models import members
+from equistera.named_models import members_there
 from equistera.words import counted
 
 #: About one stride of a horse, seconds.
@@ -169,10 +169,6 @@ def _models(options: PickOptions) -> list[tuple[str, Path]]:
                 hint="Give --checkpoint, a work dir or weights (with --config)",
             )
         return []
-    pairs = members(
+    return members_there(
         [*([options.config] if options.config else []), *options.checkpoint], "--config CONFIG --checkpoint {path}"
     )
-    for config, path in pairs:
-        inputs.find_config(config)
-        inputs.checkpoint(path)
-    return pairs

@@ -16,7 +16,7 @@ from equistera.dataset.formats.records import HORSE
 from equistera.errors import UserError
 from equistera.frames import PictureFiles, one_picture, picture_folder
 from equistera.looking import Detector, LookOptions
-from equistera.named_models import members, short_names
+from equistera.named_models import members_there, short_names
 from equistera.outputs import check_targets
 from equistera.words import counted, near
 
@@ -99,9 +99,7 @@ def settled(options: PrelabelOptions) -> PrelabelJob:
     if out.suffix.lower() != FORMATS[options.to]:
         raise UserError(f"--out {out}: expected a name that ends in {FORMATS[options.to]}, for --to {options.to}")
     model, pictures = _model_and_pictures(options.words)
-    ((config, checkpoint),) = members(model, "CONFIG {path} PICTURE-OR-FOLDER ...", exported=True)
-    inputs.find_config(config)
-    inputs.checkpoint(checkpoint)
+    ((config, checkpoint),) = members_there(model, "CONFIG {path} PICTURE-OR-FOLDER ...", exported=True)
     if options.ann_file is not None:
         inputs.file(options.ann_file)
     detector = options.detector()

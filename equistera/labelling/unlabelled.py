@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from equistera import inputs
 from equistera.dataset.mixed import parse_also
 from equistera.errors import UserError
 from equistera.labelling.picking import STRIDE
 from equistera.labelling.sure import WHY
 from equistera.looking import DetectorOptions
-from equistera.named_models import members
+from equistera.named_models import members_there
 from equistera.words import counted, near
 
 #: Folder in the work dir, and the name of the source.
@@ -88,11 +87,7 @@ class UnlabelledOptions(DetectorOptions):
             raise UserError("--unlabelled needs a model that labels: --teacher WORK_DIR, or CONFIG CHECKPOINT ...")
         if self.sure is not None and not 0 <= self.sure <= 1:
             raise UserError(f"--sure must be from 0 to 1, found {self.sure:g}")
-        pairs = members(self.teacher, "--teacher CONFIG {path} ...")
-        for config, path in pairs:
-            inputs.find_config(config)
-            inputs.checkpoint(path)
-        return pairs
+        return members_there(self.teacher, "--teacher CONFIG {path} ...")
 
 
 @dataclass

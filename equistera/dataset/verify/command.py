@@ -19,7 +19,7 @@ from equistera.dataset.verify.geometry import check_limbs
 from equistera.dataset.verify.pictures import check_pictures, inspected
 from equistera.dataset.verify.swaps import check_swaps
 from equistera.errors import UserError
-from equistera.files import atomic_write, write_json
+from equistera.files import write_json, write_text
 from equistera.outputs import check_targets
 from equistera.skeleton import Skeleton
 from equistera.words import counted
@@ -149,8 +149,7 @@ def verify_dataset(
         # plots and drawing are not paid for without a report
         from equistera.dataset.verify.report import report_page
 
-        with atomic_write(report) as file:
-            file.write(report_page(result))
+        write_text(report, report_page(result))
         print(f"report: {report}")
     if fix:
         _fix(result, fix)

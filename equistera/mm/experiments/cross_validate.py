@@ -17,7 +17,7 @@ from equistera.experiments.folds import FoldRun
 from equistera.experiments.folds_page import page
 from equistera.experiments.options import ExperimentOptions, set_entries, set_keys
 from equistera.experiments.runs import Start, array_lines, chosen, one_done, run_all
-from equistera.files import atomic_write, read_json, write_json
+from equistera.files import read_json, write_json, write_text
 from equistera.labelling.pool import Pool, Source, draw_folds, groups_of
 from equistera.mm.devices import visible_gpus
 from equistera.mm.labelling.out_of_fold import labels_digest
@@ -198,8 +198,7 @@ def _report(options: CrossOptions, config: Config, pool: Pool, runs: Sequence[Fo
     write_json(json_file, {"about": about, **folds.as_json(overall, points)}, indent=1)
     sentences = words[words.index("") + 1 :]
     for path, text in ((csv_file, folds.table(runs, metrics)), (html_file, page(overall, points, sentences, about))):
-        with atomic_write(path) as file:
-            file.write(text)
+        write_text(path, text)
     for path in options.targets:
         record(TOOL, path)
     print(f"written: {', '.join(map(str, options.targets))}")

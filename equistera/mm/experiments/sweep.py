@@ -21,7 +21,7 @@ from equistera.experiments.runs import Processes, Start, last_words, tool_comman
 from equistera.experiments.space import Knob, override, read_space, shown
 from equistera.experiments.study import Sweep
 from equistera.experiments.sweep_page import table, write_page
-from equistera.files import atomic_write
+from equistera.files import write_text
 from equistera.mm import config as configs
 from equistera.mm.run.cost import cost_of
 from equistera.mm.run.settle import configured, settle
@@ -244,8 +244,7 @@ def _report(options: SweepOptions, found: Sweep) -> Path:
     page, csv = options.targets
     words, text = write_page(found, about)
     for path, content in ((page, text), (csv, table(found))):
-        with atomic_write(path) as file:
-            file.write(content)
+        write_text(path, content)
         record(TOOL, path)
     print("\n".join([line, *words]))
     if (best := study.best(found)) and math.isfinite(best.value):

@@ -23,7 +23,7 @@ from equistera.evaluation.calibration import (
 )
 from equistera.exported import CONFIDENCE, CROPS, POINTS, Exported, content_of
 from equistera.exporting import PLAIN, ExportJob
-from equistera.files import atomic_write, replace
+from equistera.files import replace, write_text
 from equistera.mm import config as configs
 from equistera.mm.export import formats
 from equistera.mm.export.check import difference, reference
@@ -114,8 +114,7 @@ def _finish(job: ExportJob, about: Exported, checked: str, beside: Sequence[Path
         Member(path, digest, checkpoint.load(path)["meta"])
         for (_, path), digest in zip(job.models, about.members, strict=True)
     ]
-    with atomic_write(job.card) as file:
-        file.write(model_card(job.path, about, members, checked))
+    write_text(job.card, model_card(job.path, about, members, checked))
     print("written:", *job.files, *beside, job.card, sep="\n  ")
 
 

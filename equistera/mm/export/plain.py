@@ -17,7 +17,7 @@ from mmpose.registry import MODELS
 import equistera
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
-from equistera.files import atomic_write
+from equistera.files import write_text
 from equistera.mm.config import mappings_in
 from equistera.mm.data.codecs import completed_test_cfg, uses_udp
 from equistera.mm.data.metainfo import dataset_meta_of, metainfo_of
@@ -82,8 +82,7 @@ def export_plain(
     }
     checkpoint.save(files[1], {"meta": meta, "state_dict": predictor.model.state_dict()})
     for path, text in {files[0]: (_BESIDE if taken else "") + plain.pretty_text, **beside}.items():
-        with atomic_write(path) as file:
-            file.write(text)
+        write_text(path, text)
     print("written:", *files, *beside, sep="\n  ")
     print("  (MMPose samples a photo that becomes smaller where this project averages it: points differ a little)")
     return files

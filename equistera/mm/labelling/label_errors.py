@@ -17,7 +17,7 @@ from equistera.dataset.images import read_rgb
 from equistera.dataset.split import UNSPLIT
 from equistera.errors import UserError
 from equistera.experiments.runs import Start
-from equistera.files import atomic_write
+from equistera.files import write_text
 from equistera.frames import Frame
 from equistera.labelling.answers import Answers
 from equistera.labelling.pool import Pool, Source, draw_folds, groups_of
@@ -140,8 +140,7 @@ def find_label_errors(options: ErrorOptions, start: Start | None = None) -> Judg
         how = {"url_prefix": options.url_prefix} if options.url_prefix is not None else {}
         lines = export(judged, out, options.to, AT_LEAST if options.at_least is None else options.at_least, **how)
         targets += [path for path in export_targets(out, options.to, sources) if path.is_file()]
-    with atomic_write(out / PAGE) as file:
-        file.write(page(judged, about, lines))
+    write_text(out / PAGE, page(judged, about, lines))
     for path in targets:
         record(TOOL, path)
     print(*in_words(judged.suspects), *[f"{key}: {value}" for key, value in about.items()], *lines, sep="\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.experiments.runs import Start, chosen, one_done, run_all
-from equistera.files import atomic_write, write_json
+from equistera.files import write_json, write_text
 from equistera.labelling.curve_page import page
 from equistera.labelling.curve_results import (
     as_json,
@@ -119,8 +119,7 @@ def _report(options: CurveOptions, setting: Setting, runs: Sequence[Run]) -> Pat
     json_file, csv_file, html_file = targets_of(options.folder)
     write_json(json_file, {"about": about, **as_json(results, *asked)}, indent=1)
     for path, text in ((csv_file, points_csv(results)), (html_file, page(results, options.predict, words, about))):
-        with atomic_write(path) as file:
-            file.write(text)
+        write_text(path, text)
     for path in (json_file, csv_file, html_file):
         record(TOOL, path)
     print(f"written: {json_file}, {csv_file}, {html_file}")

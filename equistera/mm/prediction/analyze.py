@@ -13,7 +13,7 @@ import numpy as np
 from equistera.analyzing import TOOL, AnalyzeJob, VideoTask
 from equistera.drawing import draw_pose, viewing_scale
 from equistera.errors import UserError
-from equistera.files import atomic_write
+from equistera.files import write_text
 from equistera.frames import Frame
 from equistera.mm.prediction.follow import BEGIN, VideoPoses
 from equistera.mm.prediction.loaded import loaded
@@ -175,8 +175,7 @@ def _write(job: AnalyzeJob, model: _Model, task: VideoTask, tracks: Tracks) -> l
     pictures = _second_look(task, tracks, skeleton, threshold, moments, job.options.draw)
     about = {"model": str(job.checkpoint), "smoothing": job.options.smooth}
     page = quality_page(tracks, skeleton, f"Quality of {task.path.name}", pictures, about, threshold)
-    with atomic_write(task.page) as temporary:
-        temporary.write(page)
+    write_text(task.page, page)
     record(TOOL, task.page)
     written = [task.page, *([task.drawing] if job.options.draw else [])]
     for name, paths in task.tables(job.options.format).items():
