@@ -2,6 +2,7 @@
 
 import io
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,28 @@ def test_threads_that_wait_sleep_soon_unless_the_user_says_how_they_wait():
     assert int(ours["GOMP_SPINCOUNT"]) < 300_000
     assert own["GOMP_SPINCOUNT"] == "7"
     assert "GOMP_SPINCOUNT" not in policy
+
+
+AGAIN = """
+import resource
+import numpy as np
+from equistera import environment
+environment.prepare()
+np.ones(64 << 20, np.uint8)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(64 << 20, np.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc decides for itself")
+@pytest.mark.parametrize("own", [{}, {"MALLOC_TRIM_THRESHOLD_": "131072"}])
+def test_freed_memory_is_kept_unless_the_user_says_what_malloc_does(own):
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    printed = subprocess.check_output([sys.executable, "-c", AGAIN], env=inherited | own, text=True, timeout=1800)
+    faults, pages = int(printed), (64 << 20) // 4096
+    # where it went back to the system, each page (of 4 kB, or of 2 MB where the system gives such) is cleared anew
+    assert faults >= pages // 512 if own else faults < pages // 512
 
 
 def test_closed_streams_are_not_the_next_files(tmp_path):
