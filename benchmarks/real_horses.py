@@ -75,6 +75,7 @@ class Arm:
     augmentation: str | Mapping = ""
     options: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    teacher: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Start(Arm):
 
     data: str = "rendered"
     steps: int = 2700
+    batch: int = 16
     pictures: int = 1200
     render: tuple[str, ...] = ()
 
@@ -131,7 +133,7 @@ class Bench(BenchFolder):
             raise UserError(f"no such arm: {', '.join(sorted(unknown))}", hint=f"There are: {'; '.join(self.arms)}")
         if args.short:
             self.steps, self.batch, self.options = 4, 4, SMALL
-            self.starts = {k: Start(**{**asdict(v), "steps": 4, "pictures": 8}) for k, v in self.starts.items()}
+            self.starts = {k: replace(v, steps=4, batch=4, pictures=8) for k, v in self.starts.items()}
         self.root = self.out / "data" / "horses"
 
     def data(self) -> None:
@@ -214,14 +216,31 @@ class Bench(BenchFolder):
                     raise UserError(f"the start {name!r} needs --others DIR")
                 root = self.args.others.resolve()
                 count = len(read_json(root / "annotations" / "train.json")["annotations"])
-            seconds = self._train(start, self.config(f"start {name}", start), folder, root, count, start.steps, 0)
+            length = start.steps, start.batch
+            seconds = self._train(start, self.config(f"start {name}", start), folder, root, count, length, 0)
             write_json(folder / "finished.json", {**asdict(start), "seconds": round(seconds, 1)}, indent=1)
         return folder / "best.pth"
+
+    def folder(self, name: str, size: int, seed: int) -> Path:
+        """Where a run lies."""
+        return self.out / "runs" / f"{slug(name)}_{size}_seed{seed}"
+
+    def _unlabelled(self, folder: Path, pictures: set[str]) -> None:
+        """Makes a folder of the horses' pictures that says where the animals are, as a detector would, and no more."""
+        folder.mkdir(parents=True)
+        for name in pictures:
+            link_or_copy(self.root / "images" / "train" / name, folder / name, symbolic=True)
+        subset(self.root / "annotations" / "train.json", folder / "boxes.json", pictures)
+        coco = read_json(folder / "boxes.json")
+        kept = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
+        coco["annotations"] = [{key: a[key] for key in kept if key in a} for a in coco["annotations"]]
+        coco["categories"] = [{"id": c["id"], "name": c["name"]} for c in coco["categories"]]
+        write_json(folder / "boxes.json", coco)
 
     def run(self, name: str, size: int, seed: int) -> dict:
         """One run's result, computed or read."""
         arm = self.arms[name]
-        folder = self.out / "runs" / f"{slug(name)}_{size}_seed{seed}"
+        folder = self.folder(name, size, seed)
         result = folder / "result.json"
         if result.exists():
             return read_json(result)
@@ -234,8 +253,14 @@ class Bench(BenchFolder):
         labels = folder / "labelled.json"
         animals = subset(self.root / "annotations" / "train.json", labels, drawn)
         options = (*arm.options, f"train_dataloader.dataset.ann_file={labels}")
-        config = self.config(name, arm)
-        seconds = self._train(replace(arm, options=options), config, folder, self.root, animals, self.steps, seed)
+        arguments = arm.arguments
+        if arm.teacher:
+            self._unlabelled(folder / "unlabelled_pictures", set(pictures) - set(drawn))
+            teacher = self.folder(arm.teacher, size, seed)
+            arguments += "--unlabelled", str(folder / "unlabelled_pictures"), "--teacher", str(teacher)
+        config, length = self.config(name, arm), (self.steps, self.batch)
+        own_arm = replace(arm, options=options, arguments=arguments)
+        seconds = self._train(own_arm, config, folder, self.root, animals, length, seed)
         where = ["--data-root", self.root, "--split", "test", "--device", self.device]
         # a run of ours has its own copy of its config, with its options
         model, own = [folder, *where], []
@@ -258,10 +283,12 @@ class Bench(BenchFolder):
         metrics = read_json(out / "metrics.json")
         return {score: metrics[score] for score in SCORES}
 
-    def _train(self, arm: Arm | Start, config: Path, folder: Path, root: Path, animals: int, steps: int, seed: int):
-        """Trains for so many steps; returns the seconds."""
+    def _train(
+        self, arm: Arm, config: Path, folder: Path, root: Path, animals: int, length: tuple[int, int], seed: int
+    ):
+        """Trains for so many steps of so many animals; returns the seconds."""
         folder.mkdir(parents=True, exist_ok=True)
-        batch = min(self.batch, animals)
+        steps, batch = length[0], min(length[1], animals)
         options = [*once_evaluated(max(1, round(steps / (animals // batch)))), f"train_dataloader.batch_size={batch}"]
         weights = self.weights(arm.start)
         start = ["--init", weights] if weights else []
@@ -324,6 +351,8 @@ def main(argv: Sequence[str]) -> None:
         args.sizes, args.seeds = [8], 1
     bench = Bench(args)
     chosen = args.arms or list(bench.arms)
+    if untaught := {bench.arms[name].teacher for name in chosen} - {"", *chosen}:
+        raise UserError(f"also needed, as teachers: {', '.join(sorted(untaught))}")
     settings = {"steps": bench.steps, "batch": bench.batch, "options": list(bench.options)}
     bench.claim(settings | ({"choose": True} if args.choose else {}))
     bench.data()
@@ -333,7 +362,10 @@ def main(argv: Sequence[str]) -> None:
     runs = [(arm, size, seed) for seed, size, arm in itertools.product(range(args.seeds), args.sizes, chosen)]
     bench.threads = max(1, args.threads // args.jobs)
     with ThreadPoolExecutor(args.jobs) as pool:
-        results = list(pool.map(lambda run: bench.run(*run), runs))
+        # those that are taught come after their teachers
+        for taught in (False, True):
+            list(pool.map(lambda run: bench.run(*run), [r for r in runs if bool(bench.arms[r[0]].teacher) is taught]))
+    results = [bench.run(*run) for run in runs]
     bench.threads = args.threads
     bench.write(
         {"arms": {name: asdict(bench.arms[name]) for name in chosen}, "runs": results}, table_of(results, chosen[0])
