@@ -4,13 +4,13 @@ python tools/download_checkpoints.py efficientnet_lite0
 python tools/make_demo_data.py --out data/demo --train 1200 --size 640x480
 python tools/train.py configs/demo_lite0.py --amp
 
-What configs/demo_rtmpose_t.py learns from random weights, and this in half the steps: docs/benchmarks.md, "The demo".
+``./setup.sh demo`` runs it. Beside configs/demo_rtmpose_t.py, from random weights: docs/benchmarks.md, "The demo".
 """
 
 _base_ = "lite0_imagenet.py"
 
 data_root = "data/demo"
-train_cfg = dict(max_epochs=18, val_interval=9)
+train_cfg = dict(max_epochs=27, val_interval=9)
 default_hooks = dict(checkpoint=dict(interval=9))
 
 codec = dict(_base_.codec, input_size=(128, 128), sigma=(8, 8))

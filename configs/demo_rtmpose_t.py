@@ -1,4 +1,5 @@
-"""A small RTMPose on synthetic horses, from scratch, on a CPU in minutes: ``./setup.sh demo`` runs it.
+"""A small RTMPose on synthetic horses, from scratch, on a CPU in minutes: ``./setup.sh demo`` runs it
+where the weights of configs/demo_lite0.py cannot be had.
 
 python tools/make_demo_data.py --out data/demo --train 1200 --size 640x480
 python tools/train.py configs/demo_rtmpose_t.py --amp
