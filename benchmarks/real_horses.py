@@ -295,6 +295,7 @@ class Bench(BenchFolder):
         what = [config, *start, "--data-root", root, "--work-dir", folder, "--seed", seed, "--device", self.device]
         if arm.trainer == "stock":
             script, what = "benchmarks/stock_training.py", [*what, "--head-init", "random", "--threads", self.threads]
+            what += arm.arguments
         else:
             script, what = "tools/train.py", [*what, "--amp", *arm.arguments]
         return self.call(folder / "train.log", script, *what, "--cfg-options", *options, *self.options, *arm.options)

@@ -26,6 +26,7 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--data-root", help="folder with annotations/ and images/ (default: the config's)")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     parser.add_argument("--seed", type=int, help="seed of everything random (default: the config's)")
+    parser.add_argument("--lr", type=cli.positive, help="another learning rate than MMPose's")
     parser.add_argument("--threads", type=int, help="threads of torch on a CPU (default: torch's own choice)")
     parser.add_argument("--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE")
     return parser.parse_args(argv)
@@ -74,6 +75,8 @@ def train(args) -> Path:
     # merging would keep what the strategy says of the optimiser and the hooks beside what is stock
     for key, value in stock.schedule(config.train_cfg.max_epochs).items():
         config[key] = value
+    if args.lr:
+        config.optim_wrapper.optimizer.lr = args.lr
     config.custom_hooks.append({"type": "TellEpoch"})
     config.default_hooks = {"logger": {"type": "LoggerHook", "interval": 10}, "checkpoint": None}
     config.val_dataloader = config.val_cfg = config.val_evaluator = None
