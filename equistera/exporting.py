@@ -17,6 +17,8 @@ FORMATS = {
     "torchscript": ((".pt",), ()),
 }
 PLAIN = "mmpose"
+#: Whose files these are.
+TOOL = "export"
 #: Crops that a graph is checked on, and quantised with.
 MOST_CROPS = 200
 #: Pixels of the crop by which a point of the graph may differ.
@@ -94,7 +96,7 @@ def settled(options: ExportOptions) -> ExportJob:
     job = ExportJob(options, models, (out, *map(out.with_suffix, others)))
     beside = [job.card, *([out.with_suffix(".calibration.json")] if ending == ENDING else [])]
     read = [path for pair in models for path in pair]
-    check_targets("--out", [*job.files, *beside], inputs=read, overwrite=options.overwrite)
+    check_targets("--out", [*job.files, *beside], inputs=read, overwrite=options.overwrite, tool=TOOL)
     return job
 
 

@@ -5,7 +5,6 @@ python examples/predict_onnx.py horse.onnx photo.jpg 310 120 640 480 # x, y, wid
 """
 
 import json
-import math
 import sys
 
 import cv2
@@ -25,29 +24,37 @@ def crop(image, box, about):
     size, (x, y, width, height) = np.array(about["codec"]["input_size"]), box
     across = size - (about["codec"]["type"] == "UDPHeatmap")
     view = max(about["padding"] * np.array([width, height]) / size) * size
-    zoom = across / view
-    matrix = np.column_stack([np.diag(zoom), across / 2 - zoom * (x + width / 2, y + height / 2)])
-    to_input, to_picture = matrix, cv2.invertAffineTransform(matrix)
-    if (share := max(size / view)) < 1:
-        # a picture that becomes smaller is averaged, not sampled
-        before = np.array(image.shape[1::-1])
-        image = cv2.resize(image, [math.ceil(side * share) for side in before], interpolation=cv2.INTER_AREA)
-        scale = before / image.shape[1::-1]
-        to_input = matrix @ np.vstack([np.column_stack([np.diag(scale), (scale - 1) / 2]), [0, 0, 1]])
-    return cv2.warpAffine(image, to_input, tuple(size.tolist()), flags=cv2.INTER_LINEAR), to_picture
+    zoom, centre = across / view, np.array([x + width / 2, y + height / 2])
+    matrix = np.column_stack([np.diag(zoom), across / 2 - zoom * centre])
+    # the part around the view, which becomes smaller by averages: first of whole blocks, as a JPEG's decoder makes them
+    density, limit = min(1, max(size / view)), image.shape[1::-1]
+    block = next(block for block in (8, 4, 2, 1) if block * density <= 1)
+    room = view / 2 + 6 / density
+    low = np.clip(np.floor(centre - room), 0, np.subtract(limit, 1)).astype(int) // block * block
+    high = -(-np.clip(np.ceil(centre + room), low + 1, limit).astype(int) // block) * block
+    part = image[low[1] : high[1], low[0] : high[0]]
+    part = np.pad(part, [(0, high[1] - low[1] - len(part)), (0, high[0] - low[0] - part.shape[1]), (0, 0)], "edge")
+    for to in ((high - low) // block, np.ceil(np.round((high - low) * density, 6)).astype(int)):
+        part = cv2.resize(part, to, interpolation=cv2.INTER_AREA)
+    scale = (high - low) / part.shape[1::-1]
+    from_part = np.vstack([np.column_stack([np.diag(scale), low + (scale - 1) / 2]), [0, 0, 1]])
+    return cv2.warpAffine(part, matrix @ from_part, size.tolist()), cv2.invertAffineTransform(matrix)
 
 
 def predict(network, image, box=None):
     """Points [K, 2] in pixels of an RGB picture, and how probably each is right."""
     session, about = network
-    height, width = image.shape[:2]
-    inputs, to_picture = crop(image, box or (0, 0, width, height), about)
+    inputs, to_picture = crop(image, box or (0, 0, *image.shape[1::-1]), about)
     points, confidence = session.run(["points", "confidence"], {"crops": inputs[None]})
     return points[0] @ to_picture[:, :2].T + to_picture[:, 2], confidence[0]
 
 
 if __name__ == "__main__":
-    network, photo = load(sys.argv[1]), cv2.imread(sys.argv[2])
-    points, confidence = predict(network, photo[..., ::-1], [float(word) for word in sys.argv[3:7]])
+    if len(sys.argv) not in (3, 7):
+        sys.exit(__doc__)
+    network, photo, box = load(sys.argv[1]), cv2.imread(sys.argv[2]), [float(word) for word in sys.argv[3:]]
+    if photo is None or (box and not min(box[2:]) > 0):
+        sys.exit(f"error: cannot read {sys.argv[2]}" if photo is None else f"error: {box} is no box")
+    points, confidence = predict(network, photo[..., ::-1], box)
     for keypoint, (x, y), sure in zip(network[1]["skeleton"]["content"]["keypoints"], points, confidence, strict=True):
         print(f"{keypoint['name']:20} {x:8.1f} {y:8.1f}  {sure:.2f}")

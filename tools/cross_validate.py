@@ -23,7 +23,7 @@ def parse_args(argv):
     parser = cli.parser(__doc__)
     parser.add_argument("config", type=inputs.config, help="config file of a pose model")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the folds, their trainings and results")
-    parser.add_argument("--folds", type=cli.at_least(2), default=5, metavar="K", help="parts, each scored in turn")
+    parser.add_argument("--folds", type=cli.at_least(3), default=5, metavar="K", help="parts, each scored in turn")
     parser.add_argument("--seeds", type=cli.at_least(1), default=1, metavar="N", help="trainings for each of them")
     parser.add_argument(
         "--group-by", metavar="RULE", help="pictures that belong together (default: as split.json says)"

@@ -12,7 +12,6 @@ a measurement of ours, docs/benchmarks.md has it. For a run from random weights:
 import time
 
 from equistera import cli, device, inputs
-from equistera.outputs import check_targets
 
 
 def parse_args(argv):
@@ -30,13 +29,13 @@ def parse_args(argv):
 def main(argv):
     started = time.monotonic()
     args = parse_args(argv)
-    if args.json:
-        check_targets("--json", [args.json], overwrite=args.overwrite, tool="recommend")
     device.choose(args.device)
     from equistera.mm.run.choosing import recommended_run
     from equistera.training.options import TrainOptions
 
-    given = {name: getattr(args, name) for name in ("data_root", "skeleton", "device", "cfg_options", "json")}
+    given = {
+        name: getattr(args, name) for name in ("data_root", "skeleton", "device", "cfg_options", "json", "overwrite")
+    }
     recommended_run(TrainOptions(**given, max_time=args.time, started=started))
 
 

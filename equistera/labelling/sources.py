@@ -48,7 +48,11 @@ class Sampled:
 
 
 def find_sources(
-    words: Sequence[str], out: Path, group_by: str | None = None, without: Path | None = None
+    words: Sequence[str],
+    out: Path,
+    group_by: str | None = None,
+    without: Path | None = None,
+    ignored: Path | None = None,
 ) -> tuple[list[Source], list[str]]:
     """The videos and pictures that are named or lie in a folder that is named, or below it, each once.
 
@@ -58,6 +62,7 @@ def find_sources(
         group_by: As :func:`equistera.dataset.split.picture_groups`, but ``none`` makes one group of all; by default
             each video is a group, and the pictures of each folder.
         without: Another folder in which is not looked.
+        ignored: A file in a folder that is no source, and not worth a line.
 
     Returns:
         The sources, and what is worth a line.
@@ -71,7 +76,7 @@ def find_sources(
     for word in words:
         path = Path(word)
         if path.is_dir():
-            files = [p for p in _below(path) if not away.intersection(p.resolve().parents)]
+            files = [p for p in _below(path) if p != ignored and not away.intersection(p.resolve().parents)]
             known = {p: p.suffix.lower() in VIDEOS for p in files if p.suffix.lower() in (*VIDEOS, *LISTED)}
             if not known:
                 raise UserError(

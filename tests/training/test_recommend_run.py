@@ -58,8 +58,10 @@ def test_few_steps_get_light_augmentation():
     assert advice.config == SMALL
     assert lines["augmentation"][0] == "as in the config"
     advice, lines = advised("30m")
-    assert advice.options[2:] == ("--cfg-options", "train_dataloader.dataset.augmentation=light")
+    assert advice.entries == ("train_dataloader.dataset.augmentation=light",)
     assert lines["augmentation"][0] == "light"
+    assert "but" in lines
+    assert "but" not in advised("1h")[1]
 
 
 def test_no_time_for_a_step_and_what_is_no_time():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,11 @@ def sweep(options: SweepOptions, start: Start | None = None) -> Path | None:
     check_targets("--out", options.targets, overwrite=options.overwrite, tool=TOOL)
     found = Sweep.open(options.folder, knobs, known, {} if outside else first, options.prune)
     _work(options, found, config.default_hooks.checkpoint.best, start or Processes())
-    return _report(options, found)
+    page = _report(options, found)
+    if not found.trials("COMPLETE", "PRUNED") and (failed := found.trials("FAIL")):
+        reasons = [f"trial {one.number}: {one.user_attrs.get(study.WHY)}" for one in failed]
+        raise UserError("every trial failed:", reasons, "Put that right and choose another --out")
+    return page
 
 
 def _checked(options: SweepOptions, knobs: Sequence[Knob]) -> tuple[Config, dict]:
@@ -118,9 +123,12 @@ def _checked(options: SweepOptions, knobs: Sequence[Knob]) -> tuple[Config, dict
 
 
 def _refusals(options: SweepOptions, values: dict[str, Any], knob: Knob) -> list[str]:
+    if isinstance(configs.entry_at(configs.load(options.config, options.cfg_options), knob.key), Mapping):
+        return [f"{knob.key} is a section of the config: a knob is one entry in it"]
     overrides = [*options.cfg_options, *(override(key, value) for key, value in values.items())]
+    trial = options.training(options.folder / study.TRIALS)
     try:
-        configs.load(options.config, overrides)
+        configured(dataclasses.replace(trial, cfg_options=overrides))
     except UserError as error:
         return [line for line in error.problems if line.startswith(knob.key)] or error.problems or [error.summary]
     return []

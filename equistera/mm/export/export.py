@@ -22,7 +22,7 @@ from equistera.evaluation.calibration import (
     stored_calibration,
 )
 from equistera.exported import CONFIDENCE, CROPS, POINTS, Exported, content_of
-from equistera.exporting import PLAIN, ExportJob
+from equistera.exporting import PLAIN, TOOL, ExportJob
 from equistera.files import replace, write_text
 from equistera.mm import config as configs
 from equistera.mm.export import formats
@@ -44,6 +44,7 @@ from equistera.mm.prediction.split_predictions import (
 )
 from equistera.model_card import Member, model_card
 from equistera.named_models import short_names
+from equistera.outputs import record
 from equistera.words import counted
 
 
@@ -115,6 +116,8 @@ def _finish(job: ExportJob, about: Exported, checked: str, beside: Sequence[Path
         for (_, path), digest in zip(job.models, about.members, strict=True)
     ]
     write_text(job.card, model_card(job.path, about, members, checked))
+    for path in (*job.files, *beside, job.card):
+        record(TOOL, path)
     print("written:", *job.files, *beside, job.card, sep="\n  ")
 
 

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,12 +33,14 @@ from equistera.evaluation.calibration import calibration_path, missing_because
 from equistera.files import atomic_write, link_or_copy, read_json, write_json
 from equistera.inputs import find_config
 from equistera.labelling import sure
+from equistera.labelling.box_notes import notes_on_boxes
 from equistera.labelling.chosen import portable
 from equistera.labelling.doubt import Seen
 from equistera.labelling.sources import Sampled, Source, find_sources, readings
 from equistera.labelling.unlabelled import EVERY, NAME, Tally, UnlabelledOptions
 from equistera.looking import LookOptions
 from equistera.mm import config as configs
+from equistera.mm.data.dataset import KeypointDataset
 from equistera.mm.data.loading import cores_per_process
 from equistera.mm.devices import choose_device
 from equistera.mm.labelling.picking import Animals, further
@@ -78,9 +79,11 @@ def labelled(options: TrainOptions, asked: UnlabelledOptions, alone: bool = True
         UserError: The teachers cannot be used, nothing is sure, or the work dir has a run with other labels.
     """
     folder, config = options.folder / NAME, configured(options)[0]
+    if config.train_dataloader.dataset.type != KeypointDataset.__name__:
+        raise UserError(f"--unlabelled is for pose models, {options.config} trains a detector", hint="Leave it out")
     skeleton, tally = skeletons.load(config.skeleton), Tally()
     marks, names, kinds = _own(config, skeleton)
-    sources = _new(asked, folder, marks, names, tally)
+    sources = _new(asked, folder, skeleton, marks, names, tally)
     now = _decisive(asked, sources, names, skeleton)
     record = folder / "asked.json"
     before = read_json(record) if record.is_file() else None
@@ -99,8 +102,10 @@ def labelled(options: TrainOptions, asked: UnlabelledOptions, alone: bool = True
                 hint="Once with --plan in a single process; then as you have it",
             )
         if changed:
-            print(f"{NAME}: labelled again, with other {', '.join(changed)}", flush=True)
-            shutil.rmtree(folder)
+            # somebody may have corrected them, or put more there
+            aside = next(p for n in itertools.count(1) if not (p := folder.with_name(f"{NAME}-{n}")).exists())
+            folder.rename(aside)
+            print(f"{NAME}: labelled again, with other {', '.join(changed)}; those before lie in {aside}", flush=True)
         write_json(record, now, indent=1)
         with held(folder):
             _label(asked, sources, names, skeleton, kinds[0] if len(kinds) == 1 else "", folder, tally)
@@ -124,12 +129,15 @@ def _own(config: Config, skeleton: Skeleton) -> tuple[dict[str, str], dict[str, 
 def _new(
     asked: UnlabelledOptions,
     folder: Path,
+    skeleton: Skeleton,
     marks: Mapping[str, str],
     names: Mapping[str, Sequence[tuple[str, Path]]],
     tally: Tally,
 ) -> list[tuple[Source, str]]:
     """The films, and the pictures that are not in the run's own data, each once, with their marks."""
-    sources, tally.notes = find_sources([str(asked.folder)], folder)
+    sources, tally.notes = find_sources([str(asked.folder)], folder, ignored=asked.boxes)
+    if asked.boxes:
+        tally.notes += notes_on_boxes(asked.boxes, skeleton, [source for source in sources if not source.video])
     kept: dict[str, Source] = {}
     for source in sources:
         # one that cannot be read has none

@@ -106,9 +106,18 @@ def initialise(
         kept, table = transfer_head(given, source, network.skeleton, network.state_dict())
         if source is not None and OUTPUT_WEIGHT not in kept:
             origin += ", but its output layer is of another kind or size"
+    if misfit := _other_sizes(kept, network.state_dict()):
+        origin += f", but {', '.join(misfit)} of its head are for another input size and begin at random"
     skipped = {name: f"{tuple(value.shape)} in the file, {reason}" for name, value in given.items() if name not in kept}
     loaded, left_out = load_fitting(network, kept, skipped)
     return Report(loaded, left_out, origin, table, changes)
+
+
+def _other_sizes(given: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> list[str]:
+    """Layers of a head, but the one with a channel for each keypoint, whose weights in a file have another shape."""
+    names = (name for name in given if name.startswith(HEAD) and not name.startswith(OUTPUT_LAYER))
+    layers = (name.rsplit(".", 1)[0] for name in names if name in own and own[name].shape != given[name].shape)
+    return list(dict.fromkeys(layers))
 
 
 def transfer_head(

@@ -58,6 +58,12 @@ class ExportedNetwork(BaseModel):
         self.run = functools.partial(_run, session)
         said = session.get_modelmeta().custom_metadata_map
         self.about = Exported.of(said, path, "pose")
+        sides = tuple(session.get_inputs()[0].shape[1:3])
+        if sides != self.about.input_size[::-1]:
+            raise UserError(
+                f"{path} was changed: its graph takes crops of {sides[1]}x{sides[0]}, it says {self.about.input_size}",
+                hint="Export it again",
+            )
         self.skeleton = self.about.keypoints
         # JSON has no tuples
         self.codec = {key: tuple(v) if isinstance(v, list) else v for key, v in self.about.codec.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,10 @@ class Predictor:
         self.settings = settings_digest(self.config, self.skeleton)
         model = self.config.model
         self.outputs = repr((model.codec, self.config.val_pipeline, model.data_preprocessor, model.head.type))
-        precision = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
+        # the config of a run says in which precision it was trained
+        precision: Mapping[str, str | None] = {"model.precision": None} if amp is False else {}
+        if mixed_precision_pays() if amp is None else amp:
+            precision = mixed_precision()
         configs.write(self.config, {"model.test_cfg.flip_test": flip_test, **precision})
         self.model = MODELS.build(self.config.model)
         checkpoint.load_exactly(

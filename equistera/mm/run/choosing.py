@@ -21,12 +21,14 @@ from equistera.mm.network.precision import mixed_precision_pays
 from equistera.mm.run.fit_to_time import measure
 from equistera.mm.run.settle import FinishedRun, RunSpec, settle
 from equistera.mm.run.trainer import device_name
-from equistera.outputs import record
+from equistera.outputs import check_targets, record
 from equistera.progress import duration
-from equistera.training.fit import run_seconds
+from equistera.training.fit import parse_duration, run_seconds
 from equistera.training.options import TrainOptions
 from equistera.training.recommend_run import FULL, Advice, Candidate, Labels, candidates, recommend_run
 from equistera.words import counted
+
+PARTS = ("train", "val", "test")
 
 
 def recommended_run(asked: TrainOptions) -> Advice:
@@ -38,11 +40,16 @@ def recommended_run(asked: TrainOptions) -> Advice:
     Raises:
         UserError: The labels cannot be trained on, or there is no time to.
     """
+    if asked.max_time:
+        parse_duration(asked.max_time)
     choose_device(asked.device)
     if not torch.cuda.is_available():
         torch.set_num_threads(cores_per_process())
     asked = dataclasses.replace(asked, amp=mixed_precision_pays(), plan=True)
     first = _settled(asked, FULL)
+    if asked.json:
+        read = [Path(first.config.data_root) / first.config[f"{name}_dataloader"].dataset.ann_file for name in PARTS]
+        check_targets("--json", [asked.json], inputs=read, overwrite=asked.overwrite, tool="recommend")
     labels = _labels(first)
     specs = [first if path == FULL else _settled(asked, path) for path in candidates(labels.pictures)]
     advice = recommend_run(labels, [_measured(asked, spec) for spec in specs], asked.max_time)
@@ -54,12 +61,16 @@ def recommended_run(asked: TrainOptions) -> Advice:
     ]
     print(f"Equistera Trainer {equistera.__version__}", *(f"  {name:<13}{text}" for name, text in rows), sep="\n")
     own = ["--data-root", Path(first.config.data_root)] + (["--skeleton", asked.skeleton] if asked.skeleton else [])
-    run = commands.tool("train", PROJECT / advice.config, *own, *["--amp"] * asked.amp, *advice.options)
+    own += ["--device", asked.device] if asked.device else []
+    entries = [*asked.cfg_options, *advice.entries]
+    own += [*["--amp"] * asked.amp, *advice.options, *(["--cfg-options", *entries] if entries else [])]
+    run = commands.tool("train", PROJECT / advice.config, *own)
     lines = [*([advice.fetch] if advice.fetch else []), run]
     print("Next:", *(f"  {line}" for line in lines), sep="\n")
     if asked.json:
         write_json(asked.json, {**dataclasses.asdict(advice), "commands": lines}, indent=1)
         record("recommend", asked.json)
+        print(f"written: {asked.json}")
     return advice
 
 

@@ -55,8 +55,6 @@ def train(options: TrainOptions) -> Path:
     Raises:
         UserError: Anything the user can put right, found before the first step wherever possible.
     """
-    if options.json:
-        check_targets("--json", [options.json], overwrite=options.overwrite, tool="train")
     options = with_record(options)
     launcher = join(options.launcher)
     choose_device(options.device)
@@ -68,6 +66,8 @@ def train(options: TrainOptions) -> Path:
     if not torch.cuda.is_available():
         torch.set_num_threads(cores_per_process())
     spec = settle(options, launcher)
+    if options.json:
+        check_targets("--json", [options.json], inputs=_read_by(spec.config), overwrite=options.overwrite, tool="train")
     if isinstance(spec, FinishedRun):
         if rank() == 0:
             _draw_lost_curves(spec.work_dir)
@@ -77,6 +77,12 @@ def train(options: TrainOptions) -> Path:
     else:
         execute(spec)
     return spec.work_dir
+
+
+def _read_by(config: Config) -> list[Path]:
+    """The label files of a run."""
+    loaders = (config.get(f"{name}_dataloader") for name in ("train", "val", "test"))
+    return [Path(config.data_root) / loader.dataset.ann_file for loader in loaders if loader]
 
 
 def _show_plan(spec: RunSpec) -> None:

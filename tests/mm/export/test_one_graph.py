@@ -91,7 +91,7 @@ def test_the_example_says_the_same_where_only_it_is_installed(exported, picture,
     (pose,) = Predictor("", exported).poses([(read_rgb(path), box)])
     pixel = 1.25 * max(box[2:]) / 64
     off = np.linalg.norm(said[:, :2] - pose.points, axis=1) / pixel
-    assert np.quantile(off, 0.9) < 0.5
+    assert off.max() < 0.5
     assert [line.split()[0] for line in done.stdout.splitlines()] == [*load("horse26").names]
 
 
@@ -113,12 +113,12 @@ def test_the_examples_crop_lies_where_the_tools_does(exported, horses):
     photo = cv2.GaussianBlur(rng.integers(0, 256, (600, 800, 3), dtype=np.uint8), (0, 0), 9)
     photo = cv2.normalize(photo, None, 0, 255, cv2.NORM_MINMAX)
     for udp in (False, True):
-        for box in ((100, 50, 500, 400), (-40, 300, 300, 310), (333, 222, 31, 47)):
+        for box in ((100, 50, 500, 400), (-40, 300, 300, 310), (333, 222, 31, 47), (500, 300, 299, 299)):
             predictor.model.dataset_meta["use_udp"] = udp
             (ours,) = [predictor.sample(photo, box)["inputs"].numpy()[::-1].transpose(1, 2, 0)]
             about = {"codec": {"input_size": [64, 64], "type": "UDPHeatmap" if udp else ""}, "padding": 1.25}
             theirs, to_picture = example["crop"](photo, box, about)
-            assert np.abs(ours.astype(float) - theirs).mean() < 1.5
+            assert np.abs(ours.astype(float) - theirs).max() <= 1
             centre = np.array([31.5, 31.5]) + (0.5 if not udp else 0.0)
             middle = to_picture[:, :2] @ centre + to_picture[:, 2]
             assert middle == pytest.approx([box[0] + box[2] / 2, box[1] + box[3] / 2])
