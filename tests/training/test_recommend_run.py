@@ -57,7 +57,7 @@ def test_few_steps_get_light_augmentation():
     advice, lines = advised("1h")
     assert advice.config == SMALL
     assert lines["augmentation"][0] == "as in the config"
-    advice, lines = advised("30m")
+    advice, lines = advised("20m")
     assert advice.entries == ("train_dataloader.dataset.augmentation=light",)
     assert lines["augmentation"][0] == "light"
     assert "but" in lines

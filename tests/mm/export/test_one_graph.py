@@ -177,8 +177,10 @@ def test_refusals(work_dir, exported, tmp_path, monkeypatch):
     refused("--int8, --flip: not for --to mmpose", to="mmpose", int8=True, flip=True)
     with pytest.raises(UserError, match="says nothing but points"):
         settled(ExportOptions([str(exported)], "onnx", str(tmp_path / "m.onnx")))
-    with pytest.raises(UserError, match="not overwritten"):
-        settled(ExportOptions([str(work_dir)], "onnx", str(exported)))
+    # what it wrote itself may be replaced, what is somebody's own may not
+    settled(ExportOptions([str(work_dir)], "onnx", str(exported)))
+    (tmp_path / "own.onnx").write_bytes(b"mine")
+    refused("not overwritten", out="own.onnx")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="not installed: onnx, onnxscript") as caught:
         settled(ExportOptions([str(work_dir)], "onnx", str(tmp_path / "m.onnx")))
