@@ -101,7 +101,7 @@ def test_a_plan_writes_nothing(options, horses, tmp_path, capsys):
         ({"resume": True}, "holds no pre-training to go on with"),
         ({"changes": {"model.head.in_channels": 24}}, "cannot be built"),
         ({"max_time": "1h"}, "decide the same"),
-        ({"max_time": "1s"}, "leaves too little to learn"),
+        ({"max_time": "0.01s"}, "leaves too little to learn"),
         ({"backdrops": "nowhere"}, "no such folder"),
         ({"init": "nowhere.pth"}, "no such checkpoint"),
     ],
