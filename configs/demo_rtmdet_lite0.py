@@ -9,7 +9,7 @@ _base_ = "demo_rtmdet.py"
 # the pose model's backbone and its colours; the feature maps of strides 8 and 16 are the two levels
 model = dict(
     data_preprocessor=dict(mean=[127.0, 127.0, 127.0], std=[128.0, 128.0, 128.0]),
-    backbone=dict(_delete_=True, type="mmpose.EfficientNetLite", arch="lite0", out_indices=(2, 3)),
+    backbone=dict(_delete_=True, type="EfficientNetLite", arch="lite0", out_indices=(2, 3)),
     neck=dict(in_channels=[40, 112]),
     stages=[
         dict(name="stem", tier="early", prefixes=["backbone.conv_stem", "backbone.bn1"]),

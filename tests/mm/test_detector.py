@@ -51,6 +51,14 @@ def detector(horses, tmp_path_factory):
     return trained_detector(horses, tmp_path_factory.mktemp("detector") / "run")
 
 
+def test_the_demos_detector_is_known_by_its_record_alone(horses):
+    """Its backbone is one of ours, whose name MMDetection's registry must have."""
+    config = configs.load("configs/demo_rtmdet_lite0.py", SMALL, data_root=str(horses))
+    recorded = configs.from_text(configs.as_text(config), "run")
+    features = build_checked(recorded).backbone(torch.zeros(1, 3, 64, 64))
+    assert [tuple(one.shape) for one in features] == [(1, 40, 8, 8), (1, 112, 4, 4)]
+
+
 @pytest.fixture
 def network(horses):
     return build_checked(configs.load(CONFIG, SMALL, data_root=str(horses)))

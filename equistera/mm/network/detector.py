@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from mmdet.models.detectors import RTMDet
+from mmdet.registry import MODELS as DETECTION_MODELS
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
@@ -15,6 +16,7 @@ from torch import nn
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.mm.data.metainfo import dataset_meta_of
+from equistera.mm.network.efficientnet_lite import EfficientNetLite
 from equistera.mm.network.staged import StagedNetwork
 
 #: COCO's animals by their place among its 80 classes (https://cocodataset.org, "thing" classes in order of their ids).
@@ -24,6 +26,9 @@ CLASSES = {
 }
 #: The layers with an output for each class, at each level.
 _CLASS_LAYERS = "bbox_head.rtm_cls."
+
+# a backbone of ours is a name like MMDetection's own
+DETECTION_MODELS.register_module(module=EfficientNetLite, force=True)
 
 
 @MODELS.register_module()
