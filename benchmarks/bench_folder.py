@@ -15,7 +15,7 @@ from pathlib import Path
 from scipy import stats
 
 from equistera.errors import UserError
-from equistera.files import read_json, write_json
+from equistera.files import link_or_copy, read_json, write_json
 
 PROJECT = Path(__file__).resolve().parents[1]
 #: A network that trains in seconds, to show that a benchmark runs.
@@ -121,6 +121,21 @@ def subset(ann_file: Path, path: Path, pictures: Iterable[str]) -> int:
     annotations = [a for a in coco["annotations"] if a["image_id"] in ids]
     write_json(path, {**coco, "images": images, "annotations": annotations})
     return len(annotations)
+
+
+def without_labels(ann_file: Path, images: Path, folder: Path, pictures: Iterable[str]) -> None:
+    """Makes a folder of some pictures of a file that says where their animals are, as a detector would, and no more."""
+    names = {*pictures}
+    folder.mkdir(parents=True)
+    for name in names:
+        link_or_copy(images / name, folder / name, symbolic=True)
+    boxes = folder / "boxes.json"
+    subset(ann_file, boxes, names)
+    coco = read_json(boxes)
+    kept = ("id", "image_id", "category_id", "bbox")
+    entries = [{key: annotation[key] for key in kept} for annotation in coco["annotations"]]
+    kinds = [{"id": category["id"], "name": category["name"]} for category in coco["categories"]]
+    write_json(boxes, {"images": coco["images"], "annotations": entries, "categories": kinds})
 
 
 def with_interval(differences: Sequence[float]) -> str:

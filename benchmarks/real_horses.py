@@ -32,7 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench_folder import PROJECT, BenchFolder, once_evaluated, subset, with_interval
+from bench_folder import PROJECT, BenchFolder, once_evaluated, subset, with_interval, without_labels
 
 from equistera import cli
 from equistera.checkpoints import manifest, path_of
@@ -225,18 +225,6 @@ class Bench(BenchFolder):
         """Where a run lies."""
         return self.out / "runs" / f"{slug(name)}_{size}_seed{seed}"
 
-    def _unlabelled(self, folder: Path, pictures: set[str]) -> None:
-        """Makes a folder of the horses' pictures that says where the animals are, as a detector would, and no more."""
-        folder.mkdir(parents=True)
-        for name in pictures:
-            link_or_copy(self.root / "images" / "train" / name, folder / name, symbolic=True)
-        subset(self.root / "annotations" / "train.json", folder / "boxes.json", pictures)
-        coco = read_json(folder / "boxes.json")
-        kept = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
-        coco["annotations"] = [{key: a[key] for key in kept if key in a} for a in coco["annotations"]]
-        coco["categories"] = [{"id": c["id"], "name": c["name"]} for c in coco["categories"]]
-        write_json(folder / "boxes.json", coco)
-
     def run(self, name: str, size: int, seed: int) -> dict:
         """One run's result, computed or read."""
         arm = self.arms[name]
@@ -255,9 +243,9 @@ class Bench(BenchFolder):
         options = (*arm.options, f"train_dataloader.dataset.ann_file={labels}")
         arguments = arm.arguments
         if arm.teacher:
-            self._unlabelled(folder / "unlabelled_pictures", set(pictures) - set(drawn))
-            teacher = self.folder(arm.teacher, size, seed)
-            arguments += "--unlabelled", str(folder / "unlabelled_pictures"), "--teacher", str(teacher)
+            place, labelled = folder / "unlabelled_pictures", self.root / "annotations" / "train.json"
+            without_labels(labelled, self.root / "images" / "train", place, set(pictures) - set(drawn))
+            arguments += "--unlabelled", str(place), "--teacher", str(self.folder(arm.teacher, size, seed))
         config, length = self.config(name, arm), (self.steps, self.batch)
         own_arm = replace(arm, options=options, arguments=arguments)
         seconds = self._train(own_arm, config, folder, self.root, animals, length, seed)

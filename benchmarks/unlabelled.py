@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from bench_folder import PROJECT, TINY, BenchFolder, once_evaluated, subset
+from bench_folder import PROJECT, TINY, BenchFolder, once_evaluated, subset, without_labels
 
 from equistera import cli
 from equistera import skeleton as skeletons
@@ -40,7 +40,7 @@ from equistera.dataset.boxes import box_around
 from equistera.dataset.coco import category_of, load_annotations
 from equistera.errors import UserError
 from equistera.evaluation.instances import pair
-from equistera.files import atomic_write, link_or_copy, read_json, write_json
+from equistera.files import atomic_write, read_json, write_json
 
 ALL, HALF, ONE, THREE = ARMS = "58", "29", "29 + 29 by one", "29 + 29 by three"
 POINTS = ("nose", "l_ear", "r_ear", "tail_base")
@@ -172,15 +172,7 @@ class Bench(BenchFolder):
         """A folder of pictures, with where the animals are and nothing else of the labels."""
         if not (folder / "boxes.json").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            for name in names:
-                link_or_copy(self.root / "images" / "train" / name, folder / name, symbolic=True)
-            labels = folder.with_name("pictures.json")
-            subset(self._labels("train"), labels, names)
-            coco = read_json(labels)
-            boxes = [{key: a[key] for key in ("id", "image_id", "category_id", "bbox")} for a in coco["annotations"]]
-            content = {"images": coco["images"], "annotations": boxes, "categories": [{"id": 1, "name": "horse"}]}
-            write_json(folder / "boxes.json", content)
+            without_labels(self._labels("train"), self.root / "images" / "train", folder, names)
         return folder
 
     def _trained(

@@ -8,6 +8,7 @@ import torch
 
 from equistera import device
 from equistera.errors import UserError
+from equistera.mm.data.loading import cores_per_process
 from equistera.processes import processes_here
 from equistera.words import counted
 
@@ -37,6 +38,13 @@ def choose_device(name: str | None) -> None:
             f"--device {name} names one GPU, but {processes_here()} processes run here, each of which needs its own",
             hint=f"Leave it out; {device.VISIBLE}=1,2 before the command says which GPUs they take",
         )
+
+
+def compute_on(name: str | None) -> None:
+    """As :func:`choose_device`; on a CPU torch takes the cores that this process may use."""
+    choose_device(name)
+    if not torch.cuda.is_available():
+        torch.set_num_threads(cores_per_process())
 
 
 def _found(choice: device.Choice) -> str:

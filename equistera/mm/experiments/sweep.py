@@ -91,8 +91,7 @@ def sweep(options: SweepOptions, start: Start | None = None) -> Path | None:
     _work(options, found, config.default_hooks.checkpoint.best, start or Processes())
     page = _report(options, found)
     if not found.trials("COMPLETE", "PRUNED") and (failed := found.trials("FAIL")):
-        reasons = [f"trial {one.number}: {one.user_attrs.get(study.WHY)}" for one in failed]
-        raise UserError("every trial failed:", reasons, "Put that right and choose another --out")
+        raise _all_failed("every trial failed:", failed)
     return page
 
 
@@ -110,6 +109,11 @@ def _checked(options: SweepOptions, knobs: Sequence[Knob]) -> tuple[Config, dict
     watched = config.default_hooks.checkpoint.best
     if not watched.startswith("val/"):
         raise UserError(f"default_hooks.checkpoint.best is {watched!r}: a sweep goes by a score on the validation set")
+    problems += [
+        f"{knob.key} is a section of the config: a knob is one entry in it"
+        for knob in knobs
+        if isinstance(configs.entry_at(config, knob.key), Mapping)
+    ]
     if not problems:
         for knob in knobs:
             for value in knob.ends:
@@ -123,8 +127,6 @@ def _checked(options: SweepOptions, knobs: Sequence[Knob]) -> tuple[Config, dict
 
 
 def _refusals(options: SweepOptions, values: dict[str, Any], knob: Knob) -> list[str]:
-    if isinstance(configs.entry_at(configs.load(options.config, options.cfg_options), knob.key), Mapping):
-        return [f"{knob.key} is a section of the config: a knob is one entry in it"]
     overrides = [*options.cfg_options, *(override(key, value) for key, value in values.items())]
     trial = options.training(options.folder / study.TRIALS)
     try:
@@ -149,11 +151,13 @@ def _work(options: SweepOptions, found: Sweep, watched: str, start: Start) -> No
         more = f"; {left} left, here about {duration(elapsed / done)} each" if left > 0 else ""
         print(f"trial {trial.number}: {came} after {duration(elapsed)}{_best_so_far(found)}{more}", file=sys.stderr)
         if failed >= HOPELESS and not found.trials("COMPLETE", "PRUNED"):
-            raise UserError(
-                f"the first {failed} trials of this worker failed, and no other has come to an end:",
-                [f"trial {one.number}: {one.user_attrs.get(study.WHY)}" for one in found.finished],
-                "Put that right and choose another --out",
-            )
+            text = f"the first {failed} trials of this worker failed, and no other has come to an end:"
+            raise _all_failed(text, found.finished)
+
+
+def _all_failed(text: str, trials: Sequence) -> UserError:
+    reasons = [f"trial {one.number}: {one.user_attrs.get(study.WHY)}" for one in trials]
+    return UserError(text, reasons, "Put that right and choose another --out")
 
 
 def _run(options: SweepOptions, found: Sweep, trial: Trial, watched: str, start: Start) -> str:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from mmengine.config import Config
 
 from equistera import skeleton as skeletons
@@ -41,8 +40,7 @@ from equistera.labelling.unlabelled import EVERY, NAME, Tally, UnlabelledOptions
 from equistera.looking import LookOptions
 from equistera.mm import config as configs
 from equistera.mm.data.dataset import KeypointDataset
-from equistera.mm.data.loading import cores_per_process
-from equistera.mm.devices import choose_device
+from equistera.mm.devices import compute_on
 from equistera.mm.labelling.picking import Animals, further
 from equistera.mm.prediction.follow import BEGIN
 from equistera.mm.prediction.loaded import say_other_animals
@@ -270,9 +268,7 @@ def _teachers(
     Raises:
         UserError: A teacher cannot be used, or none of its points is the student's.
     """
-    choose_device(asked.device)
-    if not torch.cuda.is_available():
-        torch.set_num_threads(cores_per_process())
+    compute_on(asked.device)
     (config, path), *others = asked.teachers()
     first = Predictor(config, path, asked.device, amp=None)
     models = [(first, Confidence.of(path, False, None, first.settings))]

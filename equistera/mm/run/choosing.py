@@ -7,18 +7,16 @@ import statistics
 import sys
 from pathlib import Path
 
-import torch
-
 import equistera
 from equistera import PROJECT, commands
 from equistera import skeleton as skeletons
 from equistera.checkpoints import command_for
 from equistera.dataset.coco import load_annotations
 from equistera.files import write_json
-from equistera.mm.data.loading import cores_per_process
-from equistera.mm.devices import choose_device
+from equistera.mm.devices import compute_on
 from equistera.mm.network.precision import mixed_precision_pays
 from equistera.mm.run.fit_to_time import measure
+from equistera.mm.run.preflight import label_files
 from equistera.mm.run.settle import FinishedRun, RunSpec, settle
 from equistera.mm.run.trainer import device_name
 from equistera.outputs import check_targets, record
@@ -27,8 +25,6 @@ from equistera.training.fit import parse_duration, run_seconds
 from equistera.training.options import TrainOptions
 from equistera.training.recommend_run import FULL, Advice, Candidate, Labels, candidates, recommend_run
 from equistera.words import counted
-
-PARTS = ("train", "val", "test")
 
 
 def recommended_run(asked: TrainOptions) -> Advice:
@@ -42,13 +38,11 @@ def recommended_run(asked: TrainOptions) -> Advice:
     """
     if asked.max_time:
         parse_duration(asked.max_time)
-    choose_device(asked.device)
-    if not torch.cuda.is_available():
-        torch.set_num_threads(cores_per_process())
+    compute_on(asked.device)
     asked = dataclasses.replace(asked, amp=mixed_precision_pays(), plan=True)
     first = _settled(asked, FULL)
     if asked.json:
-        read = [Path(first.config.data_root) / first.config[f"{name}_dataloader"].dataset.ann_file for name in PARTS]
+        read = label_files(first.config)
         check_targets("--json", [asked.json], inputs=read, overwrite=asked.overwrite, tool="recommend")
     labels = _labels(first)
     specs = [first if path == FULL else _settled(asked, path) for path in candidates(labels.pictures)]

@@ -53,6 +53,12 @@ def check_data(config: Config) -> DataSummary:
     return DataSummary(*counts[0], *counts[1], tuple(notes), tuple(sources), sets[0].get("epoch_samples"))
 
 
+def label_files(config: Config) -> list[Path]:
+    """The annotation files that a config names."""
+    loaders = (config.get(f"{name}_dataloader") for name in ("train", "val", "test"))
+    return [Path(config.data_root) / loader.dataset.ann_file for loader in loaders if loader]
+
+
 def finish(config: Config, seed: int | None) -> None:
     """Fills in what follows: workers of the loaders, seeds, augmentation by epoch, the files that are evaluated on.
 

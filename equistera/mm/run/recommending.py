@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 import sys
 
-import torch
-
 from equistera import commands
 from equistera.errors import UserError
-from equistera.mm.data.loading import cores_per_process
-from equistera.mm.devices import choose_device
+from equistera.mm.devices import compute_on
 from equistera.mm.network.precision import mixed_precision_pays
 from equistera.mm.run.fit_to_time import measure
 from equistera.mm.run.settle import FinishedRun, settle
@@ -32,9 +29,7 @@ def recommended(options: TrainOptions) -> TrainOptions:
         raise UserError(
             "--recommend chooses how a run begins that has little time: it needs --max-time, and no --resume"
         )
-    choose_device(options.device)
-    if not torch.cuda.is_available():
-        torch.set_num_threads(cores_per_process())
+    compute_on(options.device)
     given = {option.partition("=")[0] for option in options.cfg_options}
     lines = []
     if not options.amp and _PRECISION not in given and mixed_precision_pays():

@@ -22,14 +22,13 @@ from equistera.files import remove_unfinished, write_json
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import use_cache
-from equistera.mm.data.loading import cores_per_process
-from equistera.mm.devices import choose_device
+from equistera.mm.devices import compute_on
 from equistera.mm.run.fingerprint import fingerprint, picture_marks
 from equistera.mm.run.fit_to_time import fit_entries, measure
 from equistera.mm.run.logs import add_text
 from equistera.mm.run.network_check import NOT_TOGETHER, as_config_says
 from equistera.mm.run.planning import plan_of, steps_per_update
-from equistera.mm.run.preflight import check_data
+from equistera.mm.run.preflight import check_data, label_files
 from equistera.mm.run.saving import write_run_file
 from equistera.mm.run.settle import FinishedRun, RunSpec, configured, settle
 from equistera.mm.run.trainer import Trainer, device_name, join_group
@@ -57,17 +56,17 @@ def train(options: TrainOptions) -> Path:
     """
     options = with_record(options)
     launcher = join(options.launcher)
-    choose_device(options.device)
+    compute_on(options.device)
     if not options.plan and rank() == 0:
         work_dirs.refuse_if_running(options.folder)
     if options.wanted is not None and rank() == 0:
         fresh = f"is for this run: {options.wanted} holds one already"
         print(options.folder, "is the newest of these runs" if options.resume else fresh, flush=True)
-    if not torch.cuda.is_available():
-        torch.set_num_threads(cores_per_process())
     spec = settle(options, launcher)
     if options.json:
-        check_targets("--json", [options.json], inputs=_read_by(spec.config), overwrite=options.overwrite, tool="train")
+        check_targets(
+            "--json", [options.json], inputs=label_files(spec.config), overwrite=options.overwrite, tool="train"
+        )
     if isinstance(spec, FinishedRun):
         if rank() == 0:
             _draw_lost_curves(spec.work_dir)
@@ -77,12 +76,6 @@ def train(options: TrainOptions) -> Path:
     else:
         execute(spec)
     return spec.work_dir
-
-
-def _read_by(config: Config) -> list[Path]:
-    """The label files of a run."""
-    loaders = (config.get(f"{name}_dataloader") for name in ("train", "val", "test"))
-    return [Path(config.data_root) / loader.dataset.ann_file for loader in loaders if loader]
 
 
 def _show_plan(spec: RunSpec) -> None:
