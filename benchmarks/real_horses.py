@@ -26,7 +26,9 @@ import random
 import runpy
 import shutil
 import statistics
+import threading
 import tomllib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -104,6 +106,8 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--seeds", type=cli.at_least(1), default=3)
     parser.add_argument("--steps", type=cli.at_least(1), default=1500, help="optimiser steps of each training")
     parser.add_argument("--batch", type=cli.at_least(1), default=16, help="animals in a step")
+    text = "overrides for every training, as of tools/train.py: codec.input_size=(192,192)"
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help=text)
     parser.add_argument("--jobs", type=cli.at_least(1), default=1, help="trainings side by side")
     parser.add_argument("--threads", type=cli.at_least(1), default=os.cpu_count() or 1, help="CPU threads in all")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
@@ -122,7 +126,7 @@ class Bench(BenchFolder):
     def __init__(self, args):
         super().__init__(args.out, args.threads, args.device)
         self.args, self.steps, self.batch = args, args.steps, args.batch
-        self.options: tuple[str, ...] = ()
+        self.options: tuple[str, ...] = tuple(args.cfg_options)
         content = tomllib.loads(args.arms_file.read_text(encoding="utf-8"))
         as_tuples = lambda own: {k: tuple(v) if isinstance(v, list) else v for k, v in own.items()}  # noqa: E731
         common = content.get("common", {})
@@ -132,9 +136,11 @@ class Bench(BenchFolder):
         if unknown := set(args.arms or ()) - self.arms.keys():
             raise UserError(f"no such arm: {', '.join(sorted(unknown))}", hint=f"There are: {'; '.join(self.arms)}")
         if args.short:
-            self.steps, self.batch, self.options = 4, 4, SMALL
+            self.steps, self.batch, self.options = 4, 4, (*self.options, *SMALL)
             self.starts = {k: replace(v, steps=4, batch=4, pictures=8) for k, v in self.starts.items()}
         self.root = self.out / "data" / "horses"
+        # trainings side by side may need the same start, teacher or pictures, which are made once
+        self.making: defaultdict[object, threading.Lock] = defaultdict(threading.Lock)
 
     def data(self) -> None:
         """Makes the data set of real horses: train is what seeds draw from, test the third that scores."""
@@ -200,26 +206,32 @@ class Bench(BenchFolder):
             return None
         if name not in self.starts:
             return path_of(name) if name in manifest() else Path(name).resolve()
-        start = self.starts[name]
         folder = self.out / "starts" / name
-        if not (folder / "finished.json").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            if start.data == "rendered":
-                counts = {"train": start.pictures, "val": 16, "test": 4}
-                options = [word.format(others=self.args.others) for word in start.render]
-                # one folder for all starts that are rendered alike
-                which = f"_{hashlib.sha1(repr(options).encode()).hexdigest()[:6]}" if options else ""
-                place = f"data/rendered{start.pictures}{which}"
-                root, count = self.horses(place, 1001, counts, "animalpose", options), start.pictures
-            else:
-                if not self.args.others:
-                    raise UserError(f"the start {name!r} needs --others DIR")
-                root = self.args.others.resolve()
-                count = len(read_json(root / "annotations" / "train.json")["annotations"])
-            length = start.steps, start.batch
-            seconds = self._train(start, self.config(f"start {name}", start), folder, root, count, length, 0)
-            write_json(folder / "finished.json", {**asdict(start), "seconds": round(seconds, 1)}, indent=1)
+        with self.making[folder]:
+            if not (folder / "finished.json").exists():
+                self._make_start(name, folder)
         return folder / "best.pth"
+
+    def _make_start(self, name: str, folder: Path) -> None:
+        start = self.starts[name]
+        shutil.rmtree(folder, ignore_errors=True)
+        if start.data == "rendered":
+            counts = {"train": start.pictures, "val": 16, "test": 4}
+            options = [word.format(others=self.args.others) for word in start.render]
+            # one folder for all starts that are rendered alike
+            which = f"_{hashlib.sha1(repr(options).encode()).hexdigest()[:6]}" if options else ""
+            place = f"data/rendered{start.pictures}{which}"
+            with self.making[place]:
+                options += "--workers", str(self.args.threads)
+                root, count = self.horses(place, 1001, counts, "animalpose", options), start.pictures
+        else:
+            if not self.args.others:
+                raise UserError(f"the start {name!r} needs --others DIR")
+            root = self.args.others.resolve()
+            count = len(read_json(root / "annotations" / "train.json")["annotations"])
+        length = start.steps, start.batch
+        seconds = self._train(start, self.config(f"start {name}", start), folder, root, count, length, 0)
+        write_json(folder / "finished.json", {**asdict(start), "seconds": round(seconds, 1)}, indent=1)
 
     def folder(self, name: str, size: int, seed: int) -> Path:
         """Where a run lies."""
@@ -227,11 +239,14 @@ class Bench(BenchFolder):
 
     def run(self, name: str, size: int, seed: int) -> dict:
         """One run's result, computed or read."""
-        arm = self.arms[name]
         folder = self.folder(name, size, seed)
-        result = folder / "result.json"
-        if result.exists():
-            return read_json(result)
+        with self.making[folder]:
+            if not (folder / "result.json").exists():
+                self._make_run(name, size, seed, folder)
+        return read_json(folder / "result.json")
+
+    def _make_run(self, name: str, size: int, seed: int, folder: Path) -> None:
+        arm = self.arms[name]
         shutil.rmtree(folder, ignore_errors=True)
         pictures = sorted(image["file_name"] for image in read_json(self.root / "annotations" / "train.json")["images"])
         if size > len(pictures):
@@ -243,6 +258,7 @@ class Bench(BenchFolder):
         options = (*arm.options, f"train_dataloader.dataset.ann_file={labels}")
         arguments = arm.arguments
         if arm.teacher:
+            self.run(arm.teacher, size, seed)
             place, labelled = folder / "unlabelled_pictures", self.root / "annotations" / "train.json"
             without_labels(labelled, self.root / "images" / "train", place, set(pictures) - set(drawn))
             arguments += "--unlabelled", str(place), "--teacher", str(self.folder(arm.teacher, size, seed))
@@ -261,9 +277,8 @@ class Bench(BenchFolder):
         model += ["--cfg-options", *own] if own else []
         about = {"arm": name, "pictures": size, "animals": animals, "seed": seed, "seconds": round(seconds, 1)}
         content = {**about, **self._scores(folder, model), "flip": self._scores(folder, [*model, "--flip-test"])}
-        write_json(result, content, indent=1)
+        write_json(folder / "result.json", content, indent=1)
         print(f"{name}, {size} pictures, seed {seed}: AP {content['AP']:.3f}", flush=True)
-        return content
 
     def _scores(self, folder: Path, model: Sequence[object]) -> dict[str, float]:
         out = folder / "scores"
@@ -340,25 +355,33 @@ def main(argv: Sequence[str]) -> None:
         args.sizes, args.seeds = [8], 1
     bench = Bench(args)
     chosen = args.arms or list(bench.arms)
-    if untaught := {bench.arms[name].teacher for name in chosen} - {"", *chosen}:
-        raise UserError(f"also needed, as teachers: {', '.join(sorted(untaught))}")
     settings = {"steps": bench.steps, "batch": bench.batch, "options": list(bench.options)}
     bench.claim(settings | ({"choose": True} if args.choose else {}))
     bench.data()
-    for start in dict.fromkeys(bench.arms[name].start for name in chosen):
-        bench.weights(start)
     # seed by seed, so that a benchmark that is stopped early has every kind of run
     runs = [(arm, size, seed) for seed, size, arm in itertools.product(range(args.seeds), args.sizes, chosen)]
     bench.threads = max(1, args.threads // args.jobs)
+    failed: list[str] = []
+
+    def one(run: tuple[str, int, int]) -> dict | None:
+        try:
+            return bench.run(*run)
+        except UserError as error:  # the others stand
+            failed.append(f"{run[0]}, {run[1]} pictures, seed {run[2]}: {error}")
+            print(f"FAILED: {failed[-1]}", flush=True)
+            return None
+
     with ThreadPoolExecutor(args.jobs) as pool:
-        # those that are taught come after their teachers
-        for taught in (False, True):
-            list(pool.map(lambda run: bench.run(*run), [r for r in runs if bool(bench.arms[r[0]].teacher) is taught]))
-    results = [bench.run(*run) for run in runs]
+        # beside the runs that need none of them
+        starts = pool.map(bench.weights, sorted({bench.arms[name].start for name in chosen}))
+        results = [result for result in pool.map(one, runs) if result]
+        list(starts)
     bench.threads = args.threads
     bench.write(
         {"arms": {name: asdict(bench.arms[name]) for name in chosen}, "runs": results}, table_of(results, chosen[0])
     )
+    if failed:
+        raise UserError("not measured:", failed)
 
 
 if __name__ == "__main__":
