@@ -1,8 +1,8 @@
-"""configs/demo_lite0.py with heatmaps of 48x48 instead of SimCC, at 192x192: what the ways to decode them are worth."""
+"""configs/demo_lite0.py with heatmaps of 32x32 instead of SimCC: what the ways to decode them are worth."""
 
 _base_ = "../configs/demo_lite0.py"
 
-codec = dict(_delete_=True, type="MSRAHeatmap", input_size=(192, 192), heatmap_size=(48, 48), sigma=2)
+codec = dict(_delete_=True, type="MSRAHeatmap", input_size=(128, 128), heatmap_size=(32, 32), sigma=1.5)
 model = dict(
     codec=codec,
     head=dict(

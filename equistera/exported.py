@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
@@ -76,7 +76,7 @@ class Exported:
     members: tuple[str, ...]
     equistera_version: str
     skeleton: dict[str, Any] | None = None
-    padding: float = 1.0
+    padding: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1.0
     calibrated: bool = False
     calibration: dict[str, Any] | None = None
     flip: bool = False

@@ -67,8 +67,8 @@ class DetectorOptions:
             )
         if is_exported(path):
             raise UserError(
-                f"--det {path}: an exported detector looks once, at one size",
-                hint="Give its checkpoint, which looks at large pictures again, more closely",
+                f"--det {path}: an exported network cannot look at large pictures again, more closely",
+                hint="Give the checkpoint of the detector that it was exported from",
             )
         if ignored := [name for name in given if name != "--det-thr"]:
             raise UserError(f"{' and '.join(ignored)}: {path} is the weights, and knows one class of animals")

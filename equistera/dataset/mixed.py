@@ -92,8 +92,8 @@ class Source:
         )
 
 
-def parse_also(text: str) -> dict[str, Any]:
-    """The entry of a config that ``--also DIR[:SKELETON][=WEIGHT]`` stands for.
+def parse_also(text: str, option: str = "--also") -> dict[str, Any]:
+    """The entry of a config that ``--also DIR[:SKELETON][=WEIGHT]``, or another ``option`` like it, stands for.
 
     >>> parse_also("data/ap10k:ap10k=0.5")
     {'data_root': 'data/ap10k', 'skeleton': 'ap10k', 'weight': 0.5}
@@ -117,8 +117,8 @@ def parse_also(text: str) -> dict[str, Any]:
         # said below
         pass
     raise UserError(
-        f"--also {text}: expected DIR[:SKELETON][=WEIGHT], its weight a number above 0",
-        hint="For example --also data/ap10k, --also rendered=0.5 or --also dogs:animalpose=0.25",
+        f"{option} {text}: expected DIR[:SKELETON][=WEIGHT], its weight a number above 0",
+        hint=f"For example {option} rendered, or {option} rendered=0.5 for half the weight",
     )
 
 

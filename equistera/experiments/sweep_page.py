@@ -62,6 +62,9 @@ def words_of(sweep: Sweep) -> list[str]:
         gain = found.value - own.value
         better = f"; the best is {gain:.3f} above it" if gain > 0 else ", which no other has surpassed"
         words.append(f"The config as it is scored {own.value:.3f}{better}.")
+    scores = [trial.value for trial in sweep.trials("COMPLETE")]
+    if len(scores) > 1 and min(scores) == max(scores):
+        words.append(f"All {len(scores)} complete trials scored the same: nothing here says which settings are better.")
     return words
 
 

@@ -46,7 +46,7 @@ class UnlabelledOptions(DetectorOptions):
         Raises:
             UserError: It is no folder with a weight.
         """
-        found = parse_also(self.unlabelled)
+        found = parse_also(self.unlabelled, "--unlabelled")
         folder = Path(found["data_root"])
         if "skeleton" in found:
             raise UserError(

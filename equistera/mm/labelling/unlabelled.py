@@ -149,7 +149,11 @@ def _new(
         else:
             kept[mark] = source
     if not kept:
-        raise UserError(f"--unlabelled {asked.folder}: nothing is left to label", tally.said()[: len(tally.notes) + 1])
+        raise UserError(
+            f"--unlabelled {asked.folder}: nothing is left to label",
+            tally.said()[: len(tally.notes) + 1],
+            "Put pictures there that have no labels yet, or leave --unlabelled out",
+        )
     return [(source, mark) for mark, source in kept.items()]
 
 
@@ -228,7 +232,12 @@ def _label(
         for one in content if part >= 0 else ():
             tally.add(one)
     if not tally.taken:
-        raise UserError(f"the teachers are sure of nothing in {asked.folder}", [*lines, *tally.said()])
+        raise UserError(
+            f"the teachers are sure of nothing in {asked.folder}",
+            [*lines, *tally.said()],
+            "Train the teacher longer or on more labels, name several, or say where the animals are (--det); "
+            "a lower --sure teaches more mistakes",
+        )
     _write(done, {source.name: source.path for source in pictures}, skeleton, kind, folder)
     write_json(folder / REPORT, {"said": [*lines, *tally.said()], **tally.to_json()}, indent=1)
 

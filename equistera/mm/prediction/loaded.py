@@ -49,7 +49,8 @@ def loaded(
         skeleton=configs.skeleton_argument(options.skeleton),
     )
     how = predictor.settings, unsure, predictor.scales
-    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, *how)
+    in_graph = predictor.exported is not None and predictor.exported.calibrated
+    confidence = Confidence.of(job.checkpoint, options.flip_test, options.conf, *how, in_graph=in_graph)
     print(confidence.description)
     if job.detector is not None:
         say_other_animals(job.detector, options.det_class, predictor)

@@ -52,10 +52,12 @@ class Confidence:
         settings: str = "",
         unsure: str = "dimmed",
         scales: Sequence[float] = ONE_VIEW,
+        in_graph: bool = False,
     ) -> Confidence:
         """The confidences of a checkpoint's predictions; arguments as for :func:`stored_calibration`.
 
-        ``unsure`` is what becomes of points below the threshold, for the description.
+        ``unsure`` is what becomes of points below the threshold, for the description; ``in_graph`` says that the
+        confidences of an exported network are probabilities as they come out of it.
 
         Raises:
             UserError: The threshold that was asked for is not between 0 and 1, or the calibration file is broken.
@@ -63,12 +65,12 @@ class Confidence:
         if threshold is not None and not 0 <= threshold <= 1:
             raise UserError(f"--conf must be from 0 to 1, found {threshold:g}")
         calibration = stored_calibration(checkpoint, flip_test, settings, scales)
+        source = calibration_path(checkpoint).name
+        if calibration is None and in_graph:
+            calibration, source = Calibration(), f"in {Path(checkpoint).name} itself"
         threshold = threshold if threshold is not None else RAW if calibration is None else CALIBRATED
         if calibration is not None:
-            line = (
-                f"confidences are calibrated ({calibration_path(checkpoint).name}): "
-                f"points that are right with less than {threshold:.0%}"
-            )
+            line = f"confidences are calibrated ({source}): points that are right with less than {threshold:.0%}"
         else:
             why = missing_because(checkpoint, flip_test, settings, scales)
             line = f"{why}\nconfidences are uncalibrated: points below {threshold:g}"

@@ -17,7 +17,7 @@ from mmpose.registry import MODELS
 from equistera import skeleton as skeletons
 from equistera.errors import UserError
 from equistera.evaluation.calibration import ONE_VIEW
-from equistera.exported import is_exported
+from equistera.exported import Exported, is_exported
 from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.devices import choose_device
@@ -90,6 +90,8 @@ class Predictor:
         **shared: Any,
     ):
         choose_device(device)
+        #: What an exported network says of itself.
+        self.exported: Exported | None = None
         self.scales = tuple(scales)
         # what makes samples is told of more than the one view that it makes by itself
         self.views = () if self.scales == ONE_VIEW else self.scales
@@ -104,6 +106,7 @@ class Predictor:
 
     def _take_exported(self, path: str | Path, data_root: str | None = None, skeleton: str | None = None) -> None:
         self.model = network = ExportedNetwork(path)
+        self.exported = network.about
         self.config = network.config(data_root, skeleton)
         self.skeleton = network.skeleton
         self.trained_on, self.animals = {*network.about.trained_on}, [*network.about.animals]

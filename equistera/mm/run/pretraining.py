@@ -120,6 +120,10 @@ def _settled(options: PretrainOptions) -> PretrainOptions:
             f"{folder} holds a pre-training already",
             hint=f"Go on with it: {_command(folder, '--resume')}\n  Or name another folder: --work-dir",
         )
+    if (folder / DATA).exists() and not options.plan:
+        raise UserError(
+            f"{folder / DATA} is there already, from something else", hint="Name another folder: --work-dir"
+        )
     if work_dirs.holds_run(folder) and not options.plan:
         raise UserError(f"{folder} holds another run", hint="Name another folder: --work-dir")
     if options.max_time is None and not any(o.startswith("train_cfg.max_epochs=") for o in options.cfg_options):
@@ -267,7 +271,8 @@ def _cost(options: PretrainOptions, rendered: float) -> str:
     """What it took, what is there and what comes next."""
     whole, weights = time.monotonic() - options.started, options.folder / BEST
     skeleton = ("--skeleton", options.skeleton) if options.skeleton else ()
-    following = commands.tool("train", options.config, *skeleton, "--init", weights, "--data-root", "data")
+    own = ("--cfg-options", *options.cfg_options) if options.cfg_options else ()
+    following = commands.tool("train", options.config, *skeleton, "--init", weights, "--data-root", "data", *own)
     rows = {
         "cost": f"{duration(whole)} in this call, of which {duration(rendered)} until all horses were rendered",
         "start": str(weights),
