@@ -13,7 +13,11 @@ def test_a_folder_has_a_weight(tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "summary"),
-    [("nowhere", "no such folder: nowhere"), ("photos:ap10k", r"expected DIR\[=WEIGHT\]"), ("photos=-1", "above 0")],
+    [
+        ("nowhere", "no such folder: nowhere"),
+        ("photos:ap10k", r"expected DIR\[=WEIGHT\]"),
+        ("photos=-1", "--unlabelled photos=-1: .* above 0"),
+    ],
 )
 def test_what_is_no_folder_is_refused(tmp_path, monkeypatch, given, summary):
     monkeypatch.chdir(tmp_path)

@@ -120,6 +120,13 @@ def test_what_promises_little_is_pruned(asked, tmp_path):
     assert {trial["state"] for trial in rows(tmp_path / "all")} == {"complete"}
 
 
+def test_equal_scores_choose_nothing_and_say_so(asked, capsys, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "settle", lambda options: None)
+    sweep(asked(trials=2), MadeUp(grows_to=[0.2, 0.2]))
+    assert "All 2 complete trials scored the same" in capsys.readouterr().out
+
+
 def test_a_failure_is_told_and_counted_and_where_all_fail_it_ends(asked, tmp_path, capsys):
     sweep(asked(trials=3), MadeUp(failing=lambda number: number == 1))
     assert [trial["state"] for trial in rows(tmp_path / "sweep")] == ["complete", "failed", "complete"]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -60,6 +61,10 @@ def test_it_is_drawn_with_like_a_checkpoint(exported, picture, tmp_path, capsys)
     visualize(to_draw(VisualizeOptions([str(exported)], img=str(picture[0]), out=str(out))))
     assert cv2.imread(str(out)) is not None
     assert "confidences are calibrated (horse.calibration.json)" in capsys.readouterr().out
+    # alone in another folder it still is what it is
+    moved = shutil.copy(exported, tmp_path / "moved.onnx")
+    visualize(to_draw(VisualizeOptions([str(moved)], img=str(picture[0]), out=str(out), overwrite=True)))
+    assert "confidences are calibrated (in moved.onnx itself)" in capsys.readouterr().out
     with pytest.raises(UserError, match="no such video"):
         to_analyze(AnalyzeOptions([str(exported), str(tmp_path / "none.mp4")], out=str(tmp_path)))
 
@@ -197,6 +202,7 @@ def test_files_of_others_are_refused(exported, tmp_path):
         ("detector", lambda props: setattr(props["kind"], "value", '"detector"')),
         ("sizes", lambda props: setattr(props["codec"], "value", '{"input_size": ["a", 2]}')),
         ("batch", lambda props: setattr(props["batch"], "value", "-1")),
+        ("padding", lambda props: setattr(props["padding"], "value", "NaN")),
     ):
         other = onnx.ModelProto()
         other.CopyFrom(model)
@@ -211,6 +217,7 @@ def test_files_of_others_are_refused(exported, tmp_path):
         ("detector", "is a detector model: it finds animals"),
         ("sizes", "no skeleton or no input size"),
         ("batch", "batch: Input should be greater than or equal to 0"),
+        ("padding", "padding: Input should be"),
     ):
         with pytest.raises(UserError, match=said):
             Predictor("", tmp_path / f"{name}.onnx")

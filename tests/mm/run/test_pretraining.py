@@ -113,6 +113,13 @@ def test_what_cannot_be_is_refused_before_anything_is_rendered(options, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_with_horses_of_something_else_is_left_alone(options, tmp_path):
+    (tmp_path / "out" / "horses").mkdir(parents=True)
+    with pytest.raises(UserError, match="horses is there already, from something else"):
+        pretrain(options(tmp_path / "out"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["horses"]
+
+
 def test_a_skeleton_whose_points_nobody_can_draw_is_refused(options, tmp_path):
     path = tmp_path / "elephant.json"
     path.write_text('{"keypoints": [{"name": "trunk_tip", "half": "upper", "sigma": 0.05}]}')
