@@ -21,8 +21,9 @@ from equistera.mm.network.checkpoint_record import animals_in
 from equistera.mm.prediction.detect import TrainedBoxes
 from equistera.words import counted
 
-#: Boxes of less confidence are not compared: near the threshold of what is left out the last bit decides.
-_SURE = 0.3
+#: Boxes of less confidence are not compared, where any have more: near the threshold of what is left out the last bit
+#: decides. Of a detector that is sure of none, those with at least this share of its highest confidence.
+_SURE, _SHARE = 0.3, 0.5
 
 
 def is_detector(path: str | Path) -> bool:
@@ -77,15 +78,23 @@ class DetectorExport:
         """How the file's boxes compare with the network's own, in words.
 
         Raises:
-            UserError: A box is missing, or lies elsewhere by more than ``tolerance`` pixels of the input.
+            UserError: A box is missing, or lies elsewhere by more than ``tolerance`` pixels of the input; or there is
+                none to compare.
         """
         off, missing, count = [], 0, 0
-        for picture, inputs in zip(self.pictures, self.inputs, strict=True):
-            with torch.inference_mode():
-                own = self.network.boxes(inputs)[0]
+        with torch.inference_mode():
+            found = [self.network.boxes(inputs)[0] for inputs in self.inputs]
+        surest = max((float(own.scores.max()) for own in found if len(own.scores)), default=0.0)
+        if not surest:
+            raise UserError(
+                f"the detector finds nothing on {counted(len(found), 'pictures')}: its file cannot be compared with it",
+                hint="--check names a folder of pictures with animals in them",
+            )
+        bar = _SURE if surest >= _SURE else _SHARE * surest
+        for picture, own in zip(self.pictures, found, strict=True):
             boxes, scores = run(picture[None])
             for box, score in zip(own.bboxes.numpy(), own.scores.numpy(), strict=True):
-                if score < _SURE:
+                if score < bar:
                     continue
                 count += 1
                 near = np.abs(boxes - box).max(axis=1, initial=0)[np.abs(scores - score) < 0.01]
@@ -93,7 +102,7 @@ class DetectorExport:
                 off += [float(near.min())] if len(near) else []
         worst = max(off, default=0.0)
         said = (
-            f"{counted(count, 'boxes')} surer than {_SURE:g} on {counted(len(self.pictures), 'pictures')}: {missing} "
+            f"{counted(count, 'boxes')} surer than {bar:.2g} on {counted(len(self.pictures), 'pictures')}: {missing} "
             f"missing, mean {np.mean(off or [0]):.2g} px, worst {worst:.2g} px"
         )
         print(f"beside this project's own predictions: {said}", flush=True)

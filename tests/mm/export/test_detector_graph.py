@@ -61,6 +61,30 @@ def test_boxes_and_scores(weights, horses, tmp_path, capsys):
         DetectorOptions(det=str(out)).detector()
 
 
+def unsure(weights, folder, horses, bias):
+    """The job of a detector all of whose scores are near the sigmoid of ``bias``."""
+    content = checkpoint.load(weights)
+    for name, value in content["state_dict"].items():
+        if "rtm_cls" in name:
+            value.mul_(0.02) if name.endswith("weight") else value.fill_(bias)
+    checkpoint.save(folder / "unsure.pth", content)
+    options = {"check": str(horses / "images" / "val"), "data_root": str(horses)}
+    return settled(ExportOptions([CONFIG, str(folder / "unsure.pth")], "onnx", str(folder / "unsure.onnx"), **options))
+
+
+def test_a_detector_that_is_sure_of_nothing_is_compared_where_it_is_surest(weights, horses, tmp_path, capsys):
+    export(unsure(weights, tmp_path, horses, -4.0))
+    said = re.search(r"(\d+) boxes surer than (\S+) on 4 pictures: 0 missing", capsys.readouterr().out)
+    assert int(said[1]) > 0
+    assert 0 < float(said[2]) < 0.3
+
+
+def test_a_detector_that_finds_nothing_proves_nothing(weights, horses, tmp_path):
+    with pytest.raises(UserError, match="finds nothing on 4 pictures"):
+        export(unsure(weights, tmp_path, horses, -1000.0))
+    assert not (tmp_path / "unsure.onnx").exists()
+
+
 def test_what_a_detector_does_not_have_is_refused(weights, tmp_path):
     job = settled(ExportOptions([CONFIG, str(weights)], "onnx", str(tmp_path / "d.onnx"), flip=True, int8=True))
     with pytest.raises(UserError, match="--flip, --int8: not for a detector"):
