@@ -33,7 +33,11 @@ def parse_args(argv: Sequence[str]):
     parser.add_argument("--pictures", type=cli.at_least(1), default=16, help="photos of 1280x960")
     parser.add_argument("--json", metavar="FILE", help="write the figures too")
     inputs.add_common(parser, "--cfg-options")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if odd := [batch for batch in args.batches if args.pictures % batch]:
+        # a file takes whole batches: what is filled up would count as slow
+        parser.error(f"--pictures {args.pictures} are no whole batches of {odd[0]}")
+    return args
 
 
 def main(argv: Sequence[str]) -> None:
