@@ -159,15 +159,15 @@ def _is_length(entry: object) -> bool:
     return isinstance(entry, list) and len(entry) == 2 and all(type(n) is int and 0 <= n < _MOST for n in entry)
 
 
-def kept_update(found: FoundCheckpoint, config: Config, options: TrainOptions) -> dict[str, int]:
+def kept_update(found: FoundCheckpoint, config: Config, options: TrainOptions, record: dict | None) -> dict[str, int]:
     """Entries of a config by which the processes that there are now make updates of as many samples as before.
 
-    Nothing where they do so already, or what decides it is given anew; what cannot be kept is followed and said, as any
-    other change is.
+    Nothing where they do so already, or what decides it is given with another value than in the run's ``record``: a job
+    that is queued again repeats its command. What cannot be kept is followed and said, as any other change is.
     """
     batch, steps = "train_dataloader.batch_size", "optim_wrapper.accumulative_counts"
-    kept = {*(options.recorded or ())}
-    if any(given.partition("=")[0] in (batch, steps) for given in options.cfg_options if given not in kept):
+    before = {*record["options"]["cfg_options"]} if record else set()
+    if any(given.partition("=")[0] in (batch, steps) for given in options.cfg_options if given not in before):
         return {}
     samples, own = update_of(found.meta["fingerprint"]), config.train_dataloader.batch_size
     if samples in (0, own * world_size() * config.optim_wrapper.get("accumulative_counts", 1)):

@@ -92,7 +92,7 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
         configs.write(config, mixed_precision())
     found = _found(options) if options.resume else None
     if found is not None:
-        configs.write(config, resume.kept_update(found, config, options))
+        configs.write(config, resume.kept_update(found, config, options, read_record(work_dir)))
     budget = parse_duration(options.max_time) if options.max_time else None
     fit = earlier_fit(found, budget) if found else None
     if budget:

@@ -345,6 +345,9 @@ def test_fewer_processes_accumulate_for_an_update_of_the_same_size(straight, tmp
     # what it is now is kept by the next start, too; what is given decides
     (work / "epoch_3.pth").unlink()
     (work / "latest.pth").unlink()
+    # a job that is queued again repeats its command
+    train(TrainOptions(work_dir=str(work), resume=True, plan=True, cfg_options=["train_dataloader.batch_size=4"]))
+    assert "an update keeps its 8 samples: batch 4 x 2 steps" in capfd.readouterr().out
     train(TrainOptions(work_dir=str(work), resume=True, plan=True, cfg_options=["train_dataloader.batch_size=2"]))
     assert "keeps" not in capfd.readouterr().out
 
