@@ -48,16 +48,22 @@ class Member:
 
     def tests(self) -> dict[str, Mapping]:
         """What ``tools/test.py`` has written of it in the folders beside it, by their names."""
-        found = {}
+        found: dict[str, Mapping] = {}
         for path in sorted(self.path.resolve().parent.glob(f"*/{METRICS}")):
             try:
                 metrics = read_json(path)
             except UserError:
                 continue  # half-written, or not ours: it says nothing
-            said = metrics.get("checkpoint") if isinstance(metrics, dict) else None
-            if isinstance(said, str) and same_file(said, self.path) and isinstance(metrics.get("AP"), float):
+            if isinstance(metrics, dict) and isinstance(metrics.get("AP"), float) and self._is(metrics):
                 found[path.parent.name] = metrics
         return found
+
+    def _is(self, metrics: Mapping) -> bool:
+        """Whether they are of this checkpoint: by its hash, or by its place where they do not say the hash."""
+        if "checkpoint_sha256" in metrics:
+            return metrics["checkpoint_sha256"] == self.sha256
+        said = metrics.get("checkpoint")
+        return isinstance(said, str) and same_file(said, self.path)
 
 
 def model_card(path: Path, about: Exported, members: Sequence[Member], checked: str) -> str:

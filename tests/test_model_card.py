@@ -66,6 +66,16 @@ def test_what_is_known_stands_there(tmp_path):
     assert "0.100" not in card
 
 
+@pytest.mark.parametrize(("sha256", "known"), [("ab" * 32, True), ("cd" * 32, False)])
+def test_scores_are_those_of_the_very_weights_wherever_they_lie(tmp_path, sha256, known):
+    # tested in another folder; or at the same place, before other weights came there
+    place = "elsewhere/best.pth" if known else str(tmp_path / "best.pth")
+    metrics = {"checkpoint": place, "checkpoint_sha256": sha256, "AP": 0.5, "pictures": 4, "animals": 4}
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "metrics.json").write_text(json.dumps(metrics))
+    assert ("| AP | 0.500" in model_card(tmp_path / "m.onnx", exported(), [member(tmp_path)], "")) is known
+
+
 def test_what_nobody_knows_is_named(tmp_path):
     card = model_card(tmp_path / "m.onnx", exported(), [member(tmp_path)], "")
     assert "| training annotations | unknown |" in card

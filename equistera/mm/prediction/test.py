@@ -149,7 +149,10 @@ def test(options: TestOptions) -> dict[str, dict]:
             path.unlink()
     for name, model in scored.items():
         paths: dict[str, Any] = {"ensemble_of": [str(path) for path in checkpoints.values()]}
-        about: dict[str, Any] = {"checkpoint": str(checkpoints[name])} if name in checkpoints else paths
+        about: dict[str, Any] = paths
+        if name in checkpoints:
+            # by its hash a model card knows it again in another folder, and not where another has taken its place
+            about = {"checkpoint": str(checkpoints[name]), "checkpoint_sha256": file_hash(checkpoints[name])}
         about |= {"split": split.name, "flip_test": options.flip_test, "scales": lead.scales}
         about |= {"found_boxes": found[name]} if name in found else {}
         about |= {"human_ceiling": ceiling} if ceiling is not None else {}
