@@ -127,7 +127,10 @@ class Exported:
             raise UserError(f"{path}: its metadata has no skeleton or no input size", hint=hint) from error
         if found.kind != kind:
             what = "finds animals, it has no keypoints" if kind == "pose" else "finds keypoints, not animals"
-            raise UserError(f"{path} is a {found.kind} model: it {what}")
+            raise UserError(
+                f"{path} is a {found.kind} model: it {what}",
+                hint="Give a pose model; --det takes a detector's checkpoint" if kind == "pose" else "",
+            )
         return found
 
 

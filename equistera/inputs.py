@@ -13,10 +13,14 @@ from equistera import PROJECT, cli
 from equistera.errors import UserError
 from equistera.words import did_you_mean, near
 
+#: What MMEngine reads configs from.
+CONFIG_ENDINGS = (".py", ".json", ".yaml", ".yml")
+
 
 def config(text: str) -> str:
-    """A config file, see :func:`find_config`."""
-    find_config(text)
+    """A config file, see :func:`find_config`, of a kind that can be read."""
+    if find_config(text).suffix.lower() not in CONFIG_ENDINGS:
+        raise UserError(f"{text} is no config: those end in {', '.join(CONFIG_ENDINGS)}")
     return text
 
 

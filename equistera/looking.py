@@ -67,8 +67,8 @@ class DetectorOptions:
             )
         if is_exported(path):
             raise UserError(
-                f"--det {path}: an exported network cannot look at large pictures again, more closely",
-                hint="Give the checkpoint of the detector that it was exported from",
+                f"--det {path}: an exported network finds no animals here: it cannot look a second time, more closely",
+                hint="Give the checkpoint or work dir of a detector",
             )
         if ignored := [name for name in given if name != "--det-thr"]:
             raise UserError(f"{' and '.join(ignored)}: {path} is the weights, and knows one class of animals")

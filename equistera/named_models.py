@@ -46,6 +46,10 @@ def members(words: Sequence[str], form: str = FORM, exported: bool = False) -> l
             if unused is not None:
                 break
             config = unused = word
+        elif word.lower().endswith((".xml", ".bin")):
+            raise UserError(
+                f"{word}: of exported networks the tools take .onnx files only", hint="tools/export.py --to onnx"
+            )
         elif is_exported(word):
             if unused is not None or not exported:
                 raise UserError(

@@ -50,11 +50,11 @@ def predict(network, image, box=None):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 7):
-        sys.exit(__doc__)
-    network, photo, box = load(sys.argv[1]), cv2.imread(sys.argv[2]), [float(word) for word in sys.argv[3:]]
-    if photo is None or (box and not min(box[2:]) > 0):
-        sys.exit(f"error: cannot read {sys.argv[2]}" if photo is None else f"error: {box} is no box")
-    points, confidence = predict(network, photo[..., ::-1], box)
-    for keypoint, (x, y), sure in zip(network[1]["skeleton"]["content"]["keypoints"], points, confidence, strict=True):
-        print(f"{keypoint['name']:20} {x:8.1f} {y:8.1f}  {sure:.2f}")
+    network, photo = (load(sys.argv[1]), cv2.imread(sys.argv[2])) if len(sys.argv) in (3, 7) else sys.exit(__doc__)
+    size = (0, 0) if photo is None else photo.shape[1::-1]
+    box = [float(word) for word in sys.argv[3:]] or [0, 0, *size]
+    if not (min(box[2:]) > 0 and -box[2] < box[0] < size[0] and -box[3] < box[1] < size[1]):
+        sys.exit(f"error: {sys.argv[2]} cannot be read, or nothing of it lies in the box {box}")
+    names = [keypoint["name"] for keypoint in network[1]["skeleton"]["content"]["keypoints"]]
+    for name, (x, y), sure in zip(names, *predict(network, photo[..., ::-1], box), strict=True):
+        print(f"{name:20} {x:8.1f} {y:8.1f}  {sure:.2f}")

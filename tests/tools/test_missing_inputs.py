@@ -22,6 +22,7 @@ MISSING = [
     (["train.py", DEMO, "--init", "wieghts.pth"], "no such checkpoint: wieghts.pth, did you mean 'weights.pth'?"),
     (["train.py", "--resume", "--work-dir", "runn"], "has no record of a run (run.json)"),
     (["learning_curve.py", "no.py", "--work-dir", "curve"], "no such config: no.py"),
+    (["learning_curve.py", "README.md", "--work-dir", "curve"], "README.md is no config: those end in .py"),
     (["sweep.py", DEMO, "--space", "spase.toml", "--trials", "1", "--out", "o"], "no such file: spase.toml"),
     (["cross_validate.py", "no.py", "--out", "o"], "no such config: no.py"),
     (["measure_sigmas.py", "labels.json", "other.json"], "no such file: labels.json"),

@@ -47,6 +47,9 @@ from equistera.named_models import short_names
 from equistera.outputs import record
 from equistera.words import counted
 
+#: Fewer crops than these are named where int8 is fitted on them: what ranges numbers have is read off them.
+FEW_CROPS = 50
+
 
 def export(job: ExportJob) -> None:
     """Exports what was asked for.
@@ -60,7 +63,7 @@ def export(job: ExportJob) -> None:
         ((config, path),) = job.models
         export_plain(config, path, options.out, options.skeleton, options.overwrite)
         return
-    if is_detector(job.models[0][1]):
+    if any(is_detector(path) for _, path in job.models):
         _export_detector(job)
     else:
         _export_pose(job)
@@ -230,6 +233,10 @@ def _to_int8(path: Path, about: Exported, expected: Sequence[np.ndarray], crops:
     """Puts an int8 copy in the place of a file; returns how it compares."""
     target = path.with_name(f"int8_{path.name}")
     print(f"int8, fitted on {counted(len(crops), 'crops')} ...", flush=True)
+    if len(crops) < FEW_CROPS:
+        print(
+            f"  warning: they are few: {FEW_CROPS} and more, of what it will see, tell more of the range of its numbers"
+        )
     quantize(path, target, crops, CROPS, about.batch)
     found = difference(formats.in_turn(formats.run_onnx(target), crops, about.batch), expected)
     print(f"int8 beside full precision: {found.in_words()}")

@@ -57,7 +57,7 @@ def test_boxes_and_scores(weights, horses, tmp_path, capsys):
     assert (np.diff(scores) <= 0).all()
     assert (boxes[:, 2:] > boxes[:, :2]).all()
     assert "Finds animals in a picture" in (tmp_path / "detector.model_card.md").read_text()
-    with pytest.raises(UserError, match="cannot look at large pictures again"):
+    with pytest.raises(UserError, match="cannot look a second time"):
         DetectorOptions(det=str(out)).detector()
 
 

@@ -73,6 +73,8 @@ def test_nothing_that_was_settled_is_asked_again(exported, horses):
     for options in ({"flip_test": True}, {"scales": (0.9, 1.0)}, {"cfg_options": ["a=1"]}, {"amp": True}):
         with pytest.raises(UserError, match="is an exported network, which is as it was exported"):
             Predictor("", exported, **options)
+    with pytest.raises(UserError, match="of exported networks the tools take"):
+        to_draw(VisualizeOptions([str(exported.with_suffix(".xml"))], img=str(exported)))
     with pytest.raises(UserError, match="has other keypoints"):
         Predictor("", exported, skeleton="ap10k")
     assert Predictor("", exported, skeleton="horse26").skeleton.names == load("horse26").names
@@ -98,6 +100,8 @@ def test_the_example_says_the_same_where_only_it_is_installed(exported, picture,
     off = np.linalg.norm(said[:, :2] - pose.points, axis=1) / pixel
     assert off.max() < 0.5
     assert [line.split()[0] for line in done.stdout.splitlines()] == [*load("horse26").names]
+    done = subprocess.run([*map(str, words[:-4]), "5000", "0", "9", "9"], capture_output=True, text=True)
+    assert "nothing of it lies in the box [5000.0" in done.stderr
 
 
 #: Runs a file as a program where nothing but what it needs can be imported.
