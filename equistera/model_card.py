@@ -54,12 +54,12 @@ class Member:
                 metrics = read_json(path)
             except UserError:
                 continue  # half-written, or not ours: it says nothing
-            if isinstance(metrics, dict) and isinstance(metrics.get("AP"), float) and self._is(metrics):
+            if isinstance(metrics, dict) and isinstance(metrics.get("AP"), float) and self._was_scored(metrics):
                 found[path.parent.name] = metrics
         return found
 
-    def _is(self, metrics: Mapping) -> bool:
-        """Whether they are of this checkpoint: by its hash, or by its place where they do not say the hash."""
+    def _was_scored(self, metrics: Mapping) -> bool:
+        """Whether they are scores of this checkpoint: by its hash, or by its place where they do not say the hash."""
         if "checkpoint_sha256" in metrics:
             return metrics["checkpoint_sha256"] == self.sha256
         said = metrics.get("checkpoint")

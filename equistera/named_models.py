@@ -46,7 +46,7 @@ def members(words: Sequence[str], form: str = FORM, exported: bool = False) -> l
             if unused is not None:
                 break
             config = unused = word
-        elif word.lower().endswith((".xml", ".bin")):
+        elif word.lower().endswith(".xml"):
             raise UserError(
                 f"{word}: of exported networks the tools take .onnx files only", hint="tools/export.py --to onnx"
             )

@@ -48,7 +48,7 @@ from equistera.outputs import record
 from equistera.words import counted
 
 #: Fewer crops than these are named where int8 is fitted on them: what ranges numbers have is read off them.
-FEW_CROPS = 50
+_FEW_CROPS = 50
 
 
 def export(job: ExportJob) -> None:
@@ -233,10 +233,8 @@ def _to_int8(path: Path, about: Exported, expected: Sequence[np.ndarray], crops:
     """Puts an int8 copy in the place of a file; returns how it compares."""
     target = path.with_name(f"int8_{path.name}")
     print(f"int8, fitted on {counted(len(crops), 'crops')} ...", flush=True)
-    if len(crops) < FEW_CROPS:
-        print(
-            f"  warning: they are few: {FEW_CROPS} and more, of what it will see, tell more of the range of its numbers"
-        )
+    if len(crops) < _FEW_CROPS:
+        print(f"  warning: these are few; {_FEW_CROPS} and more, of what it will see, show the range of its numbers")
     quantize(path, target, crops, CROPS, about.batch)
     found = difference(formats.in_turn(formats.run_onnx(target), crops, about.batch), expected)
     print(f"int8 beside full precision: {found.in_words()}")

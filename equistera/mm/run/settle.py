@@ -91,8 +91,9 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
     if options.amp:
         configs.write(config, mixed_precision())
     found = _found(options) if options.resume else None
+    before = read_record(work_dir) if found else None
     if found is not None:
-        configs.write(config, resume.kept_update(found, config, options, read_record(work_dir)))
+        configs.write(config, resume.kept_update(found, config, options, before))
     budget = parse_duration(options.max_time) if options.max_time else None
     fit = earlier_fit(found, budget) if found else None
     if budget:
@@ -105,7 +106,7 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
     else:
         configs.write(config, {"from_scratch": found.meta["from_scratch"], "resume": True})
         steps = fit.steps_per_epoch if fit else steps_of(config, data)
-        resume.refuse_changes(found, fingerprint(config, steps), options, read_record(work_dir))
+        resume.refuse_changes(found, fingerprint(config, steps), options, before)
         if fit is not None:
             configs.write(config, fit_entries(config, fit))
         epochs = found.meta["lengths"][-1][1] if fit else config.train_cfg.max_epochs
