@@ -3,10 +3,14 @@
 Examples:
   python benchmarks/export_speed.py
   python benchmarks/export_speed.py configs/hrnet_w32_ap10k.py --rounds 7 --json export_speed.json
+  python benchmarks/export_speed.py configs/rtmpose_m_ap10k.py --members 3
+  python benchmarks/export_speed.py configs/rtmdet_tiny_animal.py
 
 Each config's network, with random weights, is written as ONNX, as ONNX in int8 and, where it is installed, for
 OpenVINO; all predict the same photos in turn, beside the checkpoint as tools/visualize.py runs it by default and
-beside MMPoseInferencer. Ratios are taken within a round.
+beside MMPoseInferencer. Ratios are taken within a round. Of several --members the file has their mean; PyTorch averages
+them as tools/test.py does, and MMPose, which has no ensembles, runs one after the other. A detector's file takes one
+picture at a time; MMPose's is MMDetection's RTMDet-tiny at the same input, which its inferencer asks so too.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import importlib.util
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from equistera import cli, inputs
@@ -26,6 +30,7 @@ CONFIGS = ["configs/rtmpose_m_ap10k.py", "configs/hrnet_w32_ap10k.py", "configs/
 def parse_args(argv: Sequence[str]):
     parser = cli.parser(__doc__)
     parser.add_argument("config", nargs="*", type=inputs.config, default=CONFIGS, help="networks to measure")
+    parser.add_argument("--members", type=cli.at_least(1), default=1, help="networks whose mean the file has")
     parser.add_argument("--batches", type=cli.at_least(1), nargs="+", default=[1, 16], help="crops that go in together")
     parser.add_argument("--threads", type=cli.at_least(1), default=2)
     parser.add_argument("--rounds", type=cli.at_least(1), default=5)
@@ -52,7 +57,8 @@ def main(argv: Sequence[str]) -> None:
     start(options)
     cases = []
     for path in args.config:
-        for case in measured(path, options, args.batches):
+        for batch in args.batches:
+            case = measured(path, options, batch, args.members)
             print(case.text(), flush=True)
             cases.append(case.as_json())
     if args.json:
@@ -61,44 +67,58 @@ def main(argv: Sequence[str]) -> None:
         print(json.dumps(machine()))
 
 
-def measured(path: str, options, batches: Sequence[int]) -> Iterator:
-    """A case for each size of batch."""
-    from mmpose.registry import MODELS
-    from speed import infer
-    from speed.options import load
+def measured(path: str, options, batch: int, members: int):
+    """What each way does in turn, ``batch`` pictures or crops at a time."""
+    from speed import detect
+    from speed.options import SMALL
+    from speed.photos import make_photos
     from speed.rounds import Case, in_turn, rate
 
+    from equistera import skeleton as skeletons
+    from equistera.mm import config as configs
+
+    config = configs.load(path, options.cfg_options)
+    skeleton = skeletons.load(config.skeleton)
+    root = make_photos(options.photos, options.pictures, SMALL, skeleton, options.pictures)
+    pictures = sorted((root / "images" / "train").iterdir())[: options.pictures]
+    with tempfile.TemporaryDirectory() as name:
+        if config.model.type == "AnimalDetector":
+            works = detect.works(path, options.cfg_options, pictures, batch, Path(name))
+        else:
+            works = pose_works(path, options, pictures, batch, members, Path(name))
+        for work in works.values():
+            work()
+        said = f"{Path(path).stem}{f', {members} members' * (members > 1)}, {options.threads} threads, batch {batch}"
+        *exports, stock = [who for who in works if who != "PyTorch"]
+        ratios = [f"{who}/{other}" for who in exports for other in ("PyTorch", stock)]
+        timed = {who: lambda work=work: rate(work, options.seconds) for who, work in works.items()}
+        return in_turn(Case(said, "pictures", aims=dict.fromkeys(ratios)), timed, options.rounds)
+
+
+def pose_works(path: str, options, pictures: list[Path], batch: int, members: int, folder: Path) -> dict[str, Callable]:
+    """The work of each way to predict poses, by name."""
+    from mmpose.registry import MODELS
+    from speed import infer
+
+    from equistera.mm import config as configs
     from equistera.mm.network import checkpoint
     from equistera.mm.prediction.predict import Predictor
 
-    config = load(options, path, options.sizes[0])
-    pictures = sorted((Path(config.data_root) / "images" / "train").iterdir())[: options.pictures]
-    network = MODELS.build(config.model)
-    network.init_weights()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        weights = folder / "weights.pth"
-        checkpoint.save(weights, {"state_dict": network.state_dict(), "meta": {}})
-        torch_one = Predictor(path, weights, "cpu", cfg_options=options.cfg_options, amp=None)
-        for batch in batches:
-            works = {"PyTorch": infer.ours(torch_one, pictures, batch)}
-            works |= exported(path, weights, folder / str(batch), pictures, batch, options)
-            works["MMPoseInferencer"] = infer.stocks(config, weights, folder, pictures, batch)
-            for work in works.values():
-                work()
-            name = f"{Path(path).stem}, {options.threads} threads, batch {batch}"
-            case = Case(name, "pictures", aims=dict.fromkeys(_ratios(works)))
-            timed = {who: lambda work=work: rate(work, options.seconds) for who, work in works.items()}
-            yield in_turn(case, timed, options.rounds)
+    config = configs.load(path, options.cfg_options)
+    weights = [folder / f"weights{n}.pth" for n in range(members)]
+    for file in weights:
+        network = MODELS.build(config.model)
+        network.init_weights()
+        checkpoint.save(file, {"state_dict": network.state_dict(), "meta": {}})
+    own = [Predictor(path, file, "cpu", cfg_options=options.cfg_options, amp=None) for file in weights]
+    works = {"PyTorch": infer.ours(own[0], pictures, batch) if members == 1 else infer.averaged(own, pictures, batch)}
+    works |= exported(path, weights, folder / "exported", pictures, batch, options)
+    stock = [infer.stocks(config, file, folder, pictures, batch) for file in weights]
+    works["MMPoseInferencer"] = lambda: sum(work() for work in stock) // members
+    return works
 
 
-def _ratios(works: Iterable[str]) -> Iterator[str]:
-    for who in works:
-        if who not in ("PyTorch", "MMPoseInferencer"):
-            yield from (f"{who}/PyTorch", f"{who}/MMPoseInferencer")
-
-
-def exported(path: str, weights: Path, folder: Path, pictures: list[Path], batch: int, options) -> dict[str, Callable]:
+def exported(path: str, weights: Sequence[Path], folder: Path, pictures: list[Path], batch: int, options):
     """The exported files' work, by name; each takes ``batch`` crops at once."""
     import numpy as np
     import torch
@@ -115,7 +135,8 @@ def exported(path: str, weights: Path, folder: Path, pictures: list[Path], batch
     from equistera.mm.prediction.predict import Predictor
 
     folder.mkdir()
-    plain = Predictor(path, weights, "cpu", cfg_options=options.cfg_options)
+    networks = [Predictor(path, file, "cpu", cfg_options=options.cfg_options) for file in weights]
+    plain = networks[0]
     codec = plain.config.codec.to_dict()
     skeleton = {"name": plain.skeleton.name, "content": content_of(plain.skeleton)}
     about = Exported("pose", codec, (), equistera.__version__, skeleton, BOX_PADDING, batch=batch)
@@ -123,7 +144,7 @@ def exported(path: str, weights: Path, folder: Path, pictures: list[Path], batch
     samples = [plain.sample(image, (0, 0, image.shape[1], image.shape[0])) for image in images]
     crops = as_arrays([samples[i % len(samples)] for i in range(max(batch, len(samples)))])
     ports = formats.Ports(CROPS, (POINTS, CONFIDENCE), torch.from_numpy(crops[:batch]), any_batch=False)
-    graph = PoseGraph([plain.model], None).eval()
+    graph = PoseGraph([network.model for network in networks], None).eval()
     onnx, int8 = folder / "full.onnx", folder / "int8.onnx"
     formats.to_onnx(graph, ports, about.as_text(), onnx)
     quantize(onnx, int8, crops, CROPS, batch)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 
@@ -26,6 +29,7 @@ from equistera.mm.data.metainfo import metainfo_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.precision import mixed_precision
 from equistera.mm.prediction.predict import Predictor
+from equistera.mm.prediction.split_predictions import mean_outputs
 from equistera.mm.run.trainer import Trainer
 from speed import stock
 from speed.networks import first_batch
@@ -72,16 +76,29 @@ def _prediction(options: Options, path: str, size: tuple[int, int], folder: Path
 
 def ours(predictor: Predictor, pictures: list[Path], batch: int) -> Callable[[], int]:
     """Work that predicts on the whole of each picture, as tools/visualize.py reads and predicts; returns how many."""
+    return lambda: sum(1 for _ in predictor.poses(_read(pictures), batch))
 
+
+def averaged(predictors: list[Predictor], pictures: list[Path], batch: int) -> Callable[[], int]:
+    """The same of an ensemble, averaged as tools/test.py does."""
+
+    def work() -> int:
+        done, crops = 0, _read(pictures)
+        while samples := [predictors[0].sample(*crop) for crop in itertools.islice(crops, batch)]:
+            prepared = [predictor.raw_outputs(pseudo_collate(samples)) for predictor in predictors]
+            done += len(predictors[0].decode(prepared[0][0], mean_outputs([raw for _, raw in prepared])))
+        return done
+
+    return work
+
+
+def _read(pictures: list[Path]) -> Iterator[tuple[np.ndarray, tuple[int, int, int, int]]]:
     def crop(path: Path):
         image = read_rgb(path)
         return image, (0, 0, image.shape[1], image.shape[0])
 
-    def work() -> int:
-        threads = default_threads()
-        return sum(1 for _ in predictor.poses(in_order(crop, pictures, threads, ahead=2 * threads), batch))
-
-    return work
+    threads = default_threads()
+    return iter(in_order(crop, pictures, threads, ahead=2 * threads))
 
 
 def stocks(config: Config, weights: Path, folder: Path, pictures: list[Path], batch: int) -> Callable[[], int]:
