@@ -90,6 +90,15 @@ class UnlabelledOptions(DetectorOptions):
         return members_there(self.teacher, "--teacher CONFIG {path} ...")
 
 
+def usual_weight(taken: int, own: int) -> float:
+    """Samples of the animals that were taken for each of one's own: few are not to be seen over and over.
+
+    >>> usual_weight(50, 400), usual_weight(5000, 400)
+    (0.125, 1.0)
+    """
+    return min(1.0, max(0.001, round(taken / max(own, 1), 3)))
+
+
 @dataclass
 class Tally:
     """What became of all pictures, animals and points.

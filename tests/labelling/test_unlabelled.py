@@ -3,12 +3,17 @@
 import pytest
 
 from equistera.errors import UserError
-from equistera.labelling.unlabelled import Tally, UnlabelledOptions
+from equistera.labelling.unlabelled import Tally, UnlabelledOptions, usual_weight
 
 
 def test_a_folder_has_a_weight(tmp_path):
     asked = UnlabelledOptions(unlabelled=f"{tmp_path}=0.5")
     assert (asked.folder, asked.source["weight"], asked.boxes) == (tmp_path, 0.5, None)
+
+
+@pytest.mark.parametrize(("taken", "own", "weight"), [(1, 400, 0.003), (50, 400, 0.125), (5000, 400, 1.0), (3, 0, 1.0)])
+def test_few_animals_are_not_seen_over_and_over(taken, own, weight):
+    assert usual_weight(taken, own) == weight
 
 
 @pytest.mark.parametrize(

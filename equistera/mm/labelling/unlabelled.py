@@ -13,6 +13,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -36,7 +37,7 @@ from equistera.labelling.box_notes import notes_on_boxes
 from equistera.labelling.chosen import portable
 from equistera.labelling.doubt import Seen
 from equistera.labelling.sources import Sampled, Source, find_sources, readings
-from equistera.labelling.unlabelled import EVERY, NAME, Tally, UnlabelledOptions
+from equistera.labelling.unlabelled import EVERY, NAME, Tally, UnlabelledOptions, usual_weight
 from equistera.looking import LookOptions
 from equistera.mm import config as configs
 from equistera.mm.data.dataset import KeypointDataset
@@ -80,9 +81,9 @@ def labelled(options: TrainOptions, asked: UnlabelledOptions, alone: bool = True
     if config.train_dataloader.dataset.type != KeypointDataset.__name__:
         raise UserError(f"--unlabelled is for pose models, {options.config} trains a detector", hint="Leave it out")
     skeleton, tally = skeletons.load(config.skeleton), Tally()
-    marks, names, kinds = _own(config, skeleton)
-    sources = _new(asked, folder, skeleton, marks, names, tally)
-    now = _decisive(asked, sources, names, skeleton)
+    own = _Own.of(config, skeleton)
+    sources = _new(asked, folder, skeleton, own, tally)
+    now = _decisive(asked, sources, own.names, skeleton)
     record = folder / "asked.json"
     before = read_json(record) if record.is_file() else None
     if before is None and folder.exists():
@@ -106,31 +107,37 @@ def labelled(options: TrainOptions, asked: UnlabelledOptions, alone: bool = True
             print(f"{NAME}: labelled again, with other {', '.join(changed)}; those before lie in {aside}", flush=True)
         write_json(record, now, indent=1)
         with held(folder):
-            _label(asked, sources, names, skeleton, kinds[0] if len(kinds) == 1 else "", folder, tally)
-    print(
-        f"{NAME}: {asked.folder}", *read_json(folder / REPORT)["said"], f"lie in     {folder}", sep="\n  ", flush=True
-    )
-    return {**asked.source, "data_root": str(folder), "name": NAME, "val_ann_file": None}
+            _label(asked, sources, own.names, skeleton, own.kinds[0] if len(own.kinds) == 1 else "", folder, tally)
+    report = read_json(folder / REPORT)
+    source = {"weight": usual_weight(report["taken"], own.animals), **asked.source}
+    weight = f"weight     {source['weight']:g} samples of them for each of yours"
+    print(f"{NAME}: {asked.folder}", *report["said"], weight, f"lie in     {folder}", sep="\n  ", flush=True)
+    return {**source, "data_root": str(folder), "name": NAME, "val_ann_file": None}
 
 
-def _own(config: Config, skeleton: Skeleton) -> tuple[dict[str, str], dict[str, list[tuple[str, Path]]], list[str]]:
-    """Which part of a run's own data has a picture of a mark; those of a file name; and what its animals are called."""
-    names: dict[str, list[tuple[str, Path]]] = {}
-    kinds: list[str] = []
-    for part, coco, folder in own_sets(config, skeleton):
-        for path in (Path(folder, image["file_name"]) for image in coco["images"]):
-            names.setdefault(path.name.casefold(), []).append((f"your {part} set", path))
-        kinds = coco["animals"] if part == "train" else kinds
-    return own_marks(config, skeleton), names, kinds
+@dataclass(frozen=True)
+class _Own:
+    """A run's own data: the part that has a picture of a mark, those of a file name, and what it is trained on."""
+
+    marks: dict[str, str]
+    names: dict[str, list[tuple[str, Path]]]
+    kinds: list[str]
+    animals: int
+
+    @classmethod
+    def of(cls, config: Config, skeleton: Skeleton) -> _Own:
+        names: dict[str, list[tuple[str, Path]]] = {}
+        kinds, animals = [], 0
+        for part, coco, folder in own_sets(config, skeleton):
+            for path in (Path(folder, image["file_name"]) for image in coco["images"]):
+                names.setdefault(path.name.casefold(), []).append((f"your {part} set", path))
+            if part == "train":
+                kinds, animals = coco["animals"], len(coco["annotations"])
+        return cls(own_marks(config, skeleton), names, kinds, animals)
 
 
 def _new(
-    asked: UnlabelledOptions,
-    folder: Path,
-    skeleton: Skeleton,
-    marks: Mapping[str, str],
-    names: Mapping[str, Sequence[tuple[str, Path]]],
-    tally: Tally,
+    asked: UnlabelledOptions, folder: Path, skeleton: Skeleton, own: _Own, tally: Tally
 ) -> list[tuple[Source, str]]:
     """The films, and the pictures that are not in the run's own data, each once, with their marks."""
     sources, tally.notes = find_sources([str(asked.folder)], folder, ignored=asked.boxes)
@@ -140,9 +147,9 @@ def _new(
     for source in sources:
         # one that cannot be read has none
         mark = mark_of(source.path) or source.name
-        if mark in marks:
-            tally.left_out[f"also in {marks[mark]}"] += 1
-        elif where := _saved_again(source.path, names.get(source.path.name.casefold(), ())):
+        if mark in own.marks:
+            tally.left_out[f"also in {own.marks[mark]}"] += 1
+        elif where := _saved_again(source.path, own.names.get(source.path.name.casefold(), ())):
             tally.left_out[f"saved again, with the name and the look of one in {where}"] += 1
         elif mark in kept:
             tally.left_out["there twice"] += 1

@@ -16,7 +16,7 @@ from equistera.dataset.images import read_rgb
 from equistera.dataset.mixed import also_option
 from equistera.errors import Stopped, UserError
 from equistera.labelling import sure
-from equistera.labelling.unlabelled import UnlabelledOptions
+from equistera.labelling.unlabelled import UnlabelledOptions, usual_weight
 from equistera.mm import config as configs
 from equistera.mm.labelling import unlabelled
 from equistera.mm.labelling.unlabelled import Journal, labelled
@@ -90,6 +90,8 @@ def test_sure_points_are_labelled_and_all_others_weigh_nothing(label, options, t
     assert set(report["points"]) <= {*HORSE.names}
     assert "looked at  10 pictures" in said
     assert "boxes      those of" in said
+    own = len(json.loads((horses / "annotations/train.json").read_text())["annotations"])
+    assert entry["weight"] == usual_weight(report["taken"], own)
     coco = json.loads((tmp_path / "run/unlabelled/annotations/train.json").read_text())
     points = np.array([a["keypoints"] for a in coco["annotations"]]).reshape(-1, 26, 3)
     assert (points[..., 2] > 0).sum() == sum(report["points"].values())
@@ -191,9 +193,8 @@ def test_frames_of_films_become_pictures_but_those_that_are_labelled(label, more
     whole = [Box((0.0, 0.0, float(image.shape[1]), float(image.shape[0])))]
     monkeypatch.setattr(unlabelled, "_where", lambda *args: ((lambda frames: [whole for _ in frames]), 0.0))
     monkeypatch.setattr(sure, "AGREED", 10.0)
-    names = unlabelled._own
-    own = {"walk_000000.jpg": [("your val set", tmp_path / "walk_000000.jpg")]}
-    monkeypatch.setattr(unlabelled, "_own", lambda *args: (names(*args)[0], own, ["pony"]))
+    names = {"walk_000000.jpg": [("your val set", tmp_path / "walk_000000.jpg")]}
+    monkeypatch.setattr(unlabelled._Own, "of", lambda *args: unlabelled._Own({}, names, ["pony"], 8))
     label()
     coco = json.loads((tmp_path / "run/unlabelled/annotations/train.json").read_text())
     # one in 0.35 s, the first of which is labelled already
@@ -223,7 +224,9 @@ def test_a_run_resumes_to_the_bit_whether_it_labelled_itself_or_not(label, optio
         return train(options(name, more=[also_option([], [entry])], **given))
 
     straight = run("straight")
-    assert "unlabelled: 8 samples of" in capsys.readouterr().out
+    taken = json.loads((straight / "unlabelled/report.json").read_text())["taken"]
+    # 16 of its own
+    assert f"unlabelled: {round(16 * taken / (taken + 16))} samples of" in capsys.readouterr().out
     label("stopped")
     complete = loops.TrainLoop._complete_epoch
 
