@@ -179,6 +179,14 @@ compile_mmcv() {
   touch venv/.compiled-mmcv
 }
 
+# Trains by a config in a folder, or goes on there: a run that was stopped would else stay, and be tested below.
+train() {
+  local config=$1 folder=$2
+  shift 2
+  [[ ! -e $folder ]] || set -- "$@" --resume
+  venv/bin/python tools/train.py "$config" --work-dir "$folder" --amp "$@"
+}
+
 run_demo() {
   if [[ -f data/demo/annotations/test.json ]]; then
     echo "== data/demo is there already"
@@ -193,11 +201,11 @@ run_demo() {
     echo "== without them: $config begins with random weights, which learn less (docs/benchmarks.md, \"The demo\")"
   fi
   echo "== training"
-  venv/bin/python tools/train.py $config --work-dir work_dirs/demo --amp
+  train $config work_dirs/demo
   echo "== testing on pictures it has not seen"
   venv/bin/python tools/test.py work_dirs/demo --out work_dirs/demo/test --flip-test --report
   echo "== training a detector, which finds the horses in whole pictures"
-  venv/bin/python tools/train.py $detector --work-dir work_dirs/demo_detector --amp --max-time 150s
+  train $detector work_dirs/demo_detector --max-time 150s
   venv/bin/python tools/test.py work_dirs/demo --out work_dirs/demo/test_found --det work_dirs/demo_detector
   echo "== drawing predictions"
   venv/bin/python tools/visualize.py work_dirs/demo \

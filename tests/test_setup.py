@@ -130,3 +130,27 @@ def test_each_package_is_pinned_once_for_each_python():
     asked = [line.split("#")[0].strip() for line in lines]
     pins = [re.sub("==[^;]*", "", line) for line in asked if line]
     assert len(set(pins)) == len(pins)
+
+
+def test_a_demo_that_was_stopped_goes_on_where_it_is_tested(clone):
+    done = clone / "done.txt"
+    (clone / "venv/bin").mkdir(parents=True)
+    # it only writes down what it is asked to do
+    python = put(clone, "python", f'echo "$@" >> "{done}"; [ "$1" != -c ] || echo made')
+    python.rename(clone / "venv/bin/python")
+    (clone / "venv/.made-from").write_text("made\n")
+
+    def trainings():
+        ran = run(clone, "demo")
+        assert ran.returncode == 0, ran.stderr
+        lines = [line for line in done.read_text().splitlines() if line.startswith("tools/train.py")]
+        done.unlink()
+        return lines
+
+    pose = "tools/train.py configs/demo_lite0.py --work-dir work_dirs/demo --amp"
+    detector = "tools/train.py configs/demo_rtmdet_lite0.py --work-dir work_dirs/demo_detector --amp --max-time 150s"
+    assert trainings() == [pose, detector]
+    (clone / "work_dirs/demo").mkdir(parents=True)
+    assert trainings() == [f"{pose} --resume", detector]
+    (clone / "work_dirs/demo_detector").mkdir()
+    assert trainings() == [f"{pose} --resume", f"{detector} --resume"]
