@@ -12,6 +12,7 @@ the same batch in each arm, on
 - 58: all of them,
 - 29: the half,
 - 29 + 29 by one: the half, and the other half as the model of "29" labels it,
+- 29 + 29 by one, from it: the same, beginning with that model's weights, which had as many steps already,
 - 29 + 29 by three: likewise by three models of the same 29, of which all must agree.
 
 Boxes are the true ones, as in the test. No epoch is chosen by its score. Errors are in pixels on the 58 test frames,
@@ -42,7 +43,7 @@ from equistera.errors import UserError
 from equistera.evaluation.instances import pair
 from equistera.files import atomic_write, read_json, write_json
 
-ALL, HALF, ONE, THREE = ARMS = "58", "29", "29 + 29 by one", "29 + 29 by three"
+ALL, HALF, ONE, FROM, THREE = ARMS = "58", "29", "29 + 29 by one", "29 + 29 by one, from it", "29 + 29 by three"
 POINTS = ("nose", "l_ear", "r_ear", "tail_base")
 FPS = 10
 
@@ -153,7 +154,7 @@ class Bench(BenchFolder):
         unlabelled = self._unlabelled(folder / "pictures", {*names} - {*half})
         teachers = [folder / f"teacher{n}" for n in range(3)]
         for arm in self.settings.arms:
-            run = folder / arm.replace(" ", "_")
+            run = folder / arm.replace(",", "").replace(" ", "_")
             if arm == ALL:
                 results.append(self._trained(run, arm, seed, names))
                 continue
@@ -193,6 +194,7 @@ class Bench(BenchFolder):
         what = [self.config, "--data-root", self.root, "--skeleton", self.points, "--work-dir", folder, "--seed", seed]
         if more is not None:
             options.append(f"train_dataloader.dataset.epoch_samples={samples}")
+            what += ["--init", teachers[0] / "best.pth"] if arm == FROM else []
             what += ["--unlabelled", more, "--teacher", *teachers]
             what += [] if settings.sure is None else ["--sure", settings.sure]
         log = folder.with_name(f"{folder.name}.log")
