@@ -75,6 +75,7 @@ def measured(path: str, options, batch: int, members: int):
     from speed.rounds import Case, in_turn, rate
 
     from equistera import skeleton as skeletons
+    from equistera.errors import UserError
     from equistera.mm import config as configs
 
     config = configs.load(path, options.cfg_options)
@@ -83,6 +84,8 @@ def measured(path: str, options, batch: int, members: int):
     pictures = sorted((root / "images" / "train").iterdir())[: options.pictures]
     with tempfile.TemporaryDirectory() as name:
         if config.model.type == "AnimalDetector":
+            if members > 1:
+                raise UserError(f"--members {members}: {path} is of a detector, which is exported by itself")
             works = detect.works(path, options.cfg_options, pictures, batch, Path(name))
         else:
             works = pose_works(path, options, pictures, batch, members, Path(name))

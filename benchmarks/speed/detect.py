@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import mmdet
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmpose.registry import MODELS
@@ -18,13 +17,13 @@ import equistera
 from equistera.dataset.images import read_rgb
 from equistera.exported import BOXES, PICTURE, SCORES, Exported
 from equistera.frames import Frame
-from equistera.in_order import default_threads, in_order
 from equistera.mm import config as configs
 from equistera.mm.export import formats
 from equistera.mm.export.crops import as_arrays
 from equistera.mm.export.graph import DetectorGraph
 from equistera.mm.network import checkpoint
 from equistera.mm.prediction.detect import TrainedBoxes
+from speed.infer import photos_in_order
 
 
 def works(path: str, cfg_options: list[str], pictures: list[Path], batch: int, folder: Path) -> dict[str, Callable]:
@@ -61,7 +60,7 @@ def works(path: str, cfg_options: list[str], pictures: list[Path], batch: int, f
 
 def _ours(found: TrainedBoxes, pictures: list[Path], batch: int) -> Callable[[], int]:
     def work() -> int:
-        images = _read(pictures)
+        images = photos_in_order(pictures)
         frames = [Frame(path.name, 0, image) for path, image in zip(pictures, images, strict=True)]
         return sum(len(found.glance(frames[start : start + batch])) for start in range(0, len(frames), batch))
 
@@ -70,14 +69,9 @@ def _ours(found: TrainedBoxes, pictures: list[Path], batch: int) -> Callable[[],
 
 def _files(found: TrainedBoxes, run: formats.Run, pictures: list[Path]) -> Callable[[], int]:
     def work() -> int:
-        return sum(1 for image in _read(pictures) if run(as_arrays([found.sample(image)])))
+        return sum(1 for image in photos_in_order(pictures) if run(as_arrays([found.sample(image)])))
 
     return work
-
-
-def _read(pictures: list[Path]) -> Iterable[np.ndarray]:
-    threads = default_threads()
-    return in_order(read_rgb, pictures, threads, ahead=2 * threads)
 
 
 def _stocks(size: tuple[int, int], pictures: list[Path], batch: int, folder: Path) -> Callable[[], int]:

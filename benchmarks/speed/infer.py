@@ -76,14 +76,14 @@ def _prediction(options: Options, path: str, size: tuple[int, int], folder: Path
 
 def ours(predictor: Predictor, pictures: list[Path], batch: int) -> Callable[[], int]:
     """Work that predicts on the whole of each picture, as tools/visualize.py reads and predicts; returns how many."""
-    return lambda: sum(1 for _ in predictor.poses(_read(pictures), batch))
+    return lambda: sum(1 for _ in predictor.poses(_whole(pictures), batch))
 
 
 def averaged(predictors: list[Predictor], pictures: list[Path], batch: int) -> Callable[[], int]:
     """The same of an ensemble, averaged as tools/test.py does."""
 
     def work() -> int:
-        done, crops = 0, _read(pictures)
+        done, crops = 0, _whole(pictures)
         while samples := [predictors[0].sample(*crop) for crop in itertools.islice(crops, batch)]:
             prepared = [predictor.raw_outputs(pseudo_collate(samples)) for predictor in predictors]
             done += len(predictors[0].decode(prepared[0][0], mean_outputs([raw for _, raw in prepared])))
@@ -92,13 +92,14 @@ def averaged(predictors: list[Predictor], pictures: list[Path], batch: int) -> C
     return work
 
 
-def _read(pictures: list[Path]) -> Iterator[tuple[np.ndarray, tuple[int, int, int, int]]]:
-    def crop(path: Path):
-        image = read_rgb(path)
-        return image, (0, 0, image.shape[1], image.shape[0])
-
+def photos_in_order(pictures: list[Path]) -> Iterator[np.ndarray]:
+    """The photos, RGB uint8 [H, W, 3], read ahead in threads as the tools do."""
     threads = default_threads()
-    return iter(in_order(crop, pictures, threads, ahead=2 * threads))
+    return iter(in_order(read_rgb, pictures, threads, ahead=2 * threads))
+
+
+def _whole(pictures: list[Path]) -> Iterator[tuple[np.ndarray, tuple[int, int, int, int]]]:
+    return ((image, (0, 0, image.shape[1], image.shape[0])) for image in photos_in_order(pictures))
 
 
 def stocks(config: Config, weights: Path, folder: Path, pictures: list[Path], batch: int) -> Callable[[], int]:
