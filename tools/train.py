@@ -40,7 +40,7 @@ def parse_args(argv):
     start.add_argument("--from-scratch", action="store_true", help="start from random weights; nothing is frozen")
     start.add_argument("--init", metavar="CHECKPOINT", help="start from these weights instead of the config's")
     parser.add_argument("--max-time", metavar="TIME", help="fit the run to this time, such as 2h, 90m or 1h30m")
-    text = "with --max-time and random weights: choose input size, batch and augmentation by what was measured; said"
+    text = "with --max-time and random weights: choose input, decoding, batch and augmentation as measured; said"
     parser.add_argument("--recommend", action="store_true", help=text)
     parser.add_argument("--plan", action="store_true", help="say what the run would do, and stop")
     parser.add_argument("--json", metavar="FILE", help="write the plan for machines")

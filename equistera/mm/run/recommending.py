@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 
 from equistera import commands
 from equistera.errors import UserError
@@ -11,7 +12,7 @@ from equistera.mm.devices import compute_on
 from equistera.mm.network.precision import mixed_precision_pays
 from equistera.mm.run.fit_to_time import measure
 from equistera.mm.run.settle import FinishedRun, settle
-from equistera.training.fit import parse_duration
+from equistera.training.fit import Costs, parse_duration
 from equistera.training.options import TrainOptions
 from equistera.training.recommend import SIZE, SMALLEST, Case, recommend
 
@@ -35,42 +36,39 @@ def recommended(options: TrainOptions) -> TrainOptions:
     if not options.amp and _PRECISION not in given and mixed_precision_pays():
         options = dataclasses.replace(options, amp=True)
         lines.append("precision: --amp (this machine has units for bfloat16)")
-    config = settle(dataclasses.replace(options, plan=True)).config
+    settled = settle(dataclasses.replace(options, plan=True))
+    assert not isinstance(settled, FinishedRun)
+    config = settled.config
     if not config.from_scratch:
         raise UserError(
             "--recommend is for runs from random weights, and this one has weights to start from",
             hint="--from-scratch; or leave --recommend out: the config's own settings are for these weights",
         )
     codec, width = config.codec, config.codec.input_size[0]
+    heatmaps = codec.type in ("MSRAHeatmap", "UDPHeatmap")
     shrinks = (
         config.model.backbone.type == "HRNet"
-        and codec.type == "MSRAHeatmap"
+        and heatmaps
         and codec.input_size == codec.input_size[::-1]
         and tuple(codec.heatmap_size) == (width // 4, width // 4)
     )
-    measured, trial = width, list(options.cfg_options)
-    if shrinks and width > SMALLEST and not any(key.partition(".")[0] == "codec" for key in given):
-        # the smallest is measured: it costs the least of the run's time
-        measured = SMALLEST
-        small = (f"({SMALLEST},{SMALLEST})", f"({SMALLEST // 4},{SMALLEST // 4})", codec.sigma)
-        trial += [f"{key}={value}" for key, value in zip(SIZE, small, strict=True)]
-    spec = settle(dataclasses.replace(options, plan=True, cfg_options=trial))
-    assert not isinstance(spec, FinishedRun)
+    # the smallest ones are measured: they cost the least of the run's time
+    smaller = shrinks and width > 2 * SMALLEST and not given & set(SIZE)
     print("measuring a few steps, for --recommend ...", file=sys.stderr, flush=True)
-    costs = measure(spec.config, spec.network, options.started, spec.work_dir)
+    costs = {side: _costs(options, side, codec) for side in ((SMALLEST, 2 * SMALLEST) if smaller else (width,))}
     advice = recommend(
         Case(
             budget=parse_duration(options.max_time),
-            start_up=costs.start_up,
-            step=max(step.seconds for step in costs.steps),
-            measured=measured,
+            start_up=max(cost.start_up for cost in costs.values()),
+            step={side: max(step.seconds for step in cost.steps) for side, cost in costs.items()},
             side=width,
             stride=config.model.stride,
             sigma=float(codec.sigma) if shrinks else 0.0,
             batch=config.train_dataloader.batch_size,
-            animals=spec.plan.data.train_animals,
+            animals=settled.plan.data.train_animals,
             augmentations=tuple(phase.augmentation for phase in config.strategy.phases),
             shrinks=shrinks,
+            plain=codec.type == "MSRAHeatmap" and not codec.get("unbiased", False),
             given=given,
         )
     )
@@ -80,3 +78,14 @@ def recommended(options: TrainOptions) -> TrainOptions:
     if own:
         print("  as --cfg-options", commands.line(*own), flush=True)
     return dataclasses.replace(options, cfg_options=[*own, *options.cfg_options])
+
+
+def _costs(options: TrainOptions, side: int, codec: Mapping) -> Costs:
+    """What the run costs with an input of this side, the config's own or a smaller one."""
+    own = list(options.cfg_options)
+    if side != codec["input_size"][0]:
+        sizes = f"({side},{side})", f"({side // 4},{side // 4})", codec["sigma"]
+        own += [f"{key}={value}" for key, value in zip(SIZE, sizes, strict=True)]
+    spec = settle(dataclasses.replace(options, plan=True, cfg_options=own))
+    assert not isinstance(spec, FinishedRun)
+    return measure(spec.config, spec.network, options.started, spec.work_dir)

@@ -35,16 +35,26 @@ def options(horses, tmp_path, *own, **changes):
 
 def test_hrnet_gets_what_fits_its_minutes(horses, tmp_path, measured, capsys):
     chosen = recommended(options(horses, tmp_path, "train_dataloader.batch_size=4"))
-    assert measured == [((128, 128), (128, 128), 4)]
-    assert "codec.input_size=(128,128)" in chosen.cfg_options
+    assert measured == [((64, 64), (64, 64), 4), ((128, 128), (128, 128), 4)]
+    assert "codec.input_size=(64,64)" in chosen.cfg_options
+    assert "codec.type=UDPHeatmap" in chosen.cfg_options
     assert "train_dataloader.dataset.augmentation=light" in chosen.cfg_options
     # the own ones are there, once
     assert [one for one in chosen.cfg_options if "batch_size" in one] == ["train_dataloader.batch_size=4"]
     said = capsys.readouterr().out
-    assert "input: 128 px instead of 256" in said
+    assert "input: 64 px instead of 256" in said
     assert "batch: 4, as --cfg-options says" in said
     # what was handed on is a run that can be
-    assert recommending.settle(chosen).config.codec.heatmap_size == (32, 32)
+    codec = recommending.settle(chosen).config.codec
+    assert (codec.type, codec.heatmap_size) == ("UDPHeatmap", (16, 16))
+
+
+def test_a_size_or_a_codec_that_was_given_is_measured_and_kept(horses, tmp_path, measured, capsys):
+    own = "codec.input_size=(96,96)", "codec.heatmap_size=(24,24)", "codec.unbiased=True"
+    chosen = recommended(options(horses, tmp_path, "train_dataloader.batch_size=4", *own))
+    assert measured == [((96, 96), (96, 96), 4)]
+    assert not any(one.startswith("codec.type") for one in chosen.cfg_options)
+    assert "input: 96 px, as --cfg-options says" in capsys.readouterr().out
 
 
 def test_it_is_for_runs_from_scratch_in_a_time(horses, tmp_path, measured):
