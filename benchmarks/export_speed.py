@@ -100,19 +100,14 @@ def measured(path: str, options, batch: int, members: int):
 
 def pose_works(path: str, options, pictures: list[Path], batch: int, members: int, folder: Path) -> dict[str, Callable]:
     """The work of each way to predict poses, by name."""
-    from mmpose.registry import MODELS
     from speed import infer
+    from speed.networks import save_untrained
 
     from equistera.mm import config as configs
-    from equistera.mm.network import checkpoint
     from equistera.mm.prediction.predict import Predictor
 
     config = configs.load(path, options.cfg_options)
-    weights = [folder / f"weights{n}.pth" for n in range(members)]
-    for file in weights:
-        network = MODELS.build(config.model)
-        network.init_weights()
-        checkpoint.save(file, {"state_dict": network.state_dict(), "meta": {}})
+    weights = [save_untrained(config, folder / f"weights{n}.pth") for n in range(members)]
     own = [Predictor(path, file, "cpu", cfg_options=options.cfg_options, amp=None) for file in weights]
     works = {"PyTorch": infer.ours(own[0], pictures, batch) if members == 1 else infer.averaged(own, pictures, batch)}
     works |= exported(path, weights, folder / "exported", pictures, batch, options)

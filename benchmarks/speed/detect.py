@@ -11,7 +11,6 @@ from pathlib import Path
 import mmdet
 import torch
 from mmengine.config import Config
-from mmpose.registry import MODELS
 
 import equistera
 from equistera.dataset.images import read_rgb
@@ -21,9 +20,9 @@ from equistera.mm import config as configs
 from equistera.mm.export import formats
 from equistera.mm.export.crops import as_arrays
 from equistera.mm.export.graph import DetectorGraph
-from equistera.mm.network import checkpoint
 from equistera.mm.prediction.detect import TrainedBoxes
 from speed.infer import photos_in_order
+from speed.networks import save_untrained
 
 
 def works(path: str, cfg_options: list[str], pictures: list[Path], batch: int, folder: Path) -> dict[str, Callable]:
@@ -37,10 +36,7 @@ def works(path: str, cfg_options: list[str], pictures: list[Path], batch: int, f
         folder: Takes the files.
     """
     config = configs.load(path, cfg_options)
-    network = MODELS.build(config.model)
-    network.init_weights()
-    weights = folder / "weights.pth"
-    checkpoint.save(weights, {"state_dict": network.state_dict(), "meta": {"config": config.pretty_text}})
+    weights = save_untrained(config, folder / "weights.pth", config=config.pretty_text)
     found = TrainedBoxes(weights, amp=None)
     done: dict[str, Callable] = {"PyTorch": _ours(found, pictures, batch)}
     plain = TrainedBoxes(weights)

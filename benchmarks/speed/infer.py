@@ -19,20 +19,18 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from mmpose.registry import MODELS
 
 from equistera import skeleton as skeletons
 from equistera.dataset.images import read_rgb
 from equistera.in_order import default_threads, in_order
 from equistera.mm import config as configs
 from equistera.mm.data.metainfo import metainfo_of
-from equistera.mm.network import checkpoint
 from equistera.mm.network.precision import mixed_precision
 from equistera.mm.prediction.predict import Predictor
 from equistera.mm.prediction.split_predictions import mean_outputs
 from equistera.mm.run.trainer import Trainer
 from speed import stock
-from speed.networks import first_batch
+from speed.networks import first_batch, save_untrained
 from speed.options import Options, load, with_workers
 from speed.rounds import Case, in_turn, rate, synchronize
 
@@ -55,11 +53,7 @@ def _prediction(options: Options, path: str, size: tuple[int, int], folder: Path
     config = load(options, path, size)
     batch = options.batch_size or BATCH
     pictures = sorted((Path(config.data_root) / "images" / "train").iterdir())
-    weights = folder / "weights.pth"
-    network = MODELS.build(config.model)
-    network.init_weights()
-    skeleton = {"name": network.skeleton.name, "source": config.skeleton, "keypoints": list(network.skeleton.names)}
-    checkpoint.save(weights, {"state_dict": network.state_dict(), "meta": {"skeleton": skeleton}})
+    weights = save_untrained(config, folder / "weights.pth")
     contestants = {}
     for name, amp in (("ours", None), ("ours, float32", False)):
         predictor = Predictor(path, weights, options.device, cfg_options=options.cfg_options, amp=amp)

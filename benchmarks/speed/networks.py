@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -13,6 +15,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from equistera.mm.augmentation_sheet import epochs_of_phase
+from equistera.mm.network import checkpoint
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.run.loop import train_step
 from equistera.mm.run.planning import schedule_of
@@ -22,10 +25,22 @@ from speed.rounds import synchronize
 STEPS_PER_EPOCH = 50
 
 
+def untrained(config: Config) -> Any:
+    """A config's network with random weights."""
+    network = MODELS.build(config.model)
+    network.init_weights()
+    return network
+
+
+def save_untrained(config: Config, file: Path, **meta: object) -> Path:
+    """Writes a checkpoint of random weights; returns the file."""
+    checkpoint.save(file, {"state_dict": untrained(config).state_dict(), "meta": meta})
+    return file
+
+
 def ours(config: Config, phase: int) -> tuple[SkeletonPoseEstimator, OptimWrapper]:
     """Our network in training mode, frozen as the phase's first epoch freezes it, with the phase's learning rates."""
-    network: SkeletonPoseEstimator = MODELS.build(config.model)
-    network.init_weights()
+    network: SkeletonPoseEstimator = untrained(config)
     network.to("cuda" if torch.cuda.is_available() else "cpu").train()
     wrapper = build_optim_wrapper(network, config.optim_wrapper)
     epoch, _ = epochs_of_phase(config, phase)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def settle_sources(config: Config, animals: int) -> list[SourceSummary]:
     if type(samples) is not int or samples < 1:
         raise UserError(f"train_dataloader.dataset.epoch_samples: expected a number above 0, found {samples!r}")
     skeleton, sources = skeletons.load(config.skeleton), [Source.of(e, f"{KEY}.{i}") for i, e in enumerate(entries)]
-    counts, seen = shares(samples, [source.weight for source in sources])[1:], own_marks(config, skeleton)
+    counts, seen = shares(samples, [source.weight for source in sources])[1:], own_marks(own_sets(config, skeleton))
     for source in sources:
         if sum(other.name == source.name for other in sources) > 1:
             raise UserError(
@@ -75,10 +75,14 @@ def own_sets(config: Config, skeleton: Skeleton) -> Iterator[tuple[str, dict, Pa
             yield name, load_annotations(root / dataset.ann_file, skeleton), root / dataset.data_prefix.img
 
 
-def own_marks(config: Config, skeleton: Skeleton) -> dict[str, str]:
-    """The part of a run's own data that a picture is in, by its mark; of those in several the test set counts."""
+def own_marks(sets: Iterable[tuple[str, dict, Path]]) -> dict[str, str]:
+    """The part of a run's own data that a picture is in, by its mark; of those in several the test set counts.
+
+    Args:
+        sets: Of :func:`own_sets`.
+    """
     marks = {}
-    for name, coco, folder in own_sets(config, skeleton):
+    for name, coco, folder in sets:
         marks |= dict.fromkeys(_elsewhere(coco, folder, {})[1], f"your {name} set")
     return marks
 

@@ -18,8 +18,9 @@ from equistera.errors import Stopped, UserError
 from equistera.labelling import sure
 from equistera.labelling.unlabelled import UnlabelledOptions, usual_weight
 from equistera.mm import config as configs
-from equistera.mm.labelling import unlabelled
-from equistera.mm.labelling.unlabelled import Journal, labelled
+from equistera.mm.labelling import unlabelled, unlabelled_pass
+from equistera.mm.labelling.unlabelled import labelled
+from equistera.mm.labelling.unlabelled_pass import Journal
 from equistera.mm.network import checkpoint
 from equistera.mm.prediction.stream import Box
 from equistera.mm.run import loop as loops
@@ -53,7 +54,7 @@ def photos(more, tmp_path):
 @pytest.fixture(autouse=True)
 def _a_model_of_a_minute_may_be_unsure(monkeypatch):
     """It is sure of nothing; half of its points pass for sure here, by the views."""
-    monkeypatch.setattr(unlabelled, "RAW", 0.0)
+    monkeypatch.setattr(unlabelled_pass, "RAW", 0.0)
     monkeypatch.setattr(sure, "CONFIDENT", 0.0)
     monkeypatch.setattr(sure, "AGREED", 0.12)
 
@@ -109,7 +110,7 @@ def test_sure_points_are_labelled_and_all_others_weigh_nothing(label, options, t
 def test_nothing_is_labelled_twice_and_other_teachers_label_again(label, trained, tmp_path, monkeypatch, capsys):
     first = label()
     with monkeypatch.context() as patch:
-        patch.setattr(unlabelled, "_label", lambda *args: pytest.fail("labelled again"))
+        patch.setattr(unlabelled, "label", lambda *args: pytest.fail("labelled again"))
         assert label(alone=False) == first
     other = tmp_path / "other.pth"
     content = torch.load(trained / "best.pth", weights_only=True)
@@ -191,7 +192,7 @@ def test_frames_of_films_become_pictures_but_those_that_are_labelled(label, more
         writer.write(image, Fraction(t, 10))
     writer.close()
     whole = [Box((0.0, 0.0, float(image.shape[1]), float(image.shape[0])))]
-    monkeypatch.setattr(unlabelled, "_where", lambda *args: ((lambda frames: [whole for _ in frames]), 0.0))
+    monkeypatch.setattr(unlabelled_pass, "_where", lambda *args: ((lambda frames: [whole for _ in frames]), 0.0))
     monkeypatch.setattr(sure, "AGREED", 10.0)
     names = {"walk_000000.jpg": [("your val set", tmp_path / "walk_000000.jpg")]}
     monkeypatch.setattr(unlabelled._Own, "of", lambda *args: unlabelled._Own({}, names, ["pony"], 8))
