@@ -73,8 +73,13 @@ class Advice:
     lines: list[str] = field(default_factory=list)
 
 
+def decided(given: Collection[str], keys: Collection[str]) -> bool:
+    """Whether ``--cfg-options`` of the keys ``given`` decide one of ``keys``: as they stand, as a whole or in part."""
+    return any(f"{key}.".startswith(f"{own}.") or f"{own}.".startswith(f"{key}.") for own in given for key in keys)
+
+
 def recommend(case: Case) -> Advice:
-    """Input size, batch and augmentation of a run from scratch.
+    """Input size, decoding, batch and augmentation of a run from scratch.
 
     Raises:
         UserError: There is no time for a single step.
@@ -91,7 +96,7 @@ def recommend(case: Case) -> Advice:
         return int(available / (case.seconds(side) * batch / case.batch))
 
     side, batch = _side(case, steps, advice), case.batch
-    if case.plain and not any(key in case.given for key in DECODING):
+    if case.plain and not decided(case.given, DECODING):
         advice.entries[DECODING[0]] = "UDPHeatmap"
         advice.lines.append(
             "heatmaps: UDP, whose points lie between the cells (plain ones are off by 1.6 px of the input before the "
@@ -124,7 +129,7 @@ def recommend(case: Case) -> Advice:
 
 def _side(case: Case, steps, advice: Advice) -> int:
     """The side of the input that the rule about its size chooses."""
-    if any(key in case.given for key in SIZE):
+    if decided(case.given, SIZE):
         advice.lines.append(f"input: {case.side} px, as --cfg-options says")
         return case.side
     if not case.shrinks or steps(case.side, case.batch) >= STEPS_FOR_STRONG or case.side <= SMALLEST:

@@ -57,6 +57,9 @@ def test_what_was_given_stays():
     advice = advised(given={"codec.input_size", "codec.unbiased", BATCH, AUGMENTATION})
     assert advice.entries == {}
     assert sum("as --cfg-options says" in line for line in advice.lines) == 3
+    # the whole codec, or a part of a size
+    assert set(advised(given={"codec", BATCH}).entries) == {AUGMENTATION}
+    assert set(advised(given={"codec.input_size.0", BATCH}).entries) == {"codec.type", AUGMENTATION}
     assert AUGMENTATION not in advised(given={"strategy.phases.0.augmentation"}).entries
 
 

@@ -14,7 +14,7 @@ from equistera.mm.run.fit_to_time import measure
 from equistera.mm.run.settle import FinishedRun, settle
 from equistera.training.fit import Costs, parse_duration
 from equistera.training.options import TrainOptions
-from equistera.training.recommend import SIZE, SMALLEST, Case, recommend
+from equistera.training.recommend import SIZE, SMALLEST, Case, decided, recommend
 
 #: The precision of a config, which ``--amp`` decides as well.
 _PRECISION = "model.precision"
@@ -45,15 +45,14 @@ def recommended(options: TrainOptions) -> TrainOptions:
             hint="--from-scratch; or leave --recommend out: the config's own settings are for these weights",
         )
     codec, width = config.codec, config.codec.input_size[0]
-    heatmaps = codec.type in ("MSRAHeatmap", "UDPHeatmap")
     shrinks = (
         config.model.backbone.type == "HRNet"
-        and heatmaps
+        and codec.type in ("MSRAHeatmap", "UDPHeatmap")
         and codec.input_size == codec.input_size[::-1]
         and tuple(codec.heatmap_size) == (width // 4, width // 4)
     )
     # the smallest ones are measured: they cost the least of the run's time
-    smaller = shrinks and width > 2 * SMALLEST and not given & set(SIZE)
+    smaller = shrinks and width > 2 * SMALLEST and not decided(given, SIZE)
     print("measuring a few steps, for --recommend ...", file=sys.stderr, flush=True)
     costs = {side: _costs(options, side, codec) for side in ((SMALLEST, 2 * SMALLEST) if smaller else (width,))}
     advice = recommend(
