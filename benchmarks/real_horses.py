@@ -136,7 +136,7 @@ class Bench(BenchFolder):
         if unknown := set(args.arms or ()) - self.arms.keys():
             raise UserError(f"no such arm: {', '.join(sorted(unknown))}", hint=f"There are: {'; '.join(self.arms)}")
         if args.short:
-            self.steps, self.batch, self.options = 4, 4, (*self.options, *SMALL)
+            self.steps, self.batch = 4, 4
             self.starts = {k: replace(v, steps=4, batch=4, pictures=8) for k, v in self.starts.items()}
         self.root = self.out / "data" / "horses"
         # trainings side by side may need the same start, teacher or pictures, which are made once
@@ -269,7 +269,7 @@ class Bench(BenchFolder):
         # a run of ours has its own copy of its config, with its options
         model, own = [folder, *where], []
         if arm.trainer == "stock":
-            model, own = [config, folder / "final.pth", *where], [*self.options, *arm.options]
+            model, own = [config, folder / "final.pth", *where], self._options(arm)
         if self.args.choose:
             subset(self.root / "annotations" / "train.json", folder / "rest.json", set(pictures) - set(drawn))
             loader = "test_dataloader.dataset"
@@ -301,7 +301,17 @@ class Bench(BenchFolder):
             what += arm.arguments
         else:
             script, what = "tools/train.py", [*what, "--amp", *arm.arguments]
-        return self.call(folder / "train.log", script, *what, "--cfg-options", *options, *self.options, *arm.options)
+        return self.call(folder / "train.log", script, *what, "--cfg-options", *options, *self._options(arm))
+
+    def _options(self, arm: Arm) -> list[str]:
+        """Overrides for an arm's config, the benchmark's before its own."""
+        small: tuple[str, ...] = ()
+        if self.args.short:
+            from equistera.mm import config as configs
+
+            heatmaps = "heatmap_size" in configs.load(str(PROJECT / arm.config)).codec
+            small = (*SMALL, *(["codec.heatmap_size=(16,16)"] if heatmaps else []))
+        return [*self.options, *small, *arm.options]
 
 
 def slug(name: str) -> str:

@@ -10,10 +10,10 @@ python tools/train.py configs/demo_lite0.py --amp
 _base_ = "lite0_imagenet.py"
 
 data_root = "data/demo"
-train_cfg = dict(max_epochs=27, val_interval=9)
+train_cfg = dict(max_epochs=18, val_interval=9)
 default_hooks = dict(checkpoint=dict(interval=9))
 
-codec = dict(_base_.codec, input_size=(128, 128), sigma=(8, 8))
+codec = dict(_base_.codec, input_size=(128, 128), heatmap_size=(32, 32), sigma=1.5)
 model = dict(codec=codec)
 train_dataloader = dict(dataset=dict(data_root=data_root, codec=codec))
 val_dataloader = dict(dataset=dict(data_root=data_root, codec=codec))

@@ -14,8 +14,8 @@ _base_ = [
 pretrained = "efficientnet_lite0"
 
 # what the network and its pictures have in common
-codec = dict(_base_.codec, input_size=(192, 192))
-model = dict(skeleton={{_base_.skeleton}}, codec=codec)
+codec = {{_base_.codec}}
+model = dict(skeleton={{_base_.skeleton}})
 train_dataloader = dict(dataset=dict(codec=codec))
 val_dataloader = dict(dataset=dict(codec=codec))
 test_dataloader = dict(dataset=dict(codec=codec))

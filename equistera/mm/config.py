@@ -188,8 +188,9 @@ def mappings_in(node: object, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def _override(config: Config, overrides: Sequence[str]) -> None:
     values, problems = {}, []
-    for override in overrides:
-        key, equals, text = override.partition("=")
+    pairs = [override.partition("=") for override in overrides]
+    types = {key.removesuffix(".type"): str(parse_value(text)) for key, _, text in pairs if key.endswith(".type")}
+    for override, (key, equals, text) in zip(overrides, pairs, strict=True):
         if not equals or not key:
             problems.append(f"{override!r}: expected key=value")
             continue
@@ -197,7 +198,7 @@ def _override(config: Config, overrides: Sequence[str]) -> None:
         if isinstance(entry_at(config, key), str) and type(value) in (int, float):
             # a folder 2024/12 is no fraction
             value = text.strip()
-        problems += _unknown_key(config, key)
+        problems += _unknown_key(config, key, types)
         if isinstance(value, dict) and not isinstance(entry_at(config, key, {}), Mapping):
             # MMEngine merges dictionaries, and there is none to merge with
             value["_delete_"] = True
@@ -269,11 +270,11 @@ def _inside(here: object, part: str, missing: object) -> object:
     return here.get(part, missing) if isinstance(here, Mapping) else missing
 
 
-def _unknown_key(config: Config, key: str) -> list[str]:
+def _unknown_key(config: Config, key: str, types: Mapping[str, str]) -> list[str]:
     """A finding if nothing would read ``key``.
 
-    That is where it is no entry of the config and no argument of the class it configures, or a shared entry below the
-    top level, which is overwritten.
+    That is where it is no entry of the config and no argument of the class it configures (whose name may be given as
+    well: ``types``, by the key of what they configure), or a shared entry below the top level, which is overwritten.
     """
     here: object = dict(config.items())
     parts = key.split(".")
@@ -283,10 +284,11 @@ def _unknown_key(config: Config, key: str) -> list[str]:
     for i, part in enumerate(parts):
         found = _inside(here, part, _NOTHING)
         if found is _NOTHING:
-            arguments = _arguments(here) if isinstance(here, Mapping) else set()
+            here = here if isinstance(here, Mapping) else {}
+            arguments = _arguments({**here, "type": types.get(".".join(parts[:i]), here.get("type"))})
             if i == len(parts) - 1 and part in arguments:
                 return []
-            choices = [*here, *sorted(arguments)] if isinstance(here, Mapping) else []
+            choices = [*here, *sorted(arguments)]
             return [f"{key}: no {part!r} in {'.'.join(parts[:i]) or 'the config'}{did_you_mean(part, choices)}"]
         here = found
     return []

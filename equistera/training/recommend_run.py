@@ -20,7 +20,7 @@ FROM_MANY = 3000
 #: Steps after which weights that know animals have a real horse's points (docs/benchmarks.md, "Real horses").
 LEAST_STEPS = 800
 #: Labelled real photos and the AP that they gave, from ImageNet's weights and from weights that know other animals
-#: (same place, with --flip-test, means of three seeds).
+#: (same place, SimCC heads, with --flip-test, means of three seeds).
 PHOTOS = (50, 100, 200, 400)
 FROM_IMAGENET = (0.168, 0.217, 0.246, 0.264)
 FROM_ANIMALS = (0.400, 0.430, 0.465, 0.509)

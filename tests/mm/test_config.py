@@ -100,6 +100,15 @@ def test_an_argument_of_the_class_is_known_even_if_the_config_has_none():
     assert load("optim_wrapper.optimizer.betas=(0.9,0.95)").optim_wrapper.optimizer.betas == (0.9, 0.95)
 
 
+def test_an_argument_of_the_class_that_is_given_too_is_known_in_any_order():
+    given = ["codec.unbiased=True", "codec.type=MSRAHeatmap"]
+    for overrides in (given, given[::-1]):
+        codec = configs.load(configs.PROJECT / "configs" / "lite0_imagenet.py", overrides).codec
+        assert (codec.type, codec.unbiased) == ("MSRAHeatmap", True)
+    with pytest.raises(UserError, match="no 'unbiased' in codec"):
+        configs.load(configs.PROJECT / "configs" / "lite0_imagenet.py", given[:1])
+
+
 def test_lists_are_reached_by_number():
     assert load("strategy.phases.0.augmentation=light").strategy.phases[0].augmentation == "light"
 

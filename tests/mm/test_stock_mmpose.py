@@ -20,7 +20,7 @@ from equistera.mm.run.train import TrainOptions, train
 
 #: Networks small enough to train in seconds; what makes them so stands in the run's own copy of the config.
 SMALL = {
-    "lite0_imagenet": ("codec.input_size=(96,64)",),
+    "lite0_imagenet": ("codec.input_size=(96,64)", "codec.heatmap_size=(24,16)"),
     "rtmpose_m_ap10k": (
         "codec.input_size=(96,64)",
         "model.backbone.widen_factor=0.125",

@@ -102,7 +102,9 @@ def test_a_backbone_of_ours_goes_along(horses, tmp_path):
     import torch
 
     config = tmp_path / "lite0_imagenet.py"
-    small = configs.load(PROJECT / "configs" / "lite0_imagenet.py", ["codec.input_size=(64,64)"])
+    small = configs.load(
+        PROJECT / "configs" / "lite0_imagenet.py", ["codec.input_size=(64,64)", "codec.heatmap_size=(16,16)"]
+    )
     config.write_text(small.pretty_text)
     network = MODELS.build(small.model).eval()
     checkpoint.save(tmp_path / "random.pth", {"meta": {}, "state_dict": network.state_dict()})
