@@ -95,7 +95,7 @@ def find_sources(
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    yield from sorted(path for path in folder.rglob("*") if path.is_file() and not is_hidden(path))
+    yield from sorted(path for path in folder.rglob("*") if path.is_file() and not is_hidden(path.relative_to(folder)))
 
 
 def _groups(found: dict[Path, tuple[str, bool]], group_by: str | None) -> dict[Path, str]:

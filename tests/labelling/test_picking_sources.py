@@ -65,6 +65,16 @@ def test_folders_hold_videos_and_pictures(folder):
     assert len({source.group for source in sources}) == 3
 
 
+def test_only_what_is_hidden_within_the_folder_is_passed_over(folder, monkeypatch):
+    away = folder.rename(folder.parent / ".photos")
+    (away / "b" / ".cache").mkdir()
+    (away / "b" / ".cache" / "5.jpg").touch()
+    monkeypatch.chdir(away / "b")
+    for word in (away, "../../.photos"):
+        names = [source.name for source in find_sources([str(word)], away.parent / "out")[0]]
+        assert names == ["a/1.mp4", "a/2.jpg", "b/3.JPG"]
+
+
 def test_groups_follow_the_rule(folder):
     def groups(rule):
         return [source.group for source in find_sources([str(folder)], folder / "out", rule)[0]]
