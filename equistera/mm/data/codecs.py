@@ -16,6 +16,9 @@ from equistera.errors import UserError
 
 PLAIN, UDP = "MSRAHeatmap", "UDPHeatmap"
 
+#: Cells or bins, see :func:`sigma_problems`.
+LEAST_SIGMA = 0.5
+
 #: Where a network's ``test_cfg`` says that a mirrored heatmap is shifted by a cell.
 SHIFT = "shift_heatmap"
 
@@ -44,6 +47,33 @@ def check_codec(codec: Mapping) -> None:
             f"codec.heatmap_type: expected 'gaussian', found {codec['heatmap_type']!r}",
             hint="Heads here have one channel for each keypoint, not one and two offsets",
         )
+
+
+def sigma_problems(codec: Mapping) -> list[str]:
+    """What is wrong with the width of a codec's targets, in cells of its heatmaps or in bins of its vectors.
+
+    From 0.5, below which a keypoint between two cells has no peak, to a sixth of the shorter side, where three sigmas
+    to either side span it.
+    """
+    if "sigma" not in codec:
+        return []
+    sigma, of_cells = codec["sigma"], "heatmap_size" in codec
+    ratio = 1 if of_cells else codec.get("simcc_split_ratio", 2.0)
+    sides = codec["heatmap_size"] if of_cells else codec["input_size"]
+    if not isinstance(sides, (tuple, list)) or not all(_is_number(side) for side in (*sides, ratio)):
+        # said of what it depends on
+        return []
+    most = min(sides) * ratio / 6
+    given = list(sigma) if isinstance(sigma, (tuple, list)) and not of_cells else [sigma]
+    if len(given) in (1, 2) and all(_is_number(value) and LEAST_SIGMA <= value <= most for value in given):
+        return []
+    what = "one number" if of_cells else "one number or one for x and one for y"
+    unit = "cells of the heatmap" if of_cells else "bins"
+    return [f"codec.sigma: expected {what} from {LEAST_SIGMA} to {most:.3g} {unit}, found {sigma!r}"]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def completed_test_cfg(test_cfg: Mapping | None, codec: Mapping) -> dict:

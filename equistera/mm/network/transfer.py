@@ -180,6 +180,12 @@ def channel_sources(source: Skeleton | None, target: Skeleton) -> tuple[ChannelS
     return tuple(found.get(name, ChannelSource(name, "", "random")) for name in target.names)
 
 
+def in_words(path: Path, report: Report) -> list[str]:
+    """Lines for people: what a network was started from, the head's line last."""
+    counts = f"{path.name}: {report.loaded} weights loaded, {len(report.left_out)} left out"
+    return [counts, *report.changes, format_transfer_table(report).splitlines()[0]]
+
+
 def format_transfer_table(report: Report) -> str:
     """What the head was started from: a summary line and, unless all is random, a line for each keypoint."""
     count = Counter(row.match for row in report.table)

@@ -54,7 +54,11 @@ def settle_sources(config: Config, animals: int) -> list[SourceSummary]:
     skeleton, sources = skeletons.load(config.skeleton), [Source.of(e, f"{KEY}.{i}") for i, e in enumerate(entries)]
     counts, seen = shares(samples, [source.weight for source in sources])[1:], own_marks(own_sets(config, skeleton))
     for source in sources:
-        if sum(other.name == source.name for other in sources) > 1:
+        namesakes = [other for other in sources if other.name == source.name]
+        if len({(resolve_path(other.data_root).resolve(), other.ann_file) for other in namesakes}) < len(namesakes):
+            hint = "How often its animals are drawn is said by its weight: --also DIR=2"
+            raise UserError(f"the data set {source.data_root} is named twice", hint=hint)
+        if len(namesakes) > 1:
             raise UserError(
                 f"two data sets are called {source.name!r}",
                 hint=f"Name them in the config: {KEY}=[dict(data_root=..., name=...), ...]",

@@ -19,6 +19,7 @@ from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.config import mappings_in, resolve_path
 from equistera.mm.data.boxes import BoxDataset, not_learned
+from equistera.mm.data.codecs import sigma_problems
 from equistera.mm.data.loading import loader_settings
 from equistera.mm.network import checkpoint
 from equistera.mm.run.mixing import settle_sources
@@ -115,7 +116,8 @@ def value_problems(config: Config) -> list[str]:
             f"optim_wrapper.type: {config.optim_wrapper.type!r} is for float16 on a GPU, and there is none; "
             "--amp chooses what the machine can do"
         ]
-    return problems + _input_size_problem(config) + _file_problems(config)
+    sizes = _input_size_problem(config)
+    return problems + (sizes or sigma_problems(config.codec)) + _file_problems(config)
 
 
 def worker_problems(config: Config) -> list[str]:

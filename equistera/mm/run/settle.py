@@ -14,7 +14,7 @@ from equistera.mm import config as configs
 from equistera.mm.data.caching import cache_folder, cache_limit
 from equistera.mm.network.model import SkeletonPoseEstimator
 from equistera.mm.network.precision import mixed_precision
-from equistera.mm.network.transfer import initialise
+from equistera.mm.network.transfer import Report, initialise
 from equistera.mm.run import resume
 from equistera.mm.run.fingerprint import fingerprint
 from equistera.mm.run.fit_to_time import earlier_fit, fit_entries
@@ -60,6 +60,7 @@ class RunSpec:
         plan: What the run is going to do.
         found: The checkpoint that it goes on from, or None.
         weights: What it starts from; None for random weights, or if it goes on.
+        start: What the network took of them.
         missing: The error of weights that are still to be fetched: a plan can do without.
     """
 
@@ -71,6 +72,7 @@ class RunSpec:
     plan: Plan
     found: FoundCheckpoint | None = None
     weights: Weights | None = None
+    start: Report | None = None
     missing: UserError | None = None
 
 
@@ -120,9 +122,10 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
     check_hooks(config)
     if options.compile:
         network.refuse_compiling()
+    start = None
     if weights is not None:
         # weights of another network are refused before anything is written
-        initialise(network, weights.content, weights.path, config.head_init)
+        start = initialise(network, weights.content, weights.path, config.head_init)
     plan = plan_of(config, network, data, work_dir, fit)
     try:
         check_plan(plan)
@@ -130,7 +133,7 @@ def settle(options: TrainOptions, launcher: str = "none") -> RunSpec | FinishedR
         if options.plan:
             print(format_plan(plan))
         raise
-    return RunSpec(options, config, work_dir, record, network, plan, found, weights, missing)
+    return RunSpec(options, config, work_dir, record, network, plan, found, weights, start, missing)
 
 
 def configured(options: TrainOptions) -> tuple[Config, Mapping]:

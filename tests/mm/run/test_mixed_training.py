@@ -132,8 +132,11 @@ def test_sources_that_no_run_can_have(settled, others, change, summary):
 
 
 def test_two_of_one_name_are_refused(settled, others):
+    labels = {"ann_file": "annotations/val.json"}
     with pytest.raises(UserError, match="two data sets are called 'ap10k'"):
-        settled({"data_root": str(others)}, {"data_root": str(others)})
+        settled({"data_root": str(others)}, {"data_root": str(others), **labels})
+    with pytest.raises(UserError, match="ap10k is named twice"):
+        settled({"data_root": str(others)}, {"data_root": f"{others}/../{others.name}"})
 
 
 def test_a_detector_takes_none(horses, others, tmp_path):

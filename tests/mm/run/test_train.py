@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import time
 import types
@@ -22,6 +23,7 @@ from equistera.monitor.plan import read_plan
 from equistera.training.fit import Costs, StepTime
 
 DEMO = "configs/demo_rtmpose_t.py"
+LITE0 = "configs/demo_lite0.py"
 #: File names of the configs of pose models.
 POSE_CONFIGS = sorted(path.name for path in (PROJECT / "configs").glob("*.py") if "rtmdet" not in path.name)
 
@@ -202,6 +204,11 @@ def _optimizer_state(path):
         ({"cfg_options": ["codec.input_size=128"]}, "such as (128,128), found 128"),
         ({"cfg_options": ["codec.input_size=(128,)"]}, "codec.input_size: expected (width,height)"),
         ({"cfg_options": ["codec.input_size=large"]}, "such as (256,256), found 'large'"),
+        ({"cfg_options": ["codec.sigma=0"]}, "sigma: expected one number or one for x and one for y from 0.5 to"),
+        ({"cfg_options": ["codec.sigma=wide"]}, "bins, found 'wide'"),
+        ({"config": LITE0, "cfg_options": ["codec.sigma=-1"]}, "one number from 0.5 to 5.33 cells of the heatmap"),
+        ({"config": LITE0, "cfg_options": ["codec.sigma=(2,2)"]}, "found (2, 2)"),
+        ({"config": LITE0, "cfg_options": ["codec.sigma=1000"]}, "heatmap, found 1000"),
         ({"cfg_options": ["train_cfg.max_epochs=three"]}, "train_cfg.max_epochs: expected a whole number"),
         (
             {"cfg_options": ["val_dataloader.num_workers=-1"]},
@@ -217,7 +224,7 @@ def _optimizer_state(path):
 )
 def test_bad_input_is_one_clear_message_and_leaves_nothing(horses, tiny, tmp_path, changes, finding):
     own = dict(option.split("=", 1) for option in changes.get("cfg_options", []))
-    options = tiny(**own) if "config" not in changes else []
+    options = tiny(**own) if "config" not in changes else changes.get("cfg_options", [])
     more = {name: value for name, value in changes.items() if name != "cfg_options"}
     with pytest.raises(UserError) as caught:
         run(horses, tmp_path / "run", options, **more)
@@ -249,6 +256,15 @@ def test_a_plan_says_which_weights_are_missing(horses, tmp_path, capsys, monkeyp
     assert text.startswith("Plan\n")
     assert "note: the pretrained weights are missing: " in text
     assert "tools/download_checkpoints.py rtmpose_m_ap10k" in text
+
+
+def test_a_plan_says_what_the_network_takes_of_its_weights(horses, tiny, trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("equistera.mm.run.train.measure", lambda *_: Costs((StepTime(0, 1.0),), evaluation=1.0))
+    run(horses, tmp_path / "run", tiny(), init=str(trained / "best.pth"), plan=True)
+    text = capsys.readouterr().out
+    assert "  best.pth: " in text
+    assert " weights loaded, 0 left out\n    head: 26 keypoints: 26 exact (horse26 (26 keypoints)" in text
+    assert re.search(r"^ +withers +withers +exact$", text, re.MULTILINE)
 
 
 def test_pictures_missing_and_truncated_are_all_named(horses, tiny, tmp_path):
