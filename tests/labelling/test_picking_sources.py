@@ -71,7 +71,7 @@ def test_only_what_is_hidden_within_the_folder_is_passed_over(folder, monkeypatc
     (away / "b" / ".cache" / "5.jpg").touch()
     monkeypatch.chdir(away / "b")
     for word in (away, "../../.photos"):
-        names = [source.name for source in find_sources([str(word)], away.parent / "out")[0]]
+        names = [source.name for source in find_sources([str(word)], away / "out")[0]]
         assert names == ["a/1.mp4", "a/2.jpg", "b/3.JPG"]
 
 
