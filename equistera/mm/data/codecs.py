@@ -16,7 +16,7 @@ from equistera.errors import UserError
 
 PLAIN, UDP = "MSRAHeatmap", "UDPHeatmap"
 
-#: Cells or bins, see :func:`sigma_problems`.
+#: Cells or bins, see :func:`target_problems`.
 LEAST_SIGMA = 0.5
 
 #: Where a network's ``test_cfg`` says that a mirrored heatmap is shifted by a cell.
@@ -49,20 +49,25 @@ def check_codec(codec: Mapping) -> None:
         )
 
 
-def sigma_problems(codec: Mapping) -> list[str]:
-    """What is wrong with the width of a codec's targets, in cells of its heatmaps or in bins of its vectors.
+def target_problems(codec: Mapping) -> list[str]:
+    """What is wrong with the size of a codec's heatmaps or with the width of its targets, in their cells or in bins.
 
-    From 0.5, below which a keypoint between two cells has no peak, to a sixth of the shorter side, where three sigmas
-    to either side span it.
+    Sigma is from 0.5, below which a keypoint between two cells has no peak, to a sixth of the shorter side, where three
+    sigmas to either side span it. The input size is a valid one.
     """
+    if "heatmap_size" in codec:
+        size = codec["heatmap_size"]
+        sides = size if isinstance(size, (tuple, list)) else [size]
+        if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+            width, height = (side // 4 for side in codec["input_size"])
+            return [f"codec.heatmap_size: expected (width,height), such as ({width},{height}), found {size!r}"]
     if "sigma" not in codec:
         return []
     sigma, of_cells = codec["sigma"], "heatmap_size" in codec
     ratio = 1 if of_cells else codec.get("simcc_split_ratio", 2.0)
     sides = codec["heatmap_size"] if of_cells else codec["input_size"]
-    if not isinstance(sides, (tuple, list)) or not all(_is_number(side) for side in (*sides, ratio)):
-        # said of what it depends on
-        return []
+    if not _is_number(ratio):
+        return [f"codec.simcc_split_ratio: expected a number, found {ratio!r}"]
     most = min(sides) * ratio / 6
     given = list(sigma) if isinstance(sigma, (tuple, list)) and not of_cells else [sigma]
     if len(given) in (1, 2) and all(_is_number(value) and LEAST_SIGMA <= value <= most for value in given):

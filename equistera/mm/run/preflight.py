@@ -19,7 +19,7 @@ from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.config import mappings_in, resolve_path
 from equistera.mm.data.boxes import BoxDataset, not_learned
-from equistera.mm.data.codecs import sigma_problems
+from equistera.mm.data.codecs import target_problems
 from equistera.mm.data.loading import loader_settings
 from equistera.mm.network import checkpoint
 from equistera.mm.run.mixing import settle_sources
@@ -117,7 +117,7 @@ def value_problems(config: Config) -> list[str]:
             "--amp chooses what the machine can do"
         ]
     sizes = _input_size_problem(config)
-    return problems + (sizes or sigma_problems(config.codec)) + _file_problems(config)
+    return problems + (sizes or target_problems(config.codec)) + _file_problems(config)
 
 
 def worker_problems(config: Config) -> list[str]:
