@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from equistera.errors import UserError
+from equistera.training.values import is_number
 
 PLAIN, UDP = "MSRAHeatmap", "UDPHeatmap"
 
@@ -55,30 +56,30 @@ def target_problems(codec: Mapping) -> list[str]:
     Sigma is from 0.5, below which a keypoint between two cells has no peak, to a sixth of the shorter side, where three
     sigmas to either side span it. The input size is a valid one.
     """
-    if "heatmap_size" in codec:
-        size = codec["heatmap_size"]
-        sides = size if isinstance(size, (tuple, list)) else [size]
-        if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
-            width, height = (side // 4 for side in codec["input_size"])
-            return [f"codec.heatmap_size: expected (width,height), such as ({width},{height}), found {size!r}"]
+    if "heatmap_size" in codec and not is_size(codec["heatmap_size"]):
+        width, height = (side // 4 for side in codec["input_size"])
+        found = f"found {codec['heatmap_size']!r}"
+        return [f"codec.heatmap_size: expected (width,height), such as ({width},{height}), {found}"]
     if "sigma" not in codec:
         return []
     sigma, of_cells = codec["sigma"], "heatmap_size" in codec
     ratio = 1 if of_cells else codec.get("simcc_split_ratio", 2.0)
     sides = codec["heatmap_size"] if of_cells else codec["input_size"]
-    if not _is_number(ratio):
+    if not is_number(ratio):
         return [f"codec.simcc_split_ratio: expected a number, found {ratio!r}"]
     most = min(sides) * ratio / 6
     given = list(sigma) if isinstance(sigma, (tuple, list)) and not of_cells else [sigma]
-    if len(given) in (1, 2) and all(_is_number(value) and LEAST_SIGMA <= value <= most for value in given):
+    if len(given) in (1, 2) and all(is_number(value) and LEAST_SIGMA <= value <= most for value in given):
         return []
     what = "one number" if of_cells else "one number or one for x and one for y"
     unit = "cells of the heatmap" if of_cells else "bins"
     return [f"codec.sigma: expected {what} from {LEAST_SIGMA} to {most:.3g} {unit}, found {sigma!r}"]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def is_size(value: object) -> bool:
+    """Whether a value is a width and a height: two whole numbers above 0."""
+    sides = value if isinstance(value, (tuple, list)) else ()
+    return len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)
 
 
 def completed_test_cfg(test_cfg: Mapping | None, codec: Mapping) -> dict:

@@ -54,6 +54,7 @@ class Report:
     """What a network was started from.
 
     Attributes:
+        file: Name of the checkpoint.
         loaded: Number of weights (tensors) taken from the checkpoint.
         left_out: A line for each weight that one side has and the other could not use.
         changes: What was done to weights so that they could be used, a line each.
@@ -61,11 +62,17 @@ class Report:
         table: A row for each output channel, in the network's order.
     """
 
+    file: str
     loaded: int
     left_out: list[str]
     origin: str
     table: tuple[ChannelSource, ...]
     changes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> str:
+        """How much was taken, as a line for people."""
+        return f"{self.file}: {self.loaded} weights loaded, {len(self.left_out)} left out"
 
 
 def initialise(
@@ -110,7 +117,7 @@ def initialise(
         origin += f", but {', '.join(misfit)} of its head are for another input size and begin at random"
     skipped = {name: f"{tuple(value.shape)} in the file, {reason}" for name, value in given.items() if name not in kept}
     loaded, left_out = load_fitting(network, kept, skipped)
-    return Report(loaded, left_out, origin, table, changes)
+    return Report(Path(path).name, loaded, left_out, origin, table, changes)
 
 
 def _other_sizes(given: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> list[str]:
@@ -178,12 +185,6 @@ def channel_sources(source: Skeleton | None, target: Skeleton) -> tuple[ChannelS
                 kind = "exact" if match.exact else "near"
                 found[match.target] = ChannelSource(match.target, match.source, kind)
     return tuple(found.get(name, ChannelSource(name, "", "random")) for name in target.names)
-
-
-def in_words(path: Path, report: Report) -> list[str]:
-    """Lines for people: what a network was started from, the head's line last."""
-    counts = f"{path.name}: {report.loaded} weights loaded, {len(report.left_out)} left out"
-    return [counts, *report.changes, format_transfer_table(report).splitlines()[0]]
 
 
 def format_transfer_table(report: Report) -> str:

@@ -19,7 +19,7 @@ from equistera.errors import UserError
 from equistera.mm import config as configs
 from equistera.mm.config import mappings_in, resolve_path
 from equistera.mm.data.boxes import BoxDataset, not_learned
-from equistera.mm.data.codecs import target_problems
+from equistera.mm.data.codecs import is_size, target_problems
 from equistera.mm.data.loading import loader_settings
 from equistera.mm.network import checkpoint
 from equistera.mm.run.mixing import settle_sources
@@ -153,10 +153,10 @@ def metrics_of(config: Config) -> dict[str, ConfigDict]:
 
 def _input_size_problem(config: Config) -> list[str]:
     size, stride = config.codec.input_size, config.model.stride
+    if is_size(size) and not any(side % stride for side in size):
+        return []
     sides = list(size) if isinstance(size, (tuple, list)) else [size]
     numbers = all(type(side) is int and side > 0 for side in sides)
-    if len(sides) == 2 and numbers and not any(side % stride for side in sides):
-        return []
     near = [max(1, round(side / stride)) * stride for side in sides] if numbers and sides else [256]
     return [
         f"codec.input_size: expected (width,height) in multiples of {stride} pixels, such as ({near[0]},{near[-1]}), "

@@ -23,7 +23,7 @@ from equistera.mm import config as configs
 from equistera.mm import register  # noqa: F401
 from equistera.mm.data.caching import use_cache
 from equistera.mm.devices import compute_on
-from equistera.mm.network.transfer import format_transfer_table, in_words
+from equistera.mm.network.transfer import format_transfer_table
 from equistera.mm.run.fingerprint import fingerprint, picture_marks
 from equistera.mm.run.fit_to_time import fit_entries, measure
 from equistera.mm.run.logs import add_text
@@ -92,10 +92,9 @@ def _show_plan(spec: RunSpec) -> None:
         plan = dataclasses.replace(plan, seconds=run_seconds(costs, *lengths, done, elapsed=0.0))
     _write_plan(spec.options, plan)
     print(format_plan(plan))
-    if spec.weights is not None and spec.start is not None:
-        counts, *changes, _ = in_words(spec.weights.path, spec.start)
-        lines = [*changes, *format_transfer_table(spec.start).splitlines()]
-        print(f"\n  {counts}", *(f"    {line}" for line in lines), sep="\n")
+    if spec.start is not None:
+        lines = [*spec.start.changes, *format_transfer_table(spec.start).splitlines()]
+        print(f"\n  {spec.start.counts}", *(f"    {line}" for line in lines), sep="\n")
     if spec.missing is not None:
         print(f"\n  note: {spec.missing}")
 

@@ -33,7 +33,7 @@ from equistera.errors import Stopped, UserError, explained
 from equistera.mm.data.loading import in_use
 from equistera.mm.evaluation.evaluated_weights import Candidate
 from equistera.mm.network.model import SkeletonPoseEstimator
-from equistera.mm.network.transfer import format_transfer_table, in_words, initialise
+from equistera.mm.network.transfer import format_transfer_table, initialise
 from equistera.mm.run.interruption import SIGNALS, Interruption, dismiss_workers, shield_workers
 from equistera.mm.run.logs import tolerate_write_errors
 from equistera.mm.run.planning import schedule_of
@@ -280,9 +280,8 @@ class Trainer(Runner):
         lines = [f"{path}: {report.loaded} weights loaded", table, *report.changes, "left out:", *report.left_out]
         self.logger.info("\n".join(lines))
         if self.rank == 0:
-            counts, *more = in_words(path, report)
-            print(f"{counts} (the log lists them)")
-            for line in more:
+            print(f"{report.counts} (the log lists them)")
+            for line in (*report.changes, table.splitlines()[0]):
                 print(f"  {line}", flush=True)
             for name, known in manifest().items():
                 if name in self.starts and known.licence:
