@@ -138,8 +138,9 @@ class _Block(nn.Module):
 
 
 class _SameConv2d(nn.Conv2d):
-    """A convolution without bias, padded as TensorFlow's SAME: of an odd number of cells the last side has one more.
+    """A convolution padded as TensorFlow's SAME: of an odd number of cells the last side has one more.
 
+    Without bias, unless mmcv's ``fuse_conv_bn`` gives it that of the normalisation behind it.
     It starts as Tan & Le's do: normal, variance 2 / (kernel area x output channels in a group).
     """
 
@@ -157,10 +158,10 @@ class _SameConv2d(nn.Conv2d):
     def _convolved(self, inputs: torch.Tensor) -> torch.Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride
         if stride == 1:
-            return F.conv2d(inputs, self.weight, padding=kernel // 2, groups=self.groups)
+            return F.conv2d(inputs, self.weight, self.bias, padding=kernel // 2, groups=self.groups)
         missing = (max((math.ceil(side / stride) - 1) * stride + kernel - side, 0) for side in inputs.shape[:1:-1])
         padding = [part for total in missing for part in (total // 2, total - total // 2)]
-        return F.conv2d(F.pad(inputs, padding), self.weight, stride=stride, groups=self.groups)
+        return F.conv2d(F.pad(inputs, padding), self.weight, self.bias, stride=stride, groups=self.groups)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

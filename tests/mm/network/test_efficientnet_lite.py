@@ -4,6 +4,7 @@ import importlib
 
 import pytest
 import torch
+from mmcv.cnn import fuse_conv_bn
 from mmengine.model import BaseModel
 
 from equistera.errors import UserError
@@ -51,6 +52,22 @@ def test_what_is_not_asked_for_is_not_built(out, stages, small):
 def test_mistakes(arguments):
     with pytest.raises(ValueError, match="expected one of lite0, lite1, lite2 and indices from 0 to 5"):
         EfficientNetLite(*arguments)
+
+
+def test_norms_folded_into_their_convolutions_change_nothing():
+    # a detector is used so (equistera/mm/prediction/detect.py)
+    torch.manual_seed(0)
+    network, picture = EfficientNetLite("lite0", (3, 4)), torch.randn(4, 3, 64, 64)
+    with torch.no_grad():
+        for norm in (module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+            norm.bias.uniform_(-0.5, 0.5)
+            norm.momentum = None
+        network.train()(picture)
+        expected = network.eval()(picture)
+        folded = fuse_conv_bn(network)
+        assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+        for own, feature in zip(folded(picture), expected, strict=True):
+            torch.testing.assert_close(own, feature, atol=1e-3, rtol=1e-3)
 
 
 def published_names(network):
