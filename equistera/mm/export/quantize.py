@@ -1,7 +1,6 @@
 """int8: a network's convolutions and products of matrices in whole numbers, their steps fitted on a user's own crops.
 
-The head stays in full precision, as it does in mixed precision: it is a small part of the work, and of 256 steps many
-bins or cells beside a peak would get the same one.
+The head stays in full precision: of 256 steps many bins or cells beside a peak would get the same one.
 """
 
 from __future__ import annotations

@@ -78,6 +78,18 @@ def _stacked(data_samples: list | Mapping[str, torch.Tensor], name: str) -> torc
     return torch.cat([getattr(sample.gt_instance_labels, name) for sample in data_samples])
 
 
+class _MixedPrecision(nn.Sequential):
+    """Layers that compute in a precision of their own and give float32."""
+
+    precision: torch.dtype | None = None
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.precision is None:
+            return super().forward(inputs)
+        with torch.autocast(inputs.device.type, dtype=self.precision):
+            return super().forward(inputs).float()
+
+
 @MODELS.register_module()
 class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
     """A top-down model whose head follows from a skeleton and a codec, and whose stages can be frozen.
@@ -90,8 +102,9 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
         stride: The input's sides are multiples of it; a SimCC head gets a feature map of one cell for so many pixels.
         dropout: Share of the feature maps that the head does without at each training step, from 0 to below 1.
         stages: Stages of a backbone that ``equistera.training.stages`` does not know.
-        precision: ``bfloat16`` or ``float16`` computes the backbone in mixed precision, in training and in
-            evaluation. The head stays in float32: it is a small part of the work, its softmax needs the range.
+        precision: ``bfloat16`` or ``float16`` computes the backbone and a heatmap head's deconvolutions in mixed
+            precision, in training and in evaluation. The rest of a head stays in float32: it is a small part of the
+            work, a softmax needs the range, and decoding the place between two cells the digits.
         kwargs: As :class:`TopdownPoseEstimator` takes them.
 
     Raises:
@@ -119,10 +132,25 @@ class SkeletonPoseEstimator(StagedNetwork, TopdownPoseEstimator):
         self._dataset_meta = dataset_meta_of(self_skeleton)
         self.dropout = dropout
         self.set_stages(backbone["type"], stages)
+        if isinstance(self.head, HeatmapHead) and isinstance(self.head.deconv_layers, nn.Sequential):
+            # by the same names in a checkpoint
+            self.head.deconv_layers = _MixedPrecision(*self.head.deconv_layers)
         self.precision = None if precision is None else getattr(torch, precision)
         self._compiled: CompiledBackbone | None = None
         # convolutions are faster in this layout, on CPUs and on GPUs with tensor cores
         self.to(memory_format=torch.channels_last)
+
+    @property
+    def precision(self) -> torch.dtype | None:
+        """What mixed precision computes in; None: all in float32."""
+        return self._precision
+
+    @precision.setter
+    def precision(self, precision: torch.dtype | None) -> None:
+        self._precision = precision
+        for module in self.head.modules():
+            if isinstance(module, _MixedPrecision):
+                module.precision = precision
 
     @property
     def dataset_meta(self) -> dict:

@@ -63,12 +63,13 @@ def test_the_precision_follows_from_the_machine(machine, precision, wrapper, pay
     assert ("no bfloat16 arithmetic" in capsys.readouterr().out) == (precision is None)
 
 
-@pytest.fixture(params=["rtmpose", "hrnet"])
+@pytest.fixture(params=["rtmpose", "hrnet", "lite0"])
 def case(request, tiny, horses):
     """A network in bfloat16, the same in float32 with equal weights, and a training batch."""
     name, options = {
         "rtmpose": (DEMO, tiny()),
         "hrnet": ("configs/hrnet_w32_ap10k.py", TINY_HRNET),
+        "lite0": ("configs/demo_lite0.py", ["codec.input_size=(64,64)", "codec.heatmap_size=(16,16)"]),
     }[request.param]
     config = configs.load(name, options, data_root=str(horses))
     preflight.finish(config, None)
@@ -96,6 +97,25 @@ def test_a_head_learns_from_a_backbone_in_bfloat16(case):
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
     assert losses[1] != losses[0]
     assert torch.cosine_similarity(*gradients, dim=0) > 0.9
+
+
+def test_deconvolutions_compute_in_the_networks_precision_and_the_last_layer_in_float32(horses):
+    options = ["codec.input_size=(64,64)", "codec.heatmap_size=(16,16)"]
+    config = configs.load("configs/demo_lite0.py", options, data_root=str(horses))
+    preflight.finish(config, None)
+    config.model.precision = "bfloat16"
+    network = MODELS.build(config.model)
+    seen = {}
+    for name in ("deconv_layers.0", "deconv_layers.3", "final_layer"):
+        network.head.get_submodule(name).register_forward_hook(
+            lambda _module, _inputs, output, name=name: seen.update({name: output.dtype})
+        )
+    picture, half, full = torch.zeros(1, 3, 64, 64), torch.bfloat16, torch.float32
+    network.raw_outputs(picture)
+    assert seen == {"deconv_layers.0": half, "deconv_layers.3": half, "final_layer": full}
+    network.precision = None
+    network.raw_outputs(picture)
+    assert set(seen.values()) == {full}
 
 
 def test_stock_heads_fail_in_bfloat16_where_ours_do_not(case):
