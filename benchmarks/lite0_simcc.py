@@ -32,6 +32,6 @@ model = dict(
     ),
     test_cfg=dict(_delete_=True, flip_test=False),
 )
-train_dataloader = dict(dataset=dict(codec=codec))
+train_dataloader = dict(batch_size=16, dataset=dict(codec=codec))
 val_dataloader = dict(dataset=dict(codec=codec))
 test_dataloader = dict(dataset=dict(codec=codec))

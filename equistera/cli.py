@@ -31,7 +31,19 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefau
 
 
 class Parser(argparse.ArgumentParser):
-    """Guesses what an option that it does not know was meant to be."""
+    """Guesses what an option that it does not know was meant to be, and refuses empty values.
+
+    What a shell makes of ``--init "$START"`` without such a variable would be the current folder, or no option at all.
+    """
+
+    def parse_args(self, args=None, namespace=None):
+        parsed = super().parse_args(args, namespace)
+        for action in self._actions:
+            value = getattr(parsed, action.dest, None)
+            if value != action.default and "" in (value if isinstance(value, list) else [value]):
+                name = action.option_strings[0] if action.option_strings else action.metavar or action.dest
+                self.error(f"{name}: expected a value, found an empty one")
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         known = [spelling for action in self._actions for spelling in action.option_strings]

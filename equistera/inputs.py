@@ -55,7 +55,10 @@ def checkpoint(text: str | Path) -> str:
         UserError: There is none.
     """
     if not Path(text).is_file():
-        raise UserError(f"no such checkpoint: {text}" + (" is a folder" if Path(text).is_dir() else near(text)))
+        raise UserError(
+            f"no such checkpoint: {text}" + (" is a folder" if Path(text).is_dir() else near(text)),
+            hint="Give a file of weights, or a work dir whose run has got as far as best.pth",
+        )
     return str(text)
 
 

@@ -205,7 +205,8 @@ class Skeleton:
                 f"the file's keypoints are not those of skeleton {self.name!r} "
                 f"({len(file_names)} in the file, {len(self)} in the skeleton):",
                 problems,
-                "Name the file's own skeleton with --skeleton, or convert it: tools/convert_dataset.py --help",
+                "Name the skeleton that the file is labelled in: --skeleton, or behind a folder of --also "
+                "(data/ap10k:ap10k). Or convert it: tools/convert_dataset.py --help. boxes.json needs no keypoints",
             )
         return np.array([column[name] for name in self.names])
 

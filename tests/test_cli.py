@@ -77,6 +77,21 @@ def test_an_option_that_is_mistyped_is_guessed(capsys):
     assert "default" not in parser.format_help()
 
 
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [(["--init", ""], "--init"), (["--init="], "--init"), (["m", ""], "MODEL"), (["--also", "a", ""], "--also")],
+)
+def test_an_empty_value_is_no_value(argv, name, capsys):
+    parser = cli.parser("Does something.")
+    parser.add_argument("models", nargs="*", metavar="MODEL")
+    parser.add_argument("--init")
+    parser.add_argument("--also", nargs="+")
+    assert parser.parse_args([]).init is None
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(argv)
+    assert f"error: {name}: expected a value, found an empty one" in capsys.readouterr().err
+
+
 def test_a_mistake_is_told_in_two_lines(capsys):
     parser = cli.parser("Trains.")
     parser.add_argument("--split", choices=["val", "test"], required=True)

@@ -116,8 +116,9 @@ def parse_also(text: str, option: str = "--also") -> dict[str, Any]:
     except ValueError:
         # said below
         pass
+    wanted = "DIR[:SKELETON][=WEIGHT]" if option == "--also" else "DIR[=WEIGHT]"
     raise UserError(
-        f"{option} {text}: expected DIR[:SKELETON][=WEIGHT], its weight a number above 0",
+        f"{option} {text}: expected {wanted}, its weight a number above 0",
         hint=f"For example {option} rendered, or {option} rendered=0.5 for half the weight",
     )
 

@@ -51,15 +51,19 @@ def check_codec(codec: Mapping) -> None:
 
 
 def target_problems(codec: Mapping) -> list[str]:
-    """What is wrong with the size of a codec's heatmaps or with the width of its targets, in their cells or in bins.
+    """What is wrong with the size of a codec's heatmaps, the width of its targets (cells or bins) or its blur.
 
     Sigma is from 0.5, below which a keypoint between two cells has no peak, to a sixth of the shorter side, where three
-    sigmas to either side span it. The input size is a valid one.
+    sigmas to either side span it. A blur of an even number of cells has no middle. The input size is a valid one.
     """
     if "heatmap_size" in codec and not is_size(codec["heatmap_size"]):
         width, height = (side // 4 for side in codec["input_size"])
         found = f"found {codec['heatmap_size']!r}"
         return [f"codec.heatmap_size: expected (width,height), such as ({width},{height}), {found}"]
+    if "blur_kernel_size" in codec and "heatmap_size" in codec:
+        blur, most = codec["blur_kernel_size"], min(codec["heatmap_size"])
+        if type(blur) is not int or blur % 2 == 0 or not 3 <= blur <= most:
+            return [f"codec.blur_kernel_size: expected an odd number of cells from 3 to {most}, found {blur!r}"]
     if "sigma" not in codec:
         return []
     sigma, of_cells = codec["sigma"], "heatmap_size" in codec

@@ -89,8 +89,8 @@ def label(
         raise UserError(
             f"the teachers are sure of nothing in {asked.folder}",
             [*lines, *tally.said()],
-            "Train the teacher longer or on more labels, name several, or say where the animals are (--det); "
-            "a lower --sure teaches more mistakes",
+            "Train the teacher longer or on more labels, name several, or say where the animals are (--det; a lower "
+            "--det-thr finds more); a lower --sure teaches more mistakes",
         )
     _write(done, {source.name: source.path for source in pictures}, skeleton, kind, folder)
     write_json(folder / REPORT, {"said": [*lines, *tally.said()], **tally.to_json()}, indent=1)

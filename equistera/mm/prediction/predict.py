@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ class Predictor:
         if any(name.startswith("bbox_head.") for name in content["state_dict"]):
             raise UserError(
                 f"{checkpoint_file} is a detector: it finds animals, it has no keypoints",
-                hint=f"Give a pose model, and this as --det {checkpoint_file}",
+                hint="Give a pose model; --det takes detectors, where a tool has it",
             )
         self.skeleton = skeletons.load(self.config.skeleton)
         refuse_contradictions(content, checkpoint_file, self.config, self.skeleton)
@@ -137,11 +137,10 @@ class Predictor:
         self.settings = settings_digest(self.config, self.skeleton)
         model = self.config.model
         self.outputs = repr((model.codec, self.config.val_pipeline, model.data_preprocessor, model.head.type))
-        # the config of a run says in which precision it was trained
-        precision: Mapping[str, str | None] = {"model.precision": None} if amp is False else {}
-        if mixed_precision_pays() if amp is None else amp:
-            precision = mixed_precision()
-        configs.write(self.config, {"model.test_cfg.flip_test": flip_test, **precision})
+        mixed = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
+        # whatever it was trained in, which the config of a run says
+        precision = mixed.get("model.precision")
+        configs.write(self.config, {"model.test_cfg.flip_test": flip_test, "model.precision": precision})
         self.model = MODELS.build(self.config.model)
         checkpoint.load_exactly(
             self.model,

@@ -212,7 +212,10 @@ def choose_weights(config: Config, init: str | None) -> Weights | UserError:
         # what is no checkpoint is refused before anything is written
         return Weights(weights.resolve(), checkpoint.load(weights))
     if init is not None:
-        raise UserError(f"no such checkpoint: {weights}{near(weights)}", hint="--init takes the path of one")
+        raise UserError(
+            f"no such checkpoint: {weights}{near(weights)}",
+            hint="--init takes a file of weights, or a work dir with best.pth",
+        )
     named = str(config.pretrained)
     hint = f"The config's 'pretrained' names it: {named}"
     if name := _published(named):

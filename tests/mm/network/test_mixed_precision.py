@@ -166,8 +166,12 @@ def test_a_run_with_amp_trains_and_evaluates_in_bfloat16(horses, tiny, trained, 
 def test_prediction_is_mixed_where_that_pays_unless_it_is_told_otherwise(trained, amp, pays, mixed, monkeypatch):
     monkeypatch.setattr(predict, "mixed_precision_pays", lambda: pays)
     monkeypatch.setattr(predict, "mixed_precision", lambda: {"model.precision": "bfloat16"})
-    predictor = predict.Predictor(next(trained.glob("*.py")), trained / "best.pth", device="cpu", amp=amp)
-    assert (predictor.model.precision == torch.bfloat16) == mixed
+    for was_trained_in in ("None", "'float16'"):
+        options = [f"model.precision={was_trained_in}"]
+        predictor = predict.Predictor(
+            next(trained.glob("*.py")), trained / "best.pth", cfg_options=options, device="cpu", amp=amp
+        )
+        assert predictor.model.precision == (torch.bfloat16 if mixed else None)
 
 
 @pytest.fixture

@@ -212,6 +212,11 @@ def _optimizer_state(path):
         ({"config": LITE0, "cfg_options": ["codec.sigma=-1"]}, "one number from 0.5 to 5.33 cells of the heatmap"),
         ({"config": LITE0, "cfg_options": ["codec.sigma=(2,2)"]}, "found (2, 2)"),
         ({"config": LITE0, "cfg_options": ["codec.sigma=1000"]}, "heatmap, found 1000"),
+        (
+            {"config": LITE0, "cfg_options": ["codec.blur_kernel_size=4"]},
+            "an odd number of cells from 3 to 32, found 4",
+        ),
+        ({"config": LITE0, "cfg_options": ["codec.blur_kernel_size=wide"]}, "from 3 to 32, found 'wide'"),
         ({"cfg_options": ["train_cfg.max_epochs=three"]}, "train_cfg.max_epochs: expected a whole number"),
         (
             {"cfg_options": ["val_dataloader.num_workers=-1"]},
