@@ -201,7 +201,7 @@ run_demo() {
     echo "== without them: $config begins with random weights, which learn less (docs/benchmarks.md, \"The demo\")"
   fi
   echo "== training"
-  train $config work_dirs/demo
+  train $config work_dirs/demo --max-time 7m
   echo "== testing on pictures it has not seen"
   venv/bin/python tools/test.py work_dirs/demo --out work_dirs/demo/test --flip-test --report
   echo "== training a detector, which finds the horses in whole pictures"

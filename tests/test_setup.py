@@ -147,7 +147,7 @@ def test_a_demo_that_was_stopped_goes_on_where_it_is_tested(clone):
         done.unlink()
         return lines
 
-    pose = "tools/train.py configs/demo_lite0.py --work-dir work_dirs/demo --amp"
+    pose = "tools/train.py configs/demo_lite0.py --work-dir work_dirs/demo --amp --max-time 7m"
     detector = "tools/train.py configs/demo_rtmdet_lite0.py --work-dir work_dirs/demo_detector --amp --max-time 150s"
     assert trainings() == [pose, detector]
     (clone / "work_dirs/demo").mkdir(parents=True)
