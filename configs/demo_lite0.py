@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 from ImageNet weights on synthetic horses, on a CPU.
 
 python tools/download_checkpoints.py efficientnet_lite0
-python tools/make_demo_data.py --out data/demo --train 1200 --size 640x480
+python tools/make_demo_data.py --out data/demo --train 2400 --size 640x480
 python tools/train.py configs/demo_lite0.py --amp
 
 ``./setup.sh demo`` runs it. Beside configs/demo_rtmpose_t.py, from random weights: docs/benchmarks.md, "The demo".
@@ -15,7 +15,7 @@ default_hooks = dict(checkpoint=dict(interval=9))
 
 codec = dict(_base_.codec, input_size=(128, 128), heatmap_size=(32, 32), sigma=1.5)
 model = dict(codec=codec)
-# twice the steps of 16 in the same time: which leg is which is learnt late (docs/benchmarks.md, "The demo")
+# more steps than with 16 in the same time: which leg is which is learnt late (docs/benchmarks.md, "The demo")
 train_dataloader = dict(batch_size=8, dataset=dict(data_root=data_root, codec=codec))
 val_dataloader = dict(dataset=dict(data_root=data_root, codec=codec))
 test_dataloader = dict(dataset=dict(data_root=data_root, codec=codec))
