@@ -29,3 +29,16 @@ def mixed_precision_pays() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported()
+
+
+def prediction_precision(amp: bool | None) -> str | None:
+    """What a trained network predicts in, whatever it was trained in.
+
+    Args:
+        amp: Mixed precision where the device has it; None: where that is faster.
+
+    Returns:
+        ``model.precision`` of a config; None: float32.
+    """
+    mixed = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
+    return mixed.get("model.precision")

@@ -34,7 +34,7 @@ from equistera.mm import register  # noqa: F401
 from equistera.mm.data.boxes import view_of
 from equistera.mm.network import checkpoint
 from equistera.mm.network.detector import CLASSES, AnimalDetector
-from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
+from equistera.mm.network.precision import prediction_precision
 from equistera.mm.prediction.stream import SMALL, Box
 from equistera.mm.run.network_check import as_config_says
 
@@ -137,10 +137,8 @@ class TrainedBoxes(DetectorBoxes):
         if not isinstance(model, dict) or model.get("type") != AnimalDetector.__name__:
             raise _no_trained_detector(weights, content["state_dict"])
         config = configs.from_text(repr({"model": model}), weights)
-        # boxes do not depend on it, and its file may be gone
-        mixed = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
-        precision = mixed.get("model.precision")
-        configs.write(config, {"model.skeleton": skeletons.DEFAULT, "model.precision": precision})
+        # boxes do not depend on the skeleton, and its file may be gone
+        configs.write(config, {"model.skeleton": skeletons.DEFAULT, "model.precision": prediction_precision(amp)})
         steps = ("DrawGeometry", "LoadPicture", "CropToInput", "PackPoseInputs")
         said = f"the detector in {weights} cannot be built:"
         with as_config_says(said), DefaultScope.overwrite_default_scope("mmpose"):

@@ -24,7 +24,7 @@ from equistera.mm.devices import choose_device
 from equistera.mm.network import checkpoint
 from equistera.mm.network.checkpoint_record import animals_in, refuse_contradictions, settings_digest
 from equistera.mm.network.checkpoint_skeleton import named_in
-from equistera.mm.network.precision import mixed_precision, mixed_precision_pays
+from equistera.mm.network.precision import prediction_precision
 from equistera.mm.network.views import averaged, reference_of
 from equistera.mm.prediction.exported_network import ExportedNetwork, refuse_what_is_settled
 from equistera.skeleton import Skeleton
@@ -137,9 +137,8 @@ class Predictor:
         self.settings = settings_digest(self.config, self.skeleton)
         model = self.config.model
         self.outputs = repr((model.codec, self.config.val_pipeline, model.data_preprocessor, model.head.type))
-        mixed = mixed_precision() if (mixed_precision_pays() if amp is None else amp) else {}
-        # whatever it was trained in, which the config of a run says
-        precision = mixed.get("model.precision")
+        # the config of a run says in which precision it was trained
+        precision = prediction_precision(amp)
         configs.write(self.config, {"model.test_cfg.flip_test": flip_test, "model.precision": precision})
         self.model = MODELS.build(self.config.model)
         checkpoint.load_exactly(

@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmpose.registry import METRICS
 
+from equistera import inputs
 from equistera import skeleton as skeletons
 from equistera.checkpoints import command_for, default_dir, manifest, path_of
 from equistera.dataset.box_labels import load_boxes
@@ -28,7 +29,6 @@ from equistera.training.config_shape import RunConfig
 from equistera.training.plan import DataSummary
 from equistera.training.schedule import opening
 from equistera.training.values import problems_of
-from equistera.words import near
 
 #: Annotation files that our metric can be given, and the loader whose file each must be.
 EVALUATED = {"ann_file": "val_dataloader", "train_ann_file": "train_dataloader"}
@@ -208,14 +208,11 @@ def choose_weights(config: Config, init: str | None) -> Weights | UserError:
     if weights.is_dir():
         # of a run, as for the other tools
         weights /= BEST
+    if init is not None:
+        inputs.checkpoint(weights)
     if weights.is_file():
         # what is no checkpoint is refused before anything is written
         return Weights(weights.resolve(), checkpoint.load(weights))
-    if init is not None:
-        raise UserError(
-            f"no such checkpoint: {weights}{near(weights)}",
-            hint="--init takes a file of weights, or a work dir with best.pth",
-        )
     named = str(config.pretrained)
     hint = f"The config's 'pretrained' names it: {named}"
     if name := _published(named):

@@ -24,9 +24,10 @@ from equistera.mm.run.console import Console
 
 DEMO = "configs/demo_rtmpose_t.py"
 
+SMALL_HEATMAPS = ["codec.input_size=(64,64)", "codec.heatmap_size=(16,16)"]
+
 TINY_HRNET = [
-    "codec.input_size=(64,64)",
-    "codec.heatmap_size=(16,16)",
+    *SMALL_HEATMAPS,
     *(f"model.backbone.extra.stage{n}.num_modules=1" for n in (2, 3, 4)),
     "model.backbone.extra.stage1.num_blocks=(1,)",
     "model.backbone.extra.stage2.num_blocks=(1,1)",
@@ -69,7 +70,7 @@ def case(request, tiny, horses):
     name, options = {
         "rtmpose": (DEMO, tiny()),
         "hrnet": ("configs/hrnet_w32_ap10k.py", TINY_HRNET),
-        "lite0": ("configs/demo_lite0.py", ["codec.input_size=(64,64)", "codec.heatmap_size=(16,16)"]),
+        "lite0": ("configs/demo_lite0.py", SMALL_HEATMAPS),
     }[request.param]
     config = configs.load(name, options, data_root=str(horses))
     preflight.finish(config, None)
@@ -100,8 +101,7 @@ def test_a_head_learns_from_a_backbone_in_bfloat16(case):
 
 
 def test_deconvolutions_compute_in_the_networks_precision_and_the_last_layer_in_float32(horses):
-    options = ["codec.input_size=(64,64)", "codec.heatmap_size=(16,16)"]
-    config = configs.load("configs/demo_lite0.py", options, data_root=str(horses))
+    config = configs.load("configs/demo_lite0.py", SMALL_HEATMAPS, data_root=str(horses))
     preflight.finish(config, None)
     config.model.precision = "bfloat16"
     network = MODELS.build(config.model)
@@ -164,8 +164,8 @@ def test_a_run_with_amp_trains_and_evaluates_in_bfloat16(horses, tiny, trained, 
 
 @pytest.mark.parametrize(("amp", "pays", "mixed"), [(None, True, True), (None, False, False), (False, True, False)])
 def test_prediction_is_mixed_where_that_pays_unless_it_is_told_otherwise(trained, amp, pays, mixed, monkeypatch):
-    monkeypatch.setattr(predict, "mixed_precision_pays", lambda: pays)
-    monkeypatch.setattr(predict, "mixed_precision", lambda: {"model.precision": "bfloat16"})
+    monkeypatch.setattr(precisions, "mixed_precision_pays", lambda: pays)
+    monkeypatch.setattr(precisions, "mixed_precision", lambda: {"model.precision": "bfloat16"})
     for was_trained_in in ("None", "'float16'"):
         options = [f"model.precision={was_trained_in}"]
         predictor = predict.Predictor(
